@@ -1,0 +1,43 @@
+//! The name of an object within its resource.
+
+use std::{fmt, sync::Arc};
+
+/// `namespace/name`, or just `name` for an object without a namespace: what goes through the work queue.
+///
+/// Cloning copies a pointer. The cache, its indexes, the queue and the lifecycle log all hold the same allocation.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// The key of `name` in `namespace`; an empty namespace stands for none.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        if namespace.is_empty() { Key(name.into()) } else { Key(format!("{namespace}/{name}").into()) }
+    }
+
+    /// Empty for an object without a namespace.
+    pub fn namespace(&self) -> &str {
+        self.0.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
+    }
+
+    /// `namespace/name`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

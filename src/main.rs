@@ -1,0 +1,4 @@
+//! Picks the command; nothing else.
+#![forbid(unsafe_code)]
+
+fn main() {}

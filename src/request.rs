@@ -1,0 +1,181 @@
+//! What can go wrong with a request to the API server, in one type.
+//!
+//! Two kinds of code talk to the API server here: the informer, which lists and watches, and the writers (the
+//! certificate job and the event recorder). All of them ask the same questions of a failure: does it say anything about
+//! *my* object, or only about the weather? Did the server ask me to stay away for a while? So the answer has one type.
+
+use std::{error::Error as StdError, fmt, future::Future, time::Duration};
+
+use kube::core::Status;
+
+/// The longest that a single request may take, from the first byte sent to the last byte received. Lists have their
+/// own rule (so long without a byte), because a list of a large cluster may well take longer than this.
+///
+/// Without a limit a dead connection blocks its caller for ever: the client has no read time-out by default, as a
+/// watch would not survive one.
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why a request gave no usable answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// No connection, or it broke: refused, reset, no such host, a certificate that is not trusted. The text names every
+    /// cause, outermost first.
+    Connection(String),
+    /// No answer within this time.
+    Timeout(Duration),
+    /// The server answered, with an error.
+    Status {
+        /// The server's own words.
+        status: Box<Status>,
+        /// How long the server asks to be left alone (`Retry-After`, or `details.retryAfterSeconds`).
+        retry_after: Option<Duration>,
+    },
+    /// The server answered something that cannot be understood.
+    Malformed(String),
+}
+
+impl Failure {
+    /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After` header,
+    /// where there is one.
+    pub fn from_status(status: Status, header: Option<Duration>) -> Self {
+        let asked = status.details.as_ref().map(|d| u64::from(d.retry_after_seconds)).filter(|s| *s > 0);
+        Failure::Status { retry_after: header.or(asked.map(Duration::from_secs)), status: Box::new(status) }
+    }
+
+    /// The HTTP status code, where the server gave one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Failure::Status { status, .. } => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// How long the server asks to be left alone. The caller caps it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Failure::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// 410: the version asked for is no longer known (`Expired`, or `Gone` from older servers).
+    pub fn is_expired(&self) -> bool {
+        self.code() == Some(410) || matches!(self.reason(), "Expired" | "Gone")
+    }
+
+    /// The server has not seen the version asked for yet: it lags, or it was restored from a backup. Told by a cause
+    /// since Kubernetes 1.17, by words alone before.
+    pub fn is_version_too_large(&self) -> bool {
+        let Failure::Status { status, .. } = self else { return false };
+        let caused = |d: &kube::core::response::StatusDetails| {
+            d.causes.iter().any(|c| c.reason == "ResourceVersionTooLarge")
+        };
+        status.details.as_ref().is_some_and(caused)
+            || (status.reason == "Timeout" && status.message.contains("Too large resource version"))
+    }
+
+    /// The object's namespace is being deleted, so nothing new can be created in it: not an error to report to anyone.
+    pub fn is_namespace_terminating(&self) -> bool {
+        let Failure::Status { status, .. } = self else { return false };
+        status.code == 403
+            && status.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == "NamespaceTerminating"))
+    }
+
+    /// Whether this failure says nothing about the object that was asked for, only that now is a bad time: try again, for
+    /// as long as it takes. 409 is here too: someone else was faster, and the next look will see what they wrote.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Failure::Connection(_) | Failure::Timeout(_) => true,
+            Failure::Status { status, .. } => matches!(status.code, 401 | 409 | 429 | 503 | 504),
+            Failure::Malformed(_) => false,
+        }
+    }
+
+    /// A short, bounded word for a metric's label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Failure::Connection(_) => "connection",
+            Failure::Timeout(_) => "timeout",
+            Failure::Malformed(_) => "malformed",
+            Failure::Status { status, .. } => match status.code {
+                401 => "unauthorized",
+                403 => "forbidden",
+                404 => "not_found",
+                409 => "conflict",
+                410 => "expired",
+                422 => "invalid",
+                429 => "too_many_requests",
+                400..=499 => "client_error",
+                _ => "server_error",
+            },
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Failure::Status { status, .. } => &status.reason,
+            _ => "",
+        }
+    }
+}
+
+/// Written for the person who reads the log: `403 Forbidden: pods is forbidden: User …`, `no connection: …`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Connection(why) => write!(f, "no connection: {why}"),
+            Failure::Timeout(limit) => write!(f, "no answer within {} s", limit.as_secs()),
+            Failure::Malformed(why) => write!(f, "an answer that cannot be understood: {why}"),
+            Failure::Status { status, .. } => {
+                if status.code != 0 {
+                    write!(f, "{} ", status.code)?;
+                }
+                write!(f, "{}: {}", status.reason, status.message.trim_end())
+            }
+        }
+    }
+}
+
+impl StdError for Failure {}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Failure::from_status(*status, None),
+            kube::Error::SerdeError(e) => Failure::Malformed(e.to_string()),
+            kube::Error::FromUtf8(e) => Failure::Malformed(e.to_string()),
+            other => Failure::Connection(chain(&other)),
+        }
+    }
+}
+
+/// Awaits a request for [`TIME_LIMIT`] at most.
+///
+/// Cancellation: dropping the future abandons the request; whether the server carried it out is then unknown, as it is
+/// after a time-out. Every write in this project is safe to repeat for that reason.
+///
+/// # Errors
+/// Every failure of the request, and [`Failure::Timeout`].
+pub async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(TIME_LIMIT, request).await {
+        Ok(answer) => answer.map_err(Failure::from),
+        Err(_) => Err(Failure::Timeout(TIME_LIMIT)),
+    }
+}
+
+/// An error with all its causes, `outer: inner: innermost`. Libraries often say only "error trying to connect" on top;
+/// what a person needs ("connection refused", "invalid peer certificate") is at the bottom. A cause that its parent has
+/// already repeated is left out.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}
