@@ -50,6 +50,19 @@ pub enum List {
     Whole,
 }
 
+impl List {
+    fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if *self != List::Whole {
+            query.append_pair("limit", &PAGE_SIZE.to_string());
+        }
+        if let List::Continue(token) = self {
+            query.append_pair("continue", token);
+        }
+        query.finish()
+    }
+}
+
 /// An answer to a [`List`].
 #[derive(Debug)]
 pub struct Page<T> {
@@ -100,15 +113,7 @@ impl<T: Object> ListWatch<T> {
     /// # Errors
     /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`].
     pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        match list {
-            List::First => drop(query.append_pair("limit", &PAGE_SIZE.to_string())),
-            List::Continue(token) => {
-                query.append_pair("limit", &PAGE_SIZE.to_string()).append_pair("continue", token);
-            }
-            List::Whole => {}
-        }
-        let answer = self.get(&query.finish()).await?;
+        let answer = self.get(&list.query()).await?;
         decode_page(&read_all(answer.into_body(), LARGEST_LIST).await?)
     }
 

@@ -143,7 +143,8 @@ impl<T: Object> Store<T> {
     /// `undecodable` names objects that the list holds but that we could not read: their last good version stays.
     pub fn replace(&self, list: Vec<T>, undecodable: &[Key]) -> Vec<Change<T>> {
         // Everything that takes long happens before the lock: only the reflector writes, so nothing can come in between.
-        let mut fresh: Inner<T> = Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
+        let mut fresh: Inner<T> =
+            Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
         let mut changes = Vec::new();
         {
             let present = self.read();
