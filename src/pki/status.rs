@@ -96,3 +96,7 @@ pub fn patch(pki: &Pki, reason: Reason, message: &str, issued: Option<&Certifica
 fn text(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;
