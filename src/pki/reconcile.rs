@@ -299,3 +299,7 @@ fn reference(pki: &Pki) -> ObjectRef {
 fn until(time: Timestamp) -> Duration {
     Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;
