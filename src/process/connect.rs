@@ -90,7 +90,11 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
     config.read_timeout = None;
     config.default_retry = false;
     let server = format!("{} ({named_by})", config.cluster_url.to_string().trim_end_matches('/'));
-    let default_namespace = config.default_namespace.trim().to_owned();
+    // A context without a namespace means `default`, one with an empty namespace too.
+    let default_namespace = match config.default_namespace.trim() {
+        "" => "default".to_owned(),
+        namespace => namespace.to_owned(),
+    };
     let builder = ClientBuilder::try_from(config).map_err(|e| unusable(&named_by, &e))?;
     let client = match header {
         None => builder.build(),
@@ -278,3 +282,7 @@ fn unusable(named_by: &str, error: &kube::Error) -> Refusal {
         other => Refusal::input(format!("{named_by}: {}", chain(other))),
     }
 }
+
+#[cfg(test)]
+#[path = "connect_tests.rs"]
+mod tests;
