@@ -16,10 +16,17 @@ use serde_json::Value;
 /// How long anything may take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The binary in an empty environment, at home in this directory.
+/// The binary in an empty environment, at home in this directory, on a system without CA certificates (as an image from
+/// scratch).
 fn controller(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
-    command.env_clear().env("HOME", home).current_dir(home).stdin(Stdio::null());
+    command
+        .env_clear()
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nowhere")
+        .env("HOME", home)
+        .current_dir(home)
+        .stdin(Stdio::null());
     command
 }
 
@@ -127,6 +134,9 @@ contexts: [{name: dev, context: {cluster: c, user: u, namespace: team}}, {name: 
            {name: filed, context: {cluster: c, user: filed}}, {name: plugged, context: {cluster: c, user: plugged}}]
 "#;
 
+/// Arguments, variables, and how the line begins.
+type Wrong = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 #[test]
 fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
     let home = Home::new(
@@ -145,8 +155,7 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ],
     );
     fs::write(home.0.join("latin1"), b"caf\xe9\n").unwrap();
-    // Arguments, variables, and how the line begins.
-    let table: &[(&str, &[(&str, &str)], &str)] = &[
+    let table: &[Wrong] = &[
         (
             "",
             &[],
@@ -202,6 +211,7 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("--api-endpoint a:1 --ca nowhere", &[], "--ca nowhere: cannot be read: No such file"),
         ("--api-endpoint a:1 --ca text", &[], "--ca text: expected CA certificates in PEM"),
         ("", &[("K8S_API_ENDPOINT", "a:1"), ("K8S_CA", "nowhere")], "K8S_CA=nowhere: cannot be read: No such file"),
+        ("--api-endpoint a:1", &[], "--api-endpoint: failed to add a root certificate: "),
         ("--kubeconfig nowhere", &[], "--kubeconfig nowhere: there is no such file"),
         ("", &[("KUBECONFIG", "nowhere")], "KUBECONFIG=nowhere: there is no such file"),
         ("", &[("KUBECONFIG", "nowhere:neither")], "KUBECONFIG=nowhere:neither: there is no such file"),
@@ -274,7 +284,8 @@ fn a_port_that_is_taken_ends_with_exit_code_1_and_one_line() {
     let home = Home::new("port", &[]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = controller(&home.0).args(["--api-endpoint", "127.0.0.1:1", "--listen", &address]).output().unwrap();
+    let output =
+        controller(&home.0).args(["--api-endpoint", "http://127.0.0.1:1", "--listen", &address]).output().unwrap();
     assert!(one_line(&output, 1).starts_with(&format!("--listen {address}: Address already in use")));
 }
 
@@ -291,8 +302,8 @@ fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {
     let home = Home::new("sigterm", &[]);
     for signal in ["TERM", "INT"] {
         let (mut running, address, line) =
-            running(controller(&home.0).args(["--api-endpoint", "127.0.0.1:1", "--token", "s3cret"]));
-        assert_eq!(line["server"], "https://127.0.0.1:1 (--api-endpoint)");
+            running(controller(&home.0).args(["--api-endpoint", "http://127.0.0.1:1", "--token", "s3cret"]));
+        assert_eq!(line["server"], "http://127.0.0.1:1 (--api-endpoint)");
         assert_eq!(line["level"], "INFO");
         assert!(line["timestamp"].as_str().is_some_and(|time| time.contains('T') && time.ends_with('Z')), "{line}");
 
@@ -315,9 +326,8 @@ fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {
 fn what_is_ignored_is_warned_about_without_its_value() {
     let home = Home::new("ignored", &[]);
     let mut command = controller(&home.0);
-    let (running, _, _) = running(command.args(["--api-endpoint", "127.0.0.1:1"]).env("K8S_TOKEN", "s3cret"));
-    let expected =
-        "K8S_TOKEN=*** is ignored: the server is named by --api-endpoint 127.0.0.1:1, and takes nothing from elsewhere";
+    let (running, _, _) = running(command.args(["--api-endpoint", "http://127.0.0.1:1"]).env("K8S_TOKEN", "s3cret"));
+    let expected = "K8S_TOKEN=*** is ignored: the server is named by --api-endpoint http://127.0.0.1:1, and takes nothing from elsewhere";
     assert_eq!(running.line(expected)["level"], "WARN");
 }
 

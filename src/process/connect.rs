@@ -86,6 +86,10 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
             (config, header, named_by)
         }
     };
+    if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
+        // Nothing is verified, so a system without any CA certificates (an image from scratch) is no error.
+        config.root_cert.get_or_insert_default();
+    }
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;
@@ -278,6 +282,10 @@ fn unusable(named_by: &str, error: &kube::Error) -> Refusal {
         }
         kube::Error::Auth(AuthError::AuthExecParse(_)) => {
             Refusal::failure(format!("{named_by}: its exec plugin did not print an ExecCredential"))
+        }
+        kube::Error::RustlsTls(e) => {
+            let ca = "is there a CA (--ca, or certificate-authority in a kubeconfig), and does the client's key fit?";
+            Refusal::input(format!("{named_by}: {}: {ca}", chain(e)))
         }
         other => Refusal::input(format!("{named_by}: {}", chain(other))),
     }
