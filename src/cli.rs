@@ -23,7 +23,7 @@ static CONFIG: Setting = Setting {
     flag: "config",
     value: "FILE",
     env: "CONFIG_FILE",
-    help: "An ini file: section [global], keys named as the variables, in lower case",
+    help: "An ini file: section [global], keys as the variables, in lower case",
     ..ROW
 };
 static NAMESPACE: Setting = Setting {
@@ -32,7 +32,8 @@ static NAMESPACE: Setting = Setting {
     value: "NS",
     env: "K8S_NAMESPACE",
     default: "all",
-    help: "Look at one namespace only; K8S_NAMESPACED=true without this is the pod's or the context's own",
+    help: "Look at one namespace only; with K8S_NAMESPACED=true and without this,\n\
+           the pod's or the context's own",
     ..ROW
 };
 static NAMESPACED: Setting = Setting { env: "K8S_NAMESPACED", ..ROW };
@@ -41,8 +42,8 @@ static ALLOWED_NAMES: Setting = Setting {
     value: "FILE",
     env: "DEMO_CONTROLLER_ALLOWED_NAMES",
     default: "the sample's app1 and app2",
-    help: "Who may have a certificate: one per line, `name` (in any namespace) or `namespace/name`;\n\
-           # starts a comment; read again when it changes",
+    help: "Who may have a certificate: a line each, `name` (in any namespace) or\n\
+           `namespace/name`; # starts a comment; read again when it changes",
     ..ROW
 };
 static WORKERS: Setting = Setting {
@@ -66,8 +67,8 @@ static MAX_RETRIES: Setting = Setting {
     value: "N",
     env: "DEMO_CONTROLLER_MAX_RETRIES",
     default: "12",
-    help: "Failures in a row after which a key is forgotten until it changes or is resynced\n\
-           (12 take about 20 s); an API server that is away does not count",
+    help: "Failures in a row after which a key is forgotten until it changes or is\n\
+           resynced (12 take about 20 s); an API server that is away does not count",
     ..ROW
 };
 static REMIND: Setting = Setting {
@@ -97,7 +98,7 @@ static WATCH_IDLE: Setting = Setting {
     value: "DURATION",
     env: "DEMO_CONTROLLER_WATCH_IDLE",
     default: "150s",
-    help: "A watch that is silent for so long, without even a bookmark, is opened again",
+    help: "A watch that is silent for so long, without a bookmark, is opened again",
     ..ROW
 };
 static SHUTDOWN_GRACE: Setting = Setting {
@@ -105,7 +106,8 @@ static SHUTDOWN_GRACE: Setting = Setting {
     value: "DURATION",
     env: "DEMO_CONTROLLER_SHUTDOWN_GRACE",
     default: "20s",
-    help: "After SIGTERM or SIGINT, finish what is in progress for so long; a second signal ends at once",
+    help: "After SIGTERM or SIGINT, finish what is in progress for so long;\n\
+           a second signal ends the process at once",
     ..ROW
 };
 static EXPLAIN: Setting = Setting {

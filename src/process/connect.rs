@@ -86,11 +86,19 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
             (config, header, named_by)
         }
     };
+    if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
+        // Nothing is verified, so a system without any CA certificates (an image from scratch) is no error.
+        config.root_cert.get_or_insert_default();
+    }
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;
     let server = format!("{} ({named_by})", config.cluster_url.to_string().trim_end_matches('/'));
-    let default_namespace = config.default_namespace.trim().to_owned();
+    // A context without a namespace means `default`, one with an empty namespace too.
+    let default_namespace = match config.default_namespace.trim() {
+        "" => "default".to_owned(),
+        namespace => namespace.to_owned(),
+    };
     let builder = ClientBuilder::try_from(config).map_err(|e| unusable(&named_by, &e))?;
     let client = match header {
         None => builder.build(),
@@ -275,6 +283,14 @@ fn unusable(named_by: &str, error: &kube::Error) -> Refusal {
         kube::Error::Auth(AuthError::AuthExecParse(_)) => {
             Refusal::failure(format!("{named_by}: its exec plugin did not print an ExecCredential"))
         }
+        kube::Error::RustlsTls(e) => {
+            let ca = "is there a CA (--ca, or certificate-authority in a kubeconfig), and does the client's key fit?";
+            Refusal::input(format!("{named_by}: {}: {ca}", chain(e)))
+        }
         other => Refusal::input(format!("{named_by}: {}", chain(other))),
     }
 }
+
+#[cfg(test)]
+#[path = "connect_tests.rs"]
+mod tests;

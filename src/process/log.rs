@@ -22,7 +22,7 @@ pub static LOG_LEVEL: Setting = Setting {
     value: "LEVEL",
     env: "LOG_LEVEL",
     default: "info",
-    help: "trace, debug, info, warn or error; the variable RUST_LOG may hold a finer filter",
+    help: "trace, debug, info, warn or error; RUST_LOG may hold a finer filter",
     ..ROW
 };
 /// In which form.
@@ -121,17 +121,17 @@ mod tests {
 
     #[test]
     fn a_level_is_about_this_program_and_the_client_is_never_heard() {
-        assert_eq!(filter(None, None, None).unwrap(), "kube_client=off,demo_controller=info,warn");
-        assert_eq!(filter(None, Some("DEBUG"), None).unwrap(), "kube_client=off,demo_controller=debug,warn");
-        assert_eq!(filter(None, Some("Critical"), None).unwrap(), "kube_client=off,demo_controller=error,error");
+        assert_eq!(filter(None, None, None).unwrap(), "demo_controller=info,kube_client=off,warn");
+        assert_eq!(filter(None, Some("DEBUG"), None).unwrap(), "demo_controller=debug,kube_client=off,warn");
+        assert_eq!(filter(None, Some("Critical"), None).unwrap(), "demo_controller=error,kube_client=off,error");
         assert!(filter(None, Some("loud"), None).unwrap_err().to_string().starts_with("LOG_LEVEL=loud: expected"));
     }
 
     #[test]
     fn a_filter_beats_the_variable_but_not_the_flag() {
         assert_eq!(filter(None, Some("error"), Some("debug")).unwrap(), "debug");
-        assert_eq!(filter(Some("warn"), None, Some("debug")).unwrap(), "kube_client=off,demo_controller=warn,warn");
-        assert_eq!(filter(None, None, Some(" ")).unwrap(), "kube_client=off,demo_controller=info,warn");
+        assert_eq!(filter(Some("warn"), None, Some("debug")).unwrap(), "demo_controller=warn,kube_client=off,warn");
+        assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
         let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();
         assert!(broken.starts_with("RUST_LOG=a=b=c: expected a filter"), "{broken}");
     }

@@ -49,8 +49,8 @@ pub static LISTEN: Setting = Setting {
     value: "ADDR:PORT|off",
     env: "DEMO_CONTROLLER_LISTEN",
     default: "127.0.0.1:8080",
-    help: "Serve /healthz, /readyz and /metrics here; :8080 is every address of the machine,\n\
-           port 0 any free port, off none",
+    help: "Serve /healthz, /readyz and /metrics here; :8080 is every address of\n\
+           the machine, port 0 any free port, off none",
     ..ROW
 };
 
@@ -125,19 +125,20 @@ impl Check {
 pub struct Pages {
     /// `/healthz`.
     pub alive: Vec<Check>,
-    /// `/readyz`.
+    /// `/readyz`. Never ready while there is none: an empty list is a wiring mistake, not a success.
     pub ready: Vec<Check>,
     /// `/metrics`.
     pub metrics: Arc<Registry>,
 }
 
-/// Serves until `stop`, then finishes the requests that are in progress.
+/// Serves until `stop`, then finishes the requests that are in progress. Let the work drain before `stop` is cancelled: a
+/// process that finishes its work is alive, and probes should see that.
 pub async fn run(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     let pages = Arc::new(pages);
     // GET answers HEAD too; another method is 405, another path 404.
     let router = Router::new()
         .route("/healthz", get(|State(p): State<Arc<Pages>>| async move { verdict(&p.alive) }))
-        .route("/readyz", get(|State(p): State<Arc<Pages>>| async move { verdict(&p.ready) }))
+        .route("/readyz", get(|State(p): State<Arc<Pages>>| async move { readiness(&p.ready) }))
         .route("/metrics", get(|State(p): State<Arc<Pages>>| async move { metrics(&p.metrics) }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "expected /healthz, /readyz or /metrics\n") })
         .layer(map_response(goodbye))
@@ -157,6 +158,13 @@ fn verdict(checks: &[Check]) -> (StatusCode, String) {
     let failed = |check: &Check| (check.ask)().err().map(|why| format!("{}: {}\n", check.name, one_line(&why)));
     let lines: String = checks.iter().filter_map(failed).collect();
     if lines.is_empty() { (StatusCode::OK, "ok\n".to_owned()) } else { (StatusCode::SERVICE_UNAVAILABLE, lines) }
+}
+
+fn readiness(checks: &[Check]) -> (StatusCode, String) {
+    if checks.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "nothing is checked yet\n".to_owned());
+    }
+    verdict(checks)
 }
 
 fn metrics(registry: &Registry) -> Response {

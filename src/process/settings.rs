@@ -265,9 +265,9 @@ fn keys(
 ) -> Result<HashMap<&'static str, String>, Refusal> {
     let wrong = |what: String| Refusal::input(format!("{}: {what}", path.display()));
     let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    // The parser's own words quote nothing of the file, so no secret gets out here.
+    // The parser's own words speak of tokens and its line may be the next one: left out.
     let ini = Ini::load_from_str_opt(text.trim_start_matches('\u{feff}'), options)
-        .map_err(|e| wrong(format!("line {}: expected an ini file ({})", e.line, e.msg)))?;
+        .map_err(|e| wrong(format!("expected an ini file, [section] and key = value, but not near line {}", e.line)))?;
     let mut found = HashMap::new();
     for (section, properties) in ini.iter() {
         match section {
@@ -289,7 +289,9 @@ fn keys(
                 let known = known.iter().map(String::as_str).chain(foreign.iter().copied());
                 let hint = nearest(&name, known)
                     .map_or("see --help for what is known, in lower case".to_owned(), |k| format!("did you mean {k}?"));
-                return Err(wrong(format!("unknown key {} in [{SECTION}]: {hint}", quoted(key))));
+                // A line without a = runs on into the next one, value and all: only its first word is shown.
+                let word = quoted(key.split_whitespace().next().unwrap_or_default());
+                return Err(wrong(format!("unknown key {word} in [{SECTION}]: {hint}")));
             };
             if value.trim().is_empty() {
                 continue;

@@ -30,7 +30,7 @@ pub static KUBECONFIG: Setting = Setting {
     value: "FILE",
     env: "KUBECONFIG",
     default: "~/.kube/config, else the pod's service account",
-    help: "Connect as this kubeconfig says; the variable may list several files, as for kubectl",
+    help: "Connect as this kubeconfig says; the variable may list several files",
     ..ROW
 };
 /// Which of the contexts.
@@ -45,10 +45,10 @@ pub static CONTEXT: Setting = Setting {
 /// A server named outright.
 pub static API_ENDPOINT: Setting = Setting {
     flag: "api-endpoint",
-    value: "HOST:PORT|URL",
+    value: "HOST:PORT",
     env: "K8S_API_ENDPOINT",
-    help: "Connect to this API server instead (https unless the URL says http);\n\
-           its token and CA come from the same place, flag, variable or file, as this",
+    help: "Connect to this API server (or URL) instead, by https if it does not say;\n\
+           its token and CA have to come from the same place: flag, variable or file",
     ..ROW
 };
 /// A bearer token.
@@ -56,7 +56,7 @@ pub static TOKEN: Setting = Setting {
     flag: "token",
     value: "TOKEN",
     env: "K8S_TOKEN",
-    help: "Bearer token for --api-endpoint (others on this machine may see it in the process list)",
+    help: "Bearer token for --api-endpoint; a flag shows in the list of processes",
     secret: true,
     ..ROW
 };
