@@ -106,7 +106,7 @@ impl Bucket {
 /// Tells `governor` tokio's time, counted from the instant in it. tokio's clock can be paused, so a test of a wait of
 /// minutes takes none; governor's own clock could not.
 #[derive(Clone, Copy, Debug)]
-struct TokioClock(Instant);
+pub struct TokioClock(pub Instant);
 
 impl Clock for TokioClock {
     type Instant = Nanos;

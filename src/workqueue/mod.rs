@@ -36,6 +36,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
 
 use limit::Failures;
+pub(crate) use limit::TokioClock;
 pub use metrics::Metrics;
 use shared::Shared;
 
