@@ -85,6 +85,9 @@ fn conditions_of_others_and_the_dates_of_an_existing_certificate_stay() {
 #[test]
 fn a_status_of_any_shape_is_put_right() {
     for nonsense in [json!("text"), json!(7), json!([]), json!({ "conditions": "none" })] {
-        assert!(patch(&pki(nonsense.clone()), Reason::Issued, "m", Some(&certificate()), at(0)).is_some(), "{nonsense}");
+        assert!(
+            patch(&pki(nonsense.clone()), Reason::Issued, "m", Some(&certificate()), at(0)).is_some(),
+            "{nonsense}"
+        );
     }
 }
