@@ -47,7 +47,8 @@ fn decode(c: &mut Criterion) {
     // The peer in the same run: what building whole pods costs, which a cache of full objects has to do.
     group.bench_function("a page of 500 pods, whole (k8s-openapi)", |b| {
         b.iter(|| {
-            serde_json::from_slice::<k8s_openapi::List<k8s_openapi::api::core::v1::Pod>>(black_box(&bytes)).expect("a page")
+            serde_json::from_slice::<k8s_openapi::List<k8s_openapi::api::core::v1::Pod>>(black_box(&bytes))
+                .expect("a page")
         });
     });
     group.finish();

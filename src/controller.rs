@@ -97,7 +97,7 @@ pub async fn run(
     // From the API server into the caches, and from each change to a key in a queue.
     let namespace = settings.namespace.as_deref();
     let reflect = Reflect { client, informers, watch_idle: settings.watch_idle };
-    tasks.spawn(reflect.into("pkis", path(&pki::GROUP_PATH, namespace, pki::PLURAL), &pkis, &pkis_health).run(stop.clone(), {
+    tasks.spawn(reflect.reflector("pkis", path(pki::GROUP_PATH, namespace, pki::PLURAL), &pkis, &pkis_health).run(stop.clone(), {
         let queue = pki_queue.clone();
         move |change| {
             if concerns(&change) {
@@ -106,21 +106,27 @@ pub async fn run(
             }
         }
     }));
-    tasks.spawn(reflect.into("pods", path("/api/v1", namespace, "pods"), &pods, &pods_health).run(stop.clone(), {
-        let (pod_queue, pki_queue) = (pod_queue.clone(), pki_queue.clone());
-        let (pkis, lifecycle) = (pkis.clone(), lifecycle.clone());
-        move |change| {
-            if let Change::Added { new, initial: true } = &change {
-                lifecycle.baseline(new.clone());
+    tasks.spawn(reflect.reflector("pods", path("/api/v1", namespace, "pods"), &pods, &pods_health).run(
+        stop.clone(),
+        {
+            let (pod_queue, pki_queue) = (pod_queue.clone(), pki_queue.clone());
+            let (pkis, lifecycle) = (pkis.clone(), lifecycle.clone());
+            move |change| {
+                if let Change::Added { new, initial: true } = &change {
+                    lifecycle.baseline(new.clone());
+                }
+                // A pod that waits for a certificate is news for the Pki. Once: at its later changes the Pki has nothing to do.
+                if let Some(pod) = newcomer(&change) {
+                    pod.secrets
+                        .iter()
+                        .filter(|secret| pkis.get(secret).is_some())
+                        .for_each(|secret| pki_queue.add(secret.clone()));
+                }
+                explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
+                pod_queue.add(change.key().clone());
             }
-            // A pod that waits for a certificate is news for the Pki. Once: at its later changes the Pki has nothing to do.
-            if let Some(pod) = newcomer(&change) {
-                pod.secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
-            }
-            explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
-            pod_queue.add(change.key().clone());
-        }
-    }));
+        },
+    ));
 
     // No worker before the caches are full: it would take everything that it does not find for deleted.
     let synced = async { tokio::join!(pkis_health.synced(), pods_health.synced()) };
@@ -132,8 +138,8 @@ pub async fn run(
     let policy = Policy { max_retries: settings.max_retries };
     let mut work = JoinSet::new();
     for _ in 0..settings.workers {
-        spawn_worker(&mut work, &pki_queue, &certificates, &policy, &workers, &stop);
-        spawn_worker(&mut work, &pod_queue, &lifecycle, &policy, &workers, &stop);
+        spawn_worker(&mut work, &pki_queue, &certificates, policy, &workers, &stop);
+        spawn_worker(&mut work, &pod_queue, &lifecycle, policy, &workers, &stop);
     }
     // What brings keys besides the API server: the clock, and the list of allowed names.
     if let Some(every) = settings.resync {
@@ -171,7 +177,13 @@ struct Reflect {
 }
 
 impl Reflect {
-    fn into<T: Object>(&self, resource: &'static str, path: String, store: &Arc<Store<T>>, health: &Arc<Health>) -> Reflector<T> {
+    fn reflector<T: Object>(
+        &self,
+        resource: &'static str,
+        path: String,
+        store: &Arc<Store<T>>,
+        health: &Arc<Health>,
+    ) -> Reflector<T> {
         Reflector {
             resource,
             list_watch: ListWatch::new(self.client.clone(), path),
@@ -184,7 +196,8 @@ impl Reflect {
 }
 
 fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
-    namespace.map_or_else(|| format!("{group}/{plural}"), |namespace| format!("{group}/namespaces/{namespace}/{plural}"))
+    namespace
+        .map_or_else(|| format!("{group}/{plural}"), |namespace| format!("{group}/namespaces/{namespace}/{plural}"))
 }
 
 fn check(name: &str, health: &Arc<Health>) -> Check {
@@ -231,11 +244,11 @@ fn spawn_worker<R: Reconciler<Key>>(
     work: &mut JoinSet<()>,
     queue: &WorkQueue<Key>,
     job: &Arc<R>,
-    policy: &Policy,
+    policy: Policy,
     metrics: &worker::Metrics,
     stop: &CancellationToken,
 ) {
-    work.spawn(worker::run(queue.clone(), job.clone(), policy.clone(), metrics.clone(), stop.clone()));
+    work.spawn(worker::run(queue.clone(), job.clone(), policy, metrics.clone(), stop.clone()));
 }
 
 async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {

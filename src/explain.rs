@@ -30,16 +30,8 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Step; 8] = [
-        Step::List,
-        Step::Watch,
-        Step::Change,
-        Step::Claim,
-        Step::Reconcile,
-        Step::Tell,
-        Step::Finish,
-        Step::Repeat,
-    ];
+    pub const ALL: [Step; 8] =
+        [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Tell, Step::Finish, Step::Repeat];
 
     /// Where to read about it.
     pub fn chapter(self) -> &'static str {
@@ -74,9 +66,10 @@ mod tests {
         for step in Step::ALL {
             let anchor = step.chapter().strip_prefix("docs/tour.md#").unwrap();
             // As GitHub and mdBook make anchors of headings: lower case, spaces to dashes, dots gone.
-            let found = tour.lines().filter_map(|line| line.strip_prefix("## ")).any(|heading| {
-                heading.to_lowercase().replace('.', "").replace(' ', "-") == anchor
-            });
+            let found = tour
+                .lines()
+                .filter_map(|line| line.strip_prefix("## "))
+                .any(|heading| heading.to_lowercase().replace('.', "").replace(' ', "-") == anchor);
             assert!(found, "no heading for {anchor}");
             assert!(anchor.starts_with(&format!("{}-", step as u8)), "{anchor}");
         }

@@ -28,7 +28,7 @@ impl Ticket {
         self.0.load(Ordering::Acquire)
     }
 
-    pub(super) fn new(dropped: bool) -> Self {
+    pub(crate) fn new(dropped: bool) -> Self {
         Ticket(Arc::new(AtomicBool::new(dropped)))
     }
 }

@@ -27,14 +27,23 @@ use crate::informer::{Key, Object};
 pub mod allowed;
 pub mod allowed_file;
 pub mod authority;
+pub mod ca;
 pub mod crd;
 mod inspect;
+mod metrics;
+pub mod reconcile;
+pub mod secret;
 pub mod status;
+pub mod told;
 pub mod validate;
 
 pub use allowed_file::Allowed;
+pub use ca::CaSecret;
 pub use crd::CRD;
+pub use metrics::Metrics;
+pub use reconcile::Certificates;
 pub use status::{Certificate, Reason};
+pub use told::Told;
 
 /// Group and version, as in a manifest.
 pub const API_VERSION: &str = "box.com/v1";

@@ -23,8 +23,9 @@ use tokio::time::Instant;
 
 use super::{
     Allowed, Metrics, Pki, Reason,
-    authority::{Authority, Issued, Verdict},
+    authority::{Authority, Issued},
     ca::{CaSecret, NoCa},
+    inspect::Verdict,
     secret::{self, Owner},
     status::{self, Certificate},
     told::Told,
@@ -96,8 +97,15 @@ impl From<Failure> for Stop {
 }
 
 impl Rejected {
-    fn new(reason: Reason, message: impl Into<String>) -> Stop {
-        Stop::Rejected(Rejected { reason, message: message.into(), event: reason.as_str(), tell_pods: false })
+    /// The usual case: the event has the condition's reason, and is for the owner alone.
+    fn because(reason: Reason, message: impl Into<String>) -> Self {
+        Rejected { reason, message: message.into(), event: reason.as_str(), tell_pods: false }
+    }
+}
+
+impl From<Rejected> for Stop {
+    fn from(rejected: Rejected) -> Self {
+        Stop::Rejected(rejected)
     }
 }
 
@@ -132,8 +140,7 @@ impl Reconciler<Key> for Certificates {
     /// The worker has no more patience. Tell the owner what it looks like from here; the next change or resync tries again.
     async fn gave_up(&self, key: &Key, why: &str) {
         let Some(pki) = self.store.get(key).filter(|pki| !pki.deleting) else { return };
-        let Stop::Rejected(rejected) = Rejected::new(Reason::IssueFailed, why) else { return };
-        if let Err(error) = self.reject(&pki, &rejected).await {
+        if let Err(error) = self.reject(&pki, &Rejected::because(Reason::IssueFailed, why)).await {
             tracing::warn!(pki = %key, %error, "the status could not be written either");
         }
     }
@@ -144,33 +151,33 @@ impl Certificates {
     async fn look(&self, pki: &Pki) -> Result<Certificate, Stop> {
         let key = pki.key();
         // 2. The spec. The API server has checked it by the same rules, if the CRD is ours and up to date: so check.
-        let request = validate(&pki.spec, key).map_err(|invalid| Rejected::new(Reason::InvalidSpec, invalid.to_string()))?;
+        let request =
+            validate(&pki.spec).map_err(|invalid| Rejected::because(Reason::InvalidSpec, invalid.to_string()))?;
 
         // 3. The list.
         let allowed = self.allowed.current();
         if let Some(refused) = allowed.refused(&request, key.namespace()) {
             let message = allowed.refusal(&refused, key);
-            return Err(Stop::Rejected(Rejected {
-                reason: Reason::NameNotAllowed,
-                message,
-                event: NOT_ALLOWED,
-                tell_pods: true,
-            }));
+            return Err(
+                Rejected { reason: Reason::NameNotAllowed, message, event: NOT_ALLOWED, tell_pods: true }.into()
+            );
         }
 
         // 4. The Secret.
         if key == self.ca.key() {
-            let message = format!("Secret {key} is where this controller keeps its own CA: choose another name for this Pki");
-            return Err(Rejected::new(Reason::SecretConflict, message));
+            let message =
+                format!("Secret {key} is where this controller keeps its own CA: choose another name for this Pki");
+            return Err(Rejected::because(Reason::SecretConflict, message).into());
         }
         let authority = self.ca.get().await.map_err(|no_ca| match no_ca {
-            NoCa::Unusable(why) => Rejected::new(Reason::IssueFailed, why),
+            NoCa::Unusable(why) => Rejected::because(Reason::IssueFailed, why).into(),
             NoCa::Failed(failure) => Stop::Failed(failure),
         })?;
         let certificate = self.secret(pki, &request, &authority).await?;
 
         // 5. The status.
-        self.write_status(pki, Reason::Issued, "the certificate is in the Secret of the same name", Some(&certificate)).await?;
+        self.write_status(pki, Reason::Issued, "the certificate is in the Secret of the same name", Some(&certificate))
+            .await?;
         Ok(certificate)
     }
 
@@ -193,10 +200,15 @@ impl Certificates {
                 return Err(Stop::Wait("its Secret is being deleted"));
             }
             Owner::Us => {}
-            Owner::Predecessor => return Err(Stop::Wait("the Secret of an earlier Pki of this name is not collected yet")),
+            Owner::Predecessor => {
+                return Err(Stop::Wait("the Secret of an earlier Pki of this name is not collected yet"));
+            }
             Owner::Other => {
-                let message = format!("Secret {} exists and does not belong to this Pki: delete it, or choose another name", key.name());
-                return Err(Rejected::new(Reason::SecretConflict, message));
+                let message = format!(
+                    "Secret {} exists and does not belong to this Pki: delete it, or choose another name",
+                    key.name()
+                );
+                return Err(Rejected::because(Reason::SecretConflict, message).into());
             }
         }
         let data = present.data.unwrap_or_default();
@@ -214,7 +226,7 @@ impl Certificates {
             Ok(_) => {}
             // Someone made it immutable. Nothing that is repeated here changes that.
             Err(failure) if failure.code() == Some(422) => {
-                return Err(Rejected::new(Reason::IssueFailed, failure.to_string()));
+                return Err(Rejected::because(Reason::IssueFailed, failure.to_string()).into());
             }
             Err(failure) => return Err(failure.into()),
         }
@@ -223,7 +235,8 @@ impl Certificates {
     }
 
     fn issue(&self, request: &Request, key: &Key, authority: &Authority, now: Timestamp) -> Result<Issued, Stop> {
-        authority.issue(request, key, now, rand::random()).map_err(|why| Rejected::new(Reason::IssueFailed, why))
+        let issued = authority.issue(request, key, now, rand::random());
+        issued.map_err(|why| Rejected::because(Reason::IssueFailed, why).into())
     }
 
     fn wrote(&self, pki: &Pki, event: &'static str, why: &str, issued: &Issued) {
@@ -250,7 +263,9 @@ impl Certificates {
             Err(failure) if failure.is_namespace_terminating() => Ok(remind),
             // The verdict stands and has been told; what failed is writing it down. That is tried again, and does not count:
             // giving up would replace the true reason by "it went wrong too often".
-            Err(failure) => Err(Error::Unavailable(format!("{}; the status cannot be written: {failure}", rejected.message))),
+            Err(failure) => {
+                Err(Error::Unavailable(format!("{}; the status cannot be written: {failure}", rejected.message)))
+            }
         }
     }
 
@@ -282,7 +297,11 @@ fn failed(failure: Failure) -> Result<Outcome, Error> {
     if failure.is_namespace_terminating() {
         return Ok(Outcome::Settled); // absorbed: the Pki is about to go as well
     }
-    Err(if failure.is_unavailable() { Error::Unavailable(failure.to_string()) } else { Error::Transient(failure.to_string()) })
+    Err(if failure.is_unavailable() {
+        Error::Unavailable(failure.to_string())
+    } else {
+        Error::Transient(failure.to_string())
+    })
 }
 
 fn reference(pki: &Pki) -> ObjectRef {

@@ -31,8 +31,7 @@ fn rig(pods: &[&str]) -> Rig {
     let (events_client, events) = api_server();
     let settings = events::Settings { component: "controlplane".into(), dry_run: false };
     let (queues, workers) = (crate::workqueue::Metrics::default(), worker::Metrics::default());
-    let (recorder, writer) =
-        Recorder::new(events_client, settings, events::Metrics::default(), &queues, &workers);
+    let (recorder, writer) = Recorder::new(events_client, settings, events::Metrics::default(), &queues, &workers);
     tokio::spawn(writer);
     let pods: Vec<ObjectRef> = pods
         .iter()
@@ -127,7 +126,7 @@ impl Rig {
     }
 
     fn issued(&self) -> BTreeMap<String, ByteString> {
-        let request = validate(&json!({ "serviceName": "app1" }), &key()).unwrap();
+        let request = validate(&json!({ "serviceName": "app1" })).unwrap();
         self.authority.issue(&request, &key(), Timestamp::now(), rand::random()).unwrap().secret_data()
     }
 }
@@ -291,7 +290,11 @@ async fn a_secret_that_someone_made_immutable_is_told_at_once() {
     let look = rig.look();
     rig.ca().await;
     rig.secret(&stored(&BTreeMap::new(), owner("Pki", "app1-pki", "u1"))).await;
-    rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await.status(422, "Invalid", "data: Forbidden: field is immutable");
+    rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await.status(
+        422,
+        "Invalid",
+        "data: Forbidden: field is immutable",
+    );
     assert_eq!(rig.status().await["reason"], "IssueFailed");
     assert!(matches!(look.await.unwrap(), Err(Error::Permanent { .. })));
 }
@@ -364,7 +367,10 @@ async fn a_key_that_is_given_up_says_so_and_its_own_status_does_not_bring_it_bac
     let job = rig.job.clone();
     let gave_up = tokio::spawn(async move { job.gave_up(&key(), "500 InternalError: etcd is unwell").await });
     let condition = rig.status().await;
-    assert_eq!((&condition["reason"], &condition["message"]), (&json!("IssueFailed"), &json!("500 InternalError: etcd is unwell")));
+    assert_eq!(
+        (&condition["reason"], &condition["message"]),
+        (&json!("IssueFailed"), &json!("500 InternalError: etcd is unwell"))
+    );
     gave_up.await.unwrap();
     assert_eq!(rig.events.next().await.body["reason"], "IssueFailed");
 }
