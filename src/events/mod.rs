@@ -14,15 +14,17 @@
 //!
 //! The key is the namespace and name of the Event object that must exist, and the name follows from what is said (see
 //! `note.rs`). So repeats of one event meet in one key, the queue makes one write of many, no key is written twice at once,
-//! and a retry is the queue's business. The rooms `workqueue` and `worker` are used as they are.
+//! and a retry is the queue's business. The rooms `workqueue` and `worker` are used as they are. Read `note.rs` (what is said),
+//! `pending.rs` (what is still to be said), `writer.rs` (the reconciler), `attempt.rs` (its requests), `spam.rs` (limits).
 //!
 //! # Promises
 //!
 //! * **Never in the way**: `record` neither blocks nor awaits, however slow the server is.
 //! * **One object, not many**: the same words about the same object are one Event whose `count` goes up, after a restart too,
 //!   and after the Event has expired as long as this process remembers it.
-//! * **Bounded**: in memory ([`MAX_PENDING`] on their way), per object (25 at once, then one in five minutes: the rest is
-//!   dropped) and per namespace (200 at once, then five a second: the rest waits, other namespaces do not).
+//! * **Bounded**: in memory ([`MAX_PENDING`] on their way, three quarters of them in one namespace: what is over is dropped),
+//!   per object (25 at once, then one in five minutes: the rest is dropped) and per namespace (200 at once, then five a
+//!   second: the rest waits, other namespaces do not).
 //! * **Honest**: what is given up is counted, logged, and known to its [`Ticket`], so that the caller can tell it again.
 //! * **Stubborn, not endless**: an attempt that says nothing about the event (no connection, 429) is repeated as long as the
 //!   process lives, one that failed in itself at most [`MAX_TRIES`] times.
