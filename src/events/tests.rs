@@ -51,8 +51,8 @@ impl Rig {
         self.recorder.record(&pod(namespace, name), Kind::Warning, REASON, message)
     }
 
-    /// Answers everything as a server would that has no Events yet, until nothing comes for so long. Returns the objects
-    /// that were told, and when.
+    /// Answers everything as a server would that has no Events yet, until nothing comes for so long. Returns the
+    /// objects that were told, and when.
     pub async fn serve(&mut self, quiet: Duration) -> Vec<(Duration, String)> {
         let start = Instant::now();
         let mut told = Vec::new();
