@@ -100,8 +100,8 @@ impl Attempt<'_> {
         count
     }
 
-    /// Whether an earlier attempt at this very batch was carried out and only its answer got lost. Without this question
-    /// a time-out would count twice.
+    /// Whether an earlier attempt at this very batch was carried out and only its answer got lost. Without this
+    /// question a time-out would count twice.
     fn is_written(&self, seen: &Seen) -> bool {
         self.batch.aim == Some(seen.count) && seen.last == Some(self.batch.last)
     }

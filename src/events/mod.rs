@@ -1,49 +1,53 @@
 //! TELL: the event recorder.
 //!
-//! A controller has two audiences. Its operator reads its log and its metrics. The application's owner reads neither, and
-//! often may not: she sees that her pod does not start and runs `kubectl describe pod`. So what she has to fix is said
-//! there, in an Event about her pod.
+//! A controller has two audiences. Its operator reads its log and its metrics. The application's owner reads neither,
+//! and often may not: she sees that her pod does not start and runs `kubectl describe pod`. So what she has to fix is
+//! said there, in an Event about her pod.
 //!
 //! Writing one is a request, and requests are slow and fail. A reconcile must not wait for it: the work at hand is the
-//! certificate, not the talk about it. So [`Recorder::record`] only notes what to say, and something else says it later.
-//! That something is the pattern of this whole project once more, in small:
+//! certificate, not the talk about it. So [`Recorder::record`] only notes what to say, and something else says it
+//! later. That something is the pattern of this whole project once more, in small:
 //!
 //! ```text
 //! record --> pending (the desired state) --key--> WorkQueue --> worker --> Reconciler --POST, PATCH--> API server
 //! ```
 //!
 //! The key is the namespace and name of the Event object that must exist, and the name follows from what is said (see
-//! `note.rs`). So repeats of one event meet in one key, the queue makes one write of many, no key is written twice at once,
-//! and a retry is the queue's business. The rooms `workqueue` and `worker` are used as they are.
+//! `note.rs`). So repeats of one event meet in one key, the queue makes one write of many, no key is written twice at
+//! once, and a retry is the queue's business. The rooms `workqueue` and `worker` are used as they are. Read `note.rs`
+//! (what is said), `pending.rs` (what is still to be said), `writer.rs` (the reconciler), `attempt.rs` (its requests),
+//! `spam.rs` (limits).
 //!
 //! # Promises
 //!
 //! * **Never in the way**: `record` neither blocks nor awaits, however slow the server is.
-//! * **One object, not many**: the same words about the same object are one Event whose `count` goes up, after a restart too,
-//!   and after the Event has expired as long as this process remembers it.
-//! * **Bounded**: in memory ([`MAX_PENDING`] on their way), per object (25 at once, then one in five minutes: the rest is
-//!   dropped) and per namespace (200 at once, then five a second: the rest waits, other namespaces do not).
-//! * **Honest**: what is given up is counted, logged, and known to its [`Ticket`], so that the caller can tell it again.
-//! * **Stubborn, not endless**: an attempt that says nothing about the event (no connection, 429) is repeated as long as the
-//!   process lives, one that failed in itself at most [`MAX_TRIES`] times.
+//! * **One object, not many**: the same words about the same object are one Event whose `count` goes up, after a
+//!   restart too, and after the Event has expired as long as this process remembers it.
+//! * **Bounded**: in memory ([`MAX_PENDING`] on their way, three quarters of them in one namespace: what is over is
+//!   dropped), per object (25 at once, then one in five minutes: the rest is dropped) and per namespace (200 at once,
+//!   then five a second: the rest waits, other namespaces do not).
+//! * **Honest**: what is given up is counted, logged, and known to its [`Ticket`], so that the caller can tell it
+//!   again.
+//! * **Stubborn, not endless**: an attempt that says nothing about the event (no connection, 429) is repeated as long
+//!   as the process lives, one that failed in itself at most [`MAX_TRIES`] times.
 //!
 //! # What it does not promise
 //!
 //! Events are best effort, here and everywhere in Kubernetes. The API server forgets one an hour after its last repeat
-//! (`--event-ttl`). What is on its way is lost when the process dies. A write whose answer is lost in that very moment may be
-//! counted twice by the next process. Never let a program depend on an Event: that is what `status` is for.
+//! (`--event-ttl`). What is on its way is lost when the process dies. A write whose answer is lost in that very moment
+//! may be counted twice by the next process. Never let a program depend on an Event: that is what `status` is for.
 //!
 //! # Why core/v1 and not events.k8s.io
 //!
 //! Both are views of the same stored objects. The newer one wants an action and an instance with every event, which say
-//! nothing to the application's owner, and counts in a `series`; `source`, `count` and `firstTimestamp` are deprecated there.
-//! They are what this project's originals wrote and what a `kubectl` of any age prints: `x24 over 1d` under Age,
+//! nothing to the application's owner, and counts in a `series`; `source`, `count` and `firstTimestamp` are deprecated
+//! there. They are what this project's originals wrote and what a `kubectl` of any age prints: `x24 over 1d` under Age,
 //! `controlplane` under From.
 //!
 //! # Pitfalls
 //!
-//! Pitfall: awaiting the write of an event in a reconcile. A slow server then stops the workers, and a namespace that is
-//! being deleted makes a reconcile fail that has nothing else to do.
+//! Pitfall: awaiting the write of an event in a reconcile. A slow server then stops the workers, and a namespace that
+//! is being deleted makes a reconcile fail that has nothing else to do.
 //!
 //! Pitfall: a time, a counter or a random word in the message. Each repeat is then another event, and none is a repeat.
 //!
@@ -201,8 +205,8 @@ impl Recorder {
 
     /// Returns when everything that was recorded before the call has been sent or dropped.
     ///
-    /// Nothing is hurried: a namespace's limit and the retries hold as before, and without a server it takes for ever. The
-    /// caller limits it by the shutdown grace. Dropping the future does no harm.
+    /// Nothing is hurried: a namespace's limit and the retries hold as before, and without a server it takes for ever.
+    /// The caller limits it by the shutdown grace. Dropping the future does no harm.
     pub async fn flush(&self) {
         let mut settled = self.0.settled.subscribe();
         let last = self.0.state().pending.recorded();

@@ -26,8 +26,8 @@ pub struct ObjectRef {
     pub namespace: String,
     /// The object's name.
     pub name: String,
-    /// Tells the object from a later one of the same name, which does not inherit its events. Needed: how much may be said
-    /// about an object is counted by it.
+    /// Tells the object from a later one of the same name, which does not inherit its events. Needed: how much may be
+    /// said about an object is counted by it.
     pub uid: String,
     /// The version that was looked at, where it is known.
     pub resource_version: Option<String>,

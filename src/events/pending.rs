@@ -22,8 +22,9 @@ use crate::informer::Key;
 pub struct Ticket(Arc<AtomicBool>);
 
 impl Ticket {
-    /// Whether the event was given up: no room, too many about this object, refused by the server, retries used up. Then
-    /// nobody has been told, so tell again at the next look. False while it is on its way, and for ever once it was sent.
+    /// Whether the event was given up: no room, too many about this object, refused by the server, retries used up.
+    /// Then nobody has been told, so tell again at the next look. False while it is on its way, and for ever once it
+    /// was sent.
     pub fn dropped(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -101,7 +102,8 @@ impl Pending {
         batch.ticket.clone()
     }
 
-    /// Whether the next attempt at this event would be the first of its batch: the one that needs its namespace's leave.
+    /// Whether the next attempt at this event would be the first of its batch: the one that needs its namespace's
+    /// leave.
     pub fn is_fresh(&self, key: &Key) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.trying.is_none())
     }

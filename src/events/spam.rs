@@ -44,8 +44,8 @@ impl Buckets {
     pub fn take(&mut self, key: &str) -> Result<(), Duration> {
         if self.buckets.len() >= Self::LIMIT {
             self.buckets.retain_recent();
-            // Too many are still in use: start over. Everyone gets one more burst, and no event of a storm has to search
-            // for the one key that may be forgotten.
+            // Too many are still in use: start over. Everyone gets one more burst, and no event of a storm has to
+            // search for the one key that may be forgotten.
             if self.buckets.len() > Self::LIMIT / 2 {
                 *self = Self::new(self.quota);
             }
@@ -60,8 +60,8 @@ impl Buckets {
     }
 }
 
-/// Lets one log line through in so long a time, and counts the others: a storm of dropped events must not become a storm
-/// of lines.
+/// Lets one log line through in so long a time, and counts the others: a storm of dropped events must not become a
+/// storm of lines.
 #[derive(Default)]
 pub(super) struct Hush {
     spoke: Option<Instant>,

@@ -74,8 +74,8 @@ impl Inner {
         match failure.code() {
             // Says nothing about the event.
             _ if failure.is_unavailable() => Err(Error::Unavailable(failure.to_string())),
-            // The namespace is going, or it is gone (an attempt returns the 404 of a POST only). Whoever would have read
-            // the event goes with it, so there is nobody to tell, and nothing to complain about.
+            // The namespace is going, or it is gone (an attempt returns the 404 of a POST only). Whoever would have
+            // read the event goes with it, so there is nobody to tell, and nothing to complain about.
             code if code == Some(404) || failure.is_namespace_terminating() => {
                 debug!(event = %key, %failure, "event dropped with its namespace");
                 self.give_up(key, &self.metrics.absorbed);
