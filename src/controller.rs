@@ -128,18 +128,12 @@ pub async fn run(
         },
     ));
 
-    // No worker before the caches are full: it would take everything that it does not find for deleted.
-    let synced = async { tokio::join!(pkis_health.synced(), pods_health.synced()) };
-    tokio::select! {
-        _ = synced => tracing::info!(pkis = pkis.len(), pods = pods.len(), "caches are synced, the workers start"),
-        () = stop.cancelled() => return Ok(()), // nothing has begun
-        () = watch_over(&mut tasks) => {}
-    }
-    let policy = Policy { max_retries: settings.max_retries };
+    // No worker before the caches that its job reads are full: it would take everything that it does not find for deleted.
+    let crew = Crew { policy: Policy { max_retries: settings.max_retries }, metrics: workers, stop: stop.clone() };
     let mut work = JoinSet::new();
     for _ in 0..settings.workers {
-        spawn_worker(&mut work, &pki_queue, &certificates, policy, &workers, &stop);
-        spawn_worker(&mut work, &pod_queue, &lifecycle, policy, &workers, &stop);
+        work.spawn(crew.member(&pki_queue, &certificates, &[&pkis_health, &pods_health]));
+        work.spawn(crew.member(&pod_queue, &lifecycle, &[&pods_health]));
     }
     // What brings keys besides the API server: the clock, and the list of allowed names.
     if let Some(every) = settings.resync {
@@ -240,15 +234,34 @@ fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
         .collect()
 }
 
-fn spawn_worker<R: Reconciler<Key>>(
-    work: &mut JoinSet<()>,
-    queue: &WorkQueue<Key>,
-    job: &Arc<R>,
+/// What all workers have in common.
+struct Crew {
     policy: Policy,
-    metrics: &worker::Metrics,
-    stop: &CancellationToken,
-) {
-    work.spawn(worker::run(queue.clone(), job.clone(), policy, metrics.clone(), stop.clone()));
+    metrics: worker::Metrics,
+    stop: CancellationToken,
+}
+
+impl Crew {
+    /// A worker that begins as soon as the caches are synced.
+    fn member<R: Reconciler<Key>>(
+        &self,
+        queue: &WorkQueue<Key>,
+        job: &Arc<R>,
+        caches: &[&Arc<Health>],
+    ) -> impl Future<Output = ()> + Send + use<R> {
+        let caches: Vec<_> = caches.iter().map(|health| Arc::clone(health)).collect();
+        let (queue, job, stop) = (queue.clone(), job.clone(), self.stop.clone());
+        let (policy, metrics) = (self.policy, self.metrics.clone());
+        async move {
+            for cache in &caches {
+                tokio::select! {
+                    () = cache.synced() => {}
+                    () = stop.cancelled() => return,
+                }
+            }
+            worker::run(queue, job, policy, metrics, stop).await;
+        }
+    }
 }
 
 async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {

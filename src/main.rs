@@ -8,7 +8,7 @@ use std::{
 
 use demo_controller::{
     cli::{self, Command, Start},
-    controller, pki,
+    controller, explain, pki,
     process::{Refusal, connect::connect, log, serve, shutdown},
 };
 
@@ -51,7 +51,7 @@ async fn run(start: Start) -> Result<ExitCode, Refusal> {
         run.namespace = Some(connection.default_namespace.clone());
     }
     // 3. The log begins.
-    log::start(log);
+    log::start(log.with(explain::TARGET, run.explain));
     let listen = listener.as_ref().and_then(|l| l.local_addr().ok()).map(|address| address.to_string());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

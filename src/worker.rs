@@ -38,7 +38,11 @@ use prometheus_client::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::workqueue::{QueueKey, WorkQueue};
+use crate::{
+    explain,
+    explain::Step,
+    workqueue::{QueueKey, WorkQueue},
+};
 
 #[cfg(test)]
 mod tests;
@@ -157,6 +161,7 @@ pub async fn run<K: QueueKey, R: Reconciler<K>>(
             claim = worker.queue.get() => claim,
         };
         let Some(claim) = claim else { return };
+        explain!(Step::Claim, queue = worker.queue.name(), key = ?claim.key(), "a worker takes the key, nobody else gets it now");
         // 2. and 3.
         let result = worker.work_on(claim.key()).await;
         ended[result as usize].inc();
@@ -183,11 +188,19 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         match answer {
             // Absorb: it is as it should be.
             Ok(Outcome::Settled) => {
+                explain!(Step::Finish, queue, ?key, "it worked: its failures are forgotten");
                 self.forget(key);
                 Ended::Success
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
             Ok(Outcome::Again(delay)) => {
+                explain!(
+                    Step::Finish,
+                    queue,
+                    ?key,
+                    ?delay,
+                    "it worked: its failures are forgotten, and it is looked at again then"
+                );
                 self.forget(key);
                 self.queue.add_after(key.clone(), delay);
                 Ended::Success
@@ -195,6 +208,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // Absorb: there is nothing to come back to, so neither failures nor timers may stay behind. A new object of
             // that name is a new add.
             Ok(Outcome::Gone) => {
+                explain!(Step::Finish, queue, ?key, "the object is gone: its failures and timers are dropped");
                 self.forget(key);
                 self.queue.cancel_after(key);
                 Ended::Success

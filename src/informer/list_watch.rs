@@ -148,8 +148,12 @@ impl<T: Object> ListWatch<T> {
         let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
         let body = read_all(answer.into_body(), LARGEST_ERROR).await.unwrap_or_default();
         let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
-            // Not the API server's words: a proxy's or a load balancer's.
-            let text: String = String::from_utf8_lossy(&body).trim().chars().take(200).collect();
+            let text = match code.as_u16() {
+                // What an API server says, in plain text, of a path that it does not serve.
+                404 => format!("the server does not serve {} (is the CRD installed?)", self.path),
+                // Not the API server's words: a proxy's or a load balancer's.
+                _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
+            };
             Status::failure(&text, code.canonical_reason().unwrap_or("error"))
         });
         status.code = code.as_u16();

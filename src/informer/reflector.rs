@@ -11,6 +11,7 @@ use super::{
     machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
+use crate::{explain, explain::Step};
 
 /// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
 pub struct Reflector<T> {
@@ -60,6 +61,7 @@ impl<T: Object> Reflector<T> {
             if listed {
                 // Only now, with every change handed on: whoever waits for the sync will find all keys in the queue.
                 self.health.set_synced();
+                tracing::info!(resource = self.resource, objects = self.store.len(), "listed, the cache is complete");
             }
             metrics.items.set(i64::try_from(self.store.len()).unwrap_or(i64::MAX));
             next = step.next;
@@ -72,6 +74,7 @@ impl<T: Object> Reflector<T> {
                 *watch = None;
                 if !matches!(list, List::Continue(_)) {
                     metrics.lists.inc();
+                    explain!(Step::List, resource = self.resource, "ask once what there is");
                 }
                 match self.list_watch.list(list).await {
                     Ok(page) => {
@@ -85,6 +88,7 @@ impl<T: Object> Reflector<T> {
             Request::Watch(version, time_limit) => {
                 *watch = None; // closes the old connection before the new one opens
                 metrics.watches.inc();
+                explain!(Step::Watch, resource = self.resource, version, "follow what changes after this version");
                 match self.list_watch.watch(version, *time_limit).await {
                     Ok(open) => {
                         *watch = Some(open);
@@ -127,10 +131,11 @@ impl<T: Object> Reflector<T> {
     fn report(&self, trouble: Trouble, next: Option<&Next>, metrics: &ResourceMetrics) {
         metrics.error(trouble.reason);
         let (resource, error) = (self.resource, &trouble.why);
-        match next.map(|next| (&next.request, next.after)) {
-            None | Some((Request::Read, _)) => return tracing::warn!(resource, error, "object skipped"),
-            Some((Request::List(_), after)) => tracing::warn!(resource, error, ?after, "will list again"),
-            Some((Request::Watch(..), after)) => tracing::warn!(resource, error, ?after, "will watch again"),
+        let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));
+        match next.map(|next| &next.request) {
+            None | Some(Request::Read) => return tracing::warn!(resource, error, "object skipped"),
+            Some(Request::List(_)) => tracing::warn!(resource, error, retry_in, "will list again"),
+            Some(Request::Watch(..)) => tracing::warn!(resource, error, retry_in, "will watch again"),
         }
         self.health.set_trouble(trouble.why);
     }

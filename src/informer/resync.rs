@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Key, Object, Store};
+use crate::{explain, explain::Step};
 
 /// Hands every key of the cache out again, every so often. It makes no request and recovers no lost event.
 ///
@@ -28,6 +29,11 @@ impl Resync {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rounds.tick().await;
+            explain!(
+                Step::Repeat,
+                objects = store.len(),
+                "resync: every key of the cache is queued again, without a request"
+            );
             store.keys().into_iter().for_each(&each);
         }
     }

@@ -33,6 +33,8 @@ use super::{
 };
 use crate::{
     events::{Kind, ObjectRef, Recorder},
+    explain,
+    explain::Step,
     informer::{Key, Object, Store},
     request::{Failure, bounded},
     worker::{Error, Outcome, Reconciler},
@@ -118,6 +120,7 @@ impl Reconciler<Key> for Certificates {
             self.metrics.forget(key);
             return Ok(Outcome::Gone);
         };
+        explain!(Step::Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
         match self.look(&pki).await {
             Ok(certificate) => {
                 self.told.forget(key);
@@ -246,6 +249,7 @@ impl Certificates {
             "certificate {}", if event == "Issued" { "issued" } else { "renewed" }
         );
         let message = format!("certificate {serial} is valid until {not_after}");
+        explain!(Step::Tell, pki = %pki.key(), "an event says what was done");
         self.recorder.record(&reference(pki), Kind::Normal, event, &message);
     }
 
@@ -256,6 +260,7 @@ impl Certificates {
             audience.extend((self.mounts)(pki.key()));
         }
         let remind = self.told.tell(pki.key(), &rejected.message, &audience, Instant::now(), self.remind, |object| {
+            explain!(Step::Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
             self.recorder.record(object, Kind::Warning, rejected.event, &rejected.message)
         });
         match self.write_status(pki, rejected.reason, &rejected.message, None).await {

@@ -81,6 +81,17 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Settle
     Ok(Settled { filter, json })
 }
 
+impl Settled {
+    /// Lets the lines of this target through, or none of them, whatever the level is.
+    pub fn with(mut self, target: &str, on: bool) -> Self {
+        let directive = format!("{target}={}", if on { "info" } else { "off" });
+        if let Ok(directive) = directive.parse() {
+            self.filter = self.filter.add_directive(directive);
+        }
+        self
+    }
+}
+
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(filter).map_err(|e| e.to_string())
 }
