@@ -12,7 +12,10 @@ mod tests {
 
     #[test]
     fn the_manifest_holds_the_crd_to_the_letter() {
-        assert!(format!("\n{MANIFEST}").contains(&format!("\n---\n{CRD}---\n")), "copy src/pki/crd.yaml into demo-controller.yaml");
+        assert!(
+            format!("\n{MANIFEST}").contains(&format!("\n---\n{CRD}---\n")),
+            "copy src/pki/crd.yaml into demo-controller.yaml"
+        );
     }
 
     #[test]
