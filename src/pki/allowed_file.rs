@@ -181,3 +181,7 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "allowed_file_tests.rs"]
+mod tests;

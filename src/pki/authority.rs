@@ -9,7 +9,7 @@
 //! Promises:
 //! * what was issued is found valid by [`inspect`](Authority::inspect), or the CA is refused before it issues anything;
 //! * a leaf never outlives its CA;
-//! * `openssl verify -x509_strict` accepts the chain;
+//! * `openssl verify -x509_strict` accepts the chain, if the CA was made here;
 //! * no key is ever printed: neither type here has a `Debug`.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -98,7 +98,7 @@ impl Authority {
         let pem = first_certificate(field(secret, TLS_CRT)?).ok_or("tls.crt holds no certificate in PEM")?;
         let der =
             certificates(pem.as_bytes()).and_then(|mut all| all.pop()).ok_or("tls.crt holds a broken PEM block")?;
-        let key = std::str::from_utf8(field(secret, TLS_KEY)?).ok().and_then(|pem| KeyPair::from_pem(pem).ok()).ok_or(
+        let key = private_key(field(secret, TLS_KEY)?).ok_or(
             "tls.key is no private key that can be used: expected PKCS#8 (BEGIN PRIVATE KEY) of type ECDSA P-256 or \
              P-384, Ed25519, or RSA of 2048 bits and more; `openssl pkcs8 -topk8 -nodes` converts others",
         )?;
@@ -226,6 +226,12 @@ pub(super) fn certificates(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
     Pem::iter_from_buffer(pem).map(block).collect()
 }
 
+/// The private key in a PEM file. (Ring reads PKCS#8 alone, so nothing else is looked for.)
+pub(super) fn private_key(pem: &[u8]) -> Option<KeyPair> {
+    let block = Pem::iter_from_buffer(pem).find_map(|block| block.ok().filter(|b| b.label == "PRIVATE KEY"))?;
+    KeyPair::try_from(block.contents).ok()
+}
+
 /// A certificate and nothing behind it.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     X509Certificate::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, x509)| x509)
@@ -246,3 +252,7 @@ fn may_sign(x509: &X509Certificate) -> Result<(), String> {
         _ => Err("the CA in tls.crt may not sign certificates (keyUsage)".into()),
     }
 }
+
+#[cfg(test)]
+#[path = "authority_tests.rs"]
+mod tests;

@@ -11,12 +11,11 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use rcgen::KeyPair;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
 use super::{
     Certificate,
-    authority::{Authority, BACKDATED, CA_CRT, TLS_CRT, TLS_KEY, belongs, certificates, parse, seconds},
+    authority::{Authority, BACKDATED, CA_CRT, TLS_CRT, TLS_KEY, belongs, certificates, parse, private_key, seconds},
     validate::Request,
 };
 use crate::informer::Key;
@@ -79,8 +78,8 @@ impl Authority {
         let chain = certificates(&chain.0).ok_or(Damaged("tls.crt is broken"))?;
         let (leaf, rest) = chain.split_first().ok_or(Damaged("tls.crt holds no certificate"))?;
         let leaf = parse(leaf).ok_or(Damaged("tls.crt is broken"))?;
-        let key = std::str::from_utf8(&key.0).ok().and_then(|pem| KeyPair::from_pem(pem).ok());
-        if !belongs(&key.ok_or(Damaged("tls.key is broken"))?, &leaf) {
+        let key = private_key(&key.0).ok_or(Damaged("tls.key is broken"))?;
+        if !belongs(&key, &leaf) {
             return Err(Damaged("tls.key is not the key of tls.crt"));
         }
         // 2. It is ours. The signature is verified, not only the name compared: every CA that this program makes has the
@@ -175,3 +174,7 @@ fn names<'a>(x509: &'a X509Certificate) -> Option<BTreeSet<&'a str>> {
     };
     x509.subject_alternative_name().ok()??.value.general_names.iter().map(dns_name).collect()
 }
+
+#[cfg(test)]
+#[path = "inspect_tests.rs"]
+mod tests;
