@@ -1,0 +1,96 @@
+//! The API server's audit log: what our ServiceAccount really asked, whatever the controller says about it.
+
+use std::{fmt, fs, path::Path};
+
+use serde_json::Value;
+
+/// Requests of our ServiceAccount, in the order of their answers. A watch is in it from the moment that it was opened, and
+/// once more when it has ended.
+#[derive(Clone)]
+pub struct Audit(Vec<Request>);
+
+/// One answered request.
+#[derive(Clone)]
+pub struct Request {
+    /// `get`, `list`, `watch`, `create`, `patch`, …
+    pub verb: String,
+    /// `pkis/status`, with the subresource.
+    pub resource: String,
+    /// Empty for all, or for none.
+    pub namespace: String,
+    /// Empty for a list. For a create it is filled in where the URI or the answer has it.
+    pub name: String,
+    /// Path and query.
+    pub uri: String,
+    /// As answered.
+    pub code: u64,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request { verb, resource, namespace, name, uri, code } = self;
+        write!(f, "{code} {verb} {resource} {namespace}/{name}   {uri}")
+    }
+}
+
+impl Request {
+    /// Whether it changes anything (unless it is a dry run).
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch")
+    }
+}
+
+impl Audit {
+    /// A line that is being written right now is left for the next look.
+    pub fn read(file: &Path) -> Audit {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        Audit(text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(|v: Value| request(&v)).collect())
+    }
+
+    /// How many there are: a mark for [`Audit::since`].
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those after a mark.
+    pub fn since(&self, mark: usize) -> Audit {
+        Audit(self.0[mark.min(self.0.len())..].to_vec())
+    }
+
+    /// Those that `wanted` picks.
+    pub fn only(&self, wanted: impl Fn(&Request) -> bool) -> Audit {
+        Audit(self.0.iter().filter(|request| wanted(request)).cloned().collect())
+    }
+
+    /// Everything that is no read.
+    pub fn writes(&self) -> Audit {
+        self.only(Request::is_write)
+    }
+
+    /// # Panics
+    /// When there is any, and lists them.
+    #[track_caller]
+    pub fn assert_none(&self, what: &str) {
+        assert!(self.0.is_empty(), "{what}:\n{self}");
+    }
+}
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|request| writeln!(f, "  {request}"))
+    }
+}
+
+fn request(line: &Value) -> Request {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let object = &line["objectRef"];
+    let subresource = object["subresource"].as_str().map(|sub| format!("/{sub}")).unwrap_or_default();
+    Request {
+        verb: text(&line["verb"]),
+        resource: text(&object["resource"]) + &subresource,
+        namespace: text(&object["namespace"]),
+        name: text(&object["name"]),
+        uri: text(&line["requestURI"]),
+        code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,239 @@
+//! A real control plane: etcd, kube-apiserver with RBAC, an audit log, and kube-controller-manager where it is wanted.
+//!
+//! There is no scheduler and no kubelet: [`crate::kubelet`] plays both.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
+
+use crate::{
+    api::Api,
+    audit::Audit,
+    kubectl::Kubectl,
+    server::{Server, free_port},
+    wait::within,
+};
+
+/// The administrator's token.
+const TOKEN: &str = "the-administrator-of-these-tests";
+
+/// Everything that our ServiceAccount asks, and nothing else: who, what, and how it was answered. Watches appear when they
+/// are opened.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  users: ['system:serviceaccount:controlplane:demo-controller']
+- level: None
+";
+
+/// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes that
+/// do not exist, and here none does.
+const CONTROLLERS: &str = "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
+
+/// The servers, their ports and their folder. Dropping it stops and removes everything.
+pub struct ControlPlane {
+    /// As the administrator.
+    pub api: Api,
+    /// As the administrator, the way a user does it.
+    pub kubectl: Kubectl,
+    /// For what belongs to a scenario.
+    pub dir: PathBuf,
+    api_port: u16,
+    etcd_port: u16,
+    api_args: Vec<String>,
+    // Dropped in this order.
+    manager: Option<Server>,
+    apiserver: Option<Server>,
+    _etcd: Server,
+}
+
+impl ControlPlane {
+    /// Starts etcd and the API server, the latter with these flags besides its own, and waits until it is ready.
+    pub fn start(api_args: &[&str]) -> ControlPlane {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e-{}-{number}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&dir).expect("a folder for the control plane");
+        let ca_der = write_certificates(&dir);
+        let (api_port, etcd_port) = (free_port(), free_port());
+        let server = format!("https://127.0.0.1:{api_port}");
+        fs::write(dir.join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n")).unwrap();
+        fs::write(dir.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
+        write_kubeconfig(&dir.join("kubeconfig"), &server, &dir.join("ca.crt"), TOKEN);
+        let mut plane = ControlPlane {
+            api: Api::new(&server, ca_der, TOKEN),
+            kubectl: Kubectl::new(asset("kubectl"), dir.join("kubeconfig")),
+            api_port,
+            etcd_port,
+            api_args: api_args.iter().map(ToString::to_string).collect(),
+            manager: None,
+            apiserver: None,
+            _etcd: start_etcd(&dir, etcd_port),
+            dir,
+        };
+        plane.start_apiserver();
+        plane
+    }
+
+    /// Starts the API server, or starts it again: the same port, the same data.
+    pub fn start_apiserver(&mut self) {
+        let path = |file: &str| self.dir.join(file).display().to_string();
+        let mut command = Command::new(asset("kube-apiserver"));
+        command.current_dir(&self.dir).args([
+            &format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port),
+            &format!("--secure-port={}", self.api_port),
+            "--bind-address=127.0.0.1",
+            &format!("--cert-dir={}", path("")),
+            &format!("--tls-cert-file={}", path("api.crt")),
+            &format!("--tls-private-key-file={}", path("api.key")),
+            &format!("--token-auth-file={}", path("tokens.csv")),
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            &format!("--service-account-key-file={}", path("sa.pub")),
+            &format!("--service-account-signing-key-file={}", path("sa.key")),
+            "--service-cluster-ip-range=10.0.0.0/24",
+            // Else a pod could only be created once its namespace has a default ServiceAccount.
+            "--disable-admission-plugins=ServiceAccount",
+            &format!("--audit-policy-file={}", path("audit-policy.yaml")),
+            &format!("--audit-log-path={}", path("audit.log")),
+        ]);
+        command.args(&self.api_args);
+        let server = self.apiserver.insert(Server::start(command, &self.dir.join("apiserver.log")));
+        within(Duration::from_secs(90), "the API server is ready", || {
+            if let Err(ended) = server.alive() {
+                panic!("kube-apiserver {ended}");
+            }
+            self.api.text("/readyz")
+        });
+    }
+
+    /// As a power failure would.
+    pub fn kill_apiserver(&mut self) {
+        self.apiserver = None;
+    }
+
+    /// Starts the controller manager. Install the resource definitions first: its garbage collector learns about later ones
+    /// with half a minute's delay.
+    pub fn start_controller_manager(&mut self) {
+        let mut command = Command::new(asset("kube-controller-manager"));
+        command.current_dir(&self.dir).args([
+            &format!("--kubeconfig={}", self.dir.join("kubeconfig").display()),
+            "--bind-address=127.0.0.1",
+            &format!("--secure-port={}", free_port()),
+            &format!("--cert-dir={}", self.dir.display()),
+            "--leader-elect=false",
+            &format!("--controllers={CONTROLLERS}"),
+        ]);
+        self.manager = Some(Server::start(command, &self.dir.join("controller-manager.log")));
+    }
+
+    /// Makes etcd forget all versions but the present one.
+    pub fn compact(&self) {
+        let now = self.api.get("/api/v1/namespaces?limit=1").expect("a list of namespaces");
+        let revision = now["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
+        crate::http::post_json(
+            self.etcd_port,
+            "/v3/kv/compaction",
+            &json!({ "revision": revision, "physical": true }),
+        );
+    }
+
+    /// What our ServiceAccount asked.
+    pub fn audit(&self) -> Audit {
+        Audit::read(&self.dir.join("audit.log"))
+    }
+
+    /// Writes a kubeconfig for the holder of a token, to `server` if it is given (a proxy) or straight to the API server.
+    pub fn write_kubeconfig(&self, file: &Path, token: &str, port: Option<u16>) {
+        let server = format!("https://127.0.0.1:{}", port.unwrap_or(self.api_port));
+        write_kubeconfig(file, &server, &self.dir.join("ca.crt"), token);
+    }
+
+    /// The API server's port.
+    pub fn port(&self) -> u16 {
+        self.api_port
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        (self.manager, self.apiserver) = (None, None);
+        // For looking into a failure: the logs, the data and the audit log stay.
+        if std::env::var_os("E2E_KEEP").is_none() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn start_etcd(dir: &Path, port: u16) -> Server {
+    let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{}", free_port()));
+    let mut command = Command::new(asset("etcd"));
+    command.args([
+        &format!("--data-dir={}", dir.join("etcd").display()),
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+        &format!("--listen-client-urls={client}"),
+        &format!("--advertise-client-urls={client}"),
+        &format!("--listen-peer-urls={peer}"),
+        &format!("--initial-advertise-peer-urls={peer}"),
+        &format!("--initial-cluster=default={peer}"),
+    ]);
+    Server::start(command, &dir.join("etcd.log"))
+}
+
+/// A program of the folder that `KUBEBUILDER_ASSETS` names. `main` has seen that it is there.
+fn asset(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_default()).join(name)
+}
+
+/// What is missing before a control plane can be started, in one line.
+pub fn missing() -> Option<String> {
+    const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (1.33 or later): \
+        `setup-envtest use -p path` gives one that lacks only kube-controller-manager, which is at \
+        https://dl.k8s.io/VERSION/bin/linux/amd64/kube-controller-manager";
+    let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) else {
+        return Some(format!("KUBEBUILDER_ASSETS is not set: {HOW}"));
+    };
+    let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+    let absent = programs.iter().find(|program| !asset(program).is_file())?;
+    Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()))
+}
+
+/// A certificate for the API server, the CA that it is of, and the key that tokens are signed with. Returns the CA.
+fn write_certificates(dir: &Path) -> Vec<u8> {
+    let key = || KeyPair::generate().expect("a key");
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name.push(rcgen::DnType::CommonName, "control-plane-ca");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(ca, key()).expect("a CA");
+    let (api, api_key) = (CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]), key());
+    let api = api.and_then(|api| api.signed_by(&api_key, &ca)).expect("a certificate");
+    fs::write(dir.join("ca.crt"), ca.pem()).unwrap();
+    fs::write(dir.join("api.crt"), api.pem()).unwrap();
+    fs::write(dir.join("api.key"), api_key.serialize_pem()).unwrap();
+    let tokens = key();
+    fs::write(dir.join("sa.key"), tokens.serialize_pem()).unwrap();
+    fs::write(dir.join("sa.pub"), tokens.public_key_pem()).unwrap();
+    ca.der().to_vec()
+}
+
+fn write_kubeconfig(file: &Path, server: &str, ca: &Path, token: &str) {
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{ "name": "it", "cluster": { "server": server, "certificate-authority": ca } }],
+        "users": [{ "name": "it", "user": { "token": token } }],
+        "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it" } }],
+    });
+    fs::write(file, text.to_string()).expect("a kubeconfig can be written");
+}

@@ -1,0 +1,38 @@
+//! HTTP as far as a test needs it: one request, one connection, plain text.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// The status code and the body, or why there are none.
+pub fn get(port: u16, path: &str) -> Result<(u16, String), String> {
+    exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"))
+}
+
+/// # Panics
+/// When it is refused.
+pub fn post_json(port: u16, path: &str, body: &Value) {
+    let body = body.to_string();
+    let head = format!("POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", body.len());
+    let answer = exchange(port, &(head + &body));
+    assert!(matches!(answer, Ok((200, _))), "POST {path}: {answer:?}");
+}
+
+fn exchange(port: u16, request: &str) -> Result<(u16, String), String> {
+    let talk = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answer = talk().map_err(|e: std::io::Error| format!("port {port}: {e}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("port {port}: cut short: {answer:?}"))?;
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    code.map(|code| (code, body.to_owned())).ok_or_else(|| format!("port {port}: no HTTP: {head:?}"))
+}

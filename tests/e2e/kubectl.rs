@@ -1,0 +1,65 @@
+//! The real kubectl, as the administrator: what a user does is done the way a user does it.
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+/// kubectl and whom it is for.
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    /// Runs nothing yet.
+    pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Kubectl {
+        Kubectl { program, kubeconfig }
+    }
+
+    /// Runs it with these words, separated by blanks, and returns what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn run(&self, words: &str) -> String {
+        self.run_args(&words.split(' ').collect::<Vec<_>>())
+    }
+
+    /// [`Kubectl::run`], where an argument holds blanks.
+    #[track_caller]
+    pub fn run_args(&self, args: &[&str]) -> String {
+        self.feed(args, "").unwrap_or_else(|why| panic!("kubectl {}: {why}", args.join(" ")))
+    }
+
+    /// Applies a manifest.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) -> String {
+        self.feed(&["apply", "-f", "-"], manifest).unwrap_or_else(|why| panic!("kubectl apply: {why}\n{manifest}"))
+    }
+
+    /// What it printed, or its error.
+    pub fn feed(&self, args: &[&str], input: &str) -> Result<String, String> {
+        let mut child = Command::new(&self.program)
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            // Its cache of what the API server serves: one per control plane.
+            .env("HOME", self.kubeconfig.with_file_name("home"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("cannot be started: {e}"))?;
+        let mut stdin = child.stdin.take().ok_or("no stdin")?;
+        // It may well end without having read all of it; what it says then is worth more than a broken pipe.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().map_err(|e| e.to_string())?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        }
+    }
+}

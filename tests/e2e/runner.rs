@@ -1,0 +1,98 @@
+//! A small test runner.
+//!
+//! Why not the one that comes with Rust: a control plane takes some seconds to start, so scenarios that do not disturb one
+//! another share one, two control planes at a time are what two cores can bear, and where there are no servers to start that
+//! is to be said in one line, not once per test.
+
+use std::{
+    cell::RefCell,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+    sync::Mutex,
+    thread,
+    time::Instant,
+};
+
+use crate::stage::Stage;
+
+/// What is tried, and its name.
+pub type Scenario = (&'static str, fn(&mut Stage));
+
+/// A control plane and the scenarios that share it, one after another. Each has namespaces and a controller of its own.
+pub struct Group {
+    /// Starts the control plane.
+    pub on: fn() -> Stage,
+    /// In this order. After a failure the others get a new control plane.
+    pub scenarios: &'static [Scenario],
+}
+
+/// The scenarios by their paths, which are their names.
+#[macro_export]
+macro_rules! scenarios {
+    ($($path:path),* $(,)?) => { &[$((stringify!($path), $path as fn(&mut $crate::stage::Stage))),*] };
+}
+
+/// How many groups run at once.
+const AT_ONCE: usize = 2;
+
+thread_local! {
+    /// What is worth knowing about the failure that this thread is going through.
+    static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Adds to the report of a failure. For destructors, while they are run by a panic: the tail of a log.
+pub fn note(text: String) {
+    NOTES.with_borrow_mut(|notes| notes.push(text));
+}
+
+/// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none.
+pub fn run(groups: &'static [Group]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
+    let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let mut left: Vec<(fn() -> Stage, Vec<Scenario>)> = Vec::new();
+    for group in groups.iter().rev() {
+        let scenarios: Vec<Scenario> = group.scenarios.iter().copied().filter(|(name, _)| chosen(name)).collect();
+        if arguments.iter().any(|word| word == "--list") {
+            scenarios.iter().for_each(|(name, _)| println!("{name}: test"));
+        } else if !scenarios.is_empty() {
+            left.push((group.on, scenarios));
+        }
+    }
+    panic::set_hook(Box::new(|info| note(info.to_string())));
+    let (left, failures, begun) = (Mutex::new(left), Mutex::new(Vec::new()), Instant::now());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                // A statement of its own: the lock must not be held while the group runs.
+                let next = || left.lock().unwrap().pop();
+                while let Some((on, scenarios)) = next() {
+                    failures.lock().unwrap().extend(group(on, &scenarios));
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    for (name, report) in &failures {
+        println!("\n---- {name} ----\n{report}");
+    }
+    println!("\n{} failed, {:.0} s", failures.len(), begun.elapsed().as_secs_f64());
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The scenarios that failed, each with its report.
+fn group(on: fn() -> Stage, scenarios: &[Scenario]) -> Vec<(&'static str, String)> {
+    let mut failures = Vec::new();
+    let mut stage = None;
+    for (name, scenario) in scenarios {
+        let begun = Instant::now();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| scenario(stage.get_or_insert_with(on))));
+        let verdict = if outcome.is_ok() { "ok    " } else { "FAILED" };
+        println!("{verdict} {:6.1} s  {name}", begun.elapsed().as_secs_f64());
+        if outcome.is_err() {
+            stage = None;
+            failures.push((*name, NOTES.take().join("\n")));
+        }
+    }
+    failures
+}

@@ -1,0 +1,66 @@
+//! A child process that writes a log and does not outlive us.
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `command`, with both of its outputs appended to `log`.
+    pub fn start(mut command: Command, log: &Path) -> Server {
+        let file = File::options().create(true).append(true).open(log).expect("a log file can be opened");
+        let both = file.try_clone().expect("a file handle can be cloned");
+        command.stdin(Stdio::null()).stdout(file).stderr(both);
+        let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        Server { child, log: log.to_owned() }
+    }
+
+    /// An error, with the end of its log, once it has ended by itself.
+    pub fn alive(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            ended => Err(format!("ended by itself ({ended:?}):\n{}", self.tail(15))),
+        }
+    }
+
+    /// The last lines of its log.
+    pub fn tail(&self, lines: usize) -> String {
+        tail(&fs::read_to_string(&self.log).unwrap_or_default(), lines)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing here outlives the folder, and an API server that has lost its etcd does not stop when asked: kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The last lines of a text.
+pub fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// A port of the loopback address that nobody listens on and that nobody else here is given. It is below the range that the
+/// kernel takes the ports of outgoing connections from, so that a server that is killed finds it free when it comes back.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 20_000 + (std::process::id() % 10_000) as u16;
+    loop {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

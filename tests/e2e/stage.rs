@@ -1,0 +1,184 @@
+//! What a scenario plays on: a control plane with our manifest installed.
+
+use std::{cell::RefCell, fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    control_plane::ControlPlane,
+    kubelet::Kubelet,
+    objects::{Is, pki, pki_path, secret_path},
+    wait::{eventually, expect},
+};
+
+/// A control plane, and the ServiceAccount's token.
+pub struct Stage {
+    pub plane: ControlPlane,
+    token: RefCell<Option<String>>,
+    kubelet: Option<Kubelet>,
+}
+
+impl Stage {
+    /// The servers alone: no definition of a Pki, no rights for anyone.
+    pub fn bare() -> Stage {
+        Stage::on(ControlPlane::start(&[]))
+    }
+
+    /// As it is deployed.
+    pub fn installed() -> Stage {
+        let stage = Stage::bare();
+        stage.install();
+        stage
+    }
+
+    /// As it is deployed, with Kubernetes' own controllers and nodes that run the pods.
+    pub fn complete() -> Stage {
+        let mut stage = Stage::installed();
+        stage.plane.start_controller_manager();
+        stage.kubelet = Some(Kubelet::start(stage.plane.api.clone()));
+        stage
+    }
+
+    /// As it is deployed, with an API server that answers every watch from etcd.
+    pub fn without_watch_cache() -> Stage {
+        let stage = Stage::on(ControlPlane::start(&["--watch-cache=false"]));
+        stage.install();
+        stage
+    }
+
+    pub fn without_cache_bare() -> Stage {
+        Stage::on(ControlPlane::start(&["--watch-cache=false"]))
+    }
+
+    fn on(plane: ControlPlane) -> Stage {
+        Stage { plane, token: RefCell::default(), kubelet: None }
+    }
+
+    /// Applies demo-controller.yaml. The Deployment goes again: its part is played by the built binary.
+    pub fn install(&self) {
+        self.plane.kubectl.apply(&repo_file("demo-controller.yaml"));
+        self.plane.kubectl.run("delete deployment --all -n controlplane");
+        eventually("Pkis are served", || self.plane.api.list("/apis/box.com/v1/pkis"));
+    }
+
+    /// The ServiceAccount's own token, never an administrator's.
+    pub fn token(&self) -> String {
+        let create = || self.plane.kubectl.run("create token demo-controller -n controlplane").trim().to_owned();
+        self.token.borrow_mut().get_or_insert_with(create).clone()
+    }
+
+    /// Creates a namespace.
+    #[track_caller]
+    pub fn namespace(&self, name: &str) {
+        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.create("/api/v1/namespaces", &body);
+    }
+
+    /// Creates an object in the collection at `path`.
+    #[track_caller]
+    pub fn create(&self, path: &str, body: &Value) -> Value {
+        self.plane.api.post(path, body).unwrap_or_else(|why| panic!("cannot create {body}: {why}"))
+    }
+
+    /// Creates a Pki.
+    #[track_caller]
+    pub fn create_pki(&self, namespace: &str, name: &str, spec: Value) -> Value {
+        self.create(&format!("/apis/box.com/v1/namespaces/{namespace}/pkis"), &pki(namespace, name, spec))
+    }
+
+    /// Creates a pod.
+    #[track_caller]
+    pub fn create_pod(&self, pod: &Value) -> Value {
+        self.create(&format!("/api/v1/namespaces/{}/pods", pod.namespace()), pod)
+    }
+
+    /// Changes an object, by merge patch.
+    #[track_caller]
+    pub fn patch(&self, path: &str, body: &Value) -> Value {
+        self.plane.api.patch(path, body).unwrap_or_else(|why| panic!("cannot patch {path} with {body}: {why}"))
+    }
+
+    /// Deletes an object.
+    #[track_caller]
+    pub fn delete(&self, path: &str) {
+        self.plane.api.delete(path).unwrap_or_else(|why| panic!("cannot delete {path}: {why}"));
+    }
+
+    /// The object at `path`, or None where there is none.
+    #[track_caller]
+    pub fn find(&self, path: &str) -> Option<Value> {
+        self.plane.api.find(path).unwrap_or_else(|why| panic!("cannot get {path}: {why}"))
+    }
+
+    /// The Secret of a Pki, which must be there.
+    #[track_caller]
+    pub fn secret(&self, namespace: &str, name: &str) -> Value {
+        self.find(&secret_path(namespace, name)).unwrap_or_else(|| panic!("there is no Secret {namespace}/{name}"))
+    }
+
+    /// Waits until a Pki's condition Ready has this reason, for its present generation, and returns the Pki.
+    #[track_caller]
+    pub fn wait_pki(&self, namespace: &str, name: &str, reason: &str) -> Value {
+        self.wait_for(&pki_path(namespace, name), &format!("is {reason}"), |pki| {
+            let judged = pki["status"]["observedGeneration"] == pki["metadata"]["generation"];
+            let status = if reason == "Issued" { "True" } else { "False" };
+            judged && pki.ready("reason") == reason && pki.ready("status") == status
+        })
+    }
+
+    /// Waits until the object at `path` is there and as it should be, and returns it.
+    #[track_caller]
+    pub fn wait_for(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        eventually(format!("{path} {what}"), || {
+            let object = self.plane.api.get(path)?;
+            if holds(&object) { Ok(object) } else { Err(seen(object)) }
+        })
+    }
+
+    /// Waits until there is nothing at `path`.
+    #[track_caller]
+    pub fn wait_gone(&self, path: &str) {
+        eventually(format!("{path} is gone"), || {
+            let found = self.plane.api.find(path)?;
+            expect(found.is_none(), seen(found.unwrap_or_default()))
+        });
+    }
+
+    /// The Events about objects of this name that our controller made.
+    #[track_caller]
+    pub fn events(&self, namespace: &str, about: &str) -> Vec<Value> {
+        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={about}");
+        let mut events = self.plane.api.list(&path).unwrap_or_else(|why| panic!("cannot list {path}: {why}"));
+        events.retain(|event| event["source"]["component"] == "controlplane");
+        events
+    }
+
+    /// Waits for an Event about an object of this kind and name, with this reason, as often as this at least; returns it.
+    #[track_caller]
+    pub fn wait_event(&self, namespace: &str, kind: &str, about: &str, reason: &str, count: u64) -> Value {
+        eventually(format!("{kind} {namespace}/{about} has an Event {reason:?} x{count}"), || {
+            let events = self.events(namespace, about);
+            let wanted = |event: &&Value| event["involvedObject"]["kind"] == kind && event["reason"] == reason;
+            let found = events.iter().find(wanted).filter(|event| event["count"].as_u64() >= Some(count));
+            found.cloned().ok_or_else(|| events.iter().map(|event| seen(event.clone())).collect::<String>())
+        })
+    }
+}
+
+/// An object in a report, without what nobody looks at.
+pub fn seen(mut object: Value) -> String {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+        metadata.remove("annotations");
+    }
+    if object["data"].is_object() {
+        object["data"] = "…".into();
+    }
+    format!("\n{object:#}")
+}
+
+/// A file of this repository.
+pub fn repo_file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
