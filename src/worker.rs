@@ -36,12 +36,12 @@ use prometheus_client::{
     registry::Registry,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
     explain,
     explain::Step,
-    workqueue::{QueueKey, WorkQueue},
+    workqueue::{self, QueueKey, WorkQueue},
 };
 
 #[cfg(test)]
@@ -214,20 +214,26 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 Ended::Success
             }
             // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
-            // so it is forgotten like a success.
+            // so it is forgotten like a success. And no news: the next resync finds the same, so whoever told it has logged
+            // it, once.
             Err(Error::Permanent { why, again }) => {
                 self.forget(key);
                 if let Some(delay) = again {
                     self.queue.add_after(key.clone(), delay);
                 }
-                warn!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
+                debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
                 Ended::Permanent
             }
             // Retry, without an end: the object is not at fault, so nobody is going to change it, and when the API server
             // is back it should not have to wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
-                warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                // The first is routine: a conflict, since the cache was a moment behind. From the second on, people should know.
+                if retry_in > workqueue::FIRST_RETRY {
+                    warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                } else {
+                    debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                }
                 Ended::Deferred
             }
             Err(Error::Transient(why)) => {

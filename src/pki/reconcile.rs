@@ -245,7 +245,7 @@ impl Certificates {
     fn wrote(&self, pki: &Pki, event: &'static str, why: &str, issued: &Issued) {
         let Certificate { serial, not_after, renewal, .. } = &issued.certificate;
         tracing::info!(
-            pki = %pki.key(), why, serial, %not_after, %renewal, dry_run = self.dry_run,
+            pki = %pki.key(), why, serial, %not_after, %renewal, dry_run = self.dry_run.then_some(true),
             "certificate {}", if event == "Issued" { "issued" } else { "renewed" }
         );
         let message = format!("certificate {serial} is valid until {not_after}");
@@ -261,6 +261,11 @@ impl Certificates {
         }
         let remind = self.told.tell(pki.key(), &rejected.message, &audience, Instant::now(), self.remind, |object| {
             explain!(Step::Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
+            // Logged when it is told, so not at each resync.
+            if object.uid == pki.uid() {
+                let (reason, error) = (rejected.reason.as_str(), &rejected.message);
+                tracing::warn!(pki = %pki.key(), reason, error, "no certificate");
+            }
             self.recorder.record(object, Kind::Warning, rejected.event, &rejected.message)
         });
         match self.write_status(pki, rejected.reason, &rejected.message, None).await {

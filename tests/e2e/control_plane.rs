@@ -38,7 +38,8 @@ rules:
 
 /// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes that
 /// do not exist, and here none does.
-const CONTROLLERS: &str = "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
+const CONTROLLERS: &str =
+    "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
 
 /// The servers, their ports and their folder. Dropping it stops and removes everything.
 pub struct ControlPlane {
@@ -142,11 +143,7 @@ impl ControlPlane {
     pub fn compact(&self) {
         let now = self.api.get("/api/v1/namespaces?limit=1").expect("a list of namespaces");
         let revision = now["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
-        crate::http::post_json(
-            self.etcd_port,
-            "/v3/kv/compaction",
-            &json!({ "revision": revision, "physical": true }),
-        );
+        crate::http::post_json(self.etcd_port, "/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
     }
 
     /// What our ServiceAccount asked.

@@ -1,6 +1,5 @@
 //! The harness itself: what the scenarios take for granted, so that one that passes has really seen something.
 
-
 use crate::{
     api::Api,
     http,

@@ -107,9 +107,7 @@ fn waiting(pod: &Value) -> Value {
 }
 
 fn status(pod: &Value, phase: &str, ready: bool, restarts: u32, state: &Value) -> Value {
-    let container = |c: &Value| {
-        json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": restarts, "state": state })
-    };
+    let container = |c: &Value| json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": restarts, "state": state });
     let containers: Vec<Value> = pod["spec"]["containers"].as_array().into_iter().flatten().map(container).collect();
     let ready = if ready { "True" } else { "False" };
     json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }], "containerStatuses": containers })
