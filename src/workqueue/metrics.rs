@@ -98,8 +98,11 @@ pub(super) trait Loaded: Send + Sync {
     fn load(&self) -> Load;
 }
 
+/// All queues by name, without keeping them alive.
 #[derive(Clone, Default)]
-struct Queues(Arc<Mutex<Vec<(&'static str, Weak<dyn Loaded>)>>>);
+struct Queues(Arc<Mutex<Vec<Named>>>);
+
+type Named = (&'static str, Weak<dyn Loaded>);
 
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -66,6 +66,18 @@ async fn a_change_during_the_work_is_worked_on_afterwards_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_during_the_work_wakes_a_waiting_worker_when_the_work_is_done() {
+    let queue = queue();
+    queue.add(1);
+    let claim = now(&queue);
+    queue.add(1);
+    let mut waiting = Box::pin(queue.get());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(claim);
+    assert_eq!(timeout(SECOND, waiting).await.expect("woken").unwrap().key(), &1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn first_in_first_out_and_a_busy_key_goes_to_the_end() {
     let queue = queue();
     [1, 2, 3].into_iter().for_each(|key| queue.add(key));
