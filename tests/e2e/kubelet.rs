@@ -97,8 +97,8 @@ pub fn running(pod: &Value, restarts: u32) -> Value {
 }
 
 /// All containers run, none is ready.
-pub fn starting(pod: &Value) -> Value {
-    status(pod, "Running", false, 0, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
+pub fn starting(pod: &Value, restarts: u32) -> Value {
+    status(pod, "Running", false, restarts, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
 }
 
 /// No container can be created yet.
@@ -107,9 +107,7 @@ fn waiting(pod: &Value) -> Value {
 }
 
 fn status(pod: &Value, phase: &str, ready: bool, restarts: u32, state: &Value) -> Value {
-    let container = |c: &Value| {
-        json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": restarts, "state": state })
-    };
+    let container = |c: &Value| json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": restarts, "state": state });
     let containers: Vec<Value> = pod["spec"]["containers"].as_array().into_iter().flatten().map(container).collect();
     let ready = if ready { "True" } else { "False" };
     json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }], "containerStatuses": containers })

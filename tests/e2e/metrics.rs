@@ -8,7 +8,10 @@ pub struct Metrics(pub String);
 impl Metrics {
     /// The sum of a metric over all children that have these labels.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.samples().filter(|(n, l, _)| *n == name && labels.iter().all(|(k, v)| l.contains(&format!("{k}=\"{v}\"")))).map(|s| s.2).sum()
+        self.samples()
+            .filter(|(n, l, _)| *n == name && labels.iter().all(|(k, v)| l.contains(&format!("{k}=\"{v}\""))))
+            .map(|s| s.2)
+            .sum()
     }
 
     /// The names of all samples.
