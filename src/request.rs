@@ -67,9 +67,8 @@ impl Failure {
     /// since Kubernetes 1.17, by words alone before.
     pub fn is_version_too_large(&self) -> bool {
         let Failure::Status { status, .. } = self else { return false };
-        let caused = |d: &kube::core::response::StatusDetails| {
-            d.causes.iter().any(|c| c.reason == "ResourceVersionTooLarge")
-        };
+        let caused =
+            |d: &kube::core::response::StatusDetails| d.causes.iter().any(|c| c.reason == "ResourceVersionTooLarge");
         status.details.as_ref().is_some_and(caused)
             || (status.reason == "Timeout" && status.message.contains("Too large resource version"))
     }

@@ -130,6 +130,12 @@ impl Stream {
     }
 }
 
+/// Lets so much of the paused clock's time pass. Everybody else does what they can do first: the clock moves only when all
+/// are waiting for it.
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// A `Status` that tells of a failure.
 pub fn status(code: u16, reason: &str, message: &str) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

@@ -1,6 +1,51 @@
 //! DO: get a key, reconcile, then forget or retry; always done.
+//!
+//! This is the loop at the heart of every controller:
+//!
+//! 1. **Get** the next key, and with it the claim that nobody else works on it.
+//! 2. **Reconcile**: look up what the key stands for *now*, and make the world as it should be.
+//! 3. **Forget or retry**: it worked, or trying again is useless: forget the failures. Else: come back later.
+//! 4. **Done**, whatever happened: the claim ends.
+//!
+//! The business code in step 2 never knows about retry. It says how it went, as an [`Outcome`] or an [`Error`], and step 3,
+//! which stands here once for all controllers, decides:
+//!
+//! | it says | retry or absorb | why |
+//! |---|---|---|
+//! | [`Settled`](Outcome::Settled) | forget | it worked |
+//! | [`Again`](Outcome::Again) | forget, look again at that time | it worked; a date is no failure |
+//! | [`Gone`](Outcome::Gone) | forget, drop its timers | nothing is left to look at |
+//! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
+//! | [`Transient`](Error::Transient), a panic | retry with backoff, so many times, then give up | it may help, but not for ever |
+//! | [`Unavailable`](Error::Unavailable) | retry with backoff, for as long as it takes | the key is not to blame |
+//!
+//! **Why a key and no event?** An event says what was; by the time that a worker gets to it there may be three more. What
+//! counts is what is, and that is in the cache. So many changes become one look, a lost event loses nothing that the next
+//! look does not find, and a retry is the same as a first try.
+//!
+//! **Why are done and forget two things?** Done ends *this look*: until then no other worker may have the key, and it is
+//! due on every way out, so the compiler does it (the claim is dropped). Forget ends *a row of failures*: it is a decision,
+//! wrong after a failure (the retries would stay 5 ms apart) and due after a success (else the next, unrelated failure is
+//! waited out as if it were the tenth), so it is written out below at each place that makes it.
 
-use std::{future::Future, time::Duration};
+use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::{
+    explain,
+    explain::Step,
+    workqueue::{QueueKey, WorkQueue},
+};
+
+#[cfg(test)]
+mod tests;
 
 /// What a reconcile that worked says about the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,4 +85,201 @@ pub trait Reconciler<K>: Send + Sync + 'static {
 
     /// Called once when a key has used up its retries, before it is forgotten.
     fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// What the worker may decide for itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How many times a failed key is tried again before it is given up. 12 take about 20 s, with the queue's backoff.
+    pub max_retries: u32,
+}
+
+/// How one look at a key ended: the label `result` of `reconcile_total`. A closed list, so that the metric stays small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should be, or gone.
+    Success,
+    /// Absorbed: trying again is useless.
+    Permanent,
+    /// Failed, and a retry is on its way.
+    Retry,
+    /// Failed for a reason that says nothing about the key; a retry is on its way, and does not count.
+    Deferred,
+    /// Failed, and that was the last retry.
+    GaveUp,
+}
+
+impl Ended {
+    const ALL: [Ended; 5] = [Ended::Success, Ended::Permanent, Ended::Retry, Ended::Deferred, Ended::GaveUp];
+
+    fn label(self) -> &'static str {
+        match self {
+            Ended::Success => "success",
+            Ended::Permanent => "permanent",
+            Ended::Retry => "retry",
+            Ended::Deferred => "deferred",
+            Ended::GaveUp => "gave_up",
+        }
+    }
+}
+
+/// `reconcile_total{queue,result}` of all workers of a process. Cloning copies a pointer.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(Family<[(&'static str, &'static str); 2], Counter>);
+
+impl Metrics {
+    /// Makes it part of what is scraped.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("reconcile", "Looks at a key, by how they ended", self.0.clone());
+    }
+
+    /// One queue's counters, by [`Ended`], all of them there from the start: a rate needs a zero to begin with.
+    fn of(&self, queue: &'static str) -> [Counter; 5] {
+        Ended::ALL.map(|ended| self.0.get_or_create_owned(&[("queue", queue), ("result", ended.label())]))
+    }
+}
+
+/// One worker: works on one key after the other, until `stop` is cancelled or the queue ends. Run several for more at a
+/// time; the queue sees to it that they never meet.
+///
+/// When `stop` is cancelled, nothing new is taken from the queue, and what is in progress is finished first. Cancellation:
+/// dropping the future drops the reconcile at its await point and ends its claim.
+pub async fn run<K: QueueKey, R: Reconciler<K>>(
+    queue: WorkQueue<K>,
+    reconciler: Arc<R>,
+    policy: Policy,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let ended = metrics.of(queue.name());
+    let worker = Worker { queue, reconciler, policy };
+    loop {
+        // 1. Get. `biased`, since otherwise a full queue would win against the stop every other time.
+        let claim = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            claim = worker.queue.get() => claim,
+        };
+        let Some(claim) = claim else { return };
+        explain!(Step::Claim, queue = worker.queue.name(), key = ?claim.key(), "a worker takes the key, nobody else gets it now");
+        // 2. and 3.
+        let result = worker.work_on(claim.key()).await;
+        ended[result as usize].inc();
+        // 4. Done. After the decision: nobody else may have the key before its failures are counted or forgotten.
+        drop(claim);
+    }
+}
+
+struct Worker<K: QueueKey, R> {
+    queue: WorkQueue<K>,
+    reconciler: Arc<R>,
+    policy: Policy,
+}
+
+impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
+    async fn work_on(&self, key: &K) -> Ended {
+        let queue = self.queue.name();
+        // 2. Reconcile. A panic is a bug that one object has met. The others shall not suffer from it, and the object may
+        //    have changed by the next look: one failed attempt of one key.
+        let attempt = caught(async { self.reconciler.reconcile(key).await }).await;
+        let answer = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic.to_string())));
+
+        // 3. Forget or retry.
+        match answer {
+            // Absorb: it is as it should be.
+            Ok(Outcome::Settled) => {
+                explain!(Step::Finish, queue, ?key, "it worked: its failures are forgotten");
+                self.forget(key);
+                Ended::Success
+            }
+            // Absorb, and keep an appointment: it is as it should be, until then.
+            Ok(Outcome::Again(delay)) => {
+                explain!(
+                    Step::Finish,
+                    queue,
+                    ?key,
+                    ?delay,
+                    "it worked: its failures are forgotten, and it is looked at again then"
+                );
+                self.forget(key);
+                self.queue.add_after(key.clone(), delay);
+                Ended::Success
+            }
+            // Absorb: there is nothing to come back to, so neither failures nor timers may stay behind. A new object of
+            // that name is a new add.
+            Ok(Outcome::Gone) => {
+                explain!(Step::Finish, queue, ?key, "the object is gone: its failures and timers are dropped");
+                self.forget(key);
+                self.queue.cancel_after(key);
+                Ended::Success
+            }
+            // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
+            // so it is forgotten like a success.
+            Err(Error::Permanent { why, again }) => {
+                self.forget(key);
+                if let Some(delay) = again {
+                    self.queue.add_after(key.clone(), delay);
+                }
+                warn!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
+                Ended::Permanent
+            }
+            // Retry, without an end: the object is not at fault, so nobody is going to change it, and when the API server
+            // is back it should not have to wait for the next resync.
+            Err(Error::Unavailable(why)) => {
+                let retry_in = self.queue.add_deferred(key.clone());
+                warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                Ended::Deferred
+            }
+            Err(Error::Transient(why)) => {
+                let attempt = self.queue.num_requeues(key) + 1;
+                if attempt <= self.policy.max_retries {
+                    // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
+                    let retry_in = self.queue.add_rate_limited(key.clone());
+                    warn!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, will be tried again");
+                    Ended::Retry
+                } else {
+                    // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+                    error!(queue, ?key, error = why, attempt, "reconcile failed, given up until something changes");
+                    self.give_up(key, &why).await;
+                    self.forget(key);
+                    Ended::GaveUp
+                }
+            }
+        }
+    }
+
+    /// The row of failures is over, and with it a retry that may still be on its way: it was scheduled by an earlier
+    /// failure, and a change of the key brought this look before it. Left alone it would look once more for nothing, or,
+    /// after giving up, start all over again.
+    fn forget(&self, key: &K) {
+        self.queue.forget(key);
+        self.queue.cancel_retry(key);
+    }
+
+    /// Lets the reconciler tell the owner. A panic in that must not keep the key from being forgotten.
+    async fn give_up(&self, key: &K, why: &str) {
+        if let Err(panic) = caught(async { self.reconciler.gave_up(key, why).await }).await {
+            error!(queue = self.queue.name(), ?key, error = %panic, "telling that a key was given up failed");
+        }
+    }
+}
+
+/// What a panic said.
+struct Panicked(Box<dyn Any + Send>);
+
+/// The text of `panic!("…")`; where it happened has already been said by the panic hook.
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text =
+            self.0.downcast_ref::<&str>().copied().or_else(|| self.0.downcast_ref::<String>().map(String::as_str));
+        write!(f, "panicked: {}", text.unwrap_or("without a text"))
+    }
+}
+
+/// Turns a panic of the future into an error.
+///
+/// `AssertUnwindSafe`: after a panic the reconciler may have left something half done. It is safe to go on because a
+/// reconcile must be safe to repeat anyway: half done is where it starts from after a crash of the whole process, too.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(Panicked)
 }

@@ -1,0 +1,34 @@
+# Everything that there is to run. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help build run test e2e bench lint fmt doc
+
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the binary, as it is deployed: target/release/demo-controller
+	cargo build --release --locked
+
+run: ## run it against your kubeconfig: make run ARGS="--explain -n app1"
+	cargo run --release --locked -- $(ARGS)
+
+test: ## all tests that need nothing but Rust
+	cargo test --locked
+
+e2e: ## the built binary on real API servers; needs KUBEBUILDER_ASSETS
+	cargo test --locked --test e2e
+
+bench: ## how fast the queue, the decoder and the store are
+	cargo bench --locked
+
+lint: ## formatting, clippy and rustdoc, all warnings are errors
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+fmt: ## format the source
+	cargo fmt
+
+doc: ## the documentation of the source, to read in a browser
+	cargo doc --locked --no-deps --document-private-items --open

@@ -1,0 +1,91 @@
+//! What an informer spends its time on: decoding what comes in, and keeping the cache.
+//!
+//! The pods are copies of one that a real API server served (`pod.json`: two containers, an init container, three volumes,
+//! managed fields), each with a name, a UID and a version of its own.
+
+use std::{hint::black_box, sync::Arc};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use demo_controller::{
+    informer::{Store, list_watch::decode_page},
+    pods::Pod,
+};
+use serde_json::{Value, json};
+
+const PAGE: usize = 500;
+const CACHED: usize = 10_000;
+
+fn wire(i: usize, version: usize) -> Value {
+    let mut pod: Value = serde_json::from_str(include_str!("pod.json")).expect("pod.json");
+    pod["metadata"]["name"] = format!("storefront-7c9d8b6f5-{i:06}").into();
+    pod["metadata"]["uid"] = format!("1b4e28ba-2fa1-11d2-883f-{i:012}").into();
+    pod["metadata"]["resourceVersion"] = version.to_string().into();
+    pod
+}
+
+fn page(items: &[Value]) -> Vec<u8> {
+    json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": items })
+        .to_string()
+        .into_bytes()
+}
+
+fn pod(i: usize, version: usize) -> Pod {
+    serde_json::from_str(&wire(i, version).to_string()).expect("a pod")
+}
+
+fn store() -> Store<Pod> {
+    Store::new(|pod| &pod.secrets)
+}
+
+fn decode(c: &mut Criterion) {
+    let bytes = page(&(0..PAGE).map(|i| wire(i, i)).collect::<Vec<_>>());
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("a page of 500 pods, slim", |b| {
+        b.iter(|| decode_page::<Pod>(black_box(&bytes)).expect("a page"));
+    });
+    // The peer in the same run: what building whole pods costs, which a cache of full objects has to do.
+    group.bench_function("a page of 500 pods, whole (k8s-openapi)", |b| {
+        b.iter(|| {
+            serde_json::from_slice::<k8s_openapi::List<k8s_openapi::api::core::v1::Pod>>(black_box(&bytes))
+                .expect("a page")
+        });
+    });
+    group.finish();
+}
+
+fn cache(c: &mut Criterion) {
+    let mut group = c.benchmark_group("store");
+    group.bench_function("replace, 10,000 new pods", |b| {
+        b.iter_batched(
+            || (store(), (0..CACHED).map(|i| pod(i, i)).collect::<Vec<_>>()),
+            |(store, list)| (store.replace(list, &[]), store),
+            BatchSize::PerIteration,
+        );
+    });
+    let full = store();
+    full.replace((0..CACHED).map(|i| pod(i, i)).collect(), &[]);
+    group.bench_function("replace, 10,000 pods of which none changed", |b| {
+        b.iter_batched(
+            || (0..CACHED).map(|i| pod(i, i)).collect::<Vec<_>>(),
+            |list| full.replace(list, &[]),
+            BatchSize::PerIteration,
+        );
+    });
+    let full = Arc::new(full);
+    let mut version = CACHED;
+    group.bench_function("apply, one pod in a new version among 10,000", |b| {
+        b.iter_batched(
+            || {
+                version += 1;
+                pod(version % CACHED, version)
+            },
+            |pod| full.apply(pod),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decode, cache);
+criterion_main!(benches);

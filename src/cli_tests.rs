@@ -1,0 +1,203 @@
+use std::io;
+
+use super::*;
+
+/// What a user gives: arguments, variables, and files by name.
+#[derive(Clone, Copy, Default)]
+struct World<'a> {
+    args: &'a [&'a str],
+    env: &'a [(&'a str, &'a str)],
+    files: &'a [(&'a str, &'a str)],
+}
+
+impl World<'_> {
+    fn parse(self) -> Result<Command, Refusal> {
+        let args = std::iter::once("demo-controller").chain(self.args.iter().copied()).map(OsString::from).collect();
+        let env = |name: &str| self.env.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value));
+        let read = |path: &Path| {
+            let found = self.files.iter().find(|(name, _)| Path::new(name) == path);
+            found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| io::ErrorKind::NotFound.into())
+        };
+        parse(args, &env, &read, false)
+    }
+
+    fn start(self) -> Start {
+        match self.parse() {
+            Ok(Command::Run(start)) => *start,
+            other => panic!("expected run, got {other:?}"),
+        }
+    }
+
+    fn refused(self) -> String {
+        let refusal = self.parse().expect_err("a refusal");
+        assert_eq!(refusal.code, 2, "{refusal}");
+        assert_eq!(refusal.to_string().lines().count(), 1, "{refusal}");
+        refusal.to_string()
+    }
+}
+
+fn args<'a>(args: &'a [&'a str]) -> World<'a> {
+    World { args, ..World::default() }
+}
+
+#[test]
+fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
+    let expected = Run {
+        namespace: None,
+        allowed_names: None,
+        workers: 4,
+        resync: Some(Duration::from_secs(600)),
+        max_retries: 12,
+        remind: Duration::from_secs(1800),
+        ca_secret: ("controlplane".to_owned(), "demo-controller-ca".to_owned()),
+        dry_run: false,
+        watch_idle: Duration::from_secs(150),
+        listen: Some(([127, 0, 0, 1], 8080).into()),
+        shutdown_grace: Duration::from_secs(20),
+        explain: false,
+    };
+    assert_eq!(args(&[]).start().run, expected);
+    assert_eq!(args(&["run"]).start().run, expected);
+    assert_eq!(args(&["--workers", "8"]).start().run, Run { workers: 8, ..expected.clone() });
+    assert_eq!(args(&["run", "--workers=8"]).start().run, Run { workers: 8, ..expected });
+}
+
+#[test]
+fn every_setting_can_be_given_by_flag_variable_and_file() {
+    let values = [
+        ("namespace", "K8S_NAMESPACE", "app1"),
+        ("allowed-names", "DEMO_CONTROLLER_ALLOWED_NAMES", "names"),
+        ("workers", "DEMO_CONTROLLER_WORKERS", "2"),
+        ("resync", "DEMO_CONTROLLER_RESYNC", "0"),
+        ("max-retries", "DEMO_CONTROLLER_MAX_RETRIES", "0"),
+        ("remind", "DEMO_CONTROLLER_REMIND", "1h"),
+        ("ca-secret", "DEMO_CONTROLLER_CA_SECRET", "a/b.c"),
+        ("dry-run", "DEMO_CONTROLLER_DRY_RUN", "true"),
+        ("watch-idle", "DEMO_CONTROLLER_WATCH_IDLE", "5s"),
+        ("listen", "DEMO_CONTROLLER_LISTEN", "off"),
+        ("shutdown-grace", "DEMO_CONTROLLER_SHUTDOWN_GRACE", "1m"),
+        ("explain", "DEMO_CONTROLLER_EXPLAIN", "yes"),
+    ];
+    let expected = Run {
+        namespace: Some("app1".to_owned()),
+        allowed_names: Some("names".into()),
+        workers: 2,
+        resync: None,
+        max_retries: 0,
+        remind: Duration::from_secs(3600),
+        ca_secret: ("a".to_owned(), "b.c".to_owned()),
+        dry_run: true,
+        watch_idle: Duration::from_secs(5),
+        listen: None,
+        shutdown_grace: Duration::from_secs(60),
+        explain: true,
+    };
+    let names = ("names", "app1\n");
+
+    let flags: Vec<String> = values.iter().map(|(flag, _, value)| format!("--{flag}={value}")).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    assert_eq!(World { args: &flags, files: &[names], ..World::default() }.start().run, expected);
+
+    let env: Vec<(&str, &str)> = values.iter().map(|(_, variable, value)| (*variable, *value)).collect();
+    assert_eq!(World { env: &env, files: &[names], ..World::default() }.start().run, expected);
+
+    let keys: String =
+        values.iter().map(|(_, variable, value)| format!("{} = {value}\n", variable.to_lowercase())).collect();
+    let files = [names, ("a.ini", &format!("[global]\n{keys}"))];
+    assert_eq!(World { args: &["--config", "a.ini"], files: &files, ..World::default() }.start().run, expected);
+}
+
+#[test]
+fn a_switch_that_a_variable_sets_can_be_unset_by_its_flag() {
+    let env = &[("DEMO_CONTROLLER_DRY_RUN", "true")][..];
+    assert!(World { env, ..World::default() }.start().run.dry_run);
+    assert!(!World { args: &["--dry-run=false"], env, ..World::default() }.start().run.dry_run);
+    assert!(args(&["--dry-run"]).start().run.dry_run);
+}
+
+#[test]
+fn one_own_namespace_only_without_a_name() {
+    let namespaced = ("K8S_NAMESPACED", "True");
+    assert!(World { env: &[namespaced], ..World::default() }.start().own_namespace);
+    let named = World { args: &["-n", "app1"], env: &[namespaced], ..World::default() }.start();
+    assert!(!named.own_namespace && named.run.namespace.as_deref() == Some("app1"));
+    assert!(!World { env: &[("K8S_NAMESPACED", "")], ..World::default() }.start().own_namespace);
+}
+
+#[test]
+fn the_originals_config_file_is_taken_unchanged() {
+    let ini = "[global]\nk8s_ca=\nk8s_token=\nk8s_api_endpoint=\nk8s_api_path=\nk8s_api_group=\nk8s_api_version=\n\
+               k8s_namespaced=\nk8s_namespace=\nk8s_resource=routes\nwatcher_plugin=simple\nlog_level=CRITICAL\n\n\
+               [plugin_simple]\nmessage_log_level = WARNING\n";
+    let world = World { env: &[("CONFIG_FILE", "config.ini")], files: &[("config.ini", ini)], ..World::default() };
+    assert_eq!(world.start().run, args(&[]).start().run);
+}
+
+#[test]
+fn wrong_input_is_refused_in_one_line_that_names_it() {
+    for (line, expected) in [
+        ("--wrokers 3", "unknown flag --wrokers: did you mean --workers?"),
+        ("--leader-elect", "unknown flag --leader-elect: see --help for those there are"),
+        ("--zzz=s3cret", "unknown flag --zzz: see --help for those there are"),
+        (
+            "watch",
+            "unexpected argument \"watch\": expected flags, or one command before them: run (the default) or crd",
+        ),
+        (
+            "run extra",
+            "unexpected argument \"extra\": expected flags, or one command before them: run (the default) or crd",
+        ),
+        (
+            "crd extra",
+            "unexpected argument \"extra\": expected flags, or one command before them: run (the default) or crd",
+        ),
+        ("crd --workers 1", "unknown flag --workers: see --help for those there are"),
+        ("--workers 1 crd", "flags stand before the command: expected the command first"),
+        ("--workers", "--workers <N> needs a value"),
+        ("--workers=", "--workers <N> needs a value"),
+        ("--workers 1 --workers 2", "--workers is given more than once: expected it once"),
+        ("--explain --explain", "--explain is given more than once: expected it once"),
+        ("--workers 0", "--workers 0: expected a whole number from 1 to 1024"),
+        ("--max-retries -1", "unknown flag -1: see --help for those there are"),
+        ("--max-retries=-1", "--max-retries -1: expected a whole number from 0 to 1000"),
+        ("--resync 10", "--resync 10: expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"),
+        ("--remind 0", "--remind 0: expected a duration such as 3s, 10m or 1h30m, more than 0, at most 8760h"),
+        ("--dry-run=maybe", "--dry-run=maybe: expected true or false"),
+        ("-n App1", "--namespace App1: expected a namespace's name: "),
+        ("--ca-secret x", "--ca-secret x: expected NAMESPACE/NAME, such as controlplane/demo-controller-ca"),
+        ("--listen example.com:80", "--listen example.com:80: expected ADDRESS:PORT such as 127.0.0.1:8080, "),
+        ("--log-level loud", "--log-level loud: expected trace, debug, info, warn or error"),
+        ("--log-format xml", "--log-format xml: expected text or json"),
+        (
+            "--allowed-names nowhere",
+            "--allowed-names nowhere: cannot be read (entity not found): expected a text file, ",
+        ),
+        ("--config nowhere", "--config nowhere: cannot be read: entity not found"),
+        ("--token a --token-file b", "--token *** contradicts --token-file b: expected one of the two"),
+    ] {
+        let refused = args(&line.split(' ').collect::<Vec<_>>()).refused();
+        assert!(refused.starts_with(expected), "{line}: {refused}");
+    }
+}
+
+#[test]
+fn a_variable_with_a_services_name_is_not_ours() {
+    // What Kubernetes sets in each pod beside a Service called demo-controller.
+    let env = &[("DEMO_CONTROLLER_PORT", "tcp://10.0.0.1:80"), ("DEMO_CONTROLLER_SERVICE_HOST", "10.0.0.1")];
+    assert_eq!(World { env, ..World::default() }.start().run, args(&[]).start().run);
+}
+
+#[test]
+fn help_is_no_error_and_names_every_flag_and_variable() {
+    for line in [&["--help"][..], &["run", "-h"], &["crd", "--help"], &["--version"], &["help", "run"]] {
+        assert!(matches!(args(line).parse(), Ok(Command::Print(_))), "{line:?}");
+    }
+    let Ok(Command::Print(help)) = args(&["--help"]).parse() else { panic!("help") };
+    let help = help.to_string();
+    for row in TABLE.iter().flat_map(|(_, rows)| rows.iter()) {
+        assert!(help.contains(row.env) && help.contains(&format!("--{}", row.flag)), "{} is missing", row.env);
+    }
+    let longest = help.lines().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(112), "a line of {longest:?} characters");
+    assert!(matches!(args(&["crd"]).parse(), Ok(Command::Crd)));
+}

@@ -1,0 +1,77 @@
+//! `--explain`: the program says what it does, step by step, while it does it.
+//!
+//! The steps have the numbers of the tour (docs/tour.md), and each line names the section that explains it. The lines are
+//! ordinary log lines with a target of their own, which the log's filter lets through or not; when it does not, a step
+//! costs one comparison.
+
+/// The log target of these lines.
+pub const TARGET: &str = "demo_controller::explain";
+
+/// The steps of a controller, in the order in which a change goes through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Ask once what there is.
+    List = 1,
+    /// Follow what changes from there on.
+    Watch,
+    /// Take a change into the cache, and put its key on the queue.
+    Change,
+    /// A worker takes the key; nobody else gets it until it is done.
+    Claim,
+    /// Look the present state up and make the world match it.
+    Reconcile,
+    /// Tell the people whom it concerns.
+    Tell,
+    /// Forget the failures, or count one more and come back later; in any case, done.
+    Finish,
+    /// Look at everything again, or stop.
+    Repeat,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Step; 8] =
+        [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Tell, Step::Finish, Step::Repeat];
+
+    /// Where to read about it.
+    pub fn chapter(self) -> &'static str {
+        match self {
+            Step::List => "docs/tour.md#1-list",
+            Step::Watch => "docs/tour.md#2-watch",
+            Step::Change => "docs/tour.md#3-change",
+            Step::Claim => "docs/tour.md#4-claim",
+            Step::Reconcile => "docs/tour.md#5-reconcile",
+            Step::Tell => "docs/tour.md#6-tell",
+            Step::Finish => "docs/tour.md#7-finish",
+            Step::Repeat => "docs/tour.md#8-repeat",
+        }
+    }
+}
+
+/// Says that a step is being taken: `explain!(Step::Claim, key = %key, "a worker takes the key")`.
+#[macro_export]
+macro_rules! explain {
+    ($step:expr, $($line:tt)+) => {
+        tracing::info!(target: $crate::explain::TARGET, step = $step as u8, read = $step.chapter(), $($line)+)
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_its_section_in_the_tour() {
+        let tour = include_str!("../docs/tour.md");
+        for step in Step::ALL {
+            let anchor = step.chapter().strip_prefix("docs/tour.md#").unwrap();
+            // As GitHub and mdBook make anchors of headings: lower case, spaces to dashes, dots gone.
+            let found = tour
+                .lines()
+                .filter_map(|line| line.strip_prefix("## "))
+                .any(|heading| heading.to_lowercase().replace('.', "").replace(' ', "-") == anchor);
+            assert!(found, "no heading for {anchor}");
+            assert!(anchor.starts_with(&format!("{}-", step as u8)), "{anchor}");
+        }
+    }
+}

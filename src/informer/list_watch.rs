@@ -1,0 +1,333 @@
+//! The only two requests that an informer makes: list a page, open a watch. And how their answers are read.
+//!
+//! This file knows HTTP and JSON and nothing of strategy: which request comes next, and after how long, is the business
+//! of the [reflector](super::reflector).
+
+use std::{borrow::Cow, marker::PhantomData, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{Request, Response, header};
+use http_body_util::BodyExt;
+use kube::{Client, client::Body, core::Status};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::{Key, Object};
+use crate::request::{Failure, TIME_LIMIT, chain};
+
+/// Objects in a page of a list: what client-go and kubectl ask for.
+pub const PAGE_SIZE: u32 = 500;
+
+/// An API server accepts objects of up to 3 MiB or so; a line of a watch that grows past this is not one.
+const LONGEST_LINE: usize = 32 << 20;
+
+/// The largest answer to a list that is read. Generous, as it has to hold a large cluster's pods in one unpaged list.
+const LARGEST_LIST: usize = 2 << 30;
+
+/// Error answers are a few hundred bytes, or some proxy's page of HTML.
+const LARGEST_ERROR: usize = 64 << 10;
+
+/// One resource, and the part of it that is wanted.
+pub struct ListWatch<T> {
+    client: Client,
+    /// `/api/v1/pods`, `/apis/box.com/v1/namespaces/app1/pkis`.
+    path: String,
+    decodes: PhantomData<fn() -> T>,
+}
+
+/// A page to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum List {
+    /// The first page: the state of this moment, by consensus, not whatever a replica happens to have in its cache.
+    ///
+    /// No `resourceVersion` is sent, which asks for just that. client-go sends `0` ("any version will do") the first
+    /// time; after a restart that may show a state older than the one the previous process already acted on.
+    First,
+    /// The next page of the same consistent snapshot.
+    Continue(String),
+    /// Everything in one answer: for when the snapshot that the pages are cut from expires halfway.
+    Whole,
+}
+
+impl List {
+    fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if *self != List::Whole {
+            query.append_pair("limit", &PAGE_SIZE.to_string());
+        }
+        if let List::Continue(token) = self {
+            query.append_pair("continue", token);
+        }
+        query.finish()
+    }
+}
+
+/// An answer to a [`List`].
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The objects that could be decoded.
+    pub items: Vec<T>,
+    /// Those that could not.
+    pub undecodable: Vec<Undecodable>,
+    /// The version of the snapshot: where a watch goes on from.
+    pub resource_version: String,
+    /// The token for the next page, unless this is the last.
+    pub next: Option<String>,
+}
+
+/// An object that is there but cannot be read as what we expect. Named, so that someone can go and look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// Its name.
+    pub key: Key,
+    /// What serde says.
+    pub why: String,
+}
+
+/// One line of a watch.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// `ADDED` or `MODIFIED`. Which of the two is for the cache to say: after a reconnect the watch's word is not ours.
+    Applied(T),
+    /// `DELETED`. The cache knows the object, so nothing but its name is decoded.
+    Deleted(Key, String),
+    /// `BOOKMARK`: nothing happened up to this version.
+    Bookmark(String),
+    /// An object that cannot be decoded, and its version.
+    Undecodable(Undecodable, String),
+    /// `ERROR`: a Status inside a stream that began with 200.
+    Error(Failure),
+}
+
+impl<T: Object> ListWatch<T> {
+    /// `path` is the collection's, as the API server serves it.
+    pub fn new(client: Client, path: impl Into<String>) -> Self {
+        ListWatch { client, path: path.into(), decodes: PhantomData }
+    }
+
+    /// Asks for a page.
+    ///
+    /// Cancellation: dropping the future abandons the request and loses nothing.
+    ///
+    /// # Errors
+    /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`].
+    pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
+        let answer = self.get(&list.query()).await?;
+        decode_page(&read_all(answer.into_body(), LARGEST_LIST).await?)
+    }
+
+    /// Opens a watch of what happens after `resource_version`. The server ends it after `time_limit` (whole seconds).
+    ///
+    /// # Errors
+    /// Any [`Failure`]; what goes wrong later comes out of the stream.
+    pub async fn watch(&self, resource_version: &str, time_limit: Duration) -> Result<Watch<T>, Failure> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("watch", "true")
+            .append_pair("allowWatchBookmarks", "true")
+            .append_pair("resourceVersion", resource_version)
+            .append_pair("timeoutSeconds", &time_limit.as_secs().to_string())
+            .finish();
+        let answer = self.get(&query).await?;
+        Ok(Watch { body: answer.into_body(), buffer: BytesMut::new(), scanned: 0, decodes: PhantomData })
+    }
+
+    async fn get(&self, query: &str) -> Result<Response<Body>, Failure> {
+        let request = Request::get(format!("{}?{query}", self.path))
+            .header(header::ACCEPT, "application/json")
+            .body(Body::empty())
+            .map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
+        let answer = match timeout(TIME_LIMIT, self.client.send(request)).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
+        };
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let code = answer.status();
+        let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = read_all(answer.into_body(), LARGEST_ERROR).await.unwrap_or_default();
+        let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
+            let text = match code.as_u16() {
+                // What an API server says, in plain text, of a path that it does not serve.
+                404 => format!("the server does not serve {} (is the CRD installed?)", self.path),
+                // Not the API server's words: a proxy's or a load balancer's.
+                _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
+            };
+            Status::failure(&text, code.canonical_reason().unwrap_or("error"))
+        });
+        status.code = code.as_u16();
+        Err(Failure::from_status(status, seconds.map(Duration::from_secs)))
+    }
+}
+
+/// Reads a whole body, as long as bytes keep coming.
+async fn read_all(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let mut all = BytesMut::new();
+    loop {
+        match timeout(TIME_LIMIT, body.frame()).await {
+            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
+            Ok(None) => return Ok(all.freeze()),
+            Ok(Some(Err(e))) => return Err(Failure::Connection(chain(&e))),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    all.extend_from_slice(&data);
+                }
+            }
+        }
+        if all.len() > limit {
+            return Err(Failure::Malformed(format!("more than {limit} bytes")));
+        }
+    }
+}
+
+/// An open watch: lines of JSON that come whenever something happens. Dropping it closes the connection.
+pub struct Watch<T> {
+    body: Body,
+    /// What has arrived and not been handed out.
+    buffer: BytesMut,
+    /// So many bytes of it are known to hold no line's end: a long line is not searched from its start at every chunk.
+    scanned: usize,
+    decodes: PhantomData<fn() -> T>,
+}
+
+impl<T: Object> Watch<T> {
+    /// The next line. None: the server closed the watch, as it does when its time is up.
+    ///
+    /// Waits for as long as the server is silent; the caller sets the deadline. Cancel-safe: what has arrived stays in
+    /// the buffer.
+    ///
+    /// # Errors
+    /// The connection broke, or a line cannot even be told the name of the object it is about. Both end the watch.
+    pub async fn next(&mut self) -> Option<Result<Event<T>, Failure>> {
+        loop {
+            if let Some(end) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
+                let line = self.buffer.split_to(self.scanned + end);
+                self.buffer.advance(1);
+                self.scanned = 0;
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                return Some(decode_line(&line));
+            }
+            self.scanned = self.buffer.len();
+            if self.scanned > LONGEST_LINE {
+                return Some(Err(Failure::Malformed(format!("a line of more than {LONGEST_LINE} bytes"))));
+            }
+            match self.body.frame().await? {
+                Err(e) => return Some(Err(Failure::Connection(chain(&e)))),
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+        // A body that ends in the middle of a line ends the watch like any other: the half line is dropped with the
+        // buffer, and the next watch, opened at the last version that was read whole, brings it again.
+    }
+}
+
+#[derive(Deserialize)]
+struct WirePage<I> {
+    metadata: ListMeta,
+    items: Vec<I>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListMeta {
+    resource_version: String,
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+/// A page in one pass. Only if that fails is each item taken by itself, to find the ones that are to blame.
+///
+/// # Errors
+/// [`Failure::Malformed`]: not a list at all, or an item in it that has no name.
+pub fn decode_page<T: Object>(bytes: &[u8]) -> Result<Page<T>, Failure> {
+    let page = |metadata: ListMeta, items, undecodable| Page {
+        items,
+        undecodable,
+        resource_version: metadata.resource_version,
+        next: metadata.next.filter(|token| !token.is_empty()),
+    };
+    if let Ok(whole) = serde_json::from_slice::<WirePage<T>>(bytes) {
+        return Ok(page(whole.metadata, whole.items, Vec::new()));
+    }
+    let parts: WirePage<&RawValue> = decode(bytes)?;
+    let (mut items, mut undecodable) = (Vec::with_capacity(parts.items.len()), Vec::new());
+    for raw in parts.items {
+        match serde_json::from_str(raw.get()) {
+            Ok(item) => items.push(item),
+            Err(e) => undecodable.push(blame(raw, &e)?.0),
+        }
+    }
+    Ok(page(parts.metadata, items, undecodable))
+}
+
+#[derive(Deserialize)]
+struct WireEvent<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+fn decode_line<T: Object>(line: &[u8]) -> Result<Event<T>, Failure> {
+    let WireEvent { r#type, object } = decode(line)?;
+    let raw = object.get().as_bytes();
+    match &*r#type {
+        "ADDED" | "MODIFIED" => match serde_json::from_slice(raw) {
+            Ok(object) => Ok(Event::Applied(object)),
+            Err(e) => blame(object, &e).map(|(blamed, version)| Event::Undecodable(blamed, version)),
+        },
+        "DELETED" => decode::<Named>(raw).map(|named| Event::Deleted(named.key(), named.metadata.resource_version)),
+        "BOOKMARK" => decode::<Versioned>(raw).map(|bookmark| Event::Bookmark(bookmark.metadata.resource_version)),
+        "ERROR" => decode::<Status>(raw).map(|status| Event::Error(Failure::from_status(status, None))),
+        other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
+    }
+}
+
+/// Whose fault an error is. An object that has not even a name is nobody's, and ends the watch.
+fn blame(raw: &RawValue, error: &serde_json::Error) -> Result<(Undecodable, String), Failure> {
+    let named: Named = decode(raw.get().as_bytes())?;
+    Ok((Undecodable { key: named.key(), why: error.to_string() }, named.metadata.resource_version))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: Name,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Name {
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    resource_version: String,
+}
+
+impl Named {
+    fn key(&self) -> Key {
+        Key::new(&self.metadata.namespace, &self.metadata.name)
+    }
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    resource_version: String,
+}
+
+fn decode<'de, D: Deserialize<'de>>(bytes: &'de [u8]) -> Result<D, Failure> {
+    serde_json::from_slice(bytes).map_err(|e| Failure::Malformed(e.to_string()))
+}

@@ -1,0 +1,146 @@
+//! The reflector: the small loop around the [machine](super::machine). It has the client, the clock and the dice, and it
+//! decides nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Change, Health, List, ListWatch, Object, Store, Watch,
+    machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
+    metrics::{Metrics, ResourceMetrics},
+};
+use crate::{explain, explain::Step};
+
+/// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
+pub struct Reflector<T> {
+    /// For people: `pods`.
+    pub resource: &'static str,
+    /// Where to ask.
+    pub list_watch: ListWatch<T>,
+    /// What to keep up to date. This reflector is its only writer.
+    pub store: Arc<Store<T>>,
+    /// Whether the store can be relied on yet.
+    pub health: Arc<Health>,
+    /// A watch that brings not even a bookmark for so long is given up and opened again. A server sends a bookmark about
+    /// once a minute.
+    pub watch_idle: Duration,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl<T: Object> Reflector<T> {
+    /// Mirrors the resource into the store and calls `changed` with every change of it, until `stop`.
+    ///
+    /// `changed` runs between two reads of the watch, so it must not block: it puts a key on a queue, and that is all.
+    /// (A slow handler is why client-go needs an unbounded buffer here. The work queue is that buffer, and it holds each
+    /// key once.)
+    ///
+    /// Cancellation: `stop` ends it at the next await; dropping the future does as well.
+    pub async fn run(self, stop: CancellationToken, changed: impl Fn(Change<T>)) {
+        let metrics = self.metrics.of(self.resource);
+        let (mut machine, mut next) = Machine::start();
+        let mut watch = None;
+        loop {
+            let work = async {
+                sleep(next.after).await;
+                self.ask(&next.request, &mut watch, &metrics).await
+            };
+            let answer = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                answer = work => answer,
+            };
+            let step = machine.on(answer, Instant::now(), rand::random());
+            if let Some(trouble) = step.trouble {
+                self.report(trouble, Some(&step.next), &metrics);
+            }
+            let listed = matches!(step.update, Update::Replace(..));
+            self.update(step.update).into_iter().for_each(&changed);
+            if listed {
+                // Only now, with every change handed on: whoever waits for the sync will find all keys in the queue.
+                self.health.set_synced();
+                tracing::info!(resource = self.resource, objects = self.store.len(), "listed, the cache is complete");
+            }
+            metrics.items.set(i64::try_from(self.store.len()).unwrap_or(i64::MAX));
+            next = step.next;
+        }
+    }
+
+    async fn ask(&self, request: &Request, watch: &mut Option<Watch<T>>, metrics: &ResourceMetrics) -> Answer<T> {
+        match request {
+            Request::List(list) => {
+                *watch = None;
+                if !matches!(list, List::Continue(_)) {
+                    metrics.lists.inc();
+                    explain!(Step::List, resource = self.resource, "ask once what there is");
+                }
+                match self.list_watch.list(list).await {
+                    Ok(page) => {
+                        metrics.heard();
+                        page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
+                        Answer::Page(page)
+                    }
+                    Err(failure) => Answer::Failed(failure),
+                }
+            }
+            Request::Watch(version, time_limit) => {
+                *watch = None; // closes the old connection before the new one opens
+                metrics.watches.inc();
+                explain!(Step::Watch, resource = self.resource, version, "follow what changes after this version");
+                match self.list_watch.watch(version, *time_limit).await {
+                    Ok(open) => {
+                        *watch = Some(open);
+                        if self.health.clear_trouble() {
+                            tracing::info!(resource = self.resource, "watching again");
+                        }
+                        Answer::Opened
+                    }
+                    Err(failure) => Answer::Failed(failure),
+                }
+            }
+            Request::Read => {
+                let Some(open) = watch else { return Answer::Closed };
+                match timeout(self.watch_idle, open.next()).await {
+                    Ok(Some(Ok(event))) => {
+                        metrics.heard();
+                        Answer::Event(event)
+                    }
+                    Ok(Some(Err(failure))) => Answer::Failed(failure),
+                    Ok(None) => Answer::Closed,
+                    Err(_) => {
+                        tracing::debug!(resource = self.resource, idle = ?self.watch_idle, "silent watch, opening again");
+                        Answer::Silent
+                    }
+                }
+            }
+        }
+    }
+
+    fn update(&self, update: Update<T>) -> Vec<Change<T>> {
+        match update {
+            Update::None => Vec::new(),
+            Update::Replace(list, undecodable) => self.store.replace(list, &undecodable),
+            Update::Apply(object) => self.store.apply(object).into_iter().collect(),
+            Update::Delete(key) => self.store.delete(&key).into_iter().collect(),
+        }
+    }
+
+    /// Tells people: in the log, in the metrics and, before the first sync, on `/readyz`.
+    fn report(&self, trouble: Trouble, next: Option<&Next>, metrics: &ResourceMetrics) {
+        metrics.error(trouble.reason);
+        let (resource, error) = (self.resource, &trouble.why);
+        let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));
+        match next.map(|next| &next.request) {
+            None | Some(Request::Read) => return tracing::warn!(resource, error, "object skipped"),
+            Some(Request::List(_)) => tracing::warn!(resource, error, retry_in, "will list again"),
+            Some(Request::Watch(..)) => tracing::warn!(resource, error, retry_in, "will watch again"),
+        }
+        self.health.set_trouble(trouble.why);
+    }
+}
+
+#[cfg(test)]
+#[path = "reflector_tests.rs"]
+mod tests;

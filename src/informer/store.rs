@@ -1,0 +1,219 @@
+//! The cache: what we last heard of every object, and an index to find them by something other than their name.
+//!
+//! Its promises, one test each:
+//!
+//! * **Swap**: [`replace`](Store::replace) puts a whole new list in place at once; no reader ever sees half of it.
+//! * **Deletions**: what a new list no longer holds comes out of `replace` as a deletion. While we were disconnected the
+//!   object went away, and no watch event will ever tell us.
+//! * **Stingy**: an object in a version that is already here is no change at all.
+//! * **Index**: the index and the objects change under one lock and never disagree.
+//!
+//! The cache is behind the API server, always: by a few milliseconds as a rule, by minutes when the connection is down.
+//! That is fine for code that compares and repeats, and wrong for code that assumes. Hence the preconditions
+//! (`resourceVersion`) on everything that the reconcilers write.
+
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use super::{Key, Object};
+
+/// A mirror of one resource. One reflector writes, any number of readers read.
+///
+/// The objects are behind `Arc`: a reader gets a pointer, not a copy, and nobody can modify what is in the cache.
+/// (In Go, modifying an object from the cache by accident is a classic; here it does not compile.)
+pub struct Store<T> {
+    /// A std lock, not tokio's: it is never held across an await, and only for as long as a map operation takes.
+    inner: RwLock<Inner<T>>,
+    /// What an object is found by, besides its key. A plain function over fields that the object holds already, so that
+    /// looking costs no allocation.
+    terms: fn(&T) -> &[Key],
+}
+
+struct Inner<T> {
+    objects: HashMap<Key, Arc<T>>,
+    /// term -> the keys of the objects that have it. A set that runs empty is removed, or the map would only ever grow.
+    index: HashMap<Key, HashSet<Key>>,
+    /// The first list has arrived.
+    listed: bool,
+}
+
+/// What became different in the cache. Worked out by comparing the old and the new content, so it is right after a
+/// reconnect, too, when the watch's own ADDED and MODIFIED would not be.
+#[derive(Debug)]
+pub enum Change<T> {
+    /// An object that was not here before.
+    Added {
+        /// The object.
+        new: Arc<T>,
+        /// It came with the very first list: it is not news, we are just getting to know it.
+        initial: bool,
+    },
+    /// An object in another version. Pitfall: the UID may have changed as well: deleted and created again so quickly that
+    /// we saw only the result. See [`Change::is_replacement`].
+    Updated {
+        /// As it was in the cache until now.
+        old: Arc<T>,
+        /// As it is now.
+        new: Arc<T>,
+    },
+    /// An object that is gone, as we last knew it.
+    Deleted(Arc<T>),
+}
+
+impl<T: Object> Change<T> {
+    /// The key of the object that changed.
+    pub fn key(&self) -> &Key {
+        match self {
+            Change::Added { new, .. } | Change::Updated { new, .. } => new.key(),
+            Change::Deleted(old) => old.key(),
+        }
+    }
+
+    /// Same name, another object.
+    pub fn is_replacement(&self) -> bool {
+        matches!(self, Change::Updated { old, new } if old.uid() != new.uid())
+    }
+}
+
+impl<T: Object> Store<T> {
+    /// An empty store. `terms` says what an object is indexed by; `|_| &[]` for a store without an index.
+    pub fn new(terms: fn(&T) -> &[Key]) -> Self {
+        let inner = Inner { objects: HashMap::new(), index: HashMap::new(), listed: false };
+        Store { inner: RwLock::new(inner), terms }
+    }
+
+    /// The object of this key, or None: deleted, or not heard of yet.
+    pub fn get(&self, key: &Key) -> Option<Arc<T>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// The keys of the objects that have `term`, in no particular order.
+    pub fn indexed(&self, term: &Key) -> Vec<Key> {
+        self.read().index.get(term).map_or_else(Vec::new, |keys| keys.iter().cloned().collect())
+    }
+
+    /// Every key, in no particular order.
+    pub fn keys(&self) -> Vec<Key> {
+        self.read().objects.keys().cloned().collect()
+    }
+
+    /// How many objects are here.
+    pub fn len(&self) -> usize {
+        self.read().objects.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in one object as the watch tells of it. None when it is no news.
+    pub fn apply(&self, object: T) -> Option<Change<T>> {
+        let new = Arc::new(object);
+        let mut inner = self.write();
+        let old = inner.objects.get(new.key()).cloned();
+        if old.as_ref().is_some_and(|old| is_same::<T>(old, &new)) {
+            return None;
+        }
+        if let Some(old) = &old {
+            inner.unindex(old, self.terms);
+        }
+        inner.index(&new, self.terms);
+        inner.objects.insert(new.key().clone(), new.clone());
+        Some(match old {
+            Some(old) => Change::Updated { old, new },
+            None => Change::Added { new, initial: false },
+        })
+    }
+
+    /// Takes out one object as the watch tells of it. None when it was not here.
+    pub fn delete(&self, key: &Key) -> Option<Change<T>> {
+        let mut inner = self.write();
+        let old = inner.objects.remove(key)?;
+        inner.unindex(&old, self.terms);
+        Some(Change::Deleted(old))
+    }
+
+    /// Puts a complete new list in place of everything, and says what that changed: deletions first, so that a reader of
+    /// the changes never holds more than there is.
+    ///
+    /// `undecodable` names objects that the list holds but that we could not read: their last good version stays.
+    pub fn replace(&self, list: Vec<T>, undecodable: &[Key]) -> Vec<Change<T>> {
+        // Everything that takes long happens before the lock: only the reflector writes, so nothing can come in between.
+        let mut fresh: Inner<T> =
+            Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
+        let mut changes = Vec::new();
+        {
+            let present = self.read();
+            for object in list {
+                let new = Arc::new(object);
+                let new = match present.objects.get(new.key()) {
+                    // The same version: keep the object we have, so that equal stays pointer-equal.
+                    Some(old) if is_same::<T>(old, &new) => old.clone(),
+                    Some(old) => {
+                        changes.push(Change::Updated { old: old.clone(), new: new.clone() });
+                        new
+                    }
+                    None => {
+                        changes.push(Change::Added { new: new.clone(), initial: !present.listed });
+                        new
+                    }
+                };
+                fresh.index(&new, self.terms);
+                fresh.objects.insert(new.key().clone(), new);
+            }
+            for old in undecodable.iter().filter_map(|key| present.objects.get(key)) {
+                fresh.index(old, self.terms);
+                fresh.objects.insert(old.key().clone(), old.clone());
+            }
+        }
+        let before = mem::replace(&mut *self.write(), fresh);
+
+        let present = self.read();
+        let gone = before.objects.into_values().filter(|old| !present.objects.contains_key(old.key()));
+        let mut all: Vec<_> = gone.map(Change::Deleted).collect();
+        all.append(&mut changes);
+        all
+    }
+
+    /// A panic while the lock was held cannot leave the maps half-changed in a way that matters more than going on: a
+    /// poisoned lock is taken all the same, and the next list puts everything right.
+    fn read(&self) -> RwLockReadGuard<'_, Inner<T>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner<T>> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Versions are opaque: equal or not equal is all that may be asked of them.
+fn is_same<T: Object>(a: &T, b: &T) -> bool {
+    a.resource_version() == b.resource_version() && a.uid() == b.uid()
+}
+
+impl<T: Object> Inner<T> {
+    fn index(&mut self, object: &T, terms: fn(&T) -> &[Key]) {
+        for term in terms(object) {
+            self.index.entry(term.clone()).or_default().insert(object.key().clone());
+        }
+    }
+
+    fn unindex(&mut self, object: &T, terms: fn(&T) -> &[Key]) {
+        for term in terms(object) {
+            if let Some(keys) = self.index.get_mut(term) {
+                keys.remove(object.key());
+                if keys.is_empty() {
+                    self.index.remove(term);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

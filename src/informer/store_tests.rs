@@ -1,0 +1,128 @@
+use super::*;
+use crate::informer::thing::{Thing, short, thing};
+
+fn store() -> Store<Thing> {
+    Store::new(|thing| &thing.terms)
+}
+
+fn shorts(changes: impl IntoIterator<Item = Change<Thing>>) -> Vec<String> {
+    let mut all: Vec<_> = changes.into_iter().map(|c| short(&c)).collect();
+    all.sort();
+    all
+}
+
+fn key(name: &str) -> Key {
+    Key::new("ns", name)
+}
+
+#[test]
+fn a_new_list_tells_what_was_deleted_while_nobody_watched() {
+    let store = store();
+    store.replace(vec![thing("a", 1), thing("b", 2), thing("c", 3)], &[]);
+    let changes = store.replace(vec![thing("b", 2), thing("c", 4), thing("d", 5)], &[]);
+    assert!(matches!(changes[0], Change::Deleted(_)), "deletions come first: {changes:?}");
+    assert_eq!(shorts(changes), ["+d5", "-a1", "c3>4"]);
+    assert_eq!(store.len(), 3);
+}
+
+#[test]
+fn the_first_list_is_no_news() {
+    let store = store();
+    assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["*a1"]);
+    assert_eq!(shorts(store.apply(thing("b", 2))), ["+b2"]);
+    assert_eq!(shorts(store.replace(vec![thing("a", 1), thing("b", 2), thing("c", 3)], &[])), ["+c3"]);
+}
+
+#[test]
+fn an_empty_first_list_counts_as_the_first() {
+    let store = store();
+    store.replace(vec![], &[]);
+    assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["+a1"]);
+}
+
+#[test]
+fn the_same_version_is_no_change_and_keeps_its_address() {
+    let store = store();
+    store.replace(vec![thing("a", 1)], &[]);
+    let before = store.get(&key("a")).unwrap();
+    assert!(store.apply(thing("a", 1)).is_none());
+    assert!(store.replace(vec![thing("a", 1)], &[]).is_empty());
+    assert!(Arc::ptr_eq(&before, &store.get(&key("a")).unwrap()));
+}
+
+#[test]
+fn deleted_and_created_again_shows_as_one_change_with_another_uid() {
+    let store = store();
+    store.replace(vec![thing("a", 1).uid("first")], &[]);
+    let change = store.apply(thing("a", 5).uid("second")).unwrap();
+    assert!(change.is_replacement());
+    assert!(!store.apply(thing("a", 6).uid("second")).unwrap().is_replacement());
+    // Not even an equal version hides another object: after a restore from a backup, versions repeat.
+    assert!(store.replace(vec![thing("a", 6).uid("third")], &[])[0].is_replacement());
+}
+
+#[test]
+fn an_object_that_the_new_list_could_not_decode_stays_in_its_last_good_version() {
+    let store = store();
+    store.replace(vec![thing("a", 1).terms(&["s"]), thing("b", 2)], &[]);
+    let changes = store.replace(vec![thing("b", 2)], &[key("a"), key("never-seen")]);
+    assert!(changes.is_empty(), "{changes:?}");
+    assert_eq!(store.get(&key("a")).unwrap().version, "1");
+    assert_eq!(store.indexed(&key("s")), [key("a")]);
+    assert_eq!(store.len(), 2);
+}
+
+#[test]
+fn deleting_what_is_not_there_is_no_change() {
+    assert!(store().delete(&key("a")).is_none());
+}
+
+#[test]
+fn an_object_is_found_by_each_of_its_terms_and_by_no_old_one() {
+    let store = store();
+    store.apply(thing("a", 1).terms(&["s", "t"]));
+    store.apply(thing("b", 2).terms(&["t"]));
+    let mut found = store.indexed(&key("t"));
+    found.sort();
+    assert_eq!(found, [key("a"), key("b")]);
+
+    store.apply(thing("a", 3).terms(&["t"]));
+    assert!(store.indexed(&key("s")).is_empty());
+
+    store.delete(&key("b"));
+    assert_eq!(store.indexed(&key("t")), [key("a")]);
+
+    store.replace(vec![thing("c", 9).terms(&["s"])], &[]);
+    assert!(store.indexed(&key("t")).is_empty());
+    assert_eq!(store.indexed(&key("s")), [key("c")]);
+}
+
+#[test]
+fn an_index_entry_that_runs_empty_is_removed() {
+    let store = store();
+    store.apply(thing("a", 1).terms(&["s"]));
+    store.delete(&key("a"));
+    assert!(store.read().index.is_empty());
+}
+
+#[test]
+fn no_reader_ever_sees_half_a_list() {
+    let store = Arc::new(store());
+    let list = |version| (0..50).map(|i| thing(&format!("t{i}"), version).terms(&["s"])).collect::<Vec<_>>();
+    store.replace(list(1), &[]);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            loop {
+                let inner = store.read();
+                let versions: HashSet<_> = inner.objects.values().map(|t| t.version.clone()).collect();
+                assert_eq!(versions.len(), 1, "one version at a time");
+                assert_eq!(inner.index[&key("s")].len(), 50, "the index is of the same list");
+                if versions.contains("200") {
+                    return;
+                }
+            }
+        });
+        (2..=200).for_each(|version| drop(store.replace(list(version), &[])));
+        reader.join().unwrap();
+    });
+}

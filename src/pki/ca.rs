@@ -1,0 +1,102 @@
+//! Where the authority lives: a Secret that is created once and never overwritten.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::PostParams};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::authority::Authority;
+use crate::{
+    informer::Key,
+    request::{Failure, bounded},
+};
+
+/// A copy of the CA that is older than this is read again before a certificate is looked at. So a CA that was replaced
+/// shows in every certificate at its next look, without watching any Secret.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// The CA's Secret, and a copy of what is in it.
+pub struct CaSecret {
+    client: Client,
+    key: Key,
+    dry_run: bool,
+    /// A tokio lock, and held across the requests on purpose: when a thousand Pkis want the CA at once, one of them asks
+    /// and the others wait for its answer.
+    copy: Mutex<Option<(Instant, Arc<Authority>)>>,
+}
+
+/// Why there is no CA.
+#[derive(Debug)]
+pub enum NoCa {
+    /// The Secret is there, but it is no use, for this reason. Someone put it there: it is for them to mend.
+    Unusable(String),
+    /// It could not be asked for.
+    Failed(Failure),
+}
+
+impl CaSecret {
+    /// Nothing is asked for before the first certificate is.
+    pub fn new(client: Client, key: Key, dry_run: bool) -> Self {
+        CaSecret { client, key, dry_run, copy: Mutex::new(None) }
+    }
+
+    /// Where it lives.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The CA, no older than a minute; created if there is none.
+    ///
+    /// Cancellation: safe; a Secret that was just created is found by the next call.
+    pub async fn get(&self) -> Result<Arc<Authority>, NoCa> {
+        let mut copy = self.copy.lock().await;
+        if let Some((read, authority)) = &*copy
+            && read.elapsed() < FRESH
+        {
+            return Ok(authority.clone());
+        }
+        let authority = match self.read().await? {
+            Some(authority) => authority,
+            // After a dry run there is still no Secret: go on with the CA that was made up for it.
+            None => match copy.take().filter(|_| self.dry_run) {
+                Some((_, made_up)) => made_up,
+                None => self.create().await?,
+            },
+        };
+        *copy = Some((Instant::now(), authority.clone()));
+        Ok(authority)
+    }
+
+    fn api(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), self.key.namespace())
+    }
+
+    async fn read(&self) -> Result<Option<Arc<Authority>>, NoCa> {
+        let Some(secret) = bounded(self.api().get_opt(self.key.name())).await.map_err(NoCa::Failed)? else {
+            return Ok(None);
+        };
+        let data = secret.data.unwrap_or_default();
+        let unusable = |why| NoCa::Unusable(format!("the CA in Secret {} cannot be used: {why}", self.key));
+        let authority = Authority::from_secret(&data, jiff::Timestamp::now()).map_err(unusable)?;
+        Ok(Some(Arc::new(authority)))
+    }
+
+    /// POST, not apply: of two controllers that start together one gets 409, and takes what the other has created.
+    async fn create(&self) -> Result<Arc<Authority>, NoCa> {
+        let made = Authority::create(jiff::Timestamp::now(), rand::random()).map_err(NoCa::Unusable)?;
+        let secret = super::secret::build(&self.key, made.secret_data(), None);
+        let params = PostParams { dry_run: self.dry_run, field_manager: Some(super::FIELD_MANAGER.into()) };
+        match bounded(self.api().create(&params, &secret)).await {
+            Ok(_) => {
+                tracing::info!(secret = %self.key, dry_run = self.dry_run, "certificate authority created");
+                Ok(Arc::new(made))
+            }
+            Err(failure) if failure.code() == Some(409) => match self.read().await? {
+                Some(theirs) => Ok(theirs),
+                None => Err(NoCa::Failed(failure)), // created and deleted in between: look again
+            },
+            Err(failure) => Err(NoCa::Failed(failure)),
+        }
+    }
+}

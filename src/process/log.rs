@@ -1,0 +1,149 @@
+//! Lines on stderr: text for a person at a terminal, JSON for a collector.
+//!
+//! A JSON line has `timestamp` (RFC 3339, UTC), `level`, `message`, `target` and the event's fields, flat beside them.
+//! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal, and not where `NO_COLOR` is set.
+//!
+//! How much: `--log-level`, else `RUST_LOG` (a filter such as `info,demo_controller::informer=debug`), else `LOG_LEVEL`
+//! or the file's `log_level`, else `info`. A level is about this program; libraries stay at WARN, and the Kubernetes
+//! client is off: it logs every failed request as an ERROR, and each is logged once already where it is handled.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use super::{
+    Refusal,
+    settings::{Env, ROW, Setting, Settings, Source, quoted},
+};
+
+/// How much.
+pub static LOG_LEVEL: Setting = Setting {
+    flag: "log-level",
+    value: "LEVEL",
+    env: "LOG_LEVEL",
+    default: "info",
+    help: "trace, debug, info, warn or error; RUST_LOG may hold a finer filter",
+    ..ROW
+};
+/// In which form.
+pub static LOG_FORMAT: Setting = Setting {
+    flag: "log-format",
+    value: "text|json",
+    env: "DEMO_CONTROLLER_LOG_FORMAT",
+    default: "text on a terminal, else json",
+    help: "How log lines look",
+    ..ROW
+};
+
+/// How to log, checked.
+#[derive(Debug)]
+pub struct Settled {
+    filter: EnvFilter,
+    json: bool,
+}
+
+/// Reads the settings. Nothing is logged differently yet.
+///
+/// # Errors
+/// An unknown level or format, a filter that cannot be read.
+pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Settled, Refusal> {
+    let level = match settings.get(&LOG_LEVEL) {
+        None => LevelFilter::INFO,
+        // The names of the original and of Python are known too.
+        Some(given) => match given.text.trim().to_ascii_lowercase().as_str() {
+            "trace" => LevelFilter::TRACE,
+            "debug" => LevelFilter::DEBUG,
+            "info" => LevelFilter::INFO,
+            "warn" | "warning" => LevelFilter::WARN,
+            "error" | "critical" => LevelFilter::ERROR,
+            _ => return Err(given.wrong("expected trace, debug, info, warn or error")),
+        },
+    };
+    let finer = env("RUST_LOG").map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty());
+    let filter = match finer {
+        Some(text) if settings.at(Source::Flag, &LOG_LEVEL).is_none() => parse(&text).map_err(|why| {
+            let text = quoted(&text);
+            Refusal::input(format!("RUST_LOG={text}: expected a filter such as info,demo_controller=debug ({why})"))
+        })?,
+        _ => {
+            let libraries = level.min(LevelFilter::WARN);
+            parse(&format!("{libraries},demo_controller={level},kube_client=off")).map_err(Refusal::failure)?
+        }
+    };
+    let json = match settings.get(&LOG_FORMAT) {
+        None => !on_terminal,
+        Some(given) => match given.text.trim() {
+            "text" => false,
+            "json" => true,
+            _ => return Err(given.wrong("expected text or json")),
+        },
+    };
+    Ok(Settled { filter, json })
+}
+
+impl Settled {
+    /// Lets the lines of this target through, or none of them, whatever the level is.
+    pub fn with(mut self, target: &str, on: bool) -> Self {
+        let directive = format!("{target}={}", if on { "info" } else { "off" });
+        if let Ok(directive) = directive.parse() {
+            self.filter = self.filter.add_directive(directive);
+        }
+        self
+    }
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::builder().parse(filter).map_err(|e| e.to_string())
+}
+
+/// Starts to log, for the rest of the process's life. Does nothing when called again.
+pub fn start(Settled { filter, json }: Settled) {
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let started = if json {
+        let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        lines.try_init()
+    } else {
+        lines.with_target(false).try_init()
+    };
+    // The only error there is: somebody was first.
+    drop(started);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, ffi::OsString};
+
+    use super::*;
+
+    static TABLE: super::super::settings::Table = &[("", &[&LOG_LEVEL, &LOG_FORMAT])];
+
+    fn filter(flag: Option<&str>, level: Option<&str>, rust_log: Option<&str>) -> Result<String, Refusal> {
+        let env = |name: &str| match name {
+            "LOG_LEVEL" => level.map(OsString::from),
+            "RUST_LOG" => rust_log.map(OsString::from),
+            _ => None,
+        };
+        let flags: HashMap<_, _> = flag.map(|text| ("LOG_LEVEL", text.to_owned())).into_iter().collect();
+        let no_file = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
+        let settings = Settings::collect(TABLE, flags, &env, &LOG_FORMAT, &[], &no_file);
+        decide(&settings.unwrap(), &env, true).map(|settled| settled.filter.to_string())
+    }
+
+    #[test]
+    fn a_level_is_about_this_program_and_the_client_is_never_heard() {
+        assert_eq!(filter(None, None, None).unwrap(), "demo_controller=info,kube_client=off,warn");
+        assert_eq!(filter(None, Some("DEBUG"), None).unwrap(), "demo_controller=debug,kube_client=off,warn");
+        assert_eq!(filter(None, Some("Critical"), None).unwrap(), "demo_controller=error,kube_client=off,error");
+        assert!(filter(None, Some("loud"), None).unwrap_err().to_string().starts_with("LOG_LEVEL=loud: expected"));
+    }
+
+    #[test]
+    fn a_filter_beats_the_variable_but_not_the_flag() {
+        assert_eq!(filter(None, Some("error"), Some("debug")).unwrap(), "debug");
+        assert_eq!(filter(Some("warn"), None, Some("debug")).unwrap(), "demo_controller=warn,kube_client=off,warn");
+        assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
+        let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();
+        assert!(broken.starts_with("RUST_LOG=a=b=c: expected a filter"), "{broken}");
+    }
+}

@@ -1,0 +1,329 @@
+//! Where a setting comes from: flag, environment, file; the first match wins.
+//!
+//! A setting is one row of a table ([`Setting`]): its flag, its variable, its default, its help. The command line, the
+//! `--help` text, the list of keys that a file may hold and every error come from that row, so they cannot disagree.
+//! A value carries its source with it ([`Given`]), because "a whole number is expected" is of little use to someone who
+//! has to guess which of three places the wrong one came from.
+//!
+//! Promises:
+//! * a flag beats a variable, a variable beats the file;
+//! * a variable or a key that is empty counts as not set (so `K8S_TOKEN=` in a manifest switches nothing);
+//! * an error names the flag, variable or key, the value, and what is accepted; never a secret's value;
+//! * a misspelt key or section of the file is an error, not a setting that silently does nothing.
+//!
+//! Pitfall: the same strictness for variables would be wrong. Kubernetes sets `DEMO_CONTROLLER_SERVICE_HOST` and five
+//! more in every pod of a namespace that has a Service called `demo-controller`.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fmt,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ini::{Ini, ParseOption};
+
+use super::Refusal;
+
+/// One setting: a row of the table.
+#[derive(Debug)]
+pub struct Setting {
+    /// The long flag without its dashes; empty if there is none.
+    pub flag: &'static str,
+    /// The short flag.
+    pub short: Option<char>,
+    /// What stands for the value in `--help`; empty for a switch.
+    pub value: &'static str,
+    /// The variable, which also identifies the setting. In lower case it is the file's key.
+    pub env: &'static str,
+    /// The default as `--help` shows it; empty if there is none.
+    pub default: &'static str,
+    /// A line or two for `--help`.
+    pub help: &'static str,
+    /// Never shown in an error or a log line.
+    pub secret: bool,
+}
+
+/// What most rows are: no short flag, no default, no secret. For `..ROW`.
+pub const ROW: Setting = Setting { flag: "", short: None, value: "", env: "", default: "", help: "", secret: false };
+
+/// The rows in groups, each with its heading in `--help`.
+pub type Table = &'static [(&'static str, &'static [&'static Setting])];
+
+/// A place where settings are given, in order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The command line.
+    Flag,
+    /// The environment.
+    Environment,
+    /// The file of `--config`.
+    File,
+}
+
+impl Source {
+    /// All of them, the strongest first.
+    pub const ALL: [Source; 3] = [Source::Flag, Source::Environment, Source::File];
+}
+
+/// Looks a variable up. A function, so that tests bring their own environment.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Reads a text file. A function for the same reason.
+pub type Read<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
+
+/// Everything that was given, by source.
+#[derive(Debug, Default)]
+pub struct Settings {
+    flags: HashMap<&'static str, String>,
+    environment: HashMap<&'static str, String>,
+    keys: HashMap<&'static str, String>,
+    file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Collects the three sources. `flags` by variable name; `config` is the row that names the file itself;
+    /// `foreign` are keys of the file that other commands use.
+    ///
+    /// # Errors
+    /// A flag with an empty value, a variable that is not UTF-8, a file that cannot be read or that holds what it should not.
+    pub fn collect(
+        table: Table,
+        flags: HashMap<&'static str, String>,
+        env: Env,
+        config: &'static Setting,
+        foreign: &[&str],
+        read: Read,
+    ) -> Result<Self, Refusal> {
+        let rows = || table.iter().flat_map(|(_, rows)| rows.iter().copied());
+        let mut all = Settings { flags, ..Self::default() };
+        for row in rows() {
+            if all.flags.get(row.env).is_some_and(|value| value.trim().is_empty()) {
+                return Err(Refusal::input(format!("--{} <{}> needs a value", row.flag, row.value)));
+            }
+            match env(row.env).map(OsString::into_string) {
+                None => {}
+                Some(Ok(value)) if value.trim().is_empty() => {}
+                Some(Ok(value)) => drop(all.environment.insert(row.env, value)),
+                Some(Err(_)) => return Err(Refusal::input(format!("{}: expected UTF-8 text", row.env))),
+            }
+        }
+        if let Some(config) = all.get(config) {
+            let path = PathBuf::from(&config.text);
+            let text = read(&path).map_err(|e| config.wrong(format!("cannot be read: {e}")))?;
+            let rows: Vec<_> = rows().filter(|row| row.env != config.setting.env).collect();
+            all.keys = keys(&text, &path, &rows, foreign)?;
+            all.file = Some(path);
+        }
+        Ok(all)
+    }
+
+    /// The value that counts: the first source that has one.
+    pub fn get(&self, setting: &'static Setting) -> Option<Given> {
+        Source::ALL.into_iter().find_map(|source| self.at(source, setting))
+    }
+
+    /// The value that one source gives.
+    pub fn at(&self, source: Source, setting: &'static Setting) -> Option<Given> {
+        let values = match source {
+            Source::Flag => &self.flags,
+            Source::Environment => &self.environment,
+            Source::File => &self.keys,
+        };
+        let text = values.get(setting.env)?.clone();
+        Some(Given { setting, source, text, file: self.file.clone() })
+    }
+}
+
+/// A value and where it comes from. Prints as the user wrote it: `--workers 0`, `DEMO_CONTROLLER_WORKERS=0`,
+/// `demo_controller_workers = 0 in config.ini`.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Which setting.
+    pub setting: &'static Setting,
+    /// From where.
+    pub source: Source,
+    /// The value, as given.
+    pub text: String,
+    file: Option<PathBuf>,
+}
+
+impl Given {
+    /// The error that this value is wrong, and what would be right.
+    pub fn wrong(&self, expected: impl fmt::Display) -> Refusal {
+        Refusal::input(format!("{self}: {expected}"))
+    }
+
+    /// What another setting is called in this value's source, for errors about the two.
+    pub fn sibling(&self, other: &Setting) -> String {
+        match self.source {
+            Source::Flag => format!("--{}", other.flag),
+            Source::Environment => other.env.to_owned(),
+            Source::File => other.env.to_lowercase(),
+        }
+    }
+
+    /// A whole number in a range.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn number(&self, range: RangeInclusive<u32>) -> Result<u32, Refusal> {
+        let wrong = || self.wrong(format!("expected a whole number from {} to {}", range.start(), range.end()));
+        self.text.trim().parse().ok().filter(|n| range.contains(n)).ok_or_else(wrong)
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn switch(&self) -> Result<bool, Refusal> {
+        match self.text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(self.wrong("expected true or false")),
+        }
+    }
+
+    /// A length of time, see [`duration`]. With `zero`, 0 is accepted and means what that word says ("off").
+    ///
+    /// # Errors
+    /// No duration, 0 where 0 means nothing, or more than [`LONGEST`].
+    pub fn duration(&self, zero: Option<&str>) -> Result<Duration, Refusal> {
+        let accepted = |d: &Duration| (zero.is_some() || !d.is_zero()) && *d <= LONGEST;
+        duration(&self.text).filter(accepted).ok_or_else(|| {
+            let zero = zero.map_or("more than 0".to_owned(), |word| format!("0 for {word}"));
+            self.wrong(format!("expected a duration such as 3s, 10m or 1h30m, {zero}, at most 8760h"))
+        })
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Given { setting, text, .. } = self;
+        let value = if setting.secret { "***".to_owned() } else { quoted(text) };
+        match self.source {
+            Source::Flag if setting.value.is_empty() => write!(f, "--{}={value}", setting.flag),
+            Source::Flag => write!(f, "--{} {value}", setting.flag),
+            Source::Environment => write!(f, "{}={value}", setting.env),
+            Source::File => {
+                let file = self.file.as_deref().unwrap_or(Path::new("the file"));
+                write!(f, "{} = {value} in {}", setting.env.to_lowercase(), file.display())
+            }
+        }
+    }
+}
+
+/// A value as an error shows it: bare where that is clear, quoted and escaped where it is not, and not endless.
+pub fn quoted(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let cut: String = text.chars().take(LIMIT).collect();
+    let dots = if cut.len() < text.len() { "…" } else { "" };
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\');
+    if !cut.is_empty() && cut.chars().all(plain) { format!("{cut}{dots}") } else { format!("{cut:?}{dots}") }
+}
+
+/// The longest duration that is accepted: a year. Timers are not made for more, and it is surely a mistake.
+pub const LONGEST: Duration = Duration::from_secs(8760 * 3600);
+
+/// Reads `3s`, `10m`, `1h30m`, `500ms` or a bare `0`: whole numbers, each with its unit, each unit at most once, the
+/// larger first.
+pub fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut millis, mut units) = (0u64, UNITS.iter());
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let word = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let (unit, tail) = tail.split_at(word);
+        // `find` goes on from the last unit that was seen, so none comes twice or out of order.
+        let (_, size) = units.find(|(name, _)| *name == unit)?;
+        millis = number.parse::<u64>().ok()?.checked_mul(*size)?.checked_add(millis)?;
+        rest = tail;
+    }
+    (!text.trim().is_empty()).then(|| Duration::from_millis(millis))
+}
+
+/// The section of the file that holds our keys.
+const SECTION: &str = "global";
+
+/// Sections that belong to plugins begin so.
+const PLUGIN: &str = "plugin_";
+
+/// The settings in the file. Read as Python's configparser does, whose files these are: no quotes, no escapes, no
+/// comments behind a value, keys in any case.
+fn keys(
+    text: &str,
+    path: &Path,
+    rows: &[&'static Setting],
+    foreign: &[&str],
+) -> Result<HashMap<&'static str, String>, Refusal> {
+    let wrong = |what: String| Refusal::input(format!("{}: {what}", path.display()));
+    let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
+    // The parser's own words speak of tokens and its line may be the next one: left out.
+    let ini = Ini::load_from_str_opt(text.trim_start_matches('\u{feff}'), options)
+        .map_err(|e| wrong(format!("expected an ini file, [section] and key = value, but not near line {}", e.line)))?;
+    let mut found = HashMap::new();
+    for (section, properties) in ini.iter() {
+        match section {
+            None if properties.is_empty() => continue,
+            None => return Err(wrong(format!("expected the section [{SECTION}] before the first key"))),
+            Some(SECTION) => {}
+            Some(name) if name.starts_with(PLUGIN) => continue,
+            Some(name) => {
+                return Err(wrong(format!("unknown section [{name}]: expected [{SECTION}] or [{PLUGIN}NAME]")));
+            }
+        }
+        for (key, value) in properties.iter() {
+            let name = key.to_lowercase();
+            let Some(row) = rows.iter().find(|row| row.env.to_lowercase() == name) else {
+                if foreign.contains(&name.as_str()) {
+                    continue;
+                }
+                let known: Vec<String> = rows.iter().map(|row| row.env.to_lowercase()).collect();
+                let known = known.iter().map(String::as_str).chain(foreign.iter().copied());
+                let hint = nearest(&name, known)
+                    .map_or("see --help for what is known, in lower case".to_owned(), |k| format!("did you mean {k}?"));
+                // A line without a = runs on into the next one, value and all: only its first word is shown.
+                let word = quoted(key.split_whitespace().next().unwrap_or_default());
+                return Err(wrong(format!("unknown key {word} in [{SECTION}]: {hint}")));
+            };
+            if value.trim().is_empty() {
+                continue;
+            }
+            if found.insert(row.env, value.trim().to_owned()).is_some() {
+                return Err(wrong(format!("{name} is given twice in [{SECTION}]")));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The candidate that a misspelt word most likely meant; None if nothing is near.
+fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
+    (near.0 <= 1 + word.len() / 4).then_some(near.1)
+}
+
+/// How many single characters have to be added, dropped or changed to get from one word to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

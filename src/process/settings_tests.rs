@@ -1,0 +1,132 @@
+use super::*;
+
+static WORKERS: Setting = Setting { flag: "workers", value: "N", env: "APP_WORKERS", ..ROW };
+static TOKEN: Setting = Setting { flag: "token", value: "TOKEN", env: "APP_TOKEN", secret: true, ..ROW };
+static DRY: Setting = Setting { flag: "dry", env: "APP_DRY", ..ROW };
+static CONFIG: Setting = Setting { flag: "config", value: "FILE", env: "APP_CONFIG", ..ROW };
+static TABLE: Table = &[("All", &[&WORKERS, &TOKEN, &DRY, &CONFIG])];
+
+/// Settings from variables and a file named a.ini; the flags are set by their variables' names too.
+fn collect(flags: &[(&'static str, &str)], env: &[(&str, &str)], ini: Option<&str>) -> Result<Settings, Refusal> {
+    let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let env = |name: &str| match name {
+        "APP_CONFIG" => ini.map(|_| "a.ini".into()),
+        _ => env.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value)),
+    };
+    let read = |_: &Path| ini.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into());
+    Settings::collect(TABLE, flags, &env, &CONFIG, &["k8s_resource"], &read)
+}
+
+fn workers(flags: &[(&'static str, &str)], env: &[(&str, &str)], ini: &str) -> String {
+    collect(flags, env, Some(ini)).unwrap().get(&WORKERS).map_or("none".to_owned(), |given| given.to_string())
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
+    let (flag, env, ini) = ([("APP_WORKERS", "1")], [("APP_WORKERS", "2")], "[global]\napp_workers = 3\n");
+    assert_eq!(workers(&flag, &env, ini), "--workers 1");
+    assert_eq!(workers(&[], &env, ini), "APP_WORKERS=2");
+    assert_eq!(workers(&[], &[], ini), "app_workers = 3 in a.ini");
+    assert_eq!(workers(&[], &[], ""), "none");
+}
+
+#[test]
+fn empty_means_not_set_except_for_a_flag() {
+    assert_eq!(workers(&[], &[("APP_WORKERS", " ")], "[global]\napp_workers=\n"), "none");
+    assert_eq!(workers(&[], &[("APP_WORKERS", "")], "[global]\napp_workers=3\n"), "app_workers = 3 in a.ini");
+    let refused = collect(&[("APP_WORKERS", "")], &[], None).unwrap_err();
+    assert_eq!(refused.to_string(), "--workers <N> needs a value");
+}
+
+#[test]
+fn the_originals_file_is_read_as_python_reads_it() {
+    let ini = "\u{feff}# a comment\r\n[global]\r\nk8s_resource=routes\r\nAPP_Token : \"C:\\Temp\" ; kept\r\napp_workers=\r\n\r\n\
+               [plugin_simple]\r\n\r\n\r\n[plugin_dns]\r\nresolv_conf=     # Optional\r\n";
+    let settings = collect(&[], &[], Some(ini)).unwrap();
+    assert_eq!(
+        settings.get(&TOKEN).unwrap().text,
+        "\"C:\\Temp\" ; kept",
+        "no quotes, escapes or comments behind values"
+    );
+    assert!(settings.get(&WORKERS).is_none());
+}
+
+#[test]
+fn what_the_file_should_not_hold_is_refused() {
+    for (ini, line) in [
+        ("[global]\napp_wrokers = 3\n", "a.ini: unknown key app_wrokers in [global]: did you mean app_workers?"),
+        ("[global]\nk8s_resorce = x\n", "a.ini: unknown key k8s_resorce in [global]: did you mean k8s_resource?"),
+        (
+            "[global]\nzzzzzzzz = 3\n",
+            "a.ini: unknown key zzzzzzzz in [global]: see --help for what is known, in lower case",
+        ),
+        ("[global]\napp_config = b.ini\n", "a.ini: unknown key app_config in [global]: "),
+        ("[globl]\napp_workers = 3\n", "a.ini: unknown section [globl]: expected [global] or [plugin_NAME]"),
+        ("app_workers = 3\n", "a.ini: expected the section [global] before the first key"),
+        ("[global]\napp_workers = 3\nAPP_WORKERS = 4\n", "a.ini: app_workers is given twice in [global]"),
+        ("[global]\napp_workers\n", "a.ini: expected an ini file, [section] and key = value, but not near line "),
+    ] {
+        let refused = collect(&[], &[], Some(ini)).unwrap_err();
+        assert!(refused.to_string().starts_with(line), "{ini:?}: {refused}");
+        assert_eq!(refused.code, 2);
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let settings =
+        collect(&[("APP_TOKEN", "s3cret")], &[("APP_TOKEN", "s3cret")], Some("[global]\napp_token = s3cret\n"));
+    let settings = settings.unwrap();
+    for source in Source::ALL {
+        let wrong = settings.at(source, &TOKEN).unwrap().wrong("expected another").to_string();
+        assert!(wrong.contains("***") && !wrong.contains("s3cret"), "{wrong}");
+    }
+    for broken in ["s3cret\n[", "app_token s3cret\napp_workers = 1\n", "app_token s3cret"] {
+        let refused = collect(&[], &[], Some(&format!("[global]\n{broken}"))).unwrap_err().to_string();
+        assert!(!refused.contains("s3cret"), "{refused}");
+    }
+}
+
+#[test]
+fn a_value_that_is_wrong_is_told_with_what_is_accepted() {
+    let given = |text: &str| collect(&[], &[("APP_WORKERS", text)], None).unwrap().get(&WORKERS).unwrap();
+    assert_eq!(given("1024").number(1..=1024).unwrap(), 1024);
+    let refused = given("0").number(1..=1024).unwrap_err().to_string();
+    assert_eq!(refused, "APP_WORKERS=0: expected a whole number from 1 to 1024");
+    for text in ["1025", "-1", "4.5", "four", "99999999999"] {
+        assert!(given(text).number(1..=1024).is_err(), "{text}");
+    }
+    assert_eq!(given("YES").switch(), Ok(true));
+    assert_eq!(given("off").switch(), Ok(false));
+    assert!(given("maybe").switch().unwrap_err().to_string().ends_with("expected true or false"));
+    assert_eq!(given("0").duration(Some("off")).unwrap(), Duration::ZERO);
+    assert!(given("0s").duration(None).unwrap_err().to_string().contains("more than 0"));
+    assert!(given("8761h").duration(None).is_err());
+    assert_eq!(
+        given("10 min").duration(Some("off")).unwrap_err().to_string(),
+        "APP_WORKERS=\"10 min\": expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"
+    );
+}
+
+#[test]
+fn a_duration_is_whole_numbers_with_units_the_larger_first() {
+    for (text, millis) in
+        [("3s", 3000), ("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("1m5ms", 60_005), ("0", 0)]
+    {
+        assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+    }
+    for text in
+        ["", "3", "s", "-3s", "3.5s", "3 s", "30m1h", "1s1s", "3x", "3S", "99999999999999999999s", "+1s", "1h 30m"]
+    {
+        assert_eq!(duration(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_value_is_quoted_where_it_would_mislead_and_cut_where_it_is_endless() {
+    assert_eq!(quoted("10m"), "10m");
+    assert_eq!(quoted("two words"), "\"two words\"");
+    assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+    assert_eq!(quoted(""), "\"\"");
+    assert_eq!(quoted(&"é".repeat(500)).chars().filter(|c| *c == 'é').count(), 200);
+}

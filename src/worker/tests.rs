@@ -1,0 +1,319 @@
+//! What the worker makes of each answer, with a fake reconciler under paused time.
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard},
+};
+
+use prometheus_client::encoding::text::encode;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+use super::*;
+use crate::workqueue;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+type Answer = Result<Outcome, Error>;
+
+/// Answers as the closure says (it is given the number of the look, from 1) and takes so long for it.
+struct Fake {
+    answer: Box<dyn Fn(usize) -> Answer + Send + Sync>,
+    takes: Duration,
+    /// When it began to look at which key.
+    looks: Mutex<Vec<(u32, Duration)>>,
+    given_up: Mutex<Vec<(u32, String)>>,
+    start: Instant,
+}
+
+impl Reconciler<u32> for Fake {
+    async fn reconcile(&self, key: &u32) -> Answer {
+        let look = {
+            let mut looks = self.looks.lock().unwrap();
+            looks.push((*key, self.start.elapsed()));
+            looks.len()
+        };
+        sleep(self.takes).await;
+        (self.answer)(look)
+    }
+
+    async fn gave_up(&self, key: &u32, why: &str) {
+        self.given_up.lock().unwrap().push((*key, why.to_owned()));
+        assert_ne!(why, "panic in gave_up, too", "on purpose");
+    }
+}
+
+/// A queue, one worker, and the reconciler that it asks.
+struct Bench {
+    queue: WorkQueue<u32>,
+    fake: Arc<Fake>,
+    stop: CancellationToken,
+    metrics: Metrics,
+    worker: JoinHandle<()>,
+}
+
+impl Bench {
+    fn new(takes: Duration, answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        let queue = WorkQueue::new("test", &workqueue::Metrics::default());
+        let fake = Arc::new(Fake {
+            answer: Box::new(answer),
+            takes,
+            looks: Mutex::default(),
+            given_up: Mutex::default(),
+            start: Instant::now(),
+        });
+        let (stop, metrics) = (CancellationToken::new(), Metrics::default());
+        let policy = Policy { max_retries: 12 };
+        let worker = tokio::spawn(run(queue.clone(), fake.clone(), policy, metrics.clone(), stop.clone()));
+        Bench { queue, fake, stop, metrics, worker }
+    }
+
+    /// Adds key 1 and lets so much time pass.
+    async fn add_and_wait(&self, time: Duration) {
+        self.queue.add(1);
+        sleep(time).await;
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Vec<(u32, Duration)>> {
+        self.fake.looks.lock().unwrap()
+    }
+
+    fn given_up(&self) -> Vec<(u32, String)> {
+        self.fake.given_up.lock().unwrap().clone()
+    }
+
+    fn count(&self, result: &'static str) -> u64 {
+        self.metrics.0.get_or_create(&[("queue", "test"), ("result", result)]).get()
+    }
+}
+
+fn transient(why: &str) -> Answer {
+    Err(Error::Transient(why.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_forgets_the_failures_and_looks_no_more() {
+    let bench = Bench::new(Duration::ZERO, |look| if look < 4 { transient("no") } else { Ok(Outcome::Settled) });
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 4);
+    assert_eq!(bench.queue.num_requeues(&1), 0);
+    assert_eq!((bench.count("retry"), bench.count("success")), (3, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_appointment_is_kept_and_is_no_failure() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => transient("no"),
+        2 => Ok(Outcome::Again(60 * SECOND)),
+        _ => Ok(Outcome::Settled),
+    });
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(*bench.looks(), [(1, 0 * MS), (1, 5 * MS), (1, 60_005 * MS)]);
+    assert_eq!(bench.queue.num_requeues(&1), 0);
+    assert_eq!(bench.count("success"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_gone_leaves_no_timer_and_no_failure() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => Ok(Outcome::Again(60 * SECOND)),
+        2 => transient("no"),
+        _ => Ok(Outcome::Gone),
+    });
+    bench.add_and_wait(SECOND).await;
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 3);
+    assert_eq!(bench.queue.num_requeues(&1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_error_is_absorbed() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => transient("no"),
+        _ => Err(Error::Permanent { why: "a typo".into(), again: None }),
+    });
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 2);
+    assert_eq!(bench.queue.num_requeues(&1), 0);
+    assert_eq!(bench.given_up(), []);
+    assert_eq!(bench.count("permanent"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_error_may_ask_for_a_reminder() {
+    let again = Some(60 * SECOND);
+    let bench = Bench::new(Duration::ZERO, move |_| Err(Error::Permanent { why: "a typo".into(), again }));
+    bench.add_and_wait(150 * SECOND).await;
+    assert_eq!(*bench.looks(), [(1, 0 * SECOND), (1, 60 * SECOND), (1, 120 * SECOND)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_error_is_retried_12_times_and_then_given_up_once() {
+    let bench = Bench::new(Duration::ZERO, |_| transient("no"));
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 13);
+    assert_eq!(bench.looks()[12].1, 20_475 * MS);
+    assert_eq!(bench.given_up(), [(1, "no".to_owned())]);
+    assert_eq!((bench.count("retry"), bench.count("gave_up")), (12, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
+    let bench = Bench::new(Duration::ZERO, |_| transient("no"));
+    bench.add_and_wait(3600 * SECOND).await;
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 26);
+    assert_eq!(bench.given_up().len(), 2);
+}
+
+/// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If it
+/// were left alone, it would find the failures forgotten, and the whole row would start again.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_given_up_is_left_alone_by_the_retry_that_was_on_its_way() {
+    let bench = Bench::new(Duration::ZERO, |_| transient("no"));
+    bench.add_and_wait(15 * SECOND).await;
+    assert_eq!(bench.looks().len(), 12);
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks().len(), 13);
+    assert_eq!(bench.given_up().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unavailable_never_counts_and_is_tried_again_at_most_30_s_apart_for_as_long_as_it_takes() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1..=500 => Err(Error::Unavailable("connection refused".into())),
+        _ => transient("no"),
+    });
+    bench.add_and_wait(5 * 3600 * SECOND).await;
+    let looks = bench.looks().clone();
+    for pair in looks.windows(2) {
+        assert!(pair[1].1 - pair[0].1 <= 30 * SECOND, "{pair:?}");
+    }
+    assert!(looks[499].1 > 4 * 3600 * SECOND);
+    assert_eq!(looks.len(), 500 + 13, "and then all 12 retries are still there");
+    assert_eq!((bench.count("deferred"), bench.count("gave_up")), (500, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_one_failed_attempt_of_one_key() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => panic!("on purpose"),
+        _ => Ok(Outcome::Settled),
+    });
+    bench.queue.add(2);
+    bench.add_and_wait(SECOND).await;
+    assert_eq!(*bench.looks(), [(2, 0 * MS), (1, 0 * MS), (2, 5 * MS)]);
+    assert_eq!((bench.count("retry"), bench.count("success")), (1, 2));
+    assert!(!bench.worker.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_for_ever_is_given_up_with_its_text_and_a_panic_in_that_is_survived() {
+    let bench = Bench::new(Duration::ZERO, |_| panic!("{} purpose", "on"));
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.given_up(), [(1, "panicked: on purpose".to_owned())]);
+
+    let bench = Bench::new(Duration::ZERO, |_| transient("panic in gave_up, too"));
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!((bench.looks().len(), bench.given_up().len()), (13, 1));
+    assert_eq!(bench.queue.num_requeues(&1), 0);
+    assert!(!bench.worker.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_during_the_work_is_worked_on_afterwards() {
+    let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
+    bench.add_and_wait(SECOND).await;
+    bench.add_and_wait(SECOND).await;
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(*bench.looks(), [(1, 0 * SECOND), (1, 10 * SECOND)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
+    let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
+    bench.queue.add(2);
+    bench.add_and_wait(SECOND).await;
+    bench.stop.cancel();
+    sleep(SECOND).await;
+    assert_eq!(bench.queue.processing(), [2]);
+    let worker = bench.worker;
+    timeout(60 * SECOND, worker).await.expect("the worker ends").unwrap();
+    assert_eq!(*bench.fake.looks.lock().unwrap(), [(2, 0 * SECOND)]);
+    assert_eq!((bench.queue.len(), bench.queue.processing().len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_ends_at_once_when_it_is_stopped_or_when_the_queue_ends() {
+    let stopped = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
+    let ended = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
+    sleep(MS).await;
+    stopped.stop.cancel();
+    ended.queue.shut_down();
+    for worker in [stopped.worker, ended.worker] {
+        timeout(MS, worker).await.expect("the worker ends").unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_result_is_there_from_the_start() {
+    let bench = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
+    sleep(MS).await;
+    let (mut registry, mut text) = (Registry::default(), String::new());
+    bench.metrics.register(&mut registry);
+    encode(&mut text, &registry).unwrap();
+    for result in ["success", "permanent", "retry", "deferred", "gave_up"] {
+        let line = format!("reconcile_total{{queue=\"test\",result=\"{result}\"}} 0");
+        assert!(text.contains(&line), "{line} in\n{text}");
+    }
+}
+
+/// Where the log goes in a test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_s_line_names_the_queue_the_key_the_error_the_attempt_and_the_wait() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => transient("500 InternalError: etcd"),
+        2 => panic!("on purpose"),
+        3 => Err(Error::Unavailable("connection refused".into())),
+        4 => Err(Error::Permanent { why: "a typo".into(), again: None }),
+        _ => Ok(Outcome::Settled),
+    });
+    bench.add_and_wait(SECOND).await;
+    bench.add_and_wait(SECOND).await;
+    let bytes = log.0.lock().unwrap().clone();
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 4, "one line for each failure, none for success: {lines:#?}");
+    for (line, error, attempt, retry_in) in [
+        (&lines[0], "500 InternalError: etcd", Some(1), Some("5ms")),
+        (&lines[1], "panicked: on purpose", Some(2), Some("10ms")),
+        (&lines[2], "connection refused", None, Some("5ms")),
+        (&lines[3], "a typo", None, None),
+    ] {
+        assert_eq!((&line["level"], &line["queue"], &line["key"]), (&"WARN".into(), &"test".into(), &"1".into()));
+        assert_eq!(line["error"], error);
+        assert_eq!(line["attempt"].as_u64(), attempt);
+        assert_eq!(line["retry_in"].as_str(), retry_in);
+    }
+}

@@ -1,0 +1,76 @@
+//! How long a retry waits, figure by figure.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+
+use super::limit::{Bucket, Failures};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn each_failure_doubles_the_wait_from_5_ms_and_the_19th_reaches_1000_s() {
+    let mut failures = Failures::new();
+    let waits: Vec<_> = (0..100).map(|_| failures.count("a")).collect();
+    assert_eq!(waits[..4], [5 * MS, 10 * MS, 20 * MS, 40 * MS]);
+    assert_eq!(waits[17], 655_360 * MS);
+    assert!(waits[18..].iter().all(|wait| wait.as_secs() == 1000), "{waits:?}");
+}
+
+#[test]
+fn twelve_retries_take_about_20_s() {
+    let mut failures = Failures::new();
+    let all: Duration = (0..12).map(|_| failures.count("a")).sum();
+    assert_eq!(all, 20_475 * MS);
+}
+
+#[test]
+fn one_key_s_failures_are_no_other_key_s() {
+    let mut failures = Failures::new();
+    (0..5).for_each(|_| _ = failures.count("a"));
+    assert_eq!(failures.count("b"), 5 * MS);
+    assert_eq!((failures.counted(&"a"), failures.counted(&"b"), failures.counted(&"c")), (5, 1, 0));
+}
+
+#[test]
+fn deferred_and_counted_failures_have_an_exponent_each() {
+    let mut failures = Failures::new();
+    (0..50).for_each(|_| _ = failures.defer("a"));
+    assert_eq!(failures.defer("a"), 30_000 * MS);
+    assert_eq!(failures.counted(&"a"), 0);
+    assert_eq!(failures.count("a"), 5 * MS);
+}
+
+#[test]
+fn a_forgotten_key_starts_again() {
+    let mut failures = Failures::new();
+    (0..5).for_each(|_| _ = (failures.count("a"), failures.defer("a")));
+    failures.forget(&"a");
+    assert_eq!(failures.counted(&"a"), 0);
+    assert_eq!((failures.count("a"), failures.defer("a")), (5 * MS, 5 * MS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bucket_gives_100_at_once_and_then_one_each_100_ms() {
+    let (bucket, start) = (Bucket::new(), Instant::now());
+    (0..100).for_each(|_| bucket.take().unwrap());
+    assert_eq!(bucket.take(), Err(start + 100 * MS));
+    assert_eq!(bucket.take(), Err(start + 100 * MS), "asking costs nothing");
+    advance(99 * MS).await;
+    assert!(bucket.take().is_err());
+    advance(MS).await;
+    assert_eq!(bucket.take(), Ok(()));
+    assert_eq!(bucket.take(), Err(start + 200 * MS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bucket_is_full_again_after_ten_quiet_seconds_and_never_more_than_full() {
+    let bucket = Bucket::new();
+    for quiet in [10, 1000] {
+        (0..100).for_each(|_| bucket.take().unwrap());
+        assert!(bucket.take().is_err());
+        advance(Duration::from_secs(quiet)).await;
+    }
+    (0..100).for_each(|_| bucket.take().unwrap());
+    assert!(bucket.take().is_err());
+}

@@ -1,0 +1,129 @@
+//! What the queue counts, under client-go's names, so that dashboards made for any controller fit.
+//!
+//! Two kinds. What *happened* (adds, retries, how long things took) is counted as it happens. What *is* (depth, unfinished
+//! work) is asked of the queue when it is scraped. client-go keeps the latter current twice a second, by a goroutine for
+//! each queue; asking costs nothing while nobody asks, and the answer is not half a second old.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::DescriptorEncoder,
+    metrics::{MetricType, counter::Counter, family::Family, histogram::Histogram},
+    registry::Registry,
+};
+
+use super::state::Load;
+
+/// The label: the queue's name.
+type Name = [(&'static str, &'static str); 1];
+
+/// client-go's buckets, in seconds: ten decades from 10 ns to 10 s. Coarse, and wide enough for a queue that is empty and
+/// for one that is stuck.
+const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
+
+/// The counts of all queues of a process, told apart by the label `name`. Cloning copies pointers.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    adds: Family<Name, Counter>,
+    retries: Family<Name, Counter>,
+    queue_duration: Family<Name, Histogram, fn() -> Histogram>,
+    work_duration: Family<Name, Histogram, fn() -> Histogram>,
+    queues: Queues,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics {
+            adds: Family::default(),
+            retries: Family::default(),
+            queue_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            work_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            queues: Queues::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Makes them part of what is scraped.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
+        registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
+        registry.register(
+            "workqueue_queue_duration_seconds",
+            "How long a key stays in the queue before it is worked on",
+            self.queue_duration.clone(),
+        );
+        registry.register(
+            "workqueue_work_duration_seconds",
+            "How long the work on a key takes",
+            self.work_duration.clone(),
+        );
+        registry.register_collector(Box::new(self.queues.clone()));
+    }
+
+    /// The counts of one queue, looked up once and not at each step. `queue` is asked at each scrape, while it lives. A
+    /// later queue of the same name takes the place of the earlier.
+    pub(super) fn of(&self, name: &'static str, queue: Weak<dyn Loaded>) -> Counts {
+        let mut queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
+        queues.push((name, queue));
+        let name = [("name", name)];
+        Counts {
+            adds: self.adds.get_or_create_owned(&name),
+            retries: self.retries.get_or_create_owned(&name),
+            queue_duration: self.queue_duration.get_or_create_owned(&name),
+            work_duration: self.work_duration.get_or_create_owned(&name),
+        }
+    }
+}
+
+/// One queue's own counts.
+#[derive(Debug)]
+pub(super) struct Counts {
+    pub adds: Counter,
+    /// Retries that were asked for, counted and deferred ones. client-go counts every delayed add here; a reminder or a
+    /// renewal is none, since nothing failed.
+    pub retries: Counter,
+    pub queue_duration: Histogram,
+    pub work_duration: Histogram,
+}
+
+/// A queue, as a scrape sees it.
+pub(super) trait Loaded: Send + Sync {
+    /// Its load right now.
+    fn load(&self) -> Load;
+}
+
+#[derive(Clone, Default)]
+struct Queues(Arc<Mutex<Vec<(&'static str, Weak<dyn Loaded>)>>>);
+
+impl fmt::Debug for Queues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Queues")
+    }
+}
+
+impl Collector for Queues {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let loads: Vec<(Name, Load)> =
+            queues.iter().filter_map(|(name, queue)| Some(([("name", *name)], queue.upgrade()?.load()))).collect();
+        let mut gauge = |name, help, value: fn(&Load) -> f64| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            loads.iter().try_for_each(|(name, load)| family.encode_family(name)?.encode_gauge(&value(load)))
+        };
+        gauge("workqueue_depth", "Keys that wait to be worked on", |load| load.dirty as f64)?;
+        gauge(
+            "workqueue_unfinished_work_seconds",
+            "The age of all work in progress, added up; grows by the number of stuck workers each second",
+            |load| load.unfinished.as_secs_f64(),
+        )?;
+        gauge("workqueue_longest_running_processor_seconds", "The age of the oldest work in progress", |load| {
+            load.longest.as_secs_f64()
+        })
+    }
+}

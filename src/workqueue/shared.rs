@@ -1,0 +1,208 @@
+//! What all handles of a queue share: the pure parts under one lock, what wakes whom, and the task that moves due keys.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    QueueKey,
+    delay::Delay,
+    limit::{Bucket, Failures},
+    metrics::{Counts, Loaded, Metrics},
+    state::{Added, Load, State},
+};
+
+/// See the [module's documentation](self).
+#[derive(Debug)]
+pub(super) struct Shared<K: QueueKey> {
+    pub name: &'static str,
+    pub counts: Counts,
+    /// Wakes one `get` for each key that comes into line, and all of them at a shutdown.
+    pub ready: Notify,
+    /// Wakes those who wait for the drain.
+    pub idle: Notify,
+    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more. Outside of
+    /// `Shared`'s ownership, since the task waits on it without keeping the queue alive.
+    timer: Arc<Notify>,
+    /// A std Mutex, not tokio's: it is held for some hundred nanoseconds and never across an await, so waiting for it is
+    /// cheaper than becoming a task that is woken up. And `add` and `drop` are not async: they could not wait for tokio's.
+    inner: Mutex<Inner<K>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner<K> {
+    pub state: State<K>,
+    /// Delayed adds: go when they are due.
+    pub later: Delay<K>,
+    /// Retries: go when they are due **and** the bucket has a token. One that is due and gets none stays at its place at
+    /// the front, which is what keeps their order, and keeps everything else out of it.
+    pub retries: Delay<K>,
+    pub failures: Failures<K>,
+    bucket: Bucket,
+    /// The bucket has no token before that. Spares asking it again for each retry that is scheduled in the meantime.
+    no_token_before: Instant,
+    /// Until when the task sleeps; None: until it is woken.
+    pub wake_at: Option<Instant>,
+}
+
+impl<K: QueueKey> Shared<K> {
+    pub fn new(name: &'static str, metrics: &Metrics) -> Arc<Self> {
+        Arc::new_cyclic(|this: &Weak<Self>| Shared {
+            name,
+            counts: metrics.of(name, this.clone()),
+            ready: Notify::new(),
+            idle: Notify::new(),
+            timer: Arc::new(Notify::new()),
+            inner: Mutex::new(Inner {
+                state: State::new(),
+                later: Delay::new(),
+                retries: Delay::new(),
+                failures: Failures::new(),
+                bucket: Bucket::new(),
+                no_token_before: Instant::now(),
+                wake_at: None,
+            }),
+        })
+    }
+
+    /// A poisoned lock is used as it is. Only a panic in the key's own `Hash`, `Eq` or `Clone` could poison it, and a
+    /// claim that is dropped while its thread unwinds must not panic again: that would end the process.
+    pub fn lock(&self) -> MutexGuard<'_, Inner<K>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an add, and wakes who waits for it. Without the lock, so that whoever wakes up finds it free.
+    pub fn tell(&self, added: Added) {
+        if added != Added::Ignored {
+            self.counts.adds.inc();
+        }
+        if added == Added::Queued {
+            self.ready.notify_one();
+        }
+    }
+
+    /// The work on a key is over.
+    pub fn done(&self, key: &K) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let Some(done) = inner.state.done(key, now) else { return };
+        let drained = done.idle && inner.state.is_shut_down();
+        drop(inner);
+        self.counts.work_duration.observe(done.worked.as_secs_f64());
+        if done.queued {
+            self.ready.notify_one();
+        }
+        if drained {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Lets `insert` set a timer, unless the queue is shut down, and wakes the task if it would sleep too long now.
+    pub fn schedule<T: Default>(&self, insert: impl FnOnce(&mut Inner<K>, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.state.is_shut_down() {
+            return T::default();
+        }
+        let answer = insert(&mut inner, now);
+        let next = inner.next_wake();
+        let sooner = next.is_some_and(|next| inner.wake_at.is_none_or(|known| next < known));
+        if sooner {
+            inner.wake_at = next;
+            drop(inner);
+            self.timer.notify_one();
+        }
+        answer
+    }
+
+    pub fn shut_down(&self) {
+        let mut inner = self.lock();
+        inner.state.shut_down();
+        inner.later.clear();
+        inner.retries.clear();
+        drop(inner);
+        self.ready.notify_waiters();
+        self.timer.notify_one();
+    }
+
+    /// The task that moves due keys into line. It holds the queue only while it moves some, so it does not keep it alive.
+    pub fn move_due_keys(this: &Arc<Self>) -> impl Future<Output = ()> + use<K> {
+        let (queue, timer) = (Arc::downgrade(this), this.timer.clone());
+        async move {
+            while let Some(queue) = queue.upgrade() {
+                let Some(wake_at) = queue.release_due() else { return };
+                drop(queue);
+                match wake_at {
+                    None => timer.notified().await,
+                    Some(at) => tokio::select! {
+                        () = sleep_until(at) => {}
+                        () = timer.notified() => {}
+                    },
+                }
+            }
+        }
+    }
+
+    /// Puts what is due into line, and says until when there is nothing more to do. None: never again.
+    fn release_due(&self) -> Option<Option<Instant>> {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if inner.state.is_shut_down() {
+            return None;
+        }
+        let mut added = Vec::new();
+        while let Some(key) = inner.next_due_key(now) {
+            added.push(inner.state.add(key, || now));
+        }
+        inner.wake_at = inner.next_wake();
+        let wake_at = inner.wake_at;
+        drop(inner);
+        added.into_iter().for_each(|added| self.tell(added));
+        Some(wake_at)
+    }
+}
+
+impl<K: QueueKey> Inner<K> {
+    /// Takes out the next key whose time has come.
+    fn next_due_key(&mut self, now: Instant) -> Option<K> {
+        if let Some(key) = self.later.pop_due(now) {
+            return Some(key);
+        }
+        if self.no_token_before > now || self.retries.next_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        match self.bucket.take() {
+            Ok(()) => self.retries.pop_due(now),
+            Err(not_before) => {
+                self.no_token_before = not_before;
+                None
+            }
+        }
+    }
+
+    /// When the next key's time comes.
+    fn next_wake(&self) -> Option<Instant> {
+        let retry = self.retries.next_due().map(|due| due.max(self.no_token_before));
+        [self.later.next_due(), retry].into_iter().flatten().min()
+    }
+}
+
+impl<K: QueueKey> Loaded for Shared<K> {
+    fn load(&self) -> Load {
+        let now = Instant::now();
+        self.lock().state.load(now)
+    }
+}
+
+impl<K: QueueKey> Drop for Shared<K> {
+    /// The last handle is gone, so the task may end.
+    fn drop(&mut self) {
+        self.timer.notify_one();
+    }
+}

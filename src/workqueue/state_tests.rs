@@ -1,0 +1,218 @@
+//! The state machine against client-go's own three sets, step by step.
+
+use std::{collections::VecDeque, time::Duration};
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::state::{Added, Load, State};
+
+fn after(start: Instant, seconds: u64) -> Instant {
+    start + Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_dirty_key_is_added_without_a_look_at_the_clock() {
+    let mut state = State::new();
+    assert_eq!(state.add(1, Instant::now), Added::Queued);
+    assert_eq!(state.add(1, || panic!("a look at the clock")), Added::Ignored);
+}
+
+#[test]
+fn the_wait_of_a_key_that_changed_during_the_work_begins_with_the_change() {
+    let start = Instant::now();
+    let mut state = State::new();
+    state.add(1, || start);
+    assert_eq!(state.get(after(start, 3)), Some((1, Duration::from_secs(3))));
+    assert_eq!(state.add(1, || after(start, 4)), Added::Later);
+    let done = state.done(&1, after(start, 8)).unwrap();
+    assert_eq!((done.worked, done.queued, done.idle), (Duration::from_secs(5), true, true));
+    assert_eq!(state.get(after(start, 10)), Some((1, Duration::from_secs(6))));
+}
+
+#[test]
+fn done_with_a_key_that_nobody_works_on_changes_nothing() {
+    let now = Instant::now();
+    let mut state = State::new();
+    assert_eq!(state.done(&1, now), None);
+    state.add(1, || now);
+    assert_eq!(state.done(&1, now), None);
+    assert_eq!(state.len(), 1);
+}
+
+#[test]
+fn an_absent_key_takes_no_memory() {
+    let now = Instant::now();
+    let mut state = State::new();
+    for key in 0..100 {
+        state.add(key, || now);
+        state.get(now);
+        state.done(&key, now);
+    }
+    assert!(state.is_idle());
+    assert_eq!(format!("{state:?}"), format!("{:?}", State::<i32>::new()));
+}
+
+#[test]
+fn the_load_counts_what_is_dirty_and_how_old_the_work_is() {
+    let start = Instant::now();
+    let mut state = State::new();
+    (1..=3).for_each(|key| _ = state.add(key, || start));
+    state.get(after(start, 1));
+    state.get(after(start, 2));
+    state.add(1, || start);
+    let load = state.load(after(start, 5));
+    assert_eq!(load, Load { dirty: 2, unfinished: Duration::from_secs(7), longest: Duration::from_secs(4) });
+}
+
+/// client-go's queue.go, as literally as it can be said with lists: `dirty` and `processing` are sets, `queue` is a line.
+#[derive(Default)]
+struct Model {
+    dirty: Vec<u8>,
+    processing: Vec<u8>,
+    queue: VecDeque<u8>,
+    shut_down: bool,
+}
+
+impl Model {
+    fn add(&mut self, key: u8) -> Added {
+        if self.shut_down || self.dirty.contains(&key) {
+            return Added::Ignored;
+        }
+        self.dirty.push(key);
+        if self.processing.contains(&key) {
+            return Added::Later;
+        }
+        self.queue.push_back(key);
+        Added::Queued
+    }
+
+    fn get(&mut self) -> Option<u8> {
+        let key = self.queue.pop_front()?;
+        self.processing.push(key);
+        self.dirty.retain(|dirty| *dirty != key);
+        Some(key)
+    }
+
+    /// Whether the key is in line again.
+    fn done(&mut self, key: u8) -> bool {
+        self.processing.retain(|processed| *processed != key);
+        let again = self.dirty.contains(&key);
+        if again {
+            self.queue.push_back(key);
+        }
+        again
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Add(u8),
+    Get,
+    /// Of the key that is the so-manieth of those that are being processed.
+    Done(usize),
+    ShutDown,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        40 => (0_u8..6).prop_map(Op::Add),
+        30 => Just(Op::Get),
+        30 => (0_usize..6).prop_map(Op::Done),
+        1 => Just(Op::ShutDown),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_behaves_as_client_go_s_three_sets_do(ops in prop::collection::vec(op(), 0..300)) {
+        let now = Instant::now();
+        let (mut state, mut model) = (State::new(), Model::default());
+        for op in ops {
+            match op {
+                Op::Add(key) => prop_assert_eq!(state.add(key, || now), model.add(key)),
+                Op::Get => {
+                    let got = state.get(now).map(|(key, _)| key);
+                    prop_assert_eq!(got, model.get());
+                }
+                Op::Done(nth) => {
+                    if let Some(key) = model.processing.get(nth).copied() {
+                        let done = state.done(&key, now).expect("it is being processed");
+                        prop_assert_eq!(done.queued, model.done(key));
+                        prop_assert_eq!(done.idle, model.processing.is_empty());
+                    }
+                }
+                Op::ShutDown => {
+                    state.shut_down();
+                    model.shut_down = true;
+                }
+            }
+            let mut processing = state.processing();
+            processing.sort_unstable();
+            model.processing.sort_unstable();
+            prop_assert_eq!(&processing, &model.processing);
+            prop_assert_eq!(state.len(), model.queue.len());
+            prop_assert_eq!(state.load(now).dirty, model.dirty.len());
+        }
+    }
+
+    /// The promises themselves, without a model: what an observer may rely on.
+    #[test]
+    fn no_add_is_lost_no_key_is_worked_on_twice_at_once_and_the_first_in_is_the_first_out(
+        ops in prop::collection::vec(op(), 0..300)
+    ) {
+        let now = Instant::now();
+        let mut state = State::new();
+        let mut owed = Vec::new(); // keys whose last accepted add was not followed by a get yet, in the order of the adds
+        let mut held: Vec<u8> = Vec::new();
+        let mut open = true;
+        for op in ops {
+            match op {
+                Op::Add(key) => {
+                    state.add(key, || now);
+                    if open && !owed.contains(&key) {
+                        owed.push(key);
+                    }
+                }
+                Op::Get => match state.get(now) {
+                    Some((key, _)) => {
+                        prop_assert!(!held.contains(&key), "{} twice at once", key);
+                        let place = owed.iter().position(|owed| *owed == key);
+                        prop_assert!(place.is_some(), "{} came without an add", key);
+                        owed.remove(place.unwrap());
+                        held.push(key);
+                    }
+                    None => prop_assert!(owed.iter().all(|key| held.contains(key)), "{:?} were lost", owed),
+                },
+                Op::Done(nth) if nth < held.len() => _ = state.done(&held.remove(nth), now),
+                Op::Done(_) => {}
+                Op::ShutDown => {
+                    state.shut_down();
+                    open = false;
+                }
+            }
+        }
+        // Whoever goes on getting gets all that is owed, and then nothing.
+        held.iter().for_each(|key| _ = state.done(key, now));
+        while let Some((key, _)) = state.get(now) {
+            state.done(&key, now);
+            prop_assert!(owed.contains(&key), "{} came without an add", key);
+            owed.retain(|owed| *owed != key);
+        }
+        prop_assert!(owed.is_empty(), "{:?} were lost", owed);
+    }
+
+    #[test]
+    fn keys_come_in_the_order_in_which_they_were_added(keys in prop::collection::vec(0_u8..50, 0..100)) {
+        let now = Instant::now();
+        let mut state = State::new();
+        let mut first_adds = Vec::new();
+        for key in keys {
+            if state.add(key, || now) == Added::Queued {
+                first_adds.push(key);
+            }
+        }
+        let got: Vec<_> = std::iter::from_fn(|| state.get(now)).map(|(key, _)| key).collect();
+        prop_assert_eq!(got, first_adds);
+    }
+}
