@@ -49,6 +49,7 @@ pub struct ControlPlane {
     pub kubectl: Kubectl,
     /// For what belongs to a scenario.
     pub dir: PathBuf,
+    ca_der: Vec<u8>,
     api_port: u16,
     etcd_port: u16,
     api_args: Vec<String>,
@@ -73,8 +74,9 @@ impl ControlPlane {
         fs::write(dir.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
         write_kubeconfig(&dir.join("kubeconfig"), &server, &dir.join("ca.crt"), TOKEN);
         let mut plane = ControlPlane {
-            api: Api::new(&server, ca_der, TOKEN),
+            api: Api::new(&server, ca_der.clone(), TOKEN),
             kubectl: Kubectl::new(asset("kubectl"), dir.join("kubeconfig")),
+            ca_der,
             api_port,
             etcd_port,
             api_args: api_args.iter().map(ToString::to_string).collect(),
@@ -122,6 +124,21 @@ impl ControlPlane {
     /// As a power failure would.
     pub fn kill_apiserver(&mut self) {
         self.apiserver = None;
+    }
+
+    /// The API server neither answers nor hangs up, until [`ControlPlane::resume_apiserver`].
+    pub fn pause_apiserver(&self) {
+        self.apiserver.as_ref().expect("it runs").signal("STOP");
+    }
+
+    /// It goes on with what it was asked.
+    pub fn resume_apiserver(&self) {
+        self.apiserver.as_ref().expect("it runs").signal("CONT");
+    }
+
+    /// The same server as somebody else.
+    pub fn api_as(&self, token: &str) -> Api {
+        Api::new(&format!("https://127.0.0.1:{}", self.api_port), self.ca_der.clone(), token)
     }
 
     /// Starts the controller manager. Install the resource definitions first: its garbage collector learns about later ones

@@ -20,7 +20,7 @@ use crate::{
     http,
     metrics::Metrics,
     runner::note,
-    server::{free_port, tail},
+    server::{free_port, signal, tail},
     stage::Stage,
     wait::{eventually, expect, within},
 };
@@ -57,6 +57,10 @@ pub struct Controller {
 pub struct Line(pub Value);
 
 impl Line {
+    fn says(&self, text: &str) -> bool {
+        self.0.as_str().is_some_and(|words| words.contains(text))
+    }
+
     /// A field as text, empty if there is none.
     pub fn text(&self, field: &str) -> String {
         match &self.0[field] {
@@ -134,15 +138,19 @@ impl Controller {
         self.page("/metrics").map(|(_, text)| Metrics(text))
     }
 
-    /// Waits until each of the Pkis was looked at again so many times. There are `pkis` of them, and they are settled: it is
-    /// the resync that brings their keys.
+    /// The sum of a counter or gauge. Zero where there is no such metric, or no answer.
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.metrics().map_or(0.0, |metrics| metrics.sum(name, labels))
+    }
+
+    /// Waits until every Pki was looked at again so many times. They are settled: what brings their keys is the resync.
     #[track_caller]
-    pub fn wait_resyncs(&self, times: usize, pkis: usize) {
+    pub fn wait_resyncs(&self, times: u32) {
         let done = || self.metrics().map(|metrics| metrics.sum("reconcile_total", &[("queue", "pki")]));
         let before = eventually("the controller counts", done);
         // One more than asked for: the first one may be half over.
-        let wanted = before + ((times + 1) * pkis) as f64;
-        within(Duration::from_secs(60), format!("{times} resyncs of {pkis} Pkis"), || {
+        let wanted = before + f64::from(times + 1) * self.count("reflector_items", &[("resource", "pkis")]);
+        within(Duration::from_secs(60), format!("{times} resyncs"), || {
             let now = done()?;
             expect(now >= wanted, format!("{now} reconciles, {wanted} wanted"))
         });
@@ -156,6 +164,15 @@ impl Controller {
     /// The lines of its log that are JSON. All are, but for a panic.
     pub fn lines(&self) -> Vec<Line> {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).map(Line).collect()
+    }
+
+    /// Waits for a line whose message or fields contain this text.
+    #[track_caller]
+    pub fn wait_line(&self, text: &str) -> Line {
+        let holds = |line: &Line| line.0.as_object().is_some_and(|f| f.values().any(|v| Line(v.clone()).says(text)));
+        eventually(format!("a log line says {text:?}"), || {
+            self.lines().into_iter().find(holds).ok_or_else(|| tail(&self.log(), 10))
+        })
     }
 
     /// What the lifecycle log says about a pod (`namespace/name`): `none>Pending baseline`, `Ready>Ready restarts=1`.
@@ -195,10 +212,9 @@ impl Controller {
         fs::remove_file(&self.names).expect("the list can be removed");
     }
 
-    /// Sends a signal: `TERM`, `INT`, `STOP`, `CONT`.
+    /// Sends a signal: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
-        assert!(sent.is_ok_and(|status| status.success()), "signal {name}");
+        signal(self.child.id(), name);
     }
 
     /// Sends SIGTERM and returns the exit code, once all of its log is read.

@@ -97,8 +97,8 @@ pub fn running(pod: &Value, restarts: u32) -> Value {
 }
 
 /// All containers run, none is ready.
-pub fn starting(pod: &Value) -> Value {
-    status(pod, "Running", false, 0, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
+pub fn starting(pod: &Value, restarts: u32) -> Value {
+    status(pod, "Running", false, restarts, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
 }
 
 /// No container can be created yet.

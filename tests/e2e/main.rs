@@ -4,7 +4,7 @@
 //! KUBEBUILDER_ASSETS=… cargo test --test e2e [PART OF A NAME…]
 //! ```
 //!
-//! Start with [`story`]. Each scenario is a sentence and stands in one of the files below; what they stand on: a
+//! Start with [`scenarios::story`]. Each scenario is a sentence and stands in one of the files below; what they stand on: a
 //! [control plane](control_plane) that is started for them, the [controller] as a child process with its ServiceAccount's own
 //! token, a simulated [kubelet], a [proxy] that is the network, and [waiting](wait) without sleeping. `E2E_KEEP=1` keeps the
 //! logs and data of the control planes in target/tmp.
@@ -26,24 +26,100 @@ mod server;
 mod stage;
 mod wait;
 
-mod harness;
+mod scenarios;
 
 use std::process::ExitCode;
 
 use runner::Group;
+use scenarios::*;
 use stage::Stage;
 
-/// The long ones first, so that no core is idle at the end.
 const GROUPS: &[Group] = &[
     Group {
-        on: Stage::bare,
+        on: Stage::complete,
         scenarios: scenarios![
-            harness::the_control_plane_serves_audits_and_keeps_its_data,
-            harness::the_kubelet_runs_a_pod_once_its_secret_exists,
-            harness::the_proxy_passes_cuts_and_freezes,
+            story::the_owner_of_app1_reads_what_is_wrong_and_fixes_it,
+            certificate::the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain,
+            certificate::a_tls_handshake_succeeds_in_the_promised_names_and_in_no_other,
+            deletion::a_deleted_pki_takes_its_secret_along,
+            deletion::a_pki_that_is_created_again_is_a_new_owner_with_a_new_certificate,
         ],
     },
-    Group { on: Stage::without_cache_bare, scenarios: scenarios![harness::a_compacted_version_is_gone] },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            outage::a_watch_that_falls_silent_is_opened_again,
+            outage::an_api_server_that_dies_and_comes_back_is_no_news_about_any_object,
+            outage::an_api_server_that_is_away_is_waited_for,
+            outage::a_watch_that_is_answered_410_is_a_new_list_that_loses_nothing,
+            outage::every_metric_has_its_name,
+            crash::kill_9_between_the_secret_and_the_status_leaves_nothing_that_a_restart_does_not_mend,
+            crash::sigterm_ends_it_with_0_and_nothing_new_is_asked,
+            crash::what_is_in_progress_at_sigterm_is_finished,
+            crash::a_grace_that_runs_out_is_exit_1_and_names_the_keys,
+            crash::a_second_signal_ends_it_at_once,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            secrets::a_changed_request_is_reissued_in_place,
+            secrets::a_deleted_secret_is_made_whole_at_the_next_resync,
+            secrets::a_damaged_secret_is_made_whole_at_the_next_resync,
+            secrets::a_new_pod_that_mounts_a_deleted_secret_brings_it_back,
+            secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue,
+            secrets::a_name_that_is_no_longer_allowed_leaves_the_secret_alone,
+            secrets::a_secret_of_somebody_else_is_never_touched,
+            secrets::an_immutable_secret_is_told_at_once_and_looked_at_again,
+            deletion::nothing_is_written_for_a_pki_that_is_being_deleted,
+            deletion::a_namespace_that_is_being_deleted_is_nobodys_error,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            refusals::the_message_names_the_field_and_the_names_that_hold_in_this_namespace,
+            refusals::every_pod_that_waits_for_the_secret_hears_of_it_and_no_other,
+            refusals::a_second_pod_is_told_and_the_first_is_not_told_again,
+            refusals::an_error_that_persists_is_reported_again_by_the_same_event,
+            refusals::a_restart_raises_the_count_by_one_at_most,
+            refusals::a_pki_and_a_pod_may_come_in_any_order,
+            lifecycle::a_pod_is_followed_from_none_to_deleted,
+            lifecycle::a_pod_may_also_succeed_or_fail,
+            lifecycle::a_restart_of_the_controller_is_no_news_about_any_pod,
+            allowed_list::a_change_of_the_list_is_a_new_look_at_every_pki,
+            allowed_list::a_list_that_cannot_be_read_any_more_leaves_the_last_one_in_force,
+            allowed_list::windows_line_ends_are_fine_and_a_line_that_is_no_name_is_told_with_its_number,
+            rights::it_may_do_what_it_has_to_and_no_more,
+            rights::the_admission_policy_keeps_it_to_certificates,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed,
+            quiet::once_all_is_settled_nothing_is_written_however_often_it_looks,
+            quiet::a_restart_writes_nothing_but_a_reminder_of_each_error,
+            quiet::a_wrong_spec_that_gets_past_the_api_server_is_told_to_its_owner,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            authority::two_controllers_that_start_together_share_one_ca,
+            authority::a_ca_that_is_no_use_is_reported_and_not_replaced,
+            authority::a_pki_of_the_ca_s_own_name_is_a_conflict_before_the_ca_exists_and_after,
+            authority::a_dry_run_says_what_it_would_write_and_writes_nothing,
+        ],
+    },
+    Group {
+        on: Stage::without_watch_cache,
+        scenarios: scenarios![outage::a_410_inside_an_open_stream_is_a_new_list_that_loses_nothing],
+    },
+    Group {
+        on: Stage::bare,
+        scenarios: scenarios![waiting::missing_rights_and_a_missing_definition_are_waited_for_and_named],
+    },
 ];
 
 fn main() -> ExitCode {

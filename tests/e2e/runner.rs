@@ -50,13 +50,13 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let mut left: Vec<(fn() -> Stage, Vec<Scenario>)> = Vec::new();
+    let mut left: Vec<(&Group, Vec<Scenario>)> = Vec::new();
     for group in groups.iter().rev() {
         let scenarios: Vec<Scenario> = group.scenarios.iter().copied().filter(|(name, _)| chosen(name)).collect();
         if arguments.iter().any(|word| word == "--list") {
             scenarios.iter().for_each(|(name, _)| println!("{name}: test"));
         } else if !scenarios.is_empty() {
-            left.push((group.on, scenarios));
+            left.push((group, scenarios));
         }
     }
     panic::set_hook(Box::new(|info| note(info.to_string())));
@@ -66,8 +66,8 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
             scope.spawn(|| {
                 // A statement of its own: the lock must not be held while the group runs.
                 let next = || left.lock().unwrap().pop();
-                while let Some((on, scenarios)) = next() {
-                    failures.lock().unwrap().extend(group(on, &scenarios));
+                while let Some((group, scenarios)) = next() {
+                    failures.lock().unwrap().extend(run_group(group.on, &scenarios));
                 }
             });
         }
@@ -81,7 +81,7 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
 }
 
 /// The scenarios that failed, each with its report.
-fn group(on: fn() -> Stage, scenarios: &[Scenario]) -> Vec<(&'static str, String)> {
+fn run_group(on: fn() -> Stage, scenarios: &[Scenario]) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     let mut stage = None;
     for (name, scenario) in scenarios {

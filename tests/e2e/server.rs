@@ -32,6 +32,11 @@ impl Server {
         }
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
     /// The last lines of its log.
     pub fn tail(&self, lines: usize) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default(), lines)
@@ -44,6 +49,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal (`TERM`, `STOP`, `CONT`) to a child of ours. Every shell can; Rust's library cannot.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status();
+    assert!(sent.is_ok_and(|status| status.success()), "signal {name} to {pid}");
 }
 
 /// The last lines of a text.

@@ -46,10 +46,6 @@ impl Stage {
         stage
     }
 
-    pub fn without_cache_bare() -> Stage {
-        Stage::on(ControlPlane::start(&["--watch-cache=false"]))
-    }
-
     fn on(plane: ControlPlane) -> Stage {
         Stage { plane, token: RefCell::default(), kubelet: None }
     }

@@ -1,0 +1,95 @@
+//! How the process ends, and what it leaves behind.
+
+use serde_json::json;
+
+use super::rights::{grant_back, may, revoke};
+use crate::{
+    controller::{Controller, Setup},
+    objects::{Is, pki_path},
+    stage::Stage,
+    wait::{eventually, expect},
+};
+
+pub fn kill_9_between_the_secret_and_the_status_leaves_nothing_that_a_restart_does_not_mend(stage: &mut Stage) {
+    // So that it stays between the two for as long as we like: it may write Secrets, but no status.
+    let taken = revoke(stage, "pkis/status");
+    eventually("the right is gone", || expect(!may(stage, "patch pkis --subresource=status"), "not yet"));
+    let controller = Controller::ready(stage, Setup::default());
+    stage.namespace("kill-9");
+    stage.create_pki("kill-9", "web", json!({ "serviceName": "app1" }));
+    eventually("the Secret is there, and the status was refused", || {
+        let refused =
+            stage.plane.audit().only(|r| r.namespace == "kill-9" && r.resource == "pkis/status" && r.code == 403);
+        expect(refused.len() > 0, stage.plane.audit())
+    });
+    let secret = stage.secret("kill-9", "web");
+    controller.kill();
+    assert!(stage.find(&pki_path("kill-9", "web")).unwrap()["status"].is_null());
+
+    grant_back(stage, &taken);
+    eventually("the right is back", || expect(may(stage, "patch pkis --subresource=status"), "not yet"));
+    let _controller = Controller::ready(stage, Setup::default());
+    let pki = stage.wait_pki("kill-9", "web", "Issued");
+    assert_eq!(stage.secret("kill-9", "web").version(), secret.version(), "the same certificate");
+    assert!(!pki["status"]["serialNumber"].as_str().unwrap_or_default().is_empty());
+}
+
+pub fn sigterm_ends_it_with_0_and_nothing_new_is_asked(stage: &mut Stage) {
+    let mut controller = Controller::ready(stage, Setup::default());
+    stage.namespace("sigterm");
+    stage.create_pki("sigterm", "before", json!({ "serviceName": "app1" }));
+    stage.wait_pki("sigterm", "before", "Issued");
+    assert_eq!(controller.terminate(), Some(0));
+    let mark = stage.plane.audit().len();
+    stage.create_pki("sigterm", "after", json!({ "serviceName": "app1" }));
+    // The next one takes up what this one has left.
+    let _next = Controller::ready(stage, Setup::default());
+    stage.wait_pki("sigterm", "after", "Issued");
+    let audit = stage.plane.audit().since(mark);
+    assert_eq!(audit.only(|request| request.name == "after" && request.verb == "create").len(), 1, "\n{audit}");
+    for line in controller.log().lines() {
+        assert!(line.starts_with('{'), "a line that is no JSON: {line}");
+    }
+}
+
+/// A controller with one key that it cannot finish, because the API server has stopped to answer.
+fn stuck(stage: &Stage, ns: &str, flags: &str) -> Controller {
+    let controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
+    stage.namespace(ns);
+    stage.create_pki(ns, "web", json!({ "serviceName": "app1" }));
+    stage.wait_pki(ns, "web", "Issued");
+    stage.plane.pause_apiserver();
+    // The resync brings the key, and its Secret is asked for in vain.
+    let unfinished = || controller.count("workqueue_unfinished_work_seconds", &[("name", "pki")]);
+    eventually("work is in progress", || expect(unfinished() > 1.0, unfinished()));
+    controller
+}
+
+pub fn what_is_in_progress_at_sigterm_is_finished(stage: &mut Stage) {
+    let mut controller = stuck(stage, "in-progress", "--resync 500ms");
+    controller.signal("TERM");
+    controller.wait_line("shutting down");
+    let mark = stage.plane.audit().len();
+    stage.plane.resume_apiserver();
+    assert_eq!(controller.wait_end(), Some(0));
+    let opened = |uri: &str| uri.contains("watch=") || uri.contains("limit=");
+    let audit = stage.plane.audit().since(mark);
+    audit.only(|r| opened(&r.uri) && r.verb == "list").assert_none("lists after SIGTERM");
+}
+
+pub fn a_grace_that_runs_out_is_exit_1_and_names_the_keys(stage: &mut Stage) {
+    let mut controller = stuck(stage, "grace", "--resync 500ms --shutdown-grace 1s");
+    controller.signal("TERM");
+    assert_eq!(controller.wait_end(), Some(1));
+    stage.plane.resume_apiserver();
+    assert!(controller.log().contains("grace/web"), "the unfinished key is named");
+}
+
+pub fn a_second_signal_ends_it_at_once(stage: &mut Stage) {
+    let mut controller = stuck(stage, "second-signal", "--resync 500ms");
+    controller.signal("TERM");
+    controller.wait_line("shutting down");
+    controller.signal("TERM");
+    assert_eq!(controller.wait_end(), Some(128 + 15));
+    stage.plane.resume_apiserver();
+}

@@ -1,0 +1,15 @@
+//! The scenarios. What is promised, in sentences.
+
+pub mod allowed_list;
+pub mod authority;
+pub mod certificate;
+pub mod crash;
+pub mod deletion;
+pub mod lifecycle;
+pub mod outage;
+pub mod quiet;
+pub mod refusals;
+pub mod rights;
+pub mod secrets;
+pub mod story;
+pub mod waiting;

@@ -1,0 +1,178 @@
+//! Servers and networks fail. The controller neither loses a change nor tells one twice.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    controller::{Controller, Setup},
+    kubelet::{running, set_status},
+    objects::{Is, pki_path, pod, pod_path},
+    proxy::Proxy,
+    stage::Stage,
+    wait::{eventually, expect, within},
+};
+
+pub fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object(stage: &mut Stage) {
+    let controller = Controller::ready(stage, Setup::default());
+    stage.namespace("dies");
+    let web = stage.create_pod(&pod("dies", "web", json!([])));
+    stage.create_pki("dies", "before", json!({ "serviceName": "app1" }));
+    stage.wait_pki("dies", "before", "Issued");
+    controller.wait_lifecycle("dies/web", &["none>Pending"]);
+    let issued = stage.secret("dies", "before");
+
+    stage.plane.kill_apiserver();
+    let errors = |resource| controller.count("reflector_watch_errors_total", &[("resource", resource)]);
+    for resource in ["pkis", "pods"] {
+        eventually("both reflectors have noticed", || expect(errors(resource) > 0.0, errors(resource)));
+    }
+    assert_eq!(controller.readyz().map(|(code, _)| code), Ok(200), "its caches are still good");
+    stage.plane.start_apiserver();
+
+    stage.create_pki("dies", "after", json!({ "serviceName": "app2" }));
+    set_status(&stage.plane.api, &web, &running(&web, 0)).unwrap();
+    stage.wait_pki("dies", "after", "Issued");
+    controller.wait_lifecycle("dies/web", &["none>Pending", "Pending>Ready"]);
+    stage.delete(&pod_path("dies", "web"));
+    controller.wait_lifecycle("dies/web", &["none>Pending", "Pending>Ready", "Ready>Deleted"]);
+    assert_eq!(stage.secret("dies", "before").version(), issued.version());
+    assert_eq!(controller.count("reflector_items", &[("resource", "pods")]), 0.0);
+}
+
+pub fn an_api_server_that_is_away_is_waited_for(stage: &mut Stage) {
+    stage.token();
+    stage.plane.kill_apiserver();
+    let mut controller = Controller::start(stage, Setup::default());
+    eventually("/readyz says what it waits for", || {
+        let (code, body) = controller.readyz()?;
+        let why = |name: &str| body.lines().any(|line| line.starts_with(name) && line.contains("refused"));
+        expect(code == 503 && why("pkis: not synced") && why("pods: not synced"), body)
+    });
+    assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200));
+    stage.plane.start_apiserver();
+    controller.wait_ready();
+    stage.namespace("away");
+    stage.create_pki("away", "web", json!({ "serviceName": "app1" }));
+    stage.wait_pki("away", "web", "Issued");
+}
+
+/// The names of DESIGN's list. Histograms have three samples each; one of them will do.
+const METRICS: &str = "workqueue_depth workqueue_adds_total workqueue_retries_total workqueue_queue_duration_seconds_count \
+    workqueue_work_duration_seconds_count workqueue_unfinished_work_seconds workqueue_longest_running_processor_seconds \
+    reflector_lists_total reflector_watches_total reflector_watch_errors_total reflector_items \
+    reflector_last_event_timestamp_seconds reconcile_total pki_certificate_not_after_timestamp_seconds events_total";
+
+pub fn every_metric_has_its_name(stage: &mut Stage) {
+    let controller = Controller::ready(stage, Setup::default());
+    stage.namespace("metrics");
+    stage.create_pki("metrics", "good", json!({ "serviceName": "app1" }));
+    stage.create_pki("metrics", "bad", json!({ "serviceName": "x" }));
+    stage.wait_pki("metrics", "good", "Issued");
+    stage.wait_event("metrics", "Pki", "bad", "pki ServiceName error", 1);
+    stage.plane.kill_apiserver();
+    eventually("all metrics are there", || {
+        let page = controller.metrics()?;
+        let names = page.names();
+        let missing: Vec<&str> = METRICS.split_whitespace().filter(|name| !names.contains(name)).collect();
+        expect(missing.is_empty(), format!("{missing:?} of\n{}", page.0))
+    });
+    let page = controller.metrics().unwrap();
+    assert!(page.0.ends_with("# EOF\n"), "OpenMetrics");
+    assert!(page.sum("workqueue_adds_total", &[("name", "pki")]) >= 2.0);
+    assert!(page.sum("reflector_items", &[("resource", "pkis")]) >= 2.0);
+    assert!(page.sum("reconcile_total", &[("queue", "pki")]) >= 2.0);
+    assert!(page.sum("events_total", &[("result", "sent")]) >= 2.0);
+    stage.plane.start_apiserver();
+}
+
+pub fn a_watch_that_is_answered_410_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
+    while_cut_off(stage, "expired", |stage| {
+        // Its new watch cache begins with the present. (Compaction alone would not do: the old one still has everything.)
+        stage.plane.kill_apiserver();
+        stage.plane.start_apiserver();
+    });
+    let gone = stage.plane.audit().only(|request| request.verb == "watch" && request.code == 410);
+    assert!(gone.len() >= 2, "a watch of each resource is answered 410:\n{gone}");
+}
+
+pub fn a_410_inside_an_open_stream_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
+    while_cut_off(stage, "compacted", |stage| stage.plane.compact());
+    let gone = stage.plane.audit().only(|request| request.code == 410);
+    gone.assert_none("without a watch cache the watch is opened, and 410 comes inside it");
+}
+
+/// Cuts the controller off, changes everything, lets `forget` make its versions too old, and looks at what it makes of it.
+fn while_cut_off(stage: &mut Stage, ns: &str, forget: fn(&mut Stage)) {
+    let proxy = Proxy::to(stage.plane.port());
+    let setup = Setup { through: Some(proxy.port), ..Setup::default() };
+    let controller = Controller::ready(stage, setup);
+    stage.namespace(ns);
+    for name in ["stays", "goes", "replaced", "runs"] {
+        stage.create_pod(&pod(ns, name, json!([])));
+        controller.wait_lifecycle(&format!("{ns}/{name}"), &["none>Pending"]);
+    }
+    stage.create_pki(ns, "changes", json!({ "serviceName": "app1" }));
+    stage.wait_pki(ns, "changes", "Issued");
+    let lists = |resource| controller.count("reflector_lists_total", &[("resource", resource)]);
+    assert_eq!((lists("pkis"), lists("pods")), (1.0, 1.0));
+
+    proxy.cut();
+    stage.delete(&pod_path(ns, "goes"));
+    stage.delete(&pod_path(ns, "replaced"));
+    stage.create_pod(&pod(ns, "replaced", json!([])));
+    stage.create_pod(&pod(ns, "new", json!([])));
+    let runs = stage.find(&pod_path(ns, "runs")).unwrap();
+    set_status(&stage.plane.api, &runs, &running(&runs, 0)).unwrap();
+    stage.patch(&pki_path(ns, "changes"), &json!({ "spec": { "serviceName": "app2" } }));
+    stage.create_pki(ns, "new", json!({ "serviceName": "app1" }));
+    forget(stage);
+    proxy.mend();
+
+    stage.wait_pki(ns, "changes", "Issued");
+    stage.wait_pki(ns, "new", "Issued");
+    for (name, told) in [
+        ("goes", &["none>Pending", "Pending>Deleted"][..]),
+        ("replaced", &["none>Pending", "Pending>Pending replaced"]),
+        ("new", &["none>Pending"]),
+        ("runs", &["none>Pending", "Pending>Ready"]),
+        ("stays", &["none>Pending"]),
+    ] {
+        controller.wait_lifecycle(&format!("{ns}/{name}"), told);
+    }
+    let expired =
+        |resource| controller.count("reflector_watch_errors_total", &[("resource", resource), ("reason", "expired")]);
+    for resource in ["pkis", "pods"] {
+        assert!(
+            expired(resource) >= 1.0 && lists(resource) >= 2.0,
+            "{resource}: {} {}",
+            expired(resource),
+            lists(resource)
+        );
+    }
+    // And the watches that follow work.
+    stage.delete(&pod_path(ns, "stays"));
+    controller.wait_lifecycle(&format!("{ns}/stays"), &["none>Pending", "Pending>Deleted"]);
+}
+
+pub fn a_watch_that_falls_silent_is_opened_again(stage: &mut Stage) {
+    let proxy = Proxy::to(stage.plane.port());
+    let setup = Setup { flags: "--watch-idle 3s", through: Some(proxy.port), ..Setup::default() };
+    let controller = Controller::ready(stage, setup);
+    stage.namespace("silent");
+    stage.create_pod(&pod("silent", "before", json!([])));
+    controller.wait_lifecycle("silent/before", &["none>Pending"]);
+    let watches = |resource| controller.count("reflector_watches_total", &[("resource", resource)]);
+    let before = (watches("pkis"), watches("pods"));
+    proxy.freeze();
+    stage.create_pki("silent", "web", json!({ "serviceName": "app1" }));
+    stage.create_pod(&pod("silent", "after", json!([])));
+    // Requests that go out on a connection that is frozen as well take their 30 s to notice.
+    within(Duration::from_secs(120), "the certificate is issued", || {
+        let pki = stage.plane.api.get(&pki_path("silent", "web"))?;
+        expect(pki.ready("reason") == "Issued", format!("{pki:#}"))
+    });
+    controller.wait_lifecycle("silent/after", &["none>Pending"]);
+    assert!(watches("pkis") > before.0 && watches("pods") > before.1);
+    assert_eq!(controller.count("reflector_lists_total", &[]), 2.0, "it goes on where it was, without a list");
+}
