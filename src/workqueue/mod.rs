@@ -12,9 +12,9 @@
 //! 7. **Only retries wait for the bucket.** A plain add, a delayed add and a new change of a key never do.
 //! 8. **An end.** After a shutdown what is queued is handed out, what is delayed is dropped, and then `get` says None.
 //!
-//! The names and rules are client-go's (`util/workqueue`). The rooms: [`state`] is the machine behind 1 to 4, [`delay`] the
-//! timers, [`limit`] how long a retry waits, and [`metrics`] what is counted. The first three are pure; this file gives
-//! them a lock, a clock and something to wake up.
+//! The names and rules are client-go's (`util/workqueue`). The files, in reading order: `state.rs` is the machine behind
+//! 1 to 4, `delay.rs` the timers, `limit.rs` how long a retry waits, `metrics.rs` what is counted. They decide and do
+//! nothing else; `shared.rs` gives them a lock, a clock and something to wake up, and this file a face.
 
 mod delay;
 mod limit;
