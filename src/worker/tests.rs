@@ -169,8 +169,8 @@ async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
     assert_eq!(bench.given_up().len(), 2);
 }
 
-/// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If it
-/// were left alone, it would find the failures forgotten, and the whole row would start again.
+/// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If
+/// it were left alone, it would find the failures forgotten, and the whole row would start again.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_given_up_is_left_alone_by_the_retry_that_was_on_its_way() {
     let bench = Bench::new(Duration::ZERO, |_| transient("no"));
@@ -234,7 +234,8 @@ async fn a_change_during_the_work_is_worked_on_afterwards() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
-    // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at times.
+    // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at
+    // times.
     for _ in 0..20 {
         let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
         bench.queue.add(2);
@@ -290,9 +291,9 @@ impl io::Write for Log {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_s_line_names_the_queue_the_key_the_error_the_attempt_and_the_wait() {
-    // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one subscriber it
-    // asks only the thread that comes by first: a test on another thread, where nobody listens, would switch the statement
-    // off for this one. A second subscriber makes it ask them all.
+    // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one subscriber
+    // it asks only the thread that comes by first: a test on another thread, where nobody listens, would switch the
+    // statement off for this one. A second subscriber makes it ask them all.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let log = Log::default();
     let writer = log.clone();
