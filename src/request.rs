@@ -143,6 +143,9 @@ impl From<kube::Error> for Failure {
             kube::Error::Api(status) => Failure::from_status(*status, None),
             kube::Error::SerdeError(e) => Failure::Malformed(e.to_string()),
             kube::Error::FromUtf8(e) => Failure::Malformed(e.to_string()),
+            // What is around them says "ServiceError" and the like, which helps nobody.
+            kube::Error::Service(e) => Failure::Connection(chain(&*e)),
+            kube::Error::HyperError(e) => Failure::Connection(chain(&e)),
             other => Failure::Connection(chain(&other)),
         }
     }

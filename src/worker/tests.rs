@@ -169,8 +169,8 @@ async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
     assert_eq!(bench.given_up().len(), 2);
 }
 
-/// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If it
-/// were left alone, it would find the failures forgotten, and the whole row would start again.
+/// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If
+/// it were left alone, it would find the failures forgotten, and the whole row would start again.
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_given_up_is_left_alone_by_the_retry_that_was_on_its_way() {
     let bench = Bench::new(Duration::ZERO, |_| transient("no"));
@@ -234,7 +234,8 @@ async fn a_change_during_the_work_is_worked_on_afterwards() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
-    // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at times.
+    // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at
+    // times.
     for _ in 0..20 {
         let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
         bench.queue.add(2);

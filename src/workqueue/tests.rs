@@ -102,6 +102,29 @@ async fn a_claim_ends_when_its_worker_panics() {
     assert_eq!(now(&queue).unwrap().key(), &1);
 }
 
+/// A key whose hash panics while the lock is held, once it is told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fragile(u32, bool);
+
+impl Hash for Fragile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        assert!(!self.1, "on purpose");
+        self.0.hash(state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
+    let queue = WorkQueue::new("test", &Metrics::default());
+    queue.add(Fragile(1, false));
+    let claim = queue.get().await;
+    let poison = std::panic::AssertUnwindSafe(|| queue.add(Fragile(2, true)));
+    assert!(std::panic::catch_unwind(poison).is_err());
+    drop(claim);
+    queue.add(Fragile(3, false));
+    assert_eq!(queue.get().await.unwrap().key(), &Fragile(3, false));
+}
+
 #[tokio::test(start_paused = true)]
 async fn done_without_forget_does_not_requeue_and_does_not_reset_the_failures() {
     let queue = queue();
