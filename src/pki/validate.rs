@@ -2,7 +2,7 @@
 //!
 //! The API server refuses most of what is refused here by the same rules in `crd.yaml`. They are checked again,
 //! because a CRD may be older than this program, and because a certificate should not depend on someone else having
-//! looked. The table in `specs.rs` is tried on both sides.
+//! looked. The table in `specs.rs` holds for both sides.
 //!
 //! Promises:
 //! * every spec of whatever types ends in a [`Request`] or in an [`InvalidSpec`], never in a panic;
