@@ -14,7 +14,6 @@
 //! |---|---|---|
 //! | [`Settled`](Outcome::Settled) | forget | it worked |
 //! | [`Again`](Outcome::Again) | forget, look again at that time | it worked; a date is no failure |
-//! | [`Gone`](Outcome::Gone) | forget, drop its timers | nothing is left to look at |
 //! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
 //! | [`Transient`](Error::Transient), a panic | retry with backoff, then give up | it may help, but not for ever |
 //! | [`Unavailable`](Error::Unavailable) | retry with backoff, for as long as it takes | the key is not to blame |
@@ -54,8 +53,6 @@ pub enum Outcome {
     Settled,
     /// The world is as it should be, until then (a certificate falls due). Not a retry: nothing failed.
     Again(Duration),
-    /// The object is gone: drop its timers.
-    Gone,
 }
 
 /// Why a reconcile failed. The reconciler says what it is, the worker decides what to do about it.
@@ -186,10 +183,10 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
 
         // 3. Forget or retry.
         match answer {
-            // Absorb: it is as it should be.
+            // Absorb: it is as it should be, or there is nothing left that could be.
             Ok(Outcome::Settled) => {
                 explain!(Step::Finish, queue, ?key, "it worked: its failures are forgotten");
-                self.forget(key);
+                self.settle(key);
                 Ended::Success
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
@@ -201,23 +198,15 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                     ?delay,
                     "it worked: its failures are forgotten, and it is looked at again then"
                 );
-                self.forget(key);
+                self.settle(key);
                 self.queue.add_after(key.clone(), delay);
-                Ended::Success
-            }
-            // Absorb: there is nothing to come back to, so neither failures nor timers may stay behind. A new object of
-            // that name is a new add.
-            Ok(Outcome::Gone) => {
-                explain!(Step::Finish, queue, ?key, "the object is gone: its failures and timers are dropped");
-                self.forget(key);
-                self.queue.cancel_after(key);
                 Ended::Success
             }
             // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
             // so it is forgotten like a success. And no news: the next resync finds the same, so whoever told it has logged
             // it, once.
             Err(Error::Permanent { why, again }) => {
-                self.forget(key);
+                self.settle(key);
                 if let Some(delay) = again {
                     self.queue.add_after(key.clone(), delay);
                 }
@@ -255,9 +244,16 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         }
     }
 
+    /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
+    /// earlier failure has lost its reason, and so has an earlier appointment: the look knows best when the next one is due.
+    fn settle(&self, key: &K) {
+        self.queue.forget(key);
+        self.queue.cancel_after(key);
+    }
+
     /// The row of failures is over, and with it a retry that may still be on its way: it was scheduled by an earlier
-    /// failure, and a change of the key brought this look before it. Left alone it would look once more for nothing,
-    /// or, after giving up, start all over again.
+    /// failure, and a change of the key brought this look before it. Left alone it would start all over again. An
+    /// appointment stays: this look could not make a new one.
     fn forget(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_retry(key);

@@ -79,7 +79,7 @@ impl Inner {
             code if code == Some(404) || failure.is_namespace_terminating() => {
                 debug!(event = %key, %failure, "event dropped with its namespace");
                 self.give_up(key, &self.metrics.absorbed);
-                Ok(Outcome::Gone)
+                Ok(Outcome::Settled)
             }
             // The server will not take it, however often it is asked.
             Some(400..=499) => {

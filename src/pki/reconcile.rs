@@ -118,7 +118,7 @@ impl Reconciler<Key> for Certificates {
         let Some(pki) = self.store.get(key).filter(|pki| !pki.deleting) else {
             self.told.forget(key);
             self.metrics.forget(key);
-            return Ok(Outcome::Gone);
+            return Ok(Outcome::Settled);
         };
         explain!(Step::Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
         match self.look(&pki).await {

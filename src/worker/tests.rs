@@ -117,16 +117,29 @@ async fn an_appointment_is_kept_and_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_gone_leaves_no_timer_and_no_failure() {
+async fn a_look_that_settles_leaves_no_timer_and_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => Ok(Outcome::Again(60 * SECOND)),
         2 => transient("no"),
-        _ => Ok(Outcome::Gone),
+        _ => Ok(Outcome::Settled),
     });
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 3);
     assert_eq!(bench.queue.num_requeues(&1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_appointment_outlives_a_look_that_was_given_up() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1 => Ok(Outcome::Again(3600 * SECOND)),
+        2..=14 => transient("no"),
+        _ => Ok(Outcome::Settled),
+    });
+    bench.add_and_wait(SECOND).await;
+    bench.add_and_wait(7200 * SECOND).await;
+    assert_eq!(bench.looks()[14].1, 3600 * SECOND);
+    assert_eq!((bench.given_up().len(), bench.looks().len()), (1, 15));
 }
 
 #[tokio::test(start_paused = true)]
