@@ -17,7 +17,7 @@
 //! | room | in one sentence |
 //! | --- | --- |
 //! | [`request`] | What can go wrong with a request, in one type. |
-//! | [`explain`] | The steps, for `--explain`. |
+//! | [`mod@explain`] | The steps, for `--explain`. |
 //! | [`informer`] | KNOW: mirror a resource into memory. |
 //! | [`workqueue`] | DECIDE: what to look at next, and never at one key twice at once. |
 //! | [`worker`] | DO: get a key, reconcile, then forget or retry; always done. |

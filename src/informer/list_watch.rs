@@ -1,7 +1,7 @@
 //! The only two requests that an informer makes: list a page, open a watch. And how their answers are read.
 //!
 //! This file knows HTTP and JSON and nothing of strategy: which request comes next, and after how long, is the business
-//! of the [reflector](super::reflector).
+//! of the [machine](super::machine).
 
 use std::{borrow::Cow, marker::PhantomData, time::Duration};
 

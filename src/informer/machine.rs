@@ -2,7 +2,7 @@
 //!
 //! A pure state machine. It decides and does nothing: an answer goes in, a change of the cache and the next request come
 //! out. It has no client, no clock and no dice (the time and the jitter are arguments), so a test can lead it through any
-//! disaster in a microsecond. The loop that has all three and decides nothing is the [reflector](super::reflector).
+//! disaster in a microsecond. The loop that has all three and decides nothing is the [`Reflector`](super::Reflector).
 //!
 //! ```text
 //!             a page, more to come                      an event: apply it, remember its version
