@@ -155,10 +155,12 @@ pub async fn run(
         while work.join_next().await.is_some() {}
         recorder.flush().await;
     };
-    let done = Grace(settings.shutdown_grace).wait(drain, || {
-        pki_queue.processing().iter().chain(&pod_queue.processing()).map(ToString::to_string).collect()
-    });
-    let done = done.await;
+    let unfinished = || {
+        let keys = pki_queue.processing().into_iter().chain(pod_queue.processing()).map(|key| key.to_string());
+        let events = Some(recorder.pending()).filter(|n| *n > 0).map(|n| format!("{n} events that are not sent"));
+        keys.chain(events).collect()
+    };
+    let done = Grace(settings.shutdown_grace).wait(drain, unfinished).await;
     ended.cancel();
     done
 }

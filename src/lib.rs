@@ -33,17 +33,17 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod cli;
-pub mod controller;
-pub mod events;
+pub mod request;
 pub mod explain;
 pub mod informer;
+pub mod workqueue;
+pub mod worker;
+pub mod events;
 pub mod pki;
 pub mod pods;
 pub mod process;
-pub mod request;
-pub mod worker;
-pub mod workqueue;
+pub mod cli;
+pub mod controller;
 
 #[cfg(test)]
 pub(crate) mod testing;

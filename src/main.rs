@@ -14,7 +14,11 @@ use demo_controller::{
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
+    // Not from a pipe: most of these files are read again later, and a pipe can be read once.
+    let read = |path: &std::path::Path| match std::fs::metadata(path)? {
+        file if file.is_file() || file.is_dir() => std::fs::read_to_string(path),
+        _ => Err(io::Error::other("not a regular file")),
+    };
     let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
         Command::Run(start) => run(*start),
@@ -36,8 +40,15 @@ fn print(write: impl FnOnce() -> io::Result<()>) -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn run(start: Start) -> Result<ExitCode, Refusal> {
+fn run(start: Start) -> Result<ExitCode, Refusal> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|e| Refusal::failure(format!("no threads: {e}")))?;
+    let done = runtime.block_on(controller(start));
+    // Whoever still reads a file (from a file system that hangs, say) is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+async fn controller(start: Start) -> Result<ExitCode, Refusal> {
     let Start { target, warnings, log, own_namespace, mut run } = start;
     // 1. Handlers first: from now on a signal is a shutdown, not an end.
     let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;

@@ -6,7 +6,7 @@
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
-use kube::core::Status;
+use kube::{client::AuthError, core::Status};
 
 /// The longest that a single request may take, from the first byte sent to the last byte received. Lists have their
 /// own rule (so long without a byte), because a list of a large cluster may well take longer than this.
@@ -143,6 +143,13 @@ impl From<kube::Error> for Failure {
             kube::Error::Api(status) => Failure::from_status(*status, None),
             kube::Error::SerdeError(e) => Failure::Malformed(e.to_string()),
             kube::Error::FromUtf8(e) => Failure::Malformed(e.to_string()),
+            // Without what the plugin printed: that may well be the token.
+            kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
+                Failure::Connection(format!("the credential plugin {cmd} failed: {}", out.status))
+            }
+            // What is around them says "ServiceError" and the like, which helps nobody.
+            kube::Error::Service(e) => Failure::Connection(chain(&*e)),
+            kube::Error::HyperError(e) => Failure::Connection(chain(&e)),
             other => Failure::Connection(chain(&other)),
         }
     }

@@ -7,26 +7,25 @@
 //! 3. **Forget or retry**: it worked, or trying again is useless: forget the failures. Else: come back later.
 //! 4. **Done**, whatever happened: the claim ends.
 //!
-//! The business code in step 2 never knows about retry. It says how it went, as an [`Outcome`] or an [`Error`], and step 3,
-//! which stands here once for all controllers, decides:
+//! The business code in step 2 never knows about retry. It says how it went, as an [`Outcome`] or an [`Error`], and
+//! step 3, which stands here once for all controllers, decides:
 //!
 //! | it says | retry or absorb | why |
 //! |---|---|---|
 //! | [`Settled`](Outcome::Settled) | forget | it worked |
 //! | [`Again`](Outcome::Again) | forget, look again at that time | it worked; a date is no failure |
-//! | [`Gone`](Outcome::Gone) | forget, drop its timers | nothing is left to look at |
 //! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
-//! | [`Transient`](Error::Transient), a panic | retry with backoff, so many times, then give up | it may help, but not for ever |
+//! | [`Transient`](Error::Transient), a panic | retry with backoff, then give up | it may help, but not for ever |
 //! | [`Unavailable`](Error::Unavailable) | retry with backoff, for as long as it takes | the key is not to blame |
 //!
-//! **Why a key and no event?** An event says what was; by the time that a worker gets to it there may be three more. What
-//! counts is what is, and that is in the cache. So many changes become one look, a lost event loses nothing that the next
-//! look does not find, and a retry is the same as a first try.
+//! **Why a key and no event?** An event says what was; by the time that a worker gets to it there may be three more.
+//! What counts is what is, and that is in the cache. So many changes become one look, a lost event loses nothing that
+//! the next look does not find, and a retry is the same as a first try.
 //!
-//! **Why are done and forget two things?** Done ends *this look*: until then no other worker may have the key, and it is
-//! due on every way out, so the compiler does it (the claim is dropped). Forget ends *a row of failures*: it is a decision,
-//! wrong after a failure (the retries would stay 5 ms apart) and due after a success (else the next, unrelated failure is
-//! waited out as if it were the tenth), so it is written out below at each place that makes it.
+//! **Why are done and forget two things?** Done ends *this look*: until then no other worker may have the key, and it
+//! is due on every way out, so the compiler does it (the claim is dropped). Forget ends *a row of failures*: it is a
+//! decision, wrong after a failure (the retries would stay 5 ms apart) and due after a success (else the next,
+//! unrelated failure is waited out as if it were the tenth), so it is written out below at each place that makes it.
 
 use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -36,12 +35,12 @@ use prometheus_client::{
     registry::Registry,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
     explain,
     explain::Step,
-    workqueue::{QueueKey, WorkQueue},
+    workqueue::{self, QueueKey, WorkQueue},
 };
 
 #[cfg(test)]
@@ -54,8 +53,6 @@ pub enum Outcome {
     Settled,
     /// The world is as it should be, until then (a certificate falls due). Not a retry: nothing failed.
     Again(Duration),
-    /// The object is gone: drop its timers.
-    Gone,
 }
 
 /// Why a reconcile failed. The reconciler says what it is, the worker decides what to do about it.
@@ -142,8 +139,8 @@ impl Metrics {
 /// One worker: works on one key after the other, until `stop` is cancelled or the queue ends. Run several for more at a
 /// time; the queue sees to it that they never meet.
 ///
-/// When `stop` is cancelled, nothing new is taken from the queue, and what is in progress is finished first. Cancellation:
-/// dropping the future drops the reconcile at its await point and ends its claim.
+/// When `stop` is cancelled, nothing new is taken from the queue, and what is in progress is finished first.
+/// Cancellation: dropping the future drops the reconcile at its await point and ends its claim.
 pub async fn run<K: QueueKey, R: Reconciler<K>>(
     queue: WorkQueue<K>,
     reconciler: Arc<R>,
@@ -179,17 +176,17 @@ struct Worker<K: QueueKey, R> {
 impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     async fn work_on(&self, key: &K) -> Ended {
         let queue = self.queue.name();
-        // 2. Reconcile. A panic is a bug that one object has met. The others shall not suffer from it, and the object may
-        //    have changed by the next look: one failed attempt of one key.
+        // 2. Reconcile. A panic is a bug that one object has met. The others shall not suffer from it, and the object
+        //    may have changed by the next look: one failed attempt of one key.
         let attempt = caught(async { self.reconciler.reconcile(key).await }).await;
         let answer = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic.to_string())));
 
         // 3. Forget or retry.
         match answer {
-            // Absorb: it is as it should be.
+            // Absorb: it is as it should be, or there is nothing left that could be.
             Ok(Outcome::Settled) => {
                 explain!(Step::Finish, queue, ?key, "it worked: its failures are forgotten");
-                self.forget(key);
+                self.settle(key);
                 Ended::Success
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
@@ -201,33 +198,31 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                     ?delay,
                     "it worked: its failures are forgotten, and it is looked at again then"
                 );
-                self.forget(key);
+                self.settle(key);
                 self.queue.add_after(key.clone(), delay);
                 Ended::Success
             }
-            // Absorb: there is nothing to come back to, so neither failures nor timers may stay behind. A new object of
-            // that name is a new add.
-            Ok(Outcome::Gone) => {
-                explain!(Step::Finish, queue, ?key, "the object is gone: its failures and timers are dropped");
-                self.forget(key);
-                self.queue.cancel_after(key);
-                Ended::Success
-            }
             // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
-            // so it is forgotten like a success.
+            // so it is forgotten like a success. And no news: the next resync finds the same, so whoever told it has logged
+            // it, once.
             Err(Error::Permanent { why, again }) => {
-                self.forget(key);
+                self.settle(key);
                 if let Some(delay) = again {
                     self.queue.add_after(key.clone(), delay);
                 }
-                warn!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
+                debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
                 Ended::Permanent
             }
-            // Retry, without an end: the object is not at fault, so nobody is going to change it, and when the API server
-            // is back it should not have to wait for the next resync.
+            // Retry, without an end: the object is not at fault, so nobody is going to change it, and when the API
+            // server is back it should not have to wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
-                warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                // The first is routine: a conflict, since the cache was a moment behind. From the second on, people should know.
+                if retry_in > workqueue::FIRST_RETRY {
+                    warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                } else {
+                    debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                }
                 Ended::Deferred
             }
             Err(Error::Transient(why)) => {
@@ -238,7 +233,8 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                     warn!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, will be tried again");
                     Ended::Retry
                 } else {
-                    // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+                    // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh
+                    // retries.
                     error!(queue, ?key, error = why, attempt, "reconcile failed, given up until something changes");
                     self.give_up(key, &why).await;
                     self.forget(key);
@@ -248,9 +244,16 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         }
     }
 
+    /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
+    /// earlier failure has lost its reason, and so has an earlier appointment: the look knows best when the next one is due.
+    fn settle(&self, key: &K) {
+        self.queue.forget(key);
+        self.queue.cancel_after(key);
+    }
+
     /// The row of failures is over, and with it a retry that may still be on its way: it was scheduled by an earlier
-    /// failure, and a change of the key brought this look before it. Left alone it would look once more for nothing, or,
-    /// after giving up, start all over again.
+    /// failure, and a change of the key brought this look before it. Left alone it would start all over again. An
+    /// appointment stays: this look could not make a new one.
     fn forget(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_retry(key);

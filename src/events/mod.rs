@@ -203,6 +203,11 @@ impl Recorder {
         Ticket::new(true)
     }
 
+    /// How many events are on their way; repeats of one count once.
+    pub fn pending(&self) -> usize {
+        self.0.state().pending.len()
+    }
+
     /// Returns when everything that was recorded before the call has been sent or dropped.
     ///
     /// Nothing is hurried: a namespace's limit and the retries hold as before, and without a server it takes for ever.

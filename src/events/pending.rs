@@ -78,6 +78,11 @@ impl Pending {
             || (self.entries.len() < Self::LIMIT && self.in_namespace(key).count() < Self::NAMESPACE_LIMIT)
     }
 
+    /// How many events are on their way.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Adds one. The caller has asked [`Pending::has_room`] and puts the key on the queue afterwards.
     pub fn add(&mut self, key: &Key, note: Note, now: Timestamp) -> Ticket {
         self.recorded += 1;

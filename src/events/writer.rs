@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Inner, attempt::Attempt, known::Seen, note::Note, pending::Batch, spam::PER_NAMESPACE};
 use crate::{
@@ -79,11 +79,12 @@ impl Inner {
             code if code == Some(404) || failure.is_namespace_terminating() => {
                 debug!(event = %key, %failure, "event dropped with its namespace");
                 self.give_up(key, &self.metrics.absorbed);
-                Ok(Outcome::Gone)
+                Ok(Outcome::Settled)
             }
             // The server will not take it, however often it is asked.
             Some(400..=499) => {
                 self.give_up(key, &self.metrics.failed);
+                warn!(event = %key, %failure, "event dropped");
                 Err(Error::Permanent { why: format!("event dropped: {failure}"), again: None })
             }
             // The server had trouble with this one. Perhaps it has none the next time.

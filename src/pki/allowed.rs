@@ -54,8 +54,8 @@ pub struct Refused<'a> {
 }
 
 impl AllowedNames {
-    /// Reads a list: one entry per line, `#` begins a comment, and what editors leave around it (CRLF, spaces, a byte order
-    /// mark) does not matter.
+    /// Reads a list: one entry per line, `#` begins a comment, and what editors leave around it (CRLF, spaces, a byte
+    /// order mark) does not matter.
     pub fn parse(text: &str) -> (Self, Vec<Warning>) {
         let (mut names, mut warnings) = (Self::default(), Vec::new());
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -94,8 +94,8 @@ impl AllowedNames {
         self.lookup.contains(name) || self.lookup.contains(&format!("{namespace}/{name}"))
     }
 
-    /// The names that hold in `namespace`, in the file's order, without the namespace. What other namespaces may have is
-    /// nobody else's business.
+    /// The names that hold in `namespace`, in the file's order, without the namespace. What other namespaces may have
+    /// is nobody else's business.
     pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
         // `app1` and `team1/app1` are two entries, but for team1 one name: told once, where it stands first.
         let mut told = HashSet::new();
@@ -108,8 +108,8 @@ impl AllowedNames {
             .filter(move |name| told.insert(*name))
     }
 
-    /// The first name of a request that is not on the list, field by field. The names that a Service has within the cluster
-    /// anyway (`app1.ns.svc` and so on) follow from its service name and need no entry.
+    /// The first name of a request that is not on the list, field by field. The names that a Service has within the
+    /// cluster anyway (`app1.ns.svc` and so on) follow from its service name and need no entry.
     pub fn refused<'a>(&self, request: &'a Request, namespace: &str) -> Option<Refused<'a>> {
         let dns_names = request.dns_names.iter().map(|name| ("dnsName", name));
         [("ServiceName", &request.service_name), ("commonName", &request.common_name)]
@@ -119,7 +119,8 @@ impl AllowedNames {
             .map(|(field, name)| Refused { field, name })
     }
 
-    /// What the owner of `pki`, and everyone who waits for its Secret, is told. At most 1,024 bytes, cut at a character.
+    /// What the owner of `pki`, and everyone who waits for its Secret, is told. At most 1,024 bytes, cut at a
+    /// character.
     pub fn refusal(&self, refused: &Refused, pki: &Key) -> String {
         let Refused { field, name } = refused;
         let mut message = format!("{field}: {name} in pki: {} is not found in allowedNames: [", pki.name());

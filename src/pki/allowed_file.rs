@@ -1,12 +1,13 @@
 //! How the list of allowed names follows its file.
 //!
-//! The file is read again every second and compared. Why not ask the kernel (inotify)? Because this file is as a rule a
-//! ConfigMap, which changes by swapping a symbolic link two directories up; because network file systems tell nothing; and
-//! because a read of a small file costs nothing while a dependency does.
+//! The file is read again every second and compared. Why not ask the kernel (inotify)? Because this file is as a rule
+//! a ConfigMap, which changes by swapping a symbolic link two directories up; because network file systems tell
+//! nothing; and because a read of a small file costs nothing while a dependency does.
 //!
 //! Promises:
 //! * what counts is what two reads in a row agree on: a file that is caught half written changes nothing;
-//! * a file that cannot be read any more changes nothing either: the last list stays, with one warning and not one per look;
+//! * a file that cannot be read any more changes nothing either: the last list stays, with one warning and not one
+//!   per look;
 //! * whoever is told of a new list finds it current.
 
 use std::{
@@ -34,14 +35,15 @@ pub struct Allowed {
     first: Content,
 }
 
-/// What a read brought. Bytes, not names, are compared: a change of a comment is a change, and costs one look at each Pki.
+/// What a read brought. Bytes, not names, are compared: a change of a comment is a change, and costs one look at each
+/// Pki.
 type Content = Result<Vec<u8>, String>;
 
 /// Reads a list's file.
 ///
 /// # Errors
-/// With the reason, for a person; the path is not in it. Only regular files are read: a pipe (`<(echo app1)` in a shell) could
-/// be read once and never again.
+/// With the reason, for a person; the path is not in it. Only regular files are read: a pipe (`<(echo app1)` in a
+/// shell) could be read once and never again.
 pub fn read(path: &Path) -> Content {
     let read = || {
         let metadata = std::fs::metadata(path).map_err(|e| e.to_string())?;
@@ -61,7 +63,8 @@ pub fn read(path: &Path) -> Content {
 impl Allowed {
     /// The list in the file, or the sample's where there is no file. Logs what there is to warn of.
     ///
-    /// The command line has made sure that the file can be read ([`read`]). Should it be gone by now, nobody is allowed.
+    /// The command line has made sure that the file can be read ([`read`]). Should it be gone by now, nobody is
+    /// allowed.
     pub fn load(path: Option<&Path>) -> Self {
         let Some(path) = path else {
             tracing::warn!("no --allowed-names: the sample's app1 and app2 are allowed, in every namespace");
@@ -95,8 +98,8 @@ impl Allowed {
         let mut file = Follower::new(self.first.clone());
         loop {
             tokio::time::sleep(EVERY).await;
-            // In a thread of its own: a file system that hangs must not hang us. There is never more than one such thread,
-            // as the next read begins after this one.
+            // In a thread of its own: a file system that hangs must not hang us. There is never more than one such
+            // thread, as the next read begins after this one.
             let reading = path.clone();
             let Ok(content) = tokio::task::spawn_blocking(move || read(&reading)).await else { continue };
             match file.look(content) {

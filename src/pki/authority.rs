@@ -1,10 +1,11 @@
 //! The CA: it makes certificates. (What it thinks of existing ones is in `inspect.rs`.)
 //!
-//! Everything here is a function of its arguments, `now` and the serial number included. The one exception are the keys,
-//! which are drawn from the system's random numbers inside the library: no caller should ever be able to choose a key.
+//! Everything here is a function of its arguments, `now` and the serial number included. The one exception are the
+//! keys, which are drawn from the system's random numbers inside the library: no caller should ever be able to choose
+//! a key.
 //!
-//! Times are handled in whole seconds, because that is what a certificate can hold. A time with a fraction would differ from
-//! itself once it had been written and read back.
+//! Times are handled in whole seconds, because that is what a certificate can hold. A time with a fraction would
+//! differ from itself once it had been written and read back.
 //!
 //! Promises:
 //! * what was issued is found valid by [`inspect`](Authority::inspect), or the CA is refused before it issues anything;
@@ -50,7 +51,8 @@ pub struct Authority {
     /// The same, as it is compared.
     pub(super) der: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
-    /// In seconds since 1970. Not a `Timestamp`: the end of time in certificates, 9999-12-31T23:59:59Z, does not fit into one.
+    /// In seconds since 1970. Not a `Timestamp`: the end of time in certificates, 9999-12-31T23:59:59Z, does not fit
+    /// into one.
     pub(super) not_after: i64,
 }
 
@@ -89,8 +91,8 @@ impl Authority {
         Self::from_secret(&data(&[(TLS_CRT, &pem), (TLS_KEY, &key.serialize_pem())]), now)
     }
 
-    /// The CA in a Secret: one of ours, or one that someone brought along (PKCS#8 keys of type ECDSA P-256 or P-384, Ed25519
-    /// or RSA). Of several certificates the first is the CA.
+    /// The CA in a Secret: one of ours, or one that someone brought along (PKCS#8 keys of type ECDSA P-256 or P-384,
+    /// Ed25519 or RSA). Of several certificates the first is the CA.
     ///
     /// # Errors
     /// With the reason, for a person, when it cannot be used.
@@ -124,9 +126,10 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Issues once, for nobody, and looks at the result. Certificates of others hold what the library cannot repeat (two
-    /// organizational units in the subject, say), and then what it signs names an issuer that does not exist. Found out here,
-    /// it is an error that the operator can read; found out later, a certificate that is reissued for ever.
+    /// Issues once, for nobody, and looks at the result. Certificates of others hold what the library cannot repeat
+    /// (two organizational units in the subject, say), and then what it signs names an issuer that does not exist.
+    /// Found out here, it is an error that the operator can read; found out later, a certificate that is reissued for
+    /// ever.
     fn try_out(&self, now: Timestamp) -> Result<(), String> {
         let request = validate(&serde_json::json!({ "serviceName": "test" })).map_err(|e| e.to_string())?;
         let pki = Key::new("test", "test");
@@ -142,9 +145,9 @@ impl Authority {
         data(&[(TLS_CRT, &self.pem), (TLS_KEY, &self.issuer.key().serialize_pem())])
     }
 
-    /// A new key, and a certificate for it: for TLS servers and clients, for all [names](Request::names) of the request, from
-    /// five minutes ago until `duration` from now, but not longer than the CA itself. `random` should be: a serial number is
-    /// never used twice.
+    /// A new key, and a certificate for it: for TLS servers and clients, for all [names](Request::names) of the
+    /// request, from five minutes ago until `duration` from now, but not longer than the CA itself. `random` should
+    /// be: a serial number is never used twice.
     ///
     /// # Errors
     /// When the CA has expired since it was read, or the system has no random numbers.
@@ -174,8 +177,8 @@ impl Authority {
     }
 }
 
-/// What all certificates have in common. The key identifiers are what `-x509_strict` asks for: the authority's is asked for
-/// here, the subject's comes with `is_ca`.
+/// What all certificates have in common. The key identifiers are what `-x509_strict` asks for: the authority's is
+/// asked for here, the subject's comes with `is_ca`.
 fn parameters(name: &str, random: [u8; 16], issued: i64, not_after: i64) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -187,8 +190,8 @@ fn parameters(name: &str, random: [u8; 16], issued: i64, not_after: i64) -> Resu
     Ok(params)
 }
 
-/// Sixteen bytes, whatever was drawn: the highest bit is off, as a serial number must be positive, and the next is on, as
-/// leading zeros would be dropped.
+/// Sixteen bytes, whatever was drawn: the highest bit is off, as a serial number must be positive, and the next is
+/// on, as leading zeros would be dropped.
 fn serial(mut random: [u8; 16]) -> SerialNumber {
     random[0] = random[0] & 0x7f | 0x40;
     SerialNumber::from_slice(&random)

@@ -89,7 +89,7 @@ impl CaSecret {
         let params = PostParams { dry_run: self.dry_run, field_manager: Some(super::FIELD_MANAGER.into()) };
         match bounded(self.api().create(&params, &secret)).await {
             Ok(_) => {
-                tracing::info!(secret = %self.key, dry_run = self.dry_run, "certificate authority created");
+                tracing::info!(secret = %self.key, dry_run = self.dry_run.then_some(true), "certificate authority created");
                 Ok(Arc::new(made))
             }
             Err(failure) if failure.code() == Some(409) => match self.read().await? {

@@ -1,8 +1,8 @@
 //! Looks at what is in a Secret: will it do?
 //!
-//! The certificate itself is all the memory there is. What was asked for when it was issued (names, duration) is read from
-//! it; when it falls due follows from its dates and its serial number. So a restart, a second copy of this program or a lost
-//! status change nothing, and a Secret that someone has tampered with does not pass.
+//! The certificate itself is all the memory there is. What was asked for when it was issued (names, duration) is read
+//! from it; when it falls due follows from its dates and its serial number. So a restart, a second copy of this
+//! program or a lost status change nothing, and a Secret that someone has tampered with does not pass.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::informer::Key;
 
-/// No certificate is replaced before it is so old (in seconds). A renewBefore just short of the duration is the owner's right, and
-/// must not become a loop of writes.
+/// No certificate is replaced before it is so old (in seconds). A renewBefore just short of the duration is the
+/// owner's right, and must not become a loop of writes.
 const MIN_AGE: i64 = 10;
 
 /// What a Secret's content is worth. All but the first mean: issue again. They are told apart for the log.
@@ -52,7 +52,8 @@ impl fmt::Display for Verdict {
 }
 
 impl Authority {
-    /// Judges the data of a Secret: is this what [`issue`](Authority::issue) would make of the request, and is there time left?
+    /// Judges the data of a Secret: is this what [`issue`](Authority::issue) would make of the request, and is there
+    /// time left?
     pub fn inspect(
         &self,
         secret: &BTreeMap<String, ByteString>,
@@ -82,8 +83,8 @@ impl Authority {
         if !belongs(&key, &leaf) {
             return Err(Damaged("tls.key is not the key of tls.crt"));
         }
-        // 2. It is ours. The signature is verified, not only the name compared: every CA that this program makes has the
-        //    same name, and whoever may write Secrets could write any name.
+        // 2. It is ours. The signature is verified, not only the name compared: every CA that this program makes has
+        //    the same name, and whoever may write Secrets could write any name.
         let own = parse(&self.der).ok_or(OtherAuthority)?;
         let signed = leaf.verify_signature(Some(own.public_key())).is_ok();
         if !signed || leaf.issuer().as_raw() != own.subject().as_raw() {
@@ -129,12 +130,12 @@ impl Authority {
         }
     }
 
-    /// When a certificate is replaced: `renewBefore` before its end, and up to a tenth of its life until then earlier, so that
-    /// what was issued together (a cluster that was just set up) is not renewed together. How much earlier follows from the
-    /// serial number: random, but the same after a restart.
+    /// When a certificate is replaced: `renewBefore` before its end, and up to a tenth of its life until then
+    /// earlier, so that what was issued together (a cluster that was just set up) is not renewed together. How much
+    /// earlier follows from the serial number: random, but the same after a restart.
     ///
-    /// One that ends with the CA is not replaced before: the next could not last any longer, and so on for months, every
-    /// ten seconds. Once the CA is replaced, it is a leaf of another CA.
+    /// One that ends with the CA is not replaced before: the next could not last any longer, and so on for months,
+    /// every ten seconds. Once the CA is replaced, it is a leaf of another CA.
     fn renewal(&self, leaf: &X509Certificate, request: &Request) -> i64 {
         let (issued, not_after) = dates(leaf);
         if not_after >= self.not_after {

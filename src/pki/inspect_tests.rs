@@ -148,6 +148,10 @@ fn a_leaf_that_was_cut_short_is_what_was_asked_for_and_is_not_replaced_before_it
     let shorter = request(json!({ "serviceName": "app1", "dnsNames": ["b", "a"], "duration": "1h" }));
     let verdict = authority.inspect(&issued.secret_data(), &shorter, &pki(), at(TEN_YEARS - HOUR));
     assert_eq!(verdict, Verdict::Valid(issued.certificate.clone()), "this is one hour as well");
+
+    let longer = issue(&authority, &app1(), TEN_YEARS - 2 * HOUR, [3; 16]).secret_data();
+    let verdict = authority.inspect(&longer, &shorter, &pki(), at(TEN_YEARS - HOUR));
+    assert_eq!(verdict, Verdict::OtherRequest("duration"), "two hours are more than was asked for");
 }
 
 #[test]

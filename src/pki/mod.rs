@@ -6,14 +6,17 @@
 //!                   +---------------------+----> condition, events (on the pods that wait, too)
 //! ```
 //!
-//! Only `reconcile.rs` and `ca.rs` talk to anyone. All other files of this room are functions of what they are given, the
-//! time included, and can be read and tested one by one:
+//! `reconcile.rs` is the job itself. It and `ca.rs` talk to the API server, `allowed_file.rs` reads a file; all the
+//! rest are functions of what they are given, the time included, and can be read and tested one by one:
 //!
-//! * [`validate`]: what the owner wrote, turned into a [`Request`](validate::Request) or into one sentence that says what is
-//!   wrong. The same rules stand in `crd.yaml`, so that the API server refuses most mistakes while they are being typed.
-//! * [`allowed`]: the list of names that may be asked for, and how it follows its file.
-//! * [`authority`]: the CA. It issues; and it looks at what is in a Secret and says whether that will do.
-//! * [`crd`]: the definition of `Pki` for the API server.
+//! * [`validate`]: what the owner wrote, turned into a [`Request`](validate::Request) or into one sentence that says
+//!   what is wrong. The same rules stand in `crd.yaml` ([`crd`]), so that the API server refuses most mistakes as
+//!   they are made.
+//! * [`allowed`]: the list of names that may be asked for. [`allowed_file`]: how it follows its file.
+//! * [`secret`]: what the Secret looks like, and whose it is.
+//! * [`authority`]: the CA issues; `inspect.rs`: looks at what is in a Secret and says whether that will do. [`ca`]:
+//!   where the CA is kept.
+//! * [`status`] and [`told`]: what is said about it, and to whom.
 //!
 //! What holds the room together is one promise: **looking twice writes once**. Whatever `authority` has just issued,
 //! `inspect` finds valid; the time of renewal follows from the certificate alone; a status that says so already is not
@@ -58,9 +61,9 @@ pub const FIELD_MANAGER: &str = "demo-controller";
 
 /// A Pki as the cache holds it: decoded straight from the wire, only what is used.
 ///
-/// **The spec stays undecoded.** A spec of the wrong types (the CRD may be older than this program, or someone else's) is no
-/// reason for the reflector to stumble. It has to reach the reconcile, which alone can tell the owner. So the reflector
-/// refuses only what it could not even name: an object without a name or a UID.
+/// **The spec stays undecoded.** A spec of the wrong types (the CRD may be older than this program, or someone
+/// else's) is no reason for the reflector to stumble. It has to reach the reconcile, which alone can tell the owner.
+/// So the reflector refuses only what it could not even name: an object without a name or a UID.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Wire")]
 pub struct Pki {
@@ -69,7 +72,8 @@ pub struct Pki {
     resource_version: Box<str>,
     /// Counts the changes of the spec.
     pub generation: i64,
-    /// Has a deletionTimestamp: on its way out, held by a finalizer or by its namespace. Nothing is written for it any more.
+    /// Has a deletionTimestamp: on its way out, held by a finalizer or by its namespace. Nothing is written for it
+    /// any more.
     pub deleting: bool,
     /// As the owner wrote it; Null if there is none.
     pub spec: Value,

@@ -118,7 +118,7 @@ impl Reconciler<Key> for Certificates {
         let Some(pki) = self.store.get(key).filter(|pki| !pki.deleting) else {
             self.told.forget(key);
             self.metrics.forget(key);
-            return Ok(Outcome::Gone);
+            return Ok(Outcome::Settled);
         };
         explain!(Step::Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
         match self.look(&pki).await {
@@ -245,7 +245,7 @@ impl Certificates {
     fn wrote(&self, pki: &Pki, event: &'static str, why: &str, issued: &Issued) {
         let Certificate { serial, not_after, renewal, .. } = &issued.certificate;
         tracing::info!(
-            pki = %pki.key(), why, serial, %not_after, %renewal, dry_run = self.dry_run,
+            pki = %pki.key(), why, serial, %not_after, %renewal, dry_run = self.dry_run.then_some(true),
             "certificate {}", if event == "Issued" { "issued" } else { "renewed" }
         );
         let message = format!("certificate {serial} is valid until {not_after}");
@@ -261,6 +261,11 @@ impl Certificates {
         }
         let remind = self.told.tell(pki.key(), &rejected.message, &audience, Instant::now(), self.remind, |object| {
             explain!(Step::Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
+            // Logged when it is told, so not at each resync.
+            if object.uid == pki.uid() {
+                let (reason, error) = (rejected.reason.as_str(), &rejected.message);
+                tracing::warn!(pki = %pki.key(), reason, error, "no certificate");
+            }
             self.recorder.record(object, Kind::Warning, rejected.event, &rejected.message)
         });
         match self.write_status(pki, rejected.reason, &rejected.message, None).await {

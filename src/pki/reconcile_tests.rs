@@ -316,11 +316,11 @@ async fn a_namespace_that_is_going_is_not_an_error() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_for_a_pki_that_is_going_or_gone() {
     let mut rig = rig(&[]);
-    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Gone);
+    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
     let mut going = pki("appp1");
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     rig.put(&going);
-    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Gone);
+    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
     rig.job.gave_up(&key(), "why").await;
     rig.nothing_more().await;
 }

@@ -1,6 +1,6 @@
-//! Specs that have to be accepted, and specs that have to be refused: by [`validate`](super::validate) and by the schema and
-//! the rules of `crd.yaml`. Tried on the first by its unit test; the end-to-end tests include this file too and try it on a
-//! real API server.
+//! Specs that have to be accepted, and specs that have to be refused: by [`validate`](super::validate) and by the
+//! schema and the rules of `crd.yaml` alike. Data and nothing of this crate, so that a test against a real API server can
+//! include this file as well.
 
 use serde_json::{Value, json};
 
@@ -113,6 +113,7 @@ pub fn wrong() -> Vec<(&'static str, Value)> {
         "2h ",
         "２h",
         "9999999h",
+        "999999999999999999h",
         "999999999999999999999h",
     ] {
         wrong.push(("duration", json!({ "serviceName": "app1", "duration": text })));

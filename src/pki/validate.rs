@@ -1,8 +1,8 @@
 //! From what the owner wrote to what is to be issued, or to one sentence about what is wrong with it.
 //!
-//! The API server refuses most of what is refused here by the same rules in `crd.yaml`. They are checked again, because a CRD
-//! may be older than this program, and because a certificate should not depend on someone else having looked. The table in
-//! `specs.rs` is tried on both sides.
+//! The API server refuses most of what is refused here by the same rules in `crd.yaml`. They are checked again,
+//! because a CRD may be older than this program, and because a certificate should not depend on someone else having
+//! looked. The table in `specs.rs` holds for both sides.
 //!
 //! Promises:
 //! * every spec of whatever types ends in a [`Request`] or in an [`InvalidSpec`], never in a panic;
@@ -25,7 +25,8 @@ const MAX_DEFAULT_RENEW_BEFORE: Duration = HOUR.saturating_mul(720);
 
 const LABEL: &str = "a DNS label: 1 to 63 of a-z, 0-9 and -, with no - at either end";
 const COMMON_NAME: &str = "1 to 64 of A-Z, a-z, 0-9, . and -";
-const DNS_NAME: &str = "a DNS name, such as app1.example.com: labels of a-z, 0-9 and -, at most 63 each and 253 in all; no wildcard, no IP address";
+const DNS_NAME: &str = "a DNS name, such as app1.example.com: labels of a-z, 0-9 and -, at most 63 each and 253 in \
+                        all; no wildcard, no IP address";
 const DURATION: &str = "a duration, such as 2160h, 90m or 1h30m (units h, m and s, in this order)";
 
 /// What is to be issued: the spec, checked, with every default filled in.
@@ -44,9 +45,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Every name that the certificate is for, each once: the four by which a Service is called from within the cluster,
-    /// then those that were asked for. All of them fit into a certificate: a label has at most 63 characters, so the
-    /// longest of the four has 145 of the 253 that a name may have.
+    /// Every name that the certificate is for, each once: the four by which a Service is called from within the
+    /// cluster, then those that were asked for. All of them fit into a certificate: a label has at most 63
+    /// characters, so the longest of the four has 145 of the 253 that a name may have.
     pub fn names(&self, namespace: &str) -> Vec<String> {
         let service = &self.service_name;
         let mut names = vec![
@@ -145,15 +146,15 @@ fn duration(spec: &Value, field: &str) -> Result<Option<Duration>, InvalidSpec> 
     Ok(text(spec, field, DURATION, |text| parse_duration(text).is_some())?.and_then(parse_duration))
 }
 
-/// `1h30m`: whole numbers, each unit at most once. Go, and so other Kubernetes tools, reads `1.5h` and `+90m` and `1ms` as
-/// well; nobody needs them for a certificate. The limits on digits keep the API server's arithmetic (in nanoseconds) from
-/// overflowing; the CRD has the same.
+/// `1h30m`: whole numbers, each unit at most once. Go, and so other Kubernetes tools, reads `1.5h` and `+90m` and
+/// `1ms` as well; nobody needs them for a certificate. The limits on digits keep the API server's arithmetic (in
+/// nanoseconds) from overflowing; the CRD has the same.
 fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0;
     for (unit, worth, digits) in [('h', 3600, 6), ('m', 60, 6), ('s', 1, 8)] {
         if let Some((number, after)) = rest.split_once(unit) {
-            if number.is_empty() || number.len() > digits || !number.bytes().all(|b| b.is_ascii_digit()) {
+            if number.len() > digits || !number.bytes().all(|b| b.is_ascii_digit()) {
                 return None;
             }
             seconds += number.parse::<u64>().ok()? * worth;

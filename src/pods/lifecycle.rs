@@ -99,7 +99,6 @@ impl Reconciler<Key> for Lifecycle {
     /// Never fails: there is nothing to write, so there is nothing that could be refused.
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
         let now = self.store.get(key);
-        let outcome = if now.is_some() { Outcome::Settled } else { Outcome::Gone };
         if let Some(line) = self.look(key, now) {
             // An Option that is None leaves no field behind.
             tracing::info!(
@@ -114,7 +113,7 @@ impl Reconciler<Key> for Lifecycle {
                 "pod lifecycle"
             );
         }
-        Ok(outcome)
+        Ok(Outcome::Settled)
     }
 
     async fn gave_up(&self, _key: &Key, _why: &str) {}

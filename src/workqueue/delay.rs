@@ -1,13 +1,14 @@
 //! Keys that are due later: a pure priority queue of (due, key).
 //!
-//! 1. A key has one due time. A second one for the same key counts only if it is **earlier**: whoever asked to look in a
-//!    minute is served by a look in a second, but not the other way round.
+//! 1. A key has one due time. A second one for the same key counts only if it is **earlier**: whoever asked to look in
+//!    a minute is served by a look in a second, but not the other way round.
 //! 2. Keys come out in the order of their due times, and in the order of their insertion where those are the same.
 //! 3. A key that is cancelled leaves nothing behind.
 //!
-//! The road not taken for the third: a binary heap cannot remove from its middle, so a cancelled or brought-forward entry
-//! would stay in it until it is due. With timers of days (the renewal of a certificate), for objects that come and go in
-//! seconds, that is a leak. A B-tree finds its smallest entry as fast as a heap does, for practical sizes, and any other too.
+//! The road not taken for the third: a binary heap cannot remove from its middle, so a cancelled or brought-forward
+//! entry would stay in it until it is due. With timers of days (the renewal of a certificate), for objects that come
+//! and go in seconds, that is a leak. A B-tree finds its smallest entry as fast as a heap does, for practical sizes,
+//! and any other too.
 
 use std::{
     collections::{BTreeMap, HashMap},

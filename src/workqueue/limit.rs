@@ -2,12 +2,12 @@
 //!
 //! 1. **Each key for itself** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. One object that
 //!    cannot succeed is soon looked at rarely, and the others do not notice.
-//! 2. **All retries together** ([`Bucket`]): ten a second, and a hundred at once. When everything fails, because the API
-//!    server is in trouble, every key is at its first failures, and ten thousand times 5 ms is no mercy for it.
+//! 2. **All retries together** ([`Bucket`]): ten a second, and a hundred at once. When everything fails, because the
+//!    API server is in trouble, every key is at its first failures, and ten thousand times 5 ms is no mercy for it.
 //!
-//! Both rules and their figures are client-go's `DefaultTypedControllerRateLimiter`. What is added is the second count: a
-//! failure that says nothing about the key (no connection, a conflict) backs off too, but only to 30 s, and does not use up
-//! the key's retries.
+//! Both rules and their figures are client-go's `DefaultTypedControllerRateLimiter`. What is added is the second count:
+//! a failure that says nothing about the key (no connection, a conflict) backs off too, but only to 30 s, and does not
+//! use up the key's retries.
 //!
 //! There is no jitter: the bucket spreads a crowd of retries, and in which order they go does not matter.
 
@@ -29,8 +29,8 @@ pub const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The failures in a row of each key. Pure.
 ///
-/// Pitfall: a key stays here until it is forgotten. Whoever counts failures owes a [`forget`](Self::forget) when the key
-/// has succeeded, was given up or is gone.
+/// Pitfall: a key stays here until it is forgotten. Whoever counts failures owes a [`forget`](Self::forget) when the
+/// key has succeeded, was given up or is gone.
 #[derive(Debug)]
 pub struct Failures<K>(HashMap<K, Counts>);
 
@@ -78,8 +78,8 @@ fn doubled(failures: &mut u32, longest: Duration) -> Duration {
 /// The token bucket that all retries of a queue share.
 ///
 /// client-go's bucket is asked when a retry is *scheduled* and reserves a token for a later time. `governor` cannot
-/// reserve, so here it is asked when the retry falls *due*. That is also kinder: a retry that is cancelled before takes no
-/// token from anyone.
+/// reserve, so here it is asked when the retry falls *due*. That is also kinder: a retry that is cancelled before takes
+/// no token from anyone.
 #[derive(Debug)]
 pub struct Bucket {
     limiter: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,

@@ -1,8 +1,8 @@
 //! What the queue counts, under client-go's names, so that dashboards made for any controller fit.
 //!
-//! Two kinds. What *happened* (adds, retries, how long things took) is counted as it happens. What *is* (depth, unfinished
-//! work) is asked of the queue when it is scraped. client-go keeps the latter current twice a second, by a goroutine for
-//! each queue; asking costs nothing while nobody asks, and the answer is not half a second old.
+//! Two kinds. What *happened* (adds, retries, how long things took) is counted as it happens. What *is* (depth,
+//! unfinished work) is asked of the queue when it is scraped. client-go keeps the latter current twice a second, by a
+//! goroutine for each queue; asking costs nothing while nobody asks, and the answer is not half a second old.
 
 use std::{
     fmt,
@@ -21,8 +21,8 @@ use super::state::Load;
 /// The label: the queue's name.
 type Name = [(&'static str, &'static str); 1];
 
-/// client-go's buckets, in seconds: ten decades from 10 ns to 10 s. Coarse, and wide enough for a queue that is empty and
-/// for one that is stuck.
+/// client-go's buckets, in seconds: ten decades from 10 ns to 10 s. Coarse, and wide enough for a queue that is empty
+/// and for one that is stuck.
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
 /// The counts of all queues of a process, told apart by the label `name`. Cloning copies pointers.
@@ -98,8 +98,11 @@ pub(super) trait Loaded: Send + Sync {
     fn load(&self) -> Load;
 }
 
+/// All queues by name, without keeping them alive.
 #[derive(Clone, Default)]
-struct Queues(Arc<Mutex<Vec<(&'static str, Weak<dyn Loaded>)>>>);
+struct Queues(Arc<Mutex<Vec<Named>>>);
+
+type Named = (&'static str, Weak<dyn Loaded>);
 
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! DECIDE: what to look at next, and never at one thing twice at once.
 //!
-//! Whoever notices a change [adds](WorkQueue::add) the key of what changed. Workers [get](WorkQueue::get) keys, one claim
-//! each. Between the two the queue promises:
+//! Whoever notices a change [adds](WorkQueue::add) the key of what changed. Workers [get](WorkQueue::get) keys, one
+//! claim each. Between the two the queue promises:
 //!
 //! 1. **Stingy.** A key that is added many times before it is worked on is worked on once.
 //! 2. **Alone.** A key is never worked on by two at once.
@@ -12,9 +12,9 @@
 //! 7. **Only retries wait for the bucket.** A plain add, a delayed add and a new change of a key never do.
 //! 8. **An end.** After a shutdown what is queued is handed out, what is delayed is dropped, and then `get` says None.
 //!
-//! The names and rules are client-go's (`util/workqueue`). The rooms: [`state`] is the machine behind 1 to 4, [`delay`] the
-//! timers, [`limit`] how long a retry waits, and [`metrics`] what is counted. The first three are pure; this file gives
-//! them a lock, a clock and something to wake up.
+//! The names and rules are client-go's (`util/workqueue`). The files, in reading order: `state.rs` is the machine
+//! behind 1 to 4, `delay.rs` the timers, `limit.rs` how long a retry waits, `metrics.rs` what is counted. They decide
+//! and do nothing else; `shared.rs` gives them a lock, a clock and something to wake up, and this file a face.
 
 mod delay;
 mod limit;
@@ -35,6 +35,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 
 use tokio::time::Instant;
 
+pub use limit::FIRST as FIRST_RETRY;
 use limit::Failures;
 pub(crate) use limit::TokioClock;
 pub use metrics::Metrics;
@@ -55,8 +56,8 @@ impl<K: QueueKey> WorkQueue<K> {
     /// An empty queue. The name is its label in the metrics; no two queues of a process should share one.
     ///
     /// # Panics
-    /// Outside a tokio runtime: a task is started here, which moves delayed keys when they are due. It ends when the queue
-    /// is shut down or its last handle (or claim) is dropped.
+    /// Outside a tokio runtime: a task is started here, which moves delayed keys when they are due. It ends when the
+    /// queue is shut down or its last handle (or claim) is dropped.
     pub fn new(name: &'static str, metrics: &Metrics) -> Self {
         let shared = Shared::new(name, metrics);
         tokio::spawn(Shared::move_due_keys(&shared));
@@ -109,11 +110,12 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// Adds the key after a while, or at once if there is no delay. One that was to be added later already is added at the
-    /// earlier of the two times. An [`add`](Self::add) in the meantime does not change that.
+    /// Adds the key after a while, or at once if there is no delay. One that was to be added later already is added at
+    /// the earlier of the two times. An [`add`](Self::add) in the meantime does not change that.
     ///
-    /// Not a retry: it does not wait for the bucket, and does not get into the way of a retry of the same key, nor a retry
-    /// into its way. (client-go has one timer for both, so there a retry in 5 ms replaces the renewal next month.)
+    /// Not a retry: it does not wait for the bucket, and does not get into the way of a retry of the same key, nor a
+    /// retry into its way. (client-go has one timer for both, so there a retry in 5 ms replaces the renewal next
+    /// month.)
     pub fn add_after(&self, key: K, delay: Duration) {
         if delay.is_zero() {
             return self.add(key);
@@ -121,16 +123,17 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.schedule(|inner, now| inner.later.insert(key, due(now, delay)));
     }
 
-    /// The work on the key failed: adds it again, after 5 ms for the first failure, double that for each one more since it
-    /// was [forgotten](Self::forget), 1000 s at most, and then as soon as the bucket of all retries (10 a second, 100 at
-    /// once) has a token. Returns the first part of that wait.
+    /// The work on the key failed: adds it again, after 5 ms for the first failure, double that for each one more since
+    /// it was [forgotten](Self::forget), 1000 s at most, and then as soon as the bucket of all retries (10 a second,
+    /// 100 at once) has a token. Returns the first part of that wait.
     pub fn add_rate_limited(&self, key: K) -> Duration {
         self.retry(key, Failures::count)
     }
 
     /// The work on the key failed for a reason that says nothing about the key: as
-    /// [`add_rate_limited`](Self::add_rate_limited), but with a count of its own, which [`num_requeues`](Self::num_requeues)
-    /// does not show, and 30 s at most. Returns the wait without the bucket's part.
+    /// [`add_rate_limited`](Self::add_rate_limited), but with a count of its own, which
+    /// [`num_requeues`](Self::num_requeues) does not show, and 30 s at most. Returns the wait without the bucket's
+    /// part.
     pub fn add_deferred(&self, key: K) -> Duration {
         self.retry(key, Failures::defer)
     }
@@ -149,36 +152,37 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.lock().failures.counted(key)
     }
 
-    /// Forgets the key's failures of both kinds: its next retry waits 5 ms again. Owed when it has succeeded and when it is
-    /// given up; without it the counts stay for ever. Nothing else changes: the claim still ends by being dropped, and a
-    /// retry that is on its way still arrives (see [`cancel_retry`](Self::cancel_retry)).
+    /// Forgets the key's failures of both kinds: its next retry waits 5 ms again. Owed when it has succeeded and when
+    /// it is given up; without it the counts stay for ever. Nothing else changes: the claim still ends by being
+    /// dropped, and a retry that is on its way still arrives (see [`cancel_retry`](Self::cancel_retry)).
     pub fn forget(&self, key: &K) {
         self.0.lock().failures.forget(key);
     }
 
     /// Drops a retry of the key that is still to come: what it is for has been settled by an attempt in between.
     ///
-    /// client-go has no such verb; there an outage leaves one retry for each key that failed, and they trickle out at the
-    /// bucket's ten a second long after everything works again, in front of the retries that matter.
+    /// client-go has no such verb; there an outage leaves one retry for each key that failed, and they trickle out at
+    /// the bucket's ten a second long after everything works again, in front of the retries that matter.
     pub fn cancel_retry(&self, key: &K) {
         self.0.lock().retries.cancel(key);
     }
 
-    /// Drops everything of the key that is still to come, delayed adds and retries: an object that is gone keeps no timer.
-    /// What is in line already stays there.
+    /// Drops everything of the key that is still to come, delayed adds and retries: an object that is gone keeps no
+    /// timer. What is in line already stays there.
     pub fn cancel_after(&self, key: &K) {
         let mut inner = self.0.lock();
         inner.later.cancel(key);
         inner.retries.cancel(key);
     }
 
-    /// Ignores adds from now on and drops what is delayed; [`get`](Self::get) hands out what is in line and then says None.
+    /// Ignores adds from now on and drops what is delayed; [`get`](Self::get) hands out what is in line and then says
+    /// None.
     pub fn shut_down(&self) {
         self.0.shut_down();
     }
 
-    /// [`shut_down`](Self::shut_down), then waits until nothing is being worked on, for as long as that takes: bounding it
-    /// is up to the caller. What nobody gets out of the line does not count.
+    /// [`shut_down`](Self::shut_down), then waits until nothing is being worked on, for as long as that takes: bounding
+    /// it is up to the caller. What nobody gets out of the line does not count.
     ///
     /// Cancellation: dropping the future ends the wait, not the shutdown.
     pub async fn shut_down_with_drain(&self) {
@@ -199,8 +203,8 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.lock().state.processing()
     }
 
-    /// How many keys are in line, neither claimed nor delayed. Old news as soon as it is known: for people to look at, not
-    /// for code to decide by.
+    /// How many keys are in line, neither claimed nor delayed. Old news as soon as it is known: for people to look at,
+    /// not for code to decide by.
     pub fn len(&self) -> usize {
         self.0.lock().state.len()
     }
@@ -229,8 +233,8 @@ pub struct Claim<K: QueueKey> {
 }
 
 impl<K: QueueKey> Claim<K> {
-    /// What is to be worked on. Everything else about it is to be looked up, as it is now: whatever caused the add is old
-    /// news.
+    /// What is to be worked on. Everything else about it is to be looked up, as it is now: whatever caused the add is
+    /// old news.
     pub fn key(&self) -> &K {
         &self.key
     }

@@ -27,11 +27,12 @@ pub(super) struct Shared<K: QueueKey> {
     pub ready: Notify,
     /// Wakes those who wait for the drain.
     pub idle: Notify,
-    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more. Outside of
-    /// `Shared`'s ownership, since the task waits on it without keeping the queue alive.
+    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more. Outside
+    /// of `Shared`'s ownership, since the task waits on it without keeping the queue alive.
     timer: Arc<Notify>,
-    /// A std Mutex, not tokio's: it is held for some hundred nanoseconds and never across an await, so waiting for it is
-    /// cheaper than becoming a task that is woken up. And `add` and `drop` are not async: they could not wait for tokio's.
+    /// A std Mutex, not tokio's: it is held for a few hundred nanoseconds as a rule, and never across an await, so
+    /// waiting for it is cheaper than becoming a task that is woken up. And `add` and `drop` are not async: they could
+    /// not wait for tokio's.
     inner: Mutex<Inner<K>>,
 }
 
@@ -40,8 +41,8 @@ pub(super) struct Inner<K> {
     pub state: State<K>,
     /// Delayed adds: go when they are due.
     pub later: Delay<K>,
-    /// Retries: go when they are due **and** the bucket has a token. One that is due and gets none stays at its place at
-    /// the front, which is what keeps their order, and keeps everything else out of it.
+    /// Retries: go when they are due **and** the bucket has a token. One that is due and gets none stays at its place
+    /// at the front, which is what keeps their order, and keeps everything else out of it.
     pub retries: Delay<K>,
     pub failures: Failures<K>,
     bucket: Bucket,
@@ -131,7 +132,8 @@ impl<K: QueueKey> Shared<K> {
         self.timer.notify_one();
     }
 
-    /// The task that moves due keys into line. It holds the queue only while it moves some, so it does not keep it alive.
+    /// The task that moves due keys into line. It holds the queue only while it moves some, so it does not keep it
+    /// alive.
     pub fn move_due_keys(this: &Arc<Self>) -> impl Future<Output = ()> + use<K> {
         let (queue, timer) = (Arc::downgrade(this), this.timer.clone());
         async move {

@@ -1,7 +1,7 @@
 //! Which keys have to be looked at, and which are being looked at right now: a pure state machine.
 //!
-//! Two questions decide what may happen to a key. Is it **dirty**, that is, did anything change since the last look at it
-//! began? Is it being **processed**, that is, does someone hold its claim? That makes four states:
+//! Two questions decide what may happen to a key. Is it **dirty**, that is, did anything change since the last look at
+//! it began? Is it being **processed**, that is, does someone hold its claim? That makes four states:
 //!
 //! ```text
 //!            add              get                  done
@@ -18,13 +18,13 @@
 //! | [`Processing`](Place::Processing) | clean | ProcessingDirty | never: the line does not hold it | absent |
 //! | [`ProcessingDirty`](Place::ProcessingDirty) | dirty | nothing | never | Queued, at the end of the line |
 //!
-//! client-go (`util/workqueue/queue.go`) keeps a `dirty` set, a `processing` set and a `queue`, with the invariant that the
-//! queue is a subset of the dirty and disjoint from the processing. Here the state is one value per key, so the invariant
-//! cannot be broken by forgetting one of three updates, and a step costs one look-up.
+//! client-go (`util/workqueue/queue.go`) keeps a `dirty` set, a `processing` set and a `queue`, with the invariant that
+//! the queue is a subset of the dirty and disjoint from the processing. Here the state is one value per key, so the
+//! invariant cannot be broken by forgetting one of three updates, and a step costs one look-up.
 //!
-//! The road not taken: a channel of keys. It holds a key as often as it was sent, so a busy object is looked at for each of
-//! its changes instead of once for all of them, and its buffer fills up. It also gives the same key to two workers at once,
-//! which then overwrite each other's work. Both are what this machine is there to prevent.
+//! The road not taken: a channel of keys. It holds a key as often as it was sent, so a busy object is looked at for
+//! each of its changes instead of once for all of them, and its buffer fills up. It also gives the same key to two
+//! workers at once, which then overwrite each other's work. Both are what this machine is there to prevent.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -41,8 +41,8 @@ enum Place {
     Queued { since: Instant },
     /// Someone holds its claim, and nothing has changed since they took it.
     Processing { since: Instant },
-    /// Someone holds its claim, and it changed after they took it. They may have looked before the change, so another look
-    /// is due. It is not in line: two workers on one key is what must never happen.
+    /// Someone holds its claim, and it changed after they took it. They may have looked before the change, so another
+    /// look is due. It is not in line: two workers on one key is what must never happen.
     ProcessingDirty { since: Instant, dirty_since: Instant },
 }
 
@@ -150,8 +150,8 @@ impl<K: Clone + Eq + Hash> State<K> {
         Some(Done { worked: now.saturating_duration_since(since), queued, idle: self.is_idle() })
     }
 
-    /// Adds are ignored from now on. What is in line can still be had, and what is being processed can still become done,
-    /// and then stand in line again if it was dirty.
+    /// Adds are ignored from now on. What is in line can still be had, and what is being processed can still become
+    /// done, and then stand in line again if it was dirty.
     pub fn shut_down(&mut self) {
         self.shut_down = true;
     }

@@ -65,7 +65,8 @@ fn the_load_counts_what_is_dirty_and_how_old_the_work_is() {
     assert_eq!(load, Load { dirty: 2, unfinished: Duration::from_secs(7), longest: Duration::from_secs(4) });
 }
 
-/// client-go's queue.go, as literally as it can be said with lists: `dirty` and `processing` are sets, `queue` is a line.
+/// client-go's queue.go, as literally as it can be said with lists: `dirty` and `processing` are sets, `queue` is a
+/// line.
 #[derive(Default)]
 struct Model {
     dirty: Vec<u8>,
@@ -163,7 +164,7 @@ proptest! {
     ) {
         let now = Instant::now();
         let mut state = State::new();
-        let mut owed = Vec::new(); // keys whose last accepted add was not followed by a get yet, in the order of the adds
+        let mut owed = Vec::new(); // keys whose last accepted add was not followed by a get yet
         let mut held: Vec<u8> = Vec::new();
         let mut open = true;
         for op in ops {

@@ -66,6 +66,18 @@ async fn a_change_during_the_work_is_worked_on_afterwards_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_during_the_work_wakes_a_waiting_worker_when_the_work_is_done() {
+    let queue = queue();
+    queue.add(1);
+    let claim = now(&queue);
+    queue.add(1);
+    let mut waiting = Box::pin(queue.get());
+    assert!(waiting.as_mut().now_or_never().is_none());
+    drop(claim);
+    assert_eq!(timeout(SECOND, waiting).await.expect("woken").unwrap().key(), &1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn first_in_first_out_and_a_busy_key_goes_to_the_end() {
     let queue = queue();
     [1, 2, 3].into_iter().for_each(|key| queue.add(key));
@@ -88,6 +100,29 @@ async fn a_claim_ends_when_its_worker_panics() {
     assert!(queue.processing().is_empty());
     queue.add(1);
     assert_eq!(now(&queue).unwrap().key(), &1);
+}
+
+/// A key whose hash panics while the lock is held, once it is told to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fragile(u32, bool);
+
+impl Hash for Fragile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        assert!(!self.1, "on purpose");
+        self.0.hash(state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
+    let queue = WorkQueue::new("test", &Metrics::default());
+    queue.add(Fragile(1, false));
+    let claim = queue.get().await;
+    let poison = std::panic::AssertUnwindSafe(|| queue.add(Fragile(2, true)));
+    assert!(std::panic::catch_unwind(poison).is_err());
+    drop(claim);
+    queue.add(Fragile(3, false));
+    assert_eq!(queue.get().await.unwrap().key(), &Fragile(3, false));
 }
 
 #[tokio::test(start_paused = true)]
