@@ -49,6 +49,7 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             outage::a_watch_that_falls_silent_is_opened_again,
+            outage::a_connection_that_breaks_is_a_watch_from_where_it_was,
             outage::an_api_server_that_dies_and_comes_back_is_no_news_about_any_object,
             outage::an_api_server_that_is_away_is_waited_for,
             outage::a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_nothing,
@@ -79,13 +80,14 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             refusals::the_message_names_the_field_and_the_names_that_hold_in_this_namespace,
+            refusals::a_message_about_a_long_list_is_cut_and_arrives,
             refusals::every_pod_that_waits_for_the_secret_hears_of_it_and_no_other,
             refusals::a_second_pod_is_told_and_the_first_is_not_told_again,
             refusals::an_error_that_persists_is_reported_again_by_the_same_event,
             refusals::a_restart_raises_the_count_by_one_at_most,
             refusals::a_pki_and_a_pod_may_come_in_any_order,
             lifecycle::a_pod_is_followed_from_none_to_deleted,
-            lifecycle::a_pod_may_also_succeed_or_fail,
+            lifecycle::a_pod_may_also_succeed_fail_or_be_lost,
             lifecycle::a_restart_of_the_controller_is_no_news_about_any_pod,
             allowed_list::a_change_of_the_list_is_a_new_look_at_every_pki,
             allowed_list::a_list_that_cannot_be_read_any_more_leaves_the_last_one_in_force,
@@ -110,6 +112,7 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             authority::two_controllers_that_start_together_share_one_ca,
+            authority::a_certificate_of_another_ca_is_reissued,
             authority::a_ca_that_is_no_use_is_reported_and_not_replaced,
             authority::a_pki_of_the_ca_s_own_name_is_a_conflict_before_the_ca_exists_and_after,
             authority::a_dry_run_says_what_it_would_write_and_writes_nothing,
