@@ -4,8 +4,7 @@ use std::{fmt, fs, path::Path};
 
 use serde_json::Value;
 
-/// Requests of our ServiceAccount, in the order of their answers. A watch is in it from the moment that it was opened, and
-/// once more when it has ended.
+/// Requests of our ServiceAccount, in the order of their answers. A watch is in it from the moment that it was opened.
 #[derive(Clone)]
 pub struct Audit(Vec<Request>);
 
@@ -44,7 +43,10 @@ impl Audit {
     /// A line that is being written right now is left for the next look.
     pub fn read(file: &Path) -> Audit {
         let text = fs::read_to_string(file).unwrap_or_default();
-        Audit(text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(|v: Value| request(&v)).collect())
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        // The API server tells of an open watch twice: when it begins, and when it has ended.
+        let ended = |line: &Value| line["verb"] == "watch" && line["stage"] == "ResponseComplete" && code(line) == 200;
+        Audit(lines.filter(|line| !ended(line)).map(|line| request(&line)).collect())
     }
 
     /// How many there are: a mark for [`Audit::since`].
@@ -81,6 +83,10 @@ impl fmt::Display for Audit {
     }
 }
 
+fn code(line: &Value) -> u64 {
+    line["responseStatus"]["code"].as_u64().unwrap_or_default()
+}
+
 fn request(line: &Value) -> Request {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let object = &line["objectRef"];
@@ -91,6 +97,6 @@ fn request(line: &Value) -> Request {
         namespace: text(&object["namespace"]),
         name: text(&object["name"]),
         uri: text(&line["requestURI"]),
-        code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        code: code(line),
     }
 }

@@ -1,7 +1,7 @@
 //! The built binary against real servers: every promise that can be seen from outside.
 //!
 //! ```text
-//! KUBEBUILDER_ASSETS=… cargo test --test e2e [PART OF A NAME…]
+//! KUBEBUILDER_ASSETS=… cargo test --test e2e -- [PART OF A NAME…]
 //! ```
 //!
 //! Start with [`scenarios::story`]. Each scenario is a sentence and stands in one of the files below; what they stand on: a
@@ -49,13 +49,14 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             outage::a_watch_that_falls_silent_is_opened_again,
+            outage::a_connection_that_breaks_is_a_watch_from_where_it_was,
             outage::an_api_server_that_dies_and_comes_back_is_no_news_about_any_object,
             outage::an_api_server_that_is_away_is_waited_for,
-            outage::a_watch_that_is_answered_410_is_a_new_list_that_loses_nothing,
+            outage::a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_nothing,
             outage::every_metric_has_its_name,
             crash::kill_9_between_the_secret_and_the_status_leaves_nothing_that_a_restart_does_not_mend,
             crash::sigterm_ends_it_with_0_and_nothing_new_is_asked,
-            crash::what_is_in_progress_at_sigterm_is_finished,
+            crash::what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun,
             crash::a_grace_that_runs_out_is_exit_1_and_names_the_keys,
             crash::a_second_signal_ends_it_at_once,
         ],
@@ -79,17 +80,21 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             refusals::the_message_names_the_field_and_the_names_that_hold_in_this_namespace,
+            refusals::a_message_about_a_long_list_is_cut_and_arrives,
             refusals::every_pod_that_waits_for_the_secret_hears_of_it_and_no_other,
             refusals::a_second_pod_is_told_and_the_first_is_not_told_again,
             refusals::an_error_that_persists_is_reported_again_by_the_same_event,
             refusals::a_restart_raises_the_count_by_one_at_most,
             refusals::a_pki_and_a_pod_may_come_in_any_order,
             lifecycle::a_pod_is_followed_from_none_to_deleted,
-            lifecycle::a_pod_may_also_succeed_or_fail,
+            lifecycle::a_pod_may_also_succeed_fail_or_be_lost,
             lifecycle::a_restart_of_the_controller_is_no_news_about_any_pod,
             allowed_list::a_change_of_the_list_is_a_new_look_at_every_pki,
             allowed_list::a_list_that_cannot_be_read_any_more_leaves_the_last_one_in_force,
             allowed_list::windows_line_ends_are_fine_and_a_line_that_is_no_name_is_told_with_its_number,
+            waiting::with_a_namespace_it_looks_nowhere_else,
+            retries::an_error_that_stays_is_given_up_until_a_change_or_a_resync,
+            retries::a_resync_finds_that_what_failed_is_mended,
             rights::it_may_do_what_it_has_to_and_no_more,
             rights::the_admission_policy_keeps_it_to_certificates,
         ],
@@ -107,6 +112,7 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             authority::two_controllers_that_start_together_share_one_ca,
+            authority::a_certificate_of_another_ca_is_reissued,
             authority::a_ca_that_is_no_use_is_reported_and_not_replaced,
             authority::a_pki_of_the_ca_s_own_name_is_a_conflict_before_the_ca_exists_and_after,
             authority::a_dry_run_says_what_it_would_write_and_writes_nothing,
@@ -114,7 +120,7 @@ const GROUPS: &[Group] = &[
     },
     Group {
         on: Stage::without_watch_cache,
-        scenarios: scenarios![outage::a_410_inside_an_open_stream_is_a_new_list_that_loses_nothing],
+        scenarios: scenarios![outage::a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing],
     },
     Group {
         on: Stage::bare,

@@ -70,8 +70,13 @@ impl Proxy {
 
     /// The connections that there are fall silent, as when a NAT has forgotten them: no error, no end, and no byte. New ones
     /// work.
+    ///
+    /// # Panics
+    /// When there are none.
     pub fn freeze(&self) {
-        lock(&self.state).connections.iter().for_each(|connection| *lock(&connection.frozen) = true);
+        let state = lock(&self.state);
+        assert!(!state.connections.is_empty(), "the controller goes through the proxy");
+        state.connections.iter().for_each(|connection| *lock(&connection.frozen) = true);
     }
 }
 

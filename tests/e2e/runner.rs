@@ -64,10 +64,11 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                // A statement of its own: the lock must not be held while the group runs.
+                // Statements of their own: no lock must be held while a group runs.
                 let next = || left.lock().unwrap().pop();
                 while let Some((group, scenarios)) = next() {
-                    failures.lock().unwrap().extend(run_group(group.on, &scenarios));
+                    let failed = run_group(group.on, &scenarios);
+                    failures.lock().unwrap().extend(failed);
                 }
             });
         }

@@ -16,7 +16,7 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     for name in pkis {
         stage.create_pki("two", name, json!({ "serviceName": "app1" }));
     }
-    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 1s", ..Setup::default() };
+    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 500ms", ..Setup::default() };
     let mut controllers = [Controller::start(stage, setup), Controller::start(stage, setup)];
     controllers.iter_mut().for_each(Controller::wait_ready);
     let issued = pkis.map(|name| stage.wait_pki("two", name, "Issued"));
@@ -34,6 +34,19 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     let mark = stage.plane.audit().len();
     controllers.iter().for_each(|controller| controller.wait_resyncs(3));
     stage.plane.audit().since(mark).writes().assert_none("two controllers that undo each other's work");
+}
+
+pub fn a_certificate_of_another_ca_is_reissued(stage: &mut Stage) {
+    stage.namespace("other-ca");
+    let controller = Controller::ready(stage, Setup { flags: "--ca-secret other-ca/first", ..Setup::default() });
+    stage.create_pki("other-ca", "web", json!({ "serviceName": "app1" }));
+    let before = stage.wait_pki("other-ca", "web", "Issued");
+    drop(controller);
+    let _controller = Controller::ready(stage, Setup { flags: "--ca-secret other-ca/second", ..Setup::default() });
+    stage.wait_event("other-ca", "Pki", "web", "Renewed", 1);
+    let after = stage.wait_pki("other-ca", "web", "Issued");
+    assert_ne!(after["status"]["serialNumber"], before["status"]["serialNumber"]);
+    assert_eq!(stage.secret("other-ca", "web").data("ca.crt"), stage.secret("other-ca", "second").data("tls.crt"));
 }
 
 pub fn a_ca_that_is_no_use_is_reported_and_not_replaced(stage: &mut Stage) {

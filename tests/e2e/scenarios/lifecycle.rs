@@ -47,10 +47,10 @@ pub fn a_pod_is_followed_from_none_to_deleted(stage: &mut Stage) {
     assert_eq!(last.text("node"), "node-1");
 }
 
-pub fn a_pod_may_also_succeed_or_fail(stage: &mut Stage) {
+pub fn a_pod_may_also_succeed_fail_or_be_lost(stage: &mut Stage) {
     let controller = Controller::ready(stage, Setup::default());
     stage.namespace("ends");
-    for (name, phase) in [("good", "Succeeded"), ("bad", "Failed")] {
+    for (name, phase) in [("good", "Succeeded"), ("bad", "Failed"), ("lost", "Unknown")] {
         let key = format!("ends/{name}");
         stage.create_pod(&pod("ends", name, json!([])));
         controller.wait_lifecycle(&key, &["none>Pending"]);

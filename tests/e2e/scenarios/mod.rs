@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod outage;
 pub mod quiet;
 pub mod refusals;
+pub mod retries;
 pub mod rights;
 pub mod secrets;
 pub mod story;

@@ -37,7 +37,6 @@ pub fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object(stage:
     stage.delete(&pod_path("dies", "web"));
     controller.wait_lifecycle("dies/web", &["none>Pending", "Pending>Ready", "Ready>Deleted"]);
     assert_eq!(stage.secret("dies", "before").version(), issued.version());
-    assert_eq!(controller.count("reflector_items", &[("resource", "pods")]), 0.0);
 }
 
 pub fn an_api_server_that_is_away_is_waited_for(stage: &mut Stage) {
@@ -86,27 +85,44 @@ pub fn every_metric_has_its_name(stage: &mut Stage) {
     stage.plane.start_apiserver();
 }
 
-pub fn a_watch_that_is_answered_410_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
-    while_cut_off(stage, "expired", |stage| {
+pub fn a_connection_that_breaks_is_a_watch_from_where_it_was(stage: &mut Stage) {
+    let controller = while_cut_off(stage, "broken", |_| ());
+    assert_eq!(controller.count("reflector_lists_total", &[]), 2.0, "no list but the first of each resource");
+}
+
+/// 410 comes as an event in a watch that was opened with 200, here and in the next scenario: a real API server does it no
+/// other way. (That the opening itself is answered 410, as by a proxy or another kind of server, is tried with a scripted
+/// server in `src/informer/reflector_tests.rs`.)
+pub fn a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
+    let controller = while_cut_off(stage, "restarted", |stage| {
         // Its new watch cache begins with the present. (Compaction alone would not do: the old one still has everything.)
         stage.plane.kill_apiserver();
         stage.plane.start_apiserver();
     });
-    let gone = stage.plane.audit().only(|request| request.verb == "watch" && request.code == 410);
-    assert!(gone.len() >= 2, "a watch of each resource is answered 410:\n{gone}");
+    assert_listed_again(&controller, "restarted");
 }
 
-pub fn a_410_inside_an_open_stream_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
-    while_cut_off(stage, "compacted", |stage| stage.plane.compact());
-    let gone = stage.plane.audit().only(|request| request.code == 410);
-    gone.assert_none("without a watch cache the watch is opened, and 410 comes inside it");
+pub fn a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
+    let controller = while_cut_off(stage, "compacted", |stage| stage.plane.compact());
+    assert_listed_again(&controller, "compacted");
 }
 
-/// Cuts the controller off, changes everything, lets `forget` make its versions too old, and looks at what it makes of it.
-fn while_cut_off(stage: &mut Stage, ns: &str, forget: fn(&mut Stage)) {
+#[track_caller]
+fn assert_listed_again(controller: &Controller, ns: &str) {
+    for resource in ["pkis", "pods"] {
+        let of_it = [("resource", resource)];
+        let lists = controller.count("reflector_lists_total", &of_it);
+        let expired = controller.count("reflector_watch_errors_total", &[of_it[0], ("reason", "expired")]);
+        assert!(lists >= 2.0 && expired >= 1.0, "{resource}: {lists} lists, {expired} times 410");
+    }
+    // Two pods of one name, and no event about the end of the first: only the UID tells.
+    controller.wait_lifecycle(&format!("{ns}/replaced"), &["none>Pending", "Pending>Pending replaced"]);
+}
+
+/// Cuts the controller off, changes everything, does `meanwhile`, and sees to it that no change is lost or told twice.
+fn while_cut_off(stage: &mut Stage, ns: &str, meanwhile: fn(&mut Stage)) -> Controller {
     let proxy = Proxy::to(stage.plane.port());
-    let setup = Setup { through: Some(proxy.port), ..Setup::default() };
-    let controller = Controller::ready(stage, setup);
+    let controller = Controller::ready(stage, Setup { through: Some(proxy.port), ..Setup::default() });
     stage.namespace(ns);
     for name in ["stays", "goes", "replaced", "runs"] {
         stage.create_pod(&pod(ns, name, json!([])));
@@ -114,8 +130,7 @@ fn while_cut_off(stage: &mut Stage, ns: &str, forget: fn(&mut Stage)) {
     }
     stage.create_pki(ns, "changes", json!({ "serviceName": "app1" }));
     stage.wait_pki(ns, "changes", "Issued");
-    let lists = |resource| controller.count("reflector_lists_total", &[("resource", resource)]);
-    assert_eq!((lists("pkis"), lists("pods")), (1.0, 1.0));
+    assert_eq!(controller.count("reflector_lists_total", &[]), 2.0);
 
     proxy.cut();
     stage.delete(&pod_path(ns, "goes"));
@@ -126,33 +141,23 @@ fn while_cut_off(stage: &mut Stage, ns: &str, forget: fn(&mut Stage)) {
     set_status(&stage.plane.api, &runs, &running(&runs, 0)).unwrap();
     stage.patch(&pki_path(ns, "changes"), &json!({ "spec": { "serviceName": "app2" } }));
     stage.create_pki(ns, "new", json!({ "serviceName": "app1" }));
-    forget(stage);
+    meanwhile(stage);
     proxy.mend();
 
     stage.wait_pki(ns, "changes", "Issued");
     stage.wait_pki(ns, "new", "Issued");
     for (name, told) in [
         ("goes", &["none>Pending", "Pending>Deleted"][..]),
-        ("replaced", &["none>Pending", "Pending>Pending replaced"]),
         ("new", &["none>Pending"]),
         ("runs", &["none>Pending", "Pending>Ready"]),
         ("stays", &["none>Pending"]),
     ] {
         controller.wait_lifecycle(&format!("{ns}/{name}"), told);
     }
-    let expired =
-        |resource| controller.count("reflector_watch_errors_total", &[("resource", resource), ("reason", "expired")]);
-    for resource in ["pkis", "pods"] {
-        assert!(
-            expired(resource) >= 1.0 && lists(resource) >= 2.0,
-            "{resource}: {} {}",
-            expired(resource),
-            lists(resource)
-        );
-    }
     // And the watches that follow work.
     stage.delete(&pod_path(ns, "stays"));
     controller.wait_lifecycle(&format!("{ns}/stays"), &["none>Pending", "Pending>Deleted"]);
+    controller
 }
 
 pub fn a_watch_that_falls_silent_is_opened_again(stage: &mut Stage) {

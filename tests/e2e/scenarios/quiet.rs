@@ -79,6 +79,8 @@ pub fn a_restart_writes_nothing_but_a_reminder_of_each_error(stage: &mut Stage) 
     controller.wait_resyncs(3);
     let writes = stage.plane.audit().since(mark).writes();
     writes.only(|request| request.resource != "events").assert_none("writes after a restart");
+    // It does not know yet which Events there are: that it tries to create one and is told so writes nothing.
+    let writes = writes.only(|request| request.code != 409);
     assert!(writes.len() <= 4, "one for each Pki with an error, one for the pod that waits:\n{writes}");
 }
 

@@ -42,6 +42,18 @@ pub fn the_message_names_the_field_and_the_names_that_hold_in_this_namespace(sta
     assert!(pki.ready("message").ends_with("allowedNames: [app1]"), "{pki:#}");
 }
 
+pub fn a_message_about_a_long_list_is_cut_and_arrives(stage: &mut Stage) {
+    let names: String = (0..200).map(|n| format!("service-{n}\n")).collect();
+    let _controller = Controller::ready(stage, Setup { names: Some(&names), ..Setup::default() });
+    stage.namespace("long");
+    stage.create_pki("long", "web", json!({ "serviceName": "app1" }));
+    // The API server refuses an Event with more than 1024 bytes.
+    let event = stage.wait_event("long", "Pki", "web", REASON, 1);
+    let message = event["message"].as_str().unwrap_or_default();
+    assert!(message.len() <= 1024, "{} bytes", message.len());
+    assert!(message.starts_with("ServiceName: app1 in pki: web is not found in allowedNames: [service-0 service-1 "));
+}
+
 pub fn every_pod_that_waits_for_the_secret_hears_of_it_and_no_other(stage: &mut Stage) {
     let ns = "audience";
     stage.namespace(ns);

@@ -1,9 +1,12 @@
 //! What is missing is waited for: the definition of a Pki, and the rights.
 
+use std::process::Command;
+
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    audit::Request,
     controller::{Controller, Setup},
     stage::{Stage, repo_file},
     wait::{eventually, expect},
@@ -19,11 +22,8 @@ pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &
 
     // The rights, but not yet the definition.
     let manifest = repo_file("demo-controller.yaml");
-    let documents: Vec<&str> = manifest.split("\n---\n").collect();
-    let is_definition = |document: &&&str| document.contains("kind: CustomResourceDefinition");
-    let definition: Vec<&str> = documents.iter().filter(is_definition).copied().collect();
-    let rest: Vec<&str> = documents.iter().filter(|document| !is_definition(document)).copied().collect();
-    assert_eq!(definition.len(), 1);
+    let is_definition = |document: &&str| document.contains("kind: CustomResourceDefinition");
+    let rest: Vec<&str> = manifest.split("\n---\n").filter(|document| !is_definition(document)).collect();
     kubectl.apply(&rest.join("\n---\n"));
     kubectl.run("delete deployment --all -n controlplane");
     wait_unready(&controller, &[("pkis: not synced", "404")]);
@@ -32,7 +32,9 @@ pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &
         expect(!body.contains("pods"), body)
     });
 
-    kubectl.apply(definition[0]);
+    // The definition, as the program itself prints it.
+    let printed = Command::new(env!("CARGO_BIN_EXE_demo-controller")).arg("crd").output().expect("it runs");
+    kubectl.apply(&String::from_utf8(printed.stdout).expect("text"));
     controller.wait_ready();
     stage.namespace("at-last");
     stage.create_pki("at-last", "web", json!({ "serviceName": "app1" }));
@@ -49,6 +51,18 @@ pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &
             assert!(apart >= 0.79, "{resource}: two lines {apart} s apart: {troubles:?}");
         }
     }
+}
+
+pub fn with_a_namespace_it_looks_nowhere_else(stage: &mut Stage) {
+    for ns in ["inside", "outside"] {
+        stage.namespace(ns);
+        stage.create_pki(ns, "web", json!({ "serviceName": "app1" }));
+    }
+    let mark = stage.plane.audit().len();
+    let _controller = Controller::ready(stage, Setup { flags: "--namespace inside", ..Setup::default() });
+    stage.wait_pki("inside", "web", "Issued");
+    let elsewhere = |request: &Request| request.namespace != "inside" && request.namespace != "controlplane";
+    stage.plane.audit().since(mark).only(elsewhere).assert_none("requests about another namespace");
 }
 
 /// Waits until `/readyz` has a line for each of these, which begins so and contains that.
