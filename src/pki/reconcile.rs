@@ -32,7 +32,7 @@ use super::{
     validate::{Request, validate},
 };
 use crate::{
-    events::{Kind, ObjectRef, Recorder},
+    events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
     explain,
     explain::Step,
     informer::{Key, Object, Store},
@@ -99,9 +99,12 @@ impl From<Failure> for Stop {
 }
 
 impl Rejected {
-    /// The usual case: the event has the condition's reason, and is for the owner alone.
+    /// The usual case: the event has the condition's reason, and is for the owner alone. The message is cut as that of an
+    /// event is, so that both say the same (what a server answers may be of any length).
     fn because(reason: Reason, message: impl Into<String>) -> Self {
-        Rejected { reason, message: message.into(), event: reason.as_str(), tell_pods: false }
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
+        Rejected { reason, message, event: reason.as_str(), tell_pods: false }
     }
 }
 
