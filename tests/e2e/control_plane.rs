@@ -220,8 +220,13 @@ pub fn missing() -> Option<String> {
         return Some(format!("KUBEBUILDER_ASSETS is not set: {HOW}"));
     };
     let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
-    let absent = programs.iter().find(|program| !asset(program).is_file())?;
-    Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()))
+    if let Some(absent) = programs.iter().find(|program| !asset(program).is_file()) {
+        return Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()));
+    }
+    let openssl = Command::new("openssl").arg("version").output();
+    openssl
+        .err()
+        .map(|e| format!("openssl cannot be run ({e}): it judges the certificates, install the package openssl"))
 }
 
 /// A certificate for the API server, the CA that it is of, and the key that tokens are signed with. Returns the CA.
