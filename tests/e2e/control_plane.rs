@@ -213,7 +213,7 @@ fn asset(name: &str) -> PathBuf {
 
 /// What is missing before a control plane can be started, in one line.
 pub fn missing() -> Option<String> {
-    const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (1.33 or later): \
+    const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (tried with 1.36): \
         `setup-envtest use -p path` gives one that lacks only kube-controller-manager, which is at \
         https://dl.k8s.io/VERSION/bin/linux/amd64/kube-controller-manager";
     let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) else {
