@@ -213,15 +213,20 @@ fn asset(name: &str) -> PathBuf {
 
 /// What is missing before a control plane can be started, in one line.
 pub fn missing() -> Option<String> {
-    const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (1.33 or later): \
+    const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (tried with 1.36): \
         `setup-envtest use -p path` gives one that lacks only kube-controller-manager, which is at \
         https://dl.k8s.io/VERSION/bin/linux/amd64/kube-controller-manager";
     let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) else {
         return Some(format!("KUBEBUILDER_ASSETS is not set: {HOW}"));
     };
     let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
-    let absent = programs.iter().find(|program| !asset(program).is_file())?;
-    Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()))
+    if let Some(absent) = programs.iter().find(|program| !asset(program).is_file()) {
+        return Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()));
+    }
+    let openssl = Command::new("openssl").arg("version").output();
+    openssl
+        .err()
+        .map(|e| format!("openssl cannot be run ({e}): it judges the certificates, install the package openssl"))
 }
 
 /// A certificate for the API server, the CA that it is of, and the key that tokens are signed with. Returns the CA.

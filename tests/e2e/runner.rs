@@ -59,6 +59,7 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
             left.push((group, scenarios));
         }
     }
+    let count: usize = left.iter().map(|(_, scenarios)| scenarios.len()).sum();
     panic::set_hook(Box::new(|info| note(info.to_string())));
     let (left, failures, begun) = (Mutex::new(left), Mutex::new(Vec::new()), Instant::now());
     thread::scope(|scope| {
@@ -77,7 +78,7 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
     for (name, report) in &failures {
         println!("\n---- {name} ----\n{report}");
     }
-    println!("\n{} failed, {:.0} s", failures.len(), begun.elapsed().as_secs_f64());
+    println!("\n{count} scenarios, {} failed, {:.0} s", failures.len(), begun.elapsed().as_secs_f64());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
