@@ -13,6 +13,7 @@ use std::{
 
 use clap::error::ErrorKind;
 
+use crate::pki::{allowed_file, validate::is_label};
 use crate::process::{
     Refusal, flags, log, serve,
     settings::{Env, Given, ROW, Read, Setting, Settings, Table},
@@ -186,7 +187,7 @@ pub struct Start {
     /// For the log, once there is one.
     pub warnings: Vec<String>,
     /// How to log.
-    pub log: log::Settled,
+    pub log: log::Logging,
     /// `K8S_NAMESPACED=true` alone: [`Run::namespace`] is the pod's or the context's own, known once connected.
     pub own_namespace: bool,
     /// What the controller does.
@@ -242,7 +243,7 @@ pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Re
     let settings = Settings::collect(TABLE, flags, env, &CONFIG, FOREIGN, read)?;
     let log = log::decide(&settings, env, on_terminal)?;
     let (target, warnings) = target::decide(&settings)?;
-    let run = run(&settings, read)?;
+    let run = run(&settings)?;
     let namespaced = settings.get(&NAMESPACED).map(|given| given.switch()).transpose()?.unwrap_or(false);
     let own_namespace = namespaced && run.namespace.is_none();
     Ok(Command::Run(Box::new(Start { target, warnings, log, own_namespace, run })))
@@ -262,7 +263,7 @@ fn command() -> clap::Command {
         .subcommand(crd)
 }
 
-fn run(settings: &Settings, read: Read) -> Result<Run, Refusal> {
+fn run(settings: &Settings) -> Result<Run, Refusal> {
     let duration = |setting, default: u64| {
         let given = settings.get(setting).map(|given| given.duration(None));
         Ok(given.transpose()?.unwrap_or(Duration::from_secs(default)))
@@ -274,7 +275,7 @@ fn run(settings: &Settings, read: Read) -> Result<Run, Refusal> {
     let resync = settings.get(&RESYNC).map(|given| given.duration(Some("off"))).transpose()?;
     Ok(Run {
         namespace: settings.get(&NAMESPACE).map(|given| namespace(&given)).transpose()?,
-        allowed_names: settings.get(&ALLOWED_NAMES).map(|given| readable(&given, read)).transpose()?,
+        allowed_names: settings.get(&ALLOWED_NAMES).map(|given| readable(&given)).transpose()?,
         workers: number(&WORKERS, 1..=1024, 4)? as usize,
         resync: Some(resync.unwrap_or(Duration::from_secs(600))).filter(|every| !every.is_zero()),
         max_retries: number(&MAX_RETRIES, 0..=1000, 12)?,
@@ -308,16 +309,11 @@ fn secret(given: &Given) -> Result<(String, String), Refusal> {
         .ok_or_else(|| given.wrong("expected NAMESPACE/NAME, such as controlplane/demo-controller-ca"))
 }
 
-/// A DNS-1123 label, which the names of namespaces are.
-fn is_label(name: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty() && name.len() <= 63 && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
-}
-
-/// A file that must be there now. Its content is judged by the room that uses it.
-fn readable(given: &Given, read: Read) -> Result<PathBuf, Refusal> {
+/// The list must be there now, and be read in the same way as later.
+fn readable(given: &Given) -> Result<PathBuf, Refusal> {
     let path = Path::new(&given.text);
-    read(path).map_err(|e| given.wrong(format!("cannot be read ({e}): expected a text file, one name per line")))?;
+    allowed_file::read(path)
+        .map_err(|why| given.wrong(format!("cannot be read ({why}): expected a text file, one name per line")))?;
     Ok(path.to_owned())
 }
 

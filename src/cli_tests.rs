@@ -66,7 +66,7 @@ fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
 fn every_setting_can_be_given_by_flag_variable_and_file() {
     let values = [
         ("namespace", "K8S_NAMESPACE", "app1"),
-        ("allowed-names", "DEMO_CONTROLLER_ALLOWED_NAMES", "names"),
+        ("allowed-names", "DEMO_CONTROLLER_ALLOWED_NAMES", "Cargo.toml"),
         ("workers", "DEMO_CONTROLLER_WORKERS", "2"),
         ("resync", "DEMO_CONTROLLER_RESYNC", "0"),
         ("max-retries", "DEMO_CONTROLLER_MAX_RETRIES", "0"),
@@ -80,7 +80,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
     ];
     let expected = Run {
         namespace: Some("app1".to_owned()),
-        allowed_names: Some("names".into()),
+        allowed_names: Some("Cargo.toml".into()),
         workers: 2,
         resync: None,
         max_retries: 0,
@@ -170,7 +170,7 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
         ("--log-format xml", "--log-format xml: expected text or json"),
         (
             "--allowed-names nowhere",
-            "--allowed-names nowhere: cannot be read (entity not found): expected a text file, ",
+            "--allowed-names nowhere: cannot be read (No such file or directory (os error 2)): expected a text file, ",
         ),
         ("--config nowhere", "--config nowhere: cannot be read: entity not found"),
         ("--token a --token-file b", "--token *** contradicts --token-file b: expected one of the two"),

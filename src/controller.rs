@@ -1,13 +1,13 @@
 //! Wires the rooms of `run` together, on one page: two caches, two queues, two jobs.
 //!
 //! ```text
-//!  Pki reflector --> Pki store --> changed? ----------------> Pki queue --> workers: Certificates
-//!                                     a new pod mounts its Secret ^            | reads both stores
-//!  Pod reflector --> Pod store --> changed? ----------------------+            v
-//!                                           +---------------> Pod queue --> workers: Lifecycle
+//!  Pki reflector --> Pki cache --> on_pki -----------------> Pki queue --> workers: Certificates
+//!                                     a new pod mounts its Secret ^           | reads both caches
+//!  Pod reflector --> Pod cache --> on_pod ------------------------+           v
+//!                                     +--------------------> Pod queue --> workers: Lifecycle
 //! ```
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -20,7 +20,7 @@ use crate::{
     explain,
     explain::Step,
     informer::{self, Change, Health, Key, ListWatch, Object, Reflector, Resync, Store},
-    pki::{self, Allowed, CaSecret, Certificates, Pki, Told},
+    pki::{self, Allowed, CaSecret, Certificates, Pki, Told, Written},
     pods::{Lifecycle, Pod},
     process::{
         serve::{self, Check, Pages},
@@ -40,115 +40,80 @@ pub async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
-    // What is counted: each room counts its own.
-    let mut registry = Registry::default();
-    let (informers, queues, workers) =
-        (informer::Metrics::default(), workqueue::Metrics::default(), worker::Metrics::default());
-    let (events, certificates) = (events::Metrics::default(), pki::Metrics::default());
-    informers.register(&mut registry);
-    queues.register(&mut registry);
-    workers.register(&mut registry);
-    events.register(&mut registry);
-    certificates.register(&mut registry);
-
     // What we know, and what there is to do.
-    let pkis = Arc::new(Store::new(|_: &Pki| &[]));
-    let pods = Arc::new(Store::new(|pod: &Pod| &pod.secrets));
-    let (pkis_health, pods_health) = (Arc::new(Health::default()), Arc::new(Health::default()));
-    let pki_queue = WorkQueue::new("pki", &queues);
-    let pod_queue = WorkQueue::new("pod", &queues);
+    let counts = Counts::default();
+    let (pkis, pods) = (Cache::<Pki>::new("pkis", |_| &[]), Cache::<Pod>::new("pods", |pod| &pod.secrets));
+    let (pki_queue, pod_queue) = (WorkQueue::new("pki", &counts.queues), WorkQueue::new("pod", &counts.queues));
 
     // Who does it.
-    let component = events::Settings { component: "controlplane".into(), dry_run: settings.dry_run };
-    let (recorder, writer) = Recorder::new(client.clone(), component, events, &queues, &workers);
+    let voice = events::Settings { component: "controlplane".into(), dry_run: settings.dry_run };
+    let (recorder, writer) =
+        Recorder::new(client.clone(), voice, counts.events.clone(), &counts.queues, &counts.workers);
     let allowed = Arc::new(Allowed::load(settings.allowed_names.as_deref()));
-    let lifecycle = Arc::new(Lifecycle::new(pods.clone()));
+    let lifecycle = Arc::new(Lifecycle::new(pods.store.clone()));
     let (ca_namespace, ca_name) = &settings.ca_secret;
     let certificates = Arc::new(Certificates {
         client: client.clone(),
-        store: pkis.clone(),
+        store: pkis.store.clone(),
         allowed: allowed.clone(),
         ca: CaSecret::new(client.clone(), Key::new(ca_namespace, ca_name), settings.dry_run),
         mounts: {
-            let pods = pods.clone();
+            let pods = pods.store.clone();
             Arc::new(move |secret| waiting_pods(&pods, secret))
         },
         recorder: recorder.clone(),
         told: Told::default(),
+        written: Written::default(),
         remind: settings.remind,
         dry_run: settings.dry_run,
-        metrics: certificates,
+        metrics: counts.certificates.clone(),
     });
 
-    // Everything below runs by itself. A task ends at `stop` or when the set is dropped, and a panic in one is ours.
+    // From here on everything runs by itself, in tasks that end at `stop` or when their set is dropped.
     let mut tasks = JoinSet::new();
     let ended = CancellationToken::new();
     if let Some(listener) = listener {
-        let pages = Pages {
-            ready: vec![check("pkis", &pkis_health), check("pods", &pods_health)],
-            metrics: Arc::new(registry),
-            ..Pages::default()
-        };
-        // Health is served to the very end: the shutdown is a part of the life that a probe looks at.
+        let ready = vec![pkis.check(), pods.check()];
+        let pages = Pages { ready, metrics: Arc::new(counts.registry()), ..Pages::default() };
+        // To the very end: the shutdown is a part of the life that a probe looks at.
         tasks.spawn(serve::run(listener, pages, ended.clone()));
     }
     tasks.spawn(writer);
 
-    // From the API server into the caches, and from each change to a key in a queue.
+    // What brings keys: the API server, the clock, and the list of allowed names.
     let namespace = settings.namespace.as_deref();
-    let reflect = Reflect { client, informers, watch_idle: settings.watch_idle };
-    tasks.spawn(reflect.reflector("pkis", path(pki::GROUP_PATH, namespace, pki::PLURAL), &pkis, &pkis_health).run(stop.clone(), {
-        let queue = pki_queue.clone();
-        move |change| {
-            if concerns(&change) {
-                explain!(Step::Change, pki = %change.key(), "a change of what the Pki asks for: its key goes on the queue");
-                queue.add(change.key().clone());
-            }
-        }
-    }));
-    tasks.spawn(reflect.reflector("pods", path("/api/v1", namespace, "pods"), &pods, &pods_health).run(
-        stop.clone(),
-        {
-            let (pod_queue, pki_queue) = (pod_queue.clone(), pki_queue.clone());
-            let (pkis, lifecycle) = (pkis.clone(), lifecycle.clone());
-            move |change| {
-                if let Change::Added { new, initial: true } = &change {
-                    lifecycle.baseline(new.clone());
-                }
-                // A pod that waits for a certificate is news for the Pki. Once: at its later changes the Pki has nothing to do.
-                if let Some(pod) = newcomer(&change) {
-                    pod.secrets
-                        .iter()
-                        .filter(|secret| pkis.get(secret).is_some())
-                        .for_each(|secret| pki_queue.add(secret.clone()));
-                }
-                explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
-                pod_queue.add(change.key().clone());
-            }
-        },
-    ));
-
-    // No worker before the caches that its job reads are full: it would take everything that it does not find for deleted.
-    let crew = Crew { policy: Policy { max_retries: settings.max_retries }, metrics: workers, stop: stop.clone() };
-    let mut work = JoinSet::new();
-    for _ in 0..settings.workers {
-        work.spawn(crew.member(&pki_queue, &certificates, &[&pkis_health, &pods_health]));
-        work.spawn(crew.member(&pod_queue, &lifecycle, &[&pods_health]));
-    }
-    // What brings keys besides the API server: the clock, and the list of allowed names.
+    let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
+    let reflector = source.reflector(&pkis, &path(pki::GROUP_PATH, namespace, pki::PLURAL));
+    tasks.spawn(reflector.run(stop.clone(), on_pki(pki_queue.clone())));
+    let reflector = source.reflector(&pods, &path("/api/v1", namespace, "pods"));
+    let handler = on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis.store.clone());
+    tasks.spawn(reflector.run(stop.clone(), handler));
     if let Some(every) = settings.resync {
-        tasks.spawn(resync(every, pkis.clone(), pki_queue.clone()));
-        tasks.spawn(resync(every, pods.clone(), pod_queue.clone()));
+        tasks.spawn(resync(Resync { every }, pkis.store.clone(), pki_queue.clone()));
+        tasks.spawn(resync(Resync { every }, pods.store.clone(), pod_queue.clone()));
     }
     tasks.spawn({
-        let (pkis, queue) = (pkis.clone(), pki_queue.clone());
+        let (pkis, queue) = (pkis.store.clone(), pki_queue.clone());
         async move { allowed.follow(|| pkis.keys().into_iter().for_each(|key| queue.add(key))).await }
     });
+
+    // What takes them. No worker before the caches that its job reads are full: it would take everything that it does not
+    // find for deleted.
+    let crew =
+        Crew { policy: Policy { max_retries: settings.max_retries }, metrics: counts.workers, stop: stop.clone() };
+    let mut work = JoinSet::new();
+    for _ in 0..settings.workers {
+        work.spawn(crew.member(&pki_queue, &certificates, [&pkis.health, &pods.health]));
+        work.spawn(crew.member(&pod_queue, &lifecycle, [&pods.health]));
+    }
 
     tokio::select! {
         () = stop.cancelled() => {}
         () = watch_over(&mut tasks) => {}
+        () = watch_over(&mut work) => {}
     }
+
+    // The end: take nothing new, finish what is in progress, say what is left to say.
     explain!(Step::Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
     let drain = async {
         tokio::join!(pki_queue.shut_down_with_drain(), pod_queue.shut_down_with_drain());
@@ -165,40 +130,82 @@ pub async fn run(
     done
 }
 
-/// What all reflectors have in common.
-struct Reflect {
-    client: Client,
+/// What is counted: each room counts its own.
+#[derive(Default)]
+struct Counts {
     informers: informer::Metrics,
+    queues: workqueue::Metrics,
+    workers: worker::Metrics,
+    events: events::Metrics,
+    certificates: pki::Metrics,
+}
+
+impl Counts {
+    fn registry(&self) -> Registry {
+        let mut registry = Registry::default();
+        self.informers.register(&mut registry);
+        self.queues.register(&mut registry);
+        self.workers.register(&mut registry);
+        self.events.register(&mut registry);
+        self.certificates.register(&mut registry);
+        registry
+    }
+}
+
+/// A store, and whether it can be relied on yet.
+struct Cache<T> {
+    resource: &'static str,
+    store: Arc<Store<T>>,
+    health: Arc<Health>,
+}
+
+impl<T: Object> Cache<T> {
+    fn new(resource: &'static str, terms: fn(&T) -> &[Key]) -> Self {
+        Cache { resource, store: Arc::new(Store::new(terms)), health: Arc::new(Health::default()) }
+    }
+
+    fn check(&self) -> Check {
+        let health = self.health.clone();
+        Check::new(self.resource, move || health.check())
+    }
+}
+
+/// What all reflectors have in common.
+struct Source {
+    client: Client,
+    metrics: informer::Metrics,
     watch_idle: Duration,
 }
 
-impl Reflect {
-    fn reflector<T: Object>(
-        &self,
-        resource: &'static str,
-        path: String,
-        store: &Arc<Store<T>>,
-        health: &Arc<Health>,
-    ) -> Reflector<T> {
+impl Source {
+    fn reflector<T: Object>(&self, cache: &Cache<T>, path: &str) -> Reflector<T> {
         Reflector {
-            resource,
+            resource: cache.resource,
             list_watch: ListWatch::new(self.client.clone(), path),
-            store: store.clone(),
-            health: health.clone(),
+            store: cache.store.clone(),
+            health: cache.health.clone(),
             watch_idle: self.watch_idle,
-            metrics: self.informers.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 }
 
+/// Where the API server serves a resource, in one namespace or in all.
 fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
-    namespace
-        .map_or_else(|| format!("{group}/{plural}"), |namespace| format!("{group}/namespaces/{namespace}/{plural}"))
+    match namespace {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
+        None => format!("{group}/{plural}"),
+    }
 }
 
-fn check(name: &str, health: &Arc<Health>) -> Check {
-    let health = health.clone();
-    Check::new(name, move || health.check())
+/// What a change of a Pki leads to.
+fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
+    move |change| {
+        if concerns(&change) {
+            explain!(Step::Change, pki = %change.key(), "a change of what it asks for: the Pki's key goes on the queue");
+            queue.add(change.key().clone());
+        }
+    }
 }
 
 /// Whether a change of a Pki is anything to act on. Our own write of its status is not: a reconcile that writes, sees its
@@ -209,6 +216,25 @@ fn concerns(change: &Change<Pki>) -> bool {
         Change::Updated { old, new } => {
             change.is_replacement() || old.generation != new.generation || old.deleting != new.deleting
         }
+    }
+}
+
+/// What a change of a pod leads to.
+fn on_pod(
+    queue: WorkQueue<Key>,
+    lifecycle: Arc<Lifecycle>,
+    pki_queue: WorkQueue<Key>,
+    pkis: Arc<Store<Pki>>,
+) -> impl Fn(Change<Pod>) {
+    move |change| {
+        if let Change::Added { new, initial: true } = &change {
+            lifecycle.baseline(new.clone());
+        }
+        // A pod that waits for a certificate is news for the Pki. Once: its later changes are none of the Pki's business.
+        let secrets = newcomer(&change).map_or(&[][..], |pod| &pod.secrets);
+        secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
+        explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
+        queue.add(change.key().clone());
     }
 }
 
@@ -245,13 +271,13 @@ struct Crew {
 
 impl Crew {
     /// A worker that begins as soon as the caches are synced.
-    fn member<R: Reconciler<Key>>(
+    fn member<R: Reconciler<Key>, const N: usize>(
         &self,
         queue: &WorkQueue<Key>,
         job: &Arc<R>,
-        caches: &[&Arc<Health>],
-    ) -> impl Future<Output = ()> + Send + use<R> {
-        let caches: Vec<_> = caches.iter().map(|health| Arc::clone(health)).collect();
+        caches: [&Arc<Health>; N],
+    ) -> impl Future<Output = ()> + Send + use<R, N> {
+        let caches = caches.map(Arc::clone);
         let (queue, job, stop) = (queue.clone(), job.clone(), self.stop.clone());
         let (policy, metrics) = (self.policy, self.metrics.clone());
         async move {
@@ -266,8 +292,8 @@ impl Crew {
     }
 }
 
-async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
-    Resync { every }.run(&store, |key| queue.add(key)).await;
+async fn resync<T: Object>(resync: Resync, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
+    resync.run(&store, |key| queue.add(key)).await;
 }
 
 /// Waits for a task that ends although nobody asked it to. Only a panic does that, and a controller that goes on with half
@@ -282,3 +308,7 @@ async fn watch_over(tasks: &mut JoinSet<()>) {
     }
     std::future::pending().await
 }
+
+#[cfg(test)]
+#[path = "controller_tests.rs"]
+mod tests;

@@ -14,11 +14,7 @@ use demo_controller::{
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
-    // Not from a pipe: most of these files are read again later, and a pipe can be read once.
-    let read = |path: &std::path::Path| match std::fs::metadata(path)? {
-        file if file.is_file() || file.is_dir() => std::fs::read_to_string(path),
-        _ => Err(io::Error::other("not a regular file")),
-    };
+    let read = |path: &std::path::Path| std::fs::read_to_string(path);
     let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
         Command::Run(start) => run(*start),

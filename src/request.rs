@@ -185,3 +185,70 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::status;
+
+    fn failure(status: serde_json::Value) -> Failure {
+        Failure::from_status(serde_json::from_value(status).unwrap(), None)
+    }
+
+    #[test]
+    fn what_says_nothing_about_the_object_does_not_count() {
+        for code in [401, 409, 429, 503, 504] {
+            assert!(failure(status(code, "Reason", "")).is_unavailable(), "{code}");
+        }
+        for code in [400, 403, 404, 410, 422, 500, 502] {
+            assert!(!failure(status(code, "Reason", "")).is_unavailable(), "{code}");
+        }
+        assert!(Failure::Connection("refused".into()).is_unavailable());
+        assert!(Failure::Timeout(TIME_LIMIT).is_unavailable());
+        assert!(!Failure::Malformed("html".into()).is_unavailable());
+    }
+
+    #[test]
+    fn a_pause_is_asked_for_in_the_header_or_in_the_body() {
+        let mut body = status(429, "TooManyRequests", "");
+        body["details"] = json!({ "retryAfterSeconds": 7 });
+        assert_eq!(failure(body.clone()).retry_after(), Some(Duration::from_secs(7)));
+        let header = Some(Duration::from_secs(3));
+        assert_eq!(Failure::from_status(serde_json::from_value(body).unwrap(), header).retry_after(), header);
+        assert_eq!(failure(status(429, "TooManyRequests", "")).retry_after(), None);
+    }
+
+    #[test]
+    fn it_reads_like_what_the_server_said() {
+        assert_eq!(
+            failure(status(403, "Forbidden", "pods is forbidden")).to_string(),
+            "403 Forbidden: pods is forbidden"
+        );
+        assert_eq!(Failure::Timeout(TIME_LIMIT).to_string(), "no answer within 30 s");
+    }
+
+    #[test]
+    fn a_chain_names_every_cause_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Layer(&'static str, #[source] Option<Box<Layer>>);
+        let inner = Layer("connection refused", None);
+        let middle = Layer("tcp connect error: connection refused", Some(Box::new(inner)));
+        let outer = Layer("error trying to connect", Some(Box::new(middle)));
+        assert_eq!(chain(&outer), "error trying to connect: tcp connect error: connection refused");
+    }
+
+    #[test]
+    fn what_a_credential_plugin_printed_is_not_repeated() {
+        use std::{os::unix::process::ExitStatusExt, process};
+        let out = process::Output {
+            status: process::ExitStatus::from_raw(256),
+            stdout: b"the token".into(),
+            stderr: Vec::new(),
+        };
+        let error = kube::Error::Auth(AuthError::AuthExecRun { cmd: "aws".into(), out: Box::new(out) });
+        assert_eq!(Failure::from(error).to_string(), "no connection: the credential plugin aws failed: exit status: 1");
+    }
+}

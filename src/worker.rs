@@ -13,7 +13,7 @@
 //! | it says | retry or absorb | why |
 //! |---|---|---|
 //! | [`Settled`](Outcome::Settled) | forget | it worked |
-//! | [`Again`](Outcome::Again) | forget, look again at that time | it worked; a date is no failure |
+//! | [`RequeueAfter`](Outcome::RequeueAfter) | forget, look again at that time | it worked; a date is no failure |
 //! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
 //! | [`Transient`](Error::Transient), a panic | retry with backoff, then give up | it may help, but not for ever |
 //! | [`Unavailable`](Error::Unavailable) | retry with backoff, for as long as it takes | the key is not to blame |
@@ -27,24 +27,38 @@
 //! decision, wrong after a failure (the retries would stay 5 ms apart) and due after a success (else the next,
 //! unrelated failure is waited out as if it were the tenth), so it is written out below at each place that makes it.
 
-use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::FutureExt;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
     explain,
     explain::Step,
-    workqueue::{self, QueueKey, WorkQueue},
+    workqueue::{QueueKey, WorkQueue},
 };
 
+mod hush;
 #[cfg(test)]
 mod tests;
+
+pub use hush::Hush;
+
+/// A deferral that is shorter than this is nothing to tell people about.
+const ROUTINE: Duration = Duration::from_secs(1);
 
 /// What a reconcile that worked says about the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +66,7 @@ pub enum Outcome {
     /// The world is as it should be. Look again when something changes.
     Settled,
     /// The world is as it should be, until then (a certificate falls due). Not a retry: nothing failed.
-    Again(Duration),
+    RequeueAfter(Duration),
 }
 
 /// Why a reconcile failed. The reconciler says what it is, the worker decides what to do about it.
@@ -64,7 +78,7 @@ pub enum Error {
         /// For the log; the object's owner has been told by the reconciler.
         why: String,
         /// Look again after this time (a reminder, not a retry).
-        again: Option<Duration>,
+        requeue_after: Option<Duration>,
     },
     /// The attempt failed and says something about the key: retried with backoff, so many times.
     #[error("{0}")]
@@ -80,8 +94,9 @@ pub trait Reconciler<K>: Send + Sync + 'static {
     /// it is not told what happened. Dropped at an await point when the process ends.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, Error>> + Send;
 
-    /// Called once when a key has used up its retries, before it is forgotten.
-    fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = ()> + Send;
+    /// Called when a key has used up its retries, to tell whom it concerns, before it is forgotten. A reminder may be asked
+    /// for; after an error it is tried again later, and called again unless the key works by then.
+    fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
 /// What the worker may decide for itself.
@@ -149,7 +164,7 @@ pub async fn run<K: QueueKey, R: Reconciler<K>>(
     stop: CancellationToken,
 ) {
     let ended = metrics.of(queue.name());
-    let worker = Worker { queue, reconciler, policy };
+    let worker = Worker { queue, reconciler, policy, hush: Mutex::default() };
     loop {
         // 1. Get. `biased`, since otherwise a full queue would win against the stop every other time.
         let claim = tokio::select! {
@@ -171,6 +186,8 @@ struct Worker<K: QueueKey, R> {
     queue: WorkQueue<K>,
     reconciler: Arc<R>,
     policy: Policy,
+    /// For the lines about retries. (A key that is given up always gets its line.)
+    hush: Mutex<Hush>,
 }
 
 impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
@@ -190,7 +207,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 Ended::Success
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
-            Ok(Outcome::Again(delay)) => {
+            Ok(Outcome::RequeueAfter(delay)) => {
                 explain!(
                     Step::Finish,
                     queue,
@@ -205,9 +222,9 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
             // so it is forgotten like a success. And no news: the next resync finds the same, so whoever told it has logged
             // it, once.
-            Err(Error::Permanent { why, again }) => {
+            Err(Error::Permanent { why, requeue_after }) => {
                 self.settle(key);
-                if let Some(delay) = again {
+                if let Some(delay) = requeue_after {
                     self.queue.add_after(key.clone(), delay);
                 }
                 debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
@@ -217,31 +234,71 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // server is back it should not have to wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
-                // The first is routine: a conflict, since the cache was a moment behind. From the second on, people should know.
-                if retry_in > workqueue::FIRST_RETRY {
-                    warn!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
-                } else {
-                    debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, will be tried again");
+                // The first few are routine: a conflict since the cache was a moment behind, a garbage collector that
+                // takes its time. What lasts for seconds people should know.
+                let unlogged = if retry_in < ROUTINE { None } else { self.speak() };
+                match unlogged {
+                    Some(unlogged) => {
+                        warn!(
+                            queue,
+                            ?key,
+                            error = why,
+                            ?retry_in,
+                            unlogged,
+                            "reconcile: not possible now, trying again"
+                        );
+                    }
+                    None => debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, trying again"),
                 }
                 Ended::Deferred
             }
             Err(Error::Transient(why)) => {
                 let attempt = self.queue.num_requeues(key) + 1;
-                if attempt <= self.policy.max_retries {
-                    // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
-                    let retry_in = self.queue.add_rate_limited(key.clone());
-                    warn!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, will be tried again");
-                    Ended::Retry
-                } else {
-                    // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh
-                    // retries.
-                    error!(queue, ?key, error = why, attempt, "reconcile failed, given up until something changes");
-                    self.give_up(key, &why).await;
-                    self.forget(key);
-                    Ended::GaveUp
+                if attempt > self.policy.max_retries {
+                    return self.give_up(key, &why, attempt).await;
                 }
+                // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
+                let retry_in = self.queue.add_rate_limited(key.clone());
+                match self.speak() {
+                    Some(unlogged) => {
+                        warn!(queue, ?key, error = why, attempt, ?retry_in, unlogged, "reconcile failed, trying again");
+                    }
+                    None => debug!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, trying again"),
+                }
+                Ended::Retry
             }
         }
+    }
+
+    /// The last retry has failed. The reconciler tells the owner, which is one more request that can fail.
+    async fn give_up(&self, key: &K, why: &str, attempt: u32) -> Ended {
+        let queue = self.queue.name();
+        let told = caught(async { self.reconciler.gave_up(key, why).await }).await.unwrap_or_else(|panic| {
+            error!(queue, ?key, error = %panic, "telling that a key was given up failed");
+            Ok(Outcome::Settled)
+        });
+        match told {
+            // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+            Ok(outcome) => {
+                error!(queue, ?key, error = why, attempt, "reconcile failed, given up until something changes");
+                self.forget(key);
+                if let Outcome::RequeueAfter(delay) = outcome {
+                    self.queue.add_after(key.clone(), delay);
+                }
+                Ended::GaveUp
+            }
+            // Retry: nobody knows yet. Not forgotten, so that the next failure leads straight back here.
+            Err(untold) => {
+                let retry_in = self.queue.add_deferred(key.clone());
+                warn!(queue, ?key, error = why, %untold, ?retry_in, "reconcile failed, and giving up could not be told");
+                Ended::Deferred
+            }
+        }
+    }
+
+    /// How many lines were left out, if it is time for one.
+    fn speak(&self) -> Option<u64> {
+        self.hush.lock().unwrap_or_else(PoisonError::into_inner).speak(Instant::now())
     }
 
     /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
@@ -257,13 +314,6 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     fn forget(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_retry(key);
-    }
-
-    /// Lets the reconciler tell the owner. A panic in that must not keep the key from being forgotten.
-    async fn give_up(&self, key: &K, why: &str) {
-        if let Err(panic) = caught(async { self.reconciler.gave_up(key, why).await }).await {
-            error!(queue = self.queue.name(), ?key, error = %panic, "telling that a key was given up failed");
-        }
     }
 }
 

@@ -154,7 +154,7 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
             ("broken.ini", "[global\n"),
         ],
     );
-    fs::write(home.0.join("latin1"), b"caf\xe9\n").unwrap();
+    fs::write(home.0.join("huge"), "app1\n".repeat(300_000)).unwrap();
     let table: &[Wrong] = &[
         (
             "",
@@ -186,8 +186,8 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("", &[("LOG_LEVEL", "LOUD")], "LOG_LEVEL=LOUD: expected trace, debug, info, warn or error"),
         ("", &[("RUST_LOG", "a=b=c")], "RUST_LOG=a=b=c: expected a filter such as"),
         ("--allowed-names nowhere", &[], "--allowed-names nowhere: cannot be read (No such file"),
-        ("--allowed-names .", &[], "--allowed-names .: cannot be read (Is a directory"),
-        ("--allowed-names latin1", &[], "--allowed-names latin1: cannot be read (stream did not contain valid UTF-8"),
+        ("--allowed-names .", &[], "--allowed-names .: cannot be read (not a regular file"),
+        ("--allowed-names huge", &[], "--allowed-names huge: cannot be read (larger than 1048576 bytes"),
         (
             "--token s3cret --token-file empty",
             &[],

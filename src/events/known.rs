@@ -29,7 +29,7 @@ impl From<Event> for Seen {
     }
 }
 
-/// Remembers the last so many Events, those that are used longest.
+/// Remembers the last so many Events, those that are used last.
 ///
 /// Two maps instead of a linked list: what is used moves to the young one, and when that is full it takes the place of
 /// the old one, whose rest is forgotten. Nothing that was used within the last half of the limit is ever lost.

@@ -83,6 +83,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::worker::Hush;
 use crate::{
     informer::Key,
     worker::{self, Policy},
@@ -91,7 +92,7 @@ use crate::{
 use known::Known;
 use note::Note;
 use pending::Pending;
-use spam::{Buckets, Hush};
+use spam::Buckets;
 
 /// The queue's name, in logs and metrics.
 const QUEUE: &str = "events";

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::time::{Instant, advance};
+use tokio::time::advance;
 
 use super::{
     known::{Known, Seen},
     note::{Kind, MESSAGE_LIMIT, Note, ObjectRef},
     pending::Pending,
-    spam::{Buckets, Hush, PER_NAMESPACE, PER_OBJECT},
+    spam::{Buckets, PER_NAMESPACE, PER_OBJECT},
 };
 use crate::informer::Key;
 
@@ -301,14 +301,4 @@ async fn making_room_forgets_the_objects_whose_bucket_is_full_again() {
     assert!(buckets.take("another").is_ok());
     assert_eq!(buckets.len(), 2);
     assert_eq!((0..25).filter(|_| buckets.take("noisy").is_ok()).count(), 12, "an hour's worth, not a new burst");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_storm_of_drops_is_a_line_now_and_then() {
-    let mut hush = Hush::default();
-    assert_eq!(hush.speak(Instant::now()), Some(0));
-    assert!((0..500).all(|_| hush.speak(Instant::now()).is_none()));
-    advance(Hush::INTERVAL).await;
-    assert_eq!(hush.speak(Instant::now()), Some(500));
-    assert_eq!(hush.speak(Instant::now()), None);
 }

@@ -19,7 +19,7 @@ type Keyed = RateLimiter<String, HashMapStateStore<String>, TokioClock, NoOpMidd
 pub(super) const PER_OBJECT: Quota = Quota::per_hour(number(12)).allow_burst(number(25));
 
 /// 200 events in one namespace at once, then five a second: a Secret that a thousand pods wait for is a thousand honest
-/// events, so what is above that waits.
+/// events, so what is above that waits (as long as there is room for it among the pending).
 pub(super) const PER_NAMESPACE: Quota = Quota::per_second(number(5)).allow_burst(number(200));
 
 const fn number(n: u32) -> NonZeroU32 {
@@ -57,27 +57,5 @@ impl Buckets {
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.buckets.len()
-    }
-}
-
-/// Lets one log line through in so long a time, and counts the others: a storm of dropped events must not become a
-/// storm of lines.
-#[derive(Default)]
-pub(super) struct Hush {
-    spoke: Option<Instant>,
-    silent: u64,
-}
-
-impl Hush {
-    pub const INTERVAL: Duration = Duration::from_secs(10);
-
-    /// How many were passed over since the last line, if it is time for one.
-    pub fn speak(&mut self, now: Instant) -> Option<u64> {
-        if self.spoke.is_some_and(|then| now.duration_since(then) < Self::INTERVAL) {
-            self.silent += 1;
-            return None;
-        }
-        self.spoke = Some(now);
-        Some(std::mem::take(&mut self.silent))
     }
 }

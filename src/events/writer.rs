@@ -24,7 +24,7 @@ impl Reconciler<Key> for Inner {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
         let (note, batch) = match self.turn(key) {
             Turn::Nothing => return Ok(Outcome::Settled),
-            Turn::Wait(time) => return Ok(Outcome::Again(time)),
+            Turn::Wait(time) => return Ok(Outcome::RequeueAfter(time)),
             Turn::Write(note, batch) => (note, batch),
         };
         let known = self.state().known.get(key).cloned();
@@ -37,8 +37,9 @@ impl Reconciler<Key> for Inner {
         }
     }
 
-    async fn gave_up(&self, key: &Key, _why: &str) {
+    async fn gave_up(&self, key: &Key, _why: &str) -> Result<Outcome, Error> {
         self.give_up(key, &self.metrics.failed);
+        Ok(Outcome::Settled)
     }
 }
 
@@ -67,7 +68,7 @@ impl Inner {
         self.metrics.sent.inc_by(batch.count.unsigned_abs().into());
         self.settled.send_replace(());
         // What was recorded meanwhile comes next. Its own `add` may have been spent on a retry of this batch.
-        if more { Outcome::Again(Duration::ZERO) } else { Outcome::Settled }
+        if more { Outcome::RequeueAfter(Duration::ZERO) } else { Outcome::Settled }
     }
 
     fn failed(&self, key: &Key, failure: &Failure) -> Result<Outcome, Error> {
@@ -85,7 +86,7 @@ impl Inner {
             Some(400..=499) => {
                 self.give_up(key, &self.metrics.failed);
                 warn!(event = %key, %failure, "event dropped");
-                Err(Error::Permanent { why: format!("event dropped: {failure}"), again: None })
+                Err(Error::Permanent { why: format!("event dropped: {failure}"), requeue_after: None })
             }
             // The server had trouble with this one. Perhaps it has none the next time.
             _ => Err(Error::Transient(failure.to_string())),

@@ -231,7 +231,8 @@ impl<T: Object> Watch<T> {
 #[derive(Deserialize)]
 struct WirePage<I> {
     metadata: ListMeta,
-    items: Vec<I>,
+    /// Go writes an empty list as null.
+    items: Option<Vec<I>>,
 }
 
 #[derive(Deserialize)]
@@ -254,11 +255,12 @@ pub fn decode_page<T: Object>(bytes: &[u8]) -> Result<Page<T>, Failure> {
         next: metadata.next.filter(|token| !token.is_empty()),
     };
     if let Ok(whole) = serde_json::from_slice::<WirePage<T>>(bytes) {
-        return Ok(page(whole.metadata, whole.items, Vec::new()));
+        return Ok(page(whole.metadata, whole.items.unwrap_or_default(), Vec::new()));
     }
     let parts: WirePage<&RawValue> = decode(bytes)?;
-    let (mut items, mut undecodable) = (Vec::with_capacity(parts.items.len()), Vec::new());
-    for raw in parts.items {
+    let raws = parts.items.unwrap_or_default();
+    let (mut items, mut undecodable) = (Vec::with_capacity(raws.len()), Vec::new());
+    for raw in raws {
         match serde_json::from_str(raw.get()) {
             Ok(item) => items.push(item),
             Err(e) => undecodable.push(blame(raw, &e)?.0),

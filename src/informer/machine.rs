@@ -203,8 +203,14 @@ impl<T: Object> Machine<T> {
                 }
                 // Whoever answers (a proxy, often) takes watches and drops them. Without a pause this is a hot loop, and
                 // without a list we would go blind: so fall back to polling, at the pace of the backoff.
-                let failure = Failure::Malformed("a watch that was closed as soon as it was open".into());
-                if empty { self.relist(&failure, jitter) } else { self.rewatch(&failure, jitter) }
+                let why = "the watch was closed as soon as it was open".to_owned();
+                let trouble = Trouble { why, reason: "short_watch" };
+                if !empty {
+                    let request = self.watch(jitter);
+                    return self.pause(trouble, Duration::ZERO, request, jitter);
+                }
+                self.state = State::default();
+                self.pause(trouble, Duration::ZERO, Request::List(List::First), jitter)
             }
             // Nothing is known to be wrong. A connection that died without a word looks like this, and so does a quiet
             // resource on a server that sends no bookmarks. Opening again costs one request and misses nothing.
@@ -248,9 +254,13 @@ impl<T: Object> Machine<T> {
     }
 
     fn retry(&mut self, failure: &Failure, request: Request, jitter: f64) -> Step<T> {
-        let asked = failure.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER);
-        let after = self.backoff.next(jitter).max(asked);
-        Step { update: Update::None, next: Next { after, request }, trouble: Some(trouble(failure)) }
+        self.pause(trouble(failure), failure.retry_after().unwrap_or_default(), request, jitter)
+    }
+
+    /// Waits for the backoff, or for as long as the server `asked` for if that is longer.
+    fn pause(&mut self, trouble: Trouble, asked: Duration, request: Request, jitter: f64) -> Step<T> {
+        let after = self.backoff.next(jitter).max(asked.min(LONGEST_RETRY_AFTER));
+        Step { update: Update::None, next: Next { after, request }, trouble: Some(trouble) }
     }
 }
 

@@ -241,3 +241,17 @@ fn the_time_limit_of_a_watch_is_spread_over_its_range() {
         assert_eq!(step.next.request, Request::Watch("9".into(), Duration::from_secs(seconds)));
     }
 }
+
+#[test]
+fn a_watch_that_closes_at_once_after_a_few_events_goes_on_where_it_was_after_a_pause() {
+    let (mut machine, _) = Machine::<Thing>::start();
+    let now = Instant::now();
+    let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
+    machine.on(Answer::Page(page), now, 0.0);
+    machine.on(Answer::Opened, now, 0.0);
+    machine.on(Answer::Event(Event::Applied(thing("a", 10))), now, 0.0);
+    let step = machine.on(Answer::Closed, now + Duration::from_millis(999), 0.0);
+    assert_eq!(step.next.request, Request::Watch("10".into(), Duration::from_secs(300)));
+    assert_eq!(step.next.after, Duration::from_millis(800));
+    assert_eq!(step.trouble.unwrap().reason, "short_watch");
+}

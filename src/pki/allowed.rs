@@ -14,11 +14,7 @@
 use std::{collections::HashSet, fmt};
 
 use super::validate::{Request, is_common_name, is_dns_name, is_label, shortened};
-use crate::informer::Key;
-
-/// The longest message of an event. The message below is built no longer than this in the first place, so that the
-/// condition, which could hold more, says the same as the events.
-const MESSAGE_LIMIT: usize = 1024;
+use crate::{events::MESSAGE_LIMIT, informer::Key};
 
 /// The names, in the order of their file, each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,6 +16,9 @@ use crate::{
 /// shows in every certificate at its next look, without watching any Secret.
 const FRESH: Duration = Duration::from_secs(60);
 
+/// Why there is no CA is told to everyone who waits in line for it, and asked again after that.
+const FRESH_FAILURE: Duration = Duration::from_secs(1);
+
 /// The CA's Secret, and a copy of what is in it.
 pub struct CaSecret {
     client: Client,
@@ -23,11 +26,17 @@ pub struct CaSecret {
     dry_run: bool,
     /// A tokio lock, and held across the requests on purpose: when a thousand Pkis want the CA at once, one of them asks
     /// and the others wait for its answer.
-    copy: Mutex<Option<(Instant, Arc<Authority>)>>,
+    copy: Mutex<Copy>,
+}
+
+#[derive(Default)]
+struct Copy {
+    authority: Option<(Instant, Arc<Authority>)>,
+    failure: Option<(Instant, NoCa)>,
 }
 
 /// Why there is no CA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum NoCa {
     /// The Secret is there, but it is no use, for this reason. Someone put it there: it is for them to mend.
     Unusable(String),
@@ -38,7 +47,7 @@ pub enum NoCa {
 impl CaSecret {
     /// Nothing is asked for before the first certificate is.
     pub fn new(client: Client, key: Key, dry_run: bool) -> Self {
-        CaSecret { client, key, dry_run, copy: Mutex::new(None) }
+        CaSecret { client, key, dry_run, copy: Mutex::default() }
     }
 
     /// Where it lives.
@@ -51,21 +60,31 @@ impl CaSecret {
     /// Cancellation: safe; a Secret that was just created is found by the next call.
     pub async fn get(&self) -> Result<Arc<Authority>, NoCa> {
         let mut copy = self.copy.lock().await;
-        if let Some((read, authority)) = &*copy
-            && read.elapsed() < FRESH
-        {
-            return Ok(authority.clone());
+        match &*copy {
+            Copy { failure: Some((when, failure)), .. } if when.elapsed() < FRESH_FAILURE => {
+                return Err(failure.clone());
+            }
+            Copy { authority: Some((when, ca)), .. } if when.elapsed() < FRESH => return Ok(ca.clone()),
+            _ => {}
         }
-        let authority = match self.read().await? {
-            Some(authority) => authority,
-            // After a dry run there is still no Secret: go on with the CA that was made up for it.
-            None => match copy.take().filter(|_| self.dry_run) {
-                Some((_, made_up)) => made_up,
-                None => self.create().await?,
+        let made_up = copy.authority.take().filter(|_| self.dry_run).map(|(_, ca)| ca);
+        let read = self.read_or_create(made_up).await;
+        match &read {
+            Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
+            Err(failure) => copy.failure = Some((Instant::now(), failure.clone())),
+        }
+        read
+    }
+
+    /// `made_up`: after a dry run there is still no Secret, and the CA that was made up for it goes on.
+    async fn read_or_create(&self, made_up: Option<Arc<Authority>>) -> Result<Arc<Authority>, NoCa> {
+        match self.read().await? {
+            Some(ca) => Ok(ca),
+            None => match made_up {
+                Some(ca) => Ok(ca),
+                None => self.create().await,
             },
-        };
-        *copy = Some((Instant::now(), authority.clone()));
-        Ok(authority)
+        }
     }
 
     fn api(&self) -> Api<Secret> {

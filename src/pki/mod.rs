@@ -39,6 +39,7 @@ pub mod secret;
 pub mod status;
 pub mod told;
 pub mod validate;
+pub mod written;
 
 pub use allowed_file::Allowed;
 pub use ca::CaSecret;
@@ -47,6 +48,7 @@ pub use metrics::Metrics;
 pub use reconcile::Certificates;
 pub use status::{Certificate, Reason};
 pub use told::Told;
+pub use written::Written;
 
 /// Group and version, as in a manifest.
 pub const API_VERSION: &str = "box.com/v1";

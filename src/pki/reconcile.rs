@@ -17,7 +17,6 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     core,
 };
-use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -30,6 +29,7 @@ use super::{
     status::{self, Certificate},
     told::Told,
     validate::{Request, validate},
+    written::Written,
 };
 use crate::{
     events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
@@ -63,6 +63,8 @@ pub struct Certificates {
     pub recorder: Recorder,
     /// Who has been told.
     pub told: Told,
+    /// What we have written that the cache may not show yet.
+    pub written: Written,
     /// An error that persists is told again after so long.
     pub remind: Duration,
     /// Say what would be written, and let the server check it, but write nothing.
@@ -102,7 +104,8 @@ impl Rejected {
     /// The usual case: the event has the condition's reason, and is for the owner alone. The message is cut as that of an
     /// event is, so that both say the same (what a server answers may be of any length).
     fn because(reason: Reason, message: impl Into<String>) -> Self {
-        let mut message = message.into();
+        // In one line: a proxy's page of HTML has many.
+        let mut message = message.into().split_whitespace().collect::<Vec<_>>().join(" ");
         message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
         Rejected { reason, message, event: reason.as_str(), tell_pods: false }
     }
@@ -118,8 +121,9 @@ impl Reconciler<Key> for Certificates {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
         // 1. The object, as the cache has it now. Gone, or on its way out (a finalizer may hold it for long): nothing is
         //    written for it any more. Its Secret goes by garbage collection.
-        let Some(pki) = self.store.get(key).filter(|pki| !pki.deleting) else {
+        let Some(pki) = self.present(key) else {
             self.told.forget(key);
+            self.written.forget(key);
             self.metrics.forget(key);
             return Ok(Outcome::Settled);
         };
@@ -129,13 +133,18 @@ impl Reconciler<Key> for Certificates {
                 self.told.forget(key);
                 self.metrics.expires(key, certificate.not_after);
                 // Not a retry: nothing failed. Renewal is a look at the right time, and the look finds it due.
-                Ok(Outcome::Again(until(certificate.renewal)))
+                Ok(Outcome::RequeueAfter(until(certificate.renewal)))
             }
             // Absorbed: trying again gives the same answer until the Pki, the list or the Secret changes. The first two
             // bring a new look by themselves, the Secret (which is not watched) is looked at again with each resync.
             Err(Stop::Rejected(rejected)) => {
+                // An earlier certificate, if there is one, is left alone and will end.
+                match pki.status["notAfter"].as_str().and_then(|text| text.parse().ok()) {
+                    Some(not_after) => self.metrics.expires(key, not_after),
+                    None => self.metrics.forget(key),
+                }
                 let remind = self.reject(&pki, &rejected).await?;
-                Err(Error::Permanent { why: rejected.message, again: Some(remind) })
+                Err(Error::Permanent { why: rejected.message, requeue_after: Some(remind) })
             }
             // Retried, for as long as it takes: it says nothing about this Pki.
             Err(Stop::Wait(why)) => Err(Error::Unavailable(why.into())),
@@ -143,16 +152,21 @@ impl Reconciler<Key> for Certificates {
         }
     }
 
-    /// The worker has no more patience. Tell the owner what it looks like from here; the next change or resync tries again.
-    async fn gave_up(&self, key: &Key, why: &str) {
-        let Some(pki) = self.store.get(key).filter(|pki| !pki.deleting) else { return };
-        if let Err(error) = self.reject(&pki, &Rejected::because(Reason::IssueFailed, why)).await {
-            tracing::warn!(pki = %key, %error, "the status could not be written either");
-        }
+    /// The worker has no more patience. Tell the owner what it looks like from here; the next change, resync or reminder
+    /// tries again.
+    async fn gave_up(&self, key: &Key, why: &str) -> Result<Outcome, Error> {
+        let Some(pki) = self.present(key) else { return Ok(Outcome::Settled) };
+        self.reject(&pki, &Rejected::because(Reason::IssueFailed, why)).await.map(Outcome::RequeueAfter)
     }
 }
 
 impl Certificates {
+    /// The Pki as it is now, unless it is gone or on its way out.
+    fn present(&self, key: &Key) -> Option<Arc<Pki>> {
+        let cached = self.store.get(key).filter(|pki| !pki.deleting)?;
+        Some(self.written.freshest(cached))
+    }
+
     /// Steps 2 to 5. `Ok` means that the Secret holds what the Pki asks for, and the status says so.
     async fn look(&self, pki: &Pki) -> Result<Certificate, Stop> {
         let key = pki.key();
@@ -177,6 +191,10 @@ impl Certificates {
         }
         let authority = self.ca.get().await.map_err(|no_ca| match no_ca {
             NoCa::Unusable(why) => Rejected::because(Reason::IssueFailed, why).into(),
+            // That namespace is not the Pki's: this is no reason to absorb it.
+            NoCa::Failed(failure) if failure.is_namespace_terminating() => {
+                Stop::Wait("the namespace of the CA's Secret is being deleted")
+            }
             NoCa::Failed(failure) => Stop::Failed(failure),
         })?;
         let certificate = self.secret(pki, &request, &authority).await?;
@@ -222,6 +240,11 @@ impl Certificates {
             Verdict::Valid(certificate) => return Ok(certificate),
             verdict => verdict.to_string(),
         };
+        // Nothing that is repeated here changes that, so it is not even tried.
+        if present.immutable == Some(true) {
+            let message = format!("Secret {} is immutable and has to be replaced ({why}): delete it", key.name());
+            return Err(Rejected::because(Reason::IssueFailed, message).into());
+        }
         let issued = self.issue(request, key, authority, now)?;
         let patch = json!({
             "metadata": { "resourceVersion": present.metadata.resource_version },
@@ -230,7 +253,7 @@ impl Certificates {
         let params = PatchParams { dry_run: self.dry_run, ..PatchParams::apply(super::FIELD_MANAGER) };
         match bounded(api.patch(key.name(), &params, &Patch::Merge(patch))).await {
             Ok(_) => {}
-            // Someone made it immutable. Nothing that is repeated here changes that.
+            // Someone made it immutable just now, or took our label off, so that the admission policy refuses.
             Err(failure) if failure.code() == Some(422) => {
                 return Err(Rejected::because(Reason::IssueFailed, failure.to_string()).into());
             }
@@ -295,13 +318,18 @@ impl Certificates {
         let request = core::Request::new(collection)
             .patch_subresource("status", pki.key().name(), &params, &Patch::Merge(patch))
             .map_err(|e| Failure::Malformed(e.to_string()))?;
-        match bounded(self.client.request::<IgnoredAny>(request)).await {
-            Ok(_) => tracing::debug!(pki = %pki.key(), reason = reason.as_str(), "status written"),
-            // Deleted in the meantime: the watch is about to tell.
-            Err(failure) if failure.code() == Some(404) => {}
-            Err(failure) => return Err(failure),
+        match bounded(self.client.request::<Pki>(request)).await {
+            Ok(after) => {
+                tracing::debug!(pki = %pki.key(), reason = reason.as_str(), "status written");
+                self.written.wrote(pki, after);
+                Ok(())
+            }
+            // Deleted in the meantime: the watch is about to tell. (A CRD without a status says 404 in other words.)
+            Err(Failure::Status { status, .. }) if status.code == 404 && status.message.ends_with("not found") => {
+                Ok(())
+            }
+            Err(failure) => Err(failure),
         }
-        Ok(())
     }
 }
 

@@ -54,6 +54,7 @@ fn rig(pods: &[&str]) -> Rig {
         mounts: Arc::new(move |_| pods.clone()),
         recorder,
         told: Told::default(),
+        written: Written::default(),
         remind: Duration::from_secs(1800),
         dry_run: false,
         metrics,
@@ -113,10 +114,16 @@ impl Rig {
     }
 
     async fn status(&mut self) -> Value {
+        self.status_at("7").await
+    }
+
+    /// The condition that is written, on the basis of this version.
+    async fn status_at(&mut self, version: &str) -> Value {
         let call = self.expect(STATUS).await;
+        let answer = written(&call);
         let condition = call.body["status"]["conditions"][0].clone();
-        assert_eq!(call.body["metadata"]["resourceVersion"], "7", "of the Pki that was judged");
-        call.json(200, &json!({}));
+        assert_eq!(call.body["metadata"]["resourceVersion"], version, "of the Pki that was judged");
+        call.json(200, &answer);
         condition
     }
 
@@ -129,6 +136,14 @@ impl Rig {
         let request = validate(&json!({ "serviceName": "app1" })).unwrap();
         self.authority.issue(&request, &key(), Timestamp::now(), rand::random()).unwrap().secret_data()
     }
+}
+
+/// What the server answers to a patch of the status: the Pki, in the next version.
+fn written(patch: &Call) -> Value {
+    let mut pki = pki("app1");
+    pki["status"] = patch.body["status"].clone();
+    pki["metadata"]["resourceVersion"] = "8".into();
+    pki
 }
 
 fn not_found() -> Value {
@@ -153,7 +168,7 @@ async fn a_name_that_is_allowed_gets_a_certificate_and_a_status_that_says_so() {
     assert_eq!(files, ["ca.crt", "tls.crt", "tls.key"]);
     let condition = rig.status().await;
     assert_eq!((&condition["status"], &condition["reason"]), (&json!("True"), &json!("Issued")));
-    assert!(matches!(look.await.unwrap(), Ok(Outcome::Again(_))), "comes back for the renewal");
+    assert!(matches!(look.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "comes back for the renewal");
     let event = rig.events.next().await;
     assert_eq!((&event.body["reason"], &event.body["type"]), (&json!("Issued"), &json!("Normal")));
     assert_eq!(event.body["involvedObject"]["kind"], "Pki");
@@ -192,7 +207,7 @@ async fn a_name_that_is_not_on_the_list_is_told_to_the_pki_and_to_its_pods_once(
     let condition = rig.status().await;
     let message = "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]";
     assert_eq!((&condition["reason"], &condition["message"]), (&json!("NameNotAllowed"), &json!(message)));
-    assert!(matches!(look.await.unwrap(), Err(Error::Permanent { again: Some(_), .. })));
+    assert!(matches!(look.await.unwrap(), Err(Error::Permanent { requeue_after: Some(_), .. })));
     let mut told = Vec::new();
     for _ in 0..3 {
         let event = rig.events.next().await;
@@ -300,6 +315,23 @@ async fn a_secret_that_someone_made_immutable_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_immutable_secret_that_will_do_is_fine_and_one_that_will_not_is_not_even_tried() {
+    for good in [true, false] {
+        let mut rig = rig(&[]);
+        rig.put(&pki("app1"));
+        let data = if good { rig.issued() } else { BTreeMap::new() };
+        let mut secret = stored(&data, owner("Pki", "app1-pki", "u1"));
+        secret["immutable"] = true.into();
+        let look = rig.look();
+        rig.ca().await;
+        rig.secret(&secret).await;
+        assert_eq!(rig.status().await["reason"], if good { "Issued" } else { "IssueFailed" });
+        assert_eq!(look.await.unwrap().is_ok(), good);
+        rig.nothing_more().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_namespace_that_is_going_is_not_an_error() {
     let mut rig = rig(&[]);
     rig.put(&pki("app1"));
@@ -321,7 +353,7 @@ async fn nothing_is_written_for_a_pki_that_is_going_or_gone() {
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     rig.put(&going);
     assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
-    rig.job.gave_up(&key(), "why").await;
+    rig.job.gave_up(&key(), "why").await.unwrap();
     rig.nothing_more().await;
 }
 
@@ -343,9 +375,80 @@ async fn a_ca_is_created_once_and_never_replaced() {
     let look = rig.look();
     let broken = stored(&BTreeMap::new(), Value::Null);
     rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &broken);
-    assert_eq!(rig.status().await["reason"], "IssueFailed");
+    assert_eq!(rig.status_at("8").await["reason"], "IssueFailed");
     assert!(matches!(look.await.unwrap(), Err(Error::Permanent { .. })));
     rig.nothing_more().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_ca_is_noticed_within_a_minute_and_its_leaves_are_issued_anew() {
+    let mut rig = rig(&[]);
+    rig.put(&pki("app1"));
+    let secret = stored(&rig.issued(), owner("Pki", "app1-pki", "u1"));
+    let look = rig.look();
+    rig.ca().await;
+    rig.secret(&secret).await;
+    rig.status().await;
+    look.await.unwrap().unwrap();
+
+    rig.authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let look = rig.look();
+    rig.ca().await;
+    rig.secret(&secret).await;
+    rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await.json(200, &json!({ "metadata": {} }));
+    rig.expect(STATUS).await.status(409, "Conflict", "the object has been modified");
+    assert!(matches!(look.await.unwrap(), Err(Error::Unavailable(_))), "a conflict is a new look");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_namespace_of_the_ca_that_is_going_is_waited_for() {
+    let mut rig = rig(&[]);
+    rig.put(&pki("app1"));
+    let look = rig.look();
+    rig.expect(&format!("GET {CA}/demo-controller-ca")).await.status(404, "NotFound", "");
+    let mut refusal = status(403, "Forbidden", "because it is being terminated");
+    refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });
+    rig.expect(&format!("POST {CA}")).await.json(403, &refusal);
+    assert!(matches!(look.await.unwrap(), Err(Error::Unavailable(_))));
+}
+
+/// The cache does not show our last write yet, and what it shows happens to be what we would write next.
+#[tokio::test(start_paused = true)]
+async fn a_status_is_compared_with_what_was_written_last_and_not_with_an_old_cache() {
+    let mut rig = rig(&[]);
+    let mut cached = pki("app1");
+    rig.put(&cached);
+    let secret = stored(&rig.issued(), owner("Pki", "app1-pki", "u1"));
+    let look = rig.look();
+    rig.ca().await;
+    rig.secret(&secret).await;
+    let patch = rig.expect(STATUS).await;
+    cached["status"] = patch.body["status"].clone();
+    let answer = written(&patch);
+    patch.json(200, &answer);
+    look.await.unwrap().unwrap();
+    rig.put(&answer);
+
+    // Given up: written as version 9, of which the cache hears nothing.
+    let job = rig.job.clone();
+    let gave_up = tokio::spawn(async move { job.gave_up(&key(), "500 InternalError").await });
+    let patch = rig.expect(STATUS).await;
+    assert_eq!(patch.body["metadata"]["resourceVersion"], "8");
+    let mut answer = written(&patch);
+    answer["metadata"]["resourceVersion"] = "9".into();
+    patch.json(200, &answer);
+    gave_up.await.unwrap().unwrap();
+
+    // And then it works. The cache says Issued, the server does not.
+    let look = rig.look();
+    rig.secret(&secret).await;
+    let patch = rig.expect(STATUS).await;
+    assert_eq!(patch.body["metadata"]["resourceVersion"], "9");
+    assert_eq!(patch.body["status"]["conditions"][0]["status"], "True");
+    let answer = written(&patch);
+    patch.json(200, &answer);
+    look.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -371,7 +474,7 @@ async fn a_key_that_is_given_up_says_so_and_its_own_status_does_not_bring_it_bac
         (&condition["reason"], &condition["message"]),
         (&json!("IssueFailed"), &json!("500 InternalError: etcd is unwell"))
     );
-    gave_up.await.unwrap();
+    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "and reminds");
     assert_eq!(rig.events.next().await.body["reason"], "IssueFailed");
 }
 

@@ -4,7 +4,7 @@
 //! thing again. Two things are: a reminder that is due, and an event that never made it out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -45,9 +45,10 @@ impl Told {
         if telling.message != message {
             *telling = Telling { message: message.to_owned(), heard: HashMap::new() };
         }
+        let present: HashSet<&str> = audience.iter().map(|object| object.uid.as_str()).collect();
         telling.heard.retain(|uid, (when, ticket)| {
             let current = now.saturating_duration_since(*when) < remind && !ticket.dropped();
-            current && audience.iter().any(|object| object.uid == *uid)
+            current && present.contains(uid.as_str())
         });
         for object in audience {
             telling.heard.entry(object.uid.clone()).or_insert_with(|| (now, tell(object)));

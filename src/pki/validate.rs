@@ -165,7 +165,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// A DNS-1123 label.
-pub(super) fn is_label(text: &str) -> bool {
+pub fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }

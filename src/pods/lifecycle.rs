@@ -116,7 +116,9 @@ impl Reconciler<Key> for Lifecycle {
         Ok(Outcome::Settled)
     }
 
-    async fn gave_up(&self, _key: &Key, _why: &str) {}
+    async fn gave_up(&self, _key: &Key, _why: &str) -> Result<Outcome, Error> {
+        Ok(Outcome::Settled)
+    }
 }
 
 #[cfg(test)]

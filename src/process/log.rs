@@ -5,7 +5,8 @@
 //!
 //! How much: `--log-level`, else `RUST_LOG` (a filter such as `info,demo_controller::informer=debug`), else `LOG_LEVEL`
 //! or the file's `log_level`, else `info`. A level is about this program; libraries stay at WARN, and the Kubernetes
-//! client is off: it logs every failed request as an ERROR, and each is logged once already where it is handled.
+//! client is off unless RUST_LOG names it: it logs every failed request as an ERROR, and each is logged once already where
+//! it is handled.
 
 use std::io::IsTerminal;
 
@@ -37,7 +38,7 @@ pub static LOG_FORMAT: Setting = Setting {
 
 /// How to log, checked.
 #[derive(Debug)]
-pub struct Settled {
+pub struct Logging {
     filter: EnvFilter,
     json: bool,
 }
@@ -46,7 +47,7 @@ pub struct Settled {
 ///
 /// # Errors
 /// An unknown level or format, a filter that cannot be read.
-pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Settled, Refusal> {
+pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Logging, Refusal> {
     let level = match settings.get(&LOG_LEVEL) {
         None => LevelFilter::INFO,
         // The names of the original and of Python are known too.
@@ -61,10 +62,14 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Settle
     };
     let finer = env("RUST_LOG").map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty());
     let filter = match finer {
-        Some(text) if settings.at(Source::Flag, &LOG_LEVEL).is_none() => parse(&text).map_err(|why| {
-            let text = quoted(&text);
-            Refusal::input(format!("RUST_LOG={text}: expected a filter such as info,demo_controller=debug ({why})"))
-        })?,
+        Some(text) if settings.at(Source::Flag, &LOG_LEVEL).is_none() => {
+            // Off here as well, unless it is named: it logs whole bodies that it cannot decode, and one may be a Secret.
+            let quiet = if text.contains("kube_client") { "" } else { ",kube_client=off" };
+            parse(&format!("{text}{quiet}")).map_err(|why| {
+                let text = quoted(&text);
+                Refusal::input(format!("RUST_LOG={text}: expected a filter such as info,demo_controller=debug ({why})"))
+            })?
+        }
         _ => {
             let libraries = level.min(LevelFilter::WARN);
             parse(&format!("{libraries},demo_controller={level},kube_client=off")).map_err(Refusal::failure)?
@@ -78,10 +83,10 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Settle
             _ => return Err(given.wrong("expected text or json")),
         },
     };
-    Ok(Settled { filter, json })
+    Ok(Logging { filter, json })
 }
 
-impl Settled {
+impl Logging {
     /// Lets the lines of this target through, or none of them, whatever the level is.
     pub fn with(mut self, target: &str, on: bool) -> Self {
         let directive = format!("{target}={}", if on { "info" } else { "off" });
@@ -97,7 +102,7 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
 }
 
 /// Starts to log, for the rest of the process's life. Does nothing when called again.
-pub fn start(Settled { filter, json }: Settled) {
+pub fn start(Logging { filter, json }: Logging) {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let started = if json {
@@ -127,7 +132,7 @@ mod tests {
         let flags: HashMap<_, _> = flag.map(|text| ("LOG_LEVEL", text.to_owned())).into_iter().collect();
         let no_file = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
         let settings = Settings::collect(TABLE, flags, &env, &LOG_FORMAT, &[], &no_file);
-        decide(&settings.unwrap(), &env, true).map(|settled| settled.filter.to_string())
+        decide(&settings.unwrap(), &env, true).map(|logging| logging.filter.to_string())
     }
 
     #[test]
@@ -140,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_filter_beats_the_variable_but_not_the_flag() {
-        assert_eq!(filter(None, Some("error"), Some("debug")).unwrap(), "debug");
+        assert_eq!(filter(None, Some("error"), Some("debug")).unwrap(), "kube_client=off,debug");
+        assert_eq!(filter(None, None, Some("kube_client=debug")).unwrap(), "kube_client=debug");
         assert_eq!(filter(Some("warn"), None, Some("debug")).unwrap(), "demo_controller=warn,kube_client=off,warn");
         assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
         let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();

@@ -40,9 +40,19 @@ impl Reconciler<u32> for Fake {
         (self.answer)(look)
     }
 
-    async fn gave_up(&self, key: &u32, why: &str) {
-        self.given_up.lock().unwrap().push((*key, why.to_owned()));
-        assert_ne!(why, "panic in gave_up, too", "on purpose");
+    /// What it answers follows from why it was given up.
+    async fn gave_up(&self, key: &u32, why: &str) -> Answer {
+        let times = {
+            let mut given_up = self.given_up.lock().unwrap();
+            given_up.push((*key, why.to_owned()));
+            given_up.len()
+        };
+        match why {
+            "panic in gave_up, too" => panic!("on purpose"),
+            "remind me" => Ok(Outcome::RequeueAfter(1800 * SECOND)),
+            "tell them at the third time" if times < 3 => Err(Error::Unavailable("409 Conflict".into())),
+            _ => Ok(Outcome::Settled),
+        }
     }
 }
 
@@ -107,7 +117,7 @@ async fn success_forgets_the_failures_and_looks_no_more() {
 async fn an_appointment_is_kept_and_is_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
-        2 => Ok(Outcome::Again(60 * SECOND)),
+        2 => Ok(Outcome::RequeueAfter(60 * SECOND)),
         _ => Ok(Outcome::Settled),
     });
     bench.add_and_wait(3600 * SECOND).await;
@@ -119,7 +129,7 @@ async fn an_appointment_is_kept_and_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_settles_leaves_no_timer_and_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
-        1 => Ok(Outcome::Again(60 * SECOND)),
+        1 => Ok(Outcome::RequeueAfter(60 * SECOND)),
         2 => transient("no"),
         _ => Ok(Outcome::Settled),
     });
@@ -132,7 +142,7 @@ async fn a_look_that_settles_leaves_no_timer_and_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn an_appointment_outlives_a_look_that_was_given_up() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
-        1 => Ok(Outcome::Again(3600 * SECOND)),
+        1 => Ok(Outcome::RequeueAfter(3600 * SECOND)),
         2..=14 => transient("no"),
         _ => Ok(Outcome::Settled),
     });
@@ -146,7 +156,7 @@ async fn an_appointment_outlives_a_look_that_was_given_up() {
 async fn a_permanent_error_is_absorbed() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
-        _ => Err(Error::Permanent { why: "a typo".into(), again: None }),
+        _ => Err(Error::Permanent { why: "a typo".into(), requeue_after: None }),
     });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 2);
@@ -158,7 +168,8 @@ async fn a_permanent_error_is_absorbed() {
 #[tokio::test(start_paused = true)]
 async fn a_permanent_error_may_ask_for_a_reminder() {
     let again = Some(60 * SECOND);
-    let bench = Bench::new(Duration::ZERO, move |_| Err(Error::Permanent { why: "a typo".into(), again }));
+    let bench =
+        Bench::new(Duration::ZERO, move |_| Err(Error::Permanent { why: "a typo".into(), requeue_after: again }));
     bench.add_and_wait(150 * SECOND).await;
     assert_eq!(*bench.looks(), [(1, Duration::ZERO), (1, 60 * SECOND), (1, 120 * SECOND)]);
 }
@@ -180,6 +191,24 @@ async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 26);
     assert_eq!(bench.given_up().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_given_up_may_ask_for_a_reminder() {
+    let bench = Bench::new(Duration::ZERO, |look| match look {
+        1..=13 => transient("remind me"),
+        _ => Ok(Outcome::Settled),
+    });
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!(bench.looks()[13].1, 1800 * SECOND + 20_475 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_that_could_not_be_told_is_told_later_without_another_12_retries() {
+    let bench = Bench::new(Duration::ZERO, |_| transient("tell them at the third time"));
+    bench.add_and_wait(3600 * SECOND).await;
+    assert_eq!((bench.looks().len(), bench.given_up().len()), (13 + 2, 3));
+    assert_eq!(bench.queue.num_requeues(&1), 0, "and then it is forgotten");
 }
 
 /// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If
@@ -318,27 +347,25 @@ async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_an
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let bench = Bench::new(Duration::ZERO, |look| match look {
-        1 => transient("500 InternalError: etcd"),
-        2 => panic!("on purpose"),
-        3 | 4 => Err(Error::Unavailable("connection refused".into())),
-        5 => Err(Error::Permanent { why: "a typo".into(), again: None }),
+        1..=3 => transient("500 InternalError: etcd"),
+        4..=30 => Err(Error::Unavailable("connection refused".into())),
+        31 => Err(Error::Permanent { why: "a typo".into(), requeue_after: None }),
         _ => Ok(Outcome::Settled),
     });
+    bench.add_and_wait(3600 * SECOND).await;
     bench.add_and_wait(SECOND).await;
-    bench.add_and_wait(SECOND).await;
-
     let bytes = log.0.lock().unwrap().clone();
     let lines: Vec<serde_json::Value> =
         String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 3, "none for a success, a permanent error and the first deferral: {lines:#?}");
-    for (line, error, attempt, retry_in) in [
-        (&lines[0], "500 InternalError: etcd", Some(1), Some("5ms")),
-        (&lines[1], "panicked: on purpose", Some(2), Some("10ms")),
-        (&lines[2], "connection refused", None, Some("10ms")),
-    ] {
+    for line in &lines {
         assert_eq!((&line["level"], &line["queue"], &line["key"]), (&"WARN".into(), &"test".into(), &"1".into()));
-        assert_eq!(line["error"], error);
-        assert_eq!(line["attempt"].as_u64(), attempt);
-        assert_eq!(line["retry_in"].as_str(), retry_in);
     }
+    let first = &lines[0];
+    assert_eq!((first["attempt"].as_u64(), first["unlogged"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((&first["error"], &first["retry_in"]), (&"500 InternalError: etcd".into(), &"5ms".into()));
+    let second = &lines[1];
+    assert_eq!((&second["error"], second["unlogged"].as_u64()), (&"connection refused".into(), Some(5)), "{second}");
+    let waits: Vec<_> = lines[1..].iter().map(|line| line["retry_in"].as_str().unwrap()).collect();
+    assert!(waits.iter().all(|wait| wait.ends_with('s') && !wait.ends_with("ms")), "routine gets no line: {waits:?}");
+    assert_eq!(lines.last().unwrap()["retry_in"], "30s", "none for a success or a permanent error");
 }

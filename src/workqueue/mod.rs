@@ -35,7 +35,6 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 
 use tokio::time::Instant;
 
-pub use limit::FIRST as FIRST_RETRY;
 use limit::Failures;
 pub(crate) use limit::TokioClock;
 pub use metrics::Metrics;
