@@ -16,7 +16,8 @@ use crate::{
 /// shows in every certificate at its next look, without watching any Secret.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// Why there is no CA is told to everyone who waits in line for it, and asked again after that.
+/// When the API server is away, everyone who stands in line for the CA is told so at once, instead of finding it out one
+/// after the other.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
 
 /// The CA's Secret, and a copy of what is in it.
@@ -32,11 +33,11 @@ pub struct CaSecret {
 #[derive(Default)]
 struct Copy {
     authority: Option<(Instant, Arc<Authority>)>,
-    failure: Option<(Instant, NoCa)>,
+    failure: Option<(Instant, Failure)>,
 }
 
 /// Why there is no CA.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum NoCa {
     /// The Secret is there, but it is no use, for this reason. Someone put it there: it is for them to mend.
     Unusable(String),
@@ -62,7 +63,7 @@ impl CaSecret {
         let mut copy = self.copy.lock().await;
         match &*copy {
             Copy { failure: Some((when, failure)), .. } if when.elapsed() < FRESH_FAILURE => {
-                return Err(failure.clone());
+                return Err(NoCa::Failed(failure.clone()));
             }
             Copy { authority: Some((when, ca)), .. } if when.elapsed() < FRESH => return Ok(ca.clone()),
             _ => {}
@@ -71,7 +72,10 @@ impl CaSecret {
         let read = self.read_or_create(made_up).await;
         match &read {
             Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
-            Err(failure) => copy.failure = Some((Instant::now(), failure.clone())),
+            Err(NoCa::Failed(failure)) if failure.is_unavailable() => {
+                copy.failure = Some((Instant::now(), failure.clone()));
+            }
+            Err(_) => copy.failure = None,
         }
         read
     }
