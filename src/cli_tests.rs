@@ -158,7 +158,7 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
         ("--workers 1 --workers 2", "--workers is given more than once: expected it once"),
         ("--explain --explain", "--explain is given more than once: expected it once"),
         ("--workers 0", "--workers 0: expected a whole number from 1 to 1024"),
-        ("--max-retries -1", "unknown flag -1: see --help for those there are"),
+        ("--max-retries -1", "--max-retries -1: expected a whole number from 0 to 1000"),
         ("--max-retries=-1", "--max-retries -1: expected a whole number from 0 to 1000"),
         ("--resync 10", "--resync 10: expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"),
         ("--remind 0", "--remind 0: expected a duration such as 3s, 10m or 1h30m, more than 0, at most 8760h"),

@@ -11,7 +11,11 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use kube::Client;
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -115,17 +119,17 @@ pub async fn run(
 
     // The end: take nothing new, finish what is in progress, say what is left to say.
     explain!(Step::Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
+    let grace = Instant::now() + settings.shutdown_grace;
     let drain = async {
         tokio::join!(pki_queue.shut_down_with_drain(), pod_queue.shut_down_with_drain());
         while work.join_next().await.is_some() {}
-        recorder.flush().await;
     };
-    let unfinished = || {
-        let keys = pki_queue.processing().into_iter().chain(pod_queue.processing()).map(|key| key.to_string());
-        let events = Some(recorder.pending()).filter(|n| *n > 0).map(|n| format!("{n} events that are not sent"));
-        keys.chain(events).collect()
-    };
+    let unfinished = || pki_queue.processing().iter().chain(&pod_queue.processing()).map(Key::to_string).collect();
     let done = Grace(settings.shutdown_grace).wait(drain, unfinished).await;
+    // Events are best effort: what cannot be sent in the rest of the grace is a pity, not a failure.
+    if timeout_at(grace, recorder.flush()).await.is_err() {
+        tracing::warn!(events = recorder.pending(), "events were not sent before the end of the grace");
+    }
     ended.cancel();
     done
 }

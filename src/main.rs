@@ -65,6 +65,7 @@ async fn controller(start: Start) -> Result<ExitCode, Refusal> {
         server = connection.server,
         namespace = run.namespace.as_deref().unwrap_or("(all)"),
         listen = listen.as_deref().unwrap_or("off"),
+        dry_run = run.dry_run.then_some(true),
         "demo-controller starts"
     );
     for warning in &connection.warnings {
@@ -77,7 +78,7 @@ async fn controller(start: Start) -> Result<ExitCode, Refusal> {
             Ok(ExitCode::SUCCESS)
         }
         Err(unfinished) => {
-            tracing::error!(keys = ?unfinished.keys, "{unfinished}");
+            tracing::error!("{unfinished}");
             Ok(ExitCode::FAILURE)
         }
     }

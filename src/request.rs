@@ -173,10 +173,10 @@ pub async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -
 /// what a person needs ("connection refused", "invalid peer certificate") is at the bottom. A cause that its parent has
 /// already repeated is left out.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = plain(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
+        let words = plain(cause);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
@@ -184,6 +184,15 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Without a link into a library's documentation, which is for those who program with it.
+fn plain(error: &dyn StdError) -> String {
+    let text = error.to_string();
+    match text.find(": https://docs.rs/") {
+        Some(link) => text[..link].to_owned(),
+        None => text,
+    }
 }
 
 #[cfg(test)]

@@ -208,12 +208,13 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
             Ok(Outcome::RequeueAfter(delay)) => {
+                let at = in_words(delay);
                 explain!(
                     Step::Finish,
                     queue,
                     ?key,
-                    ?delay,
-                    "it worked: its failures are forgotten, and it is looked at again then"
+                    requeue_after = at,
+                    "it worked: its failures are forgotten until then"
                 );
                 self.settle(key);
                 self.queue.add_after(key.clone(), delay);
@@ -227,6 +228,14 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 if let Some(delay) = requeue_after {
                     self.queue.add_after(key.clone(), delay);
                 }
+                let reminder = requeue_after.map(in_words);
+                explain!(
+                    Step::Finish,
+                    queue,
+                    ?key,
+                    reminder,
+                    "it cannot work: not retried, waits for a change or a resync"
+                );
                 debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
                 Ended::Permanent
             }
@@ -234,6 +243,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // server is back it should not have to wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
+                explain!(Step::Finish, queue, ?key, ?retry_in, "not possible now: tried again, and it does not count");
                 // The first few are routine: a conflict since the cache was a moment behind, a garbage collector that
                 // takes its time. What lasts for seconds people should know.
                 let unlogged = if retry_in < ROUTINE { None } else { self.speak() };
@@ -259,6 +269,14 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 }
                 // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
                 let retry_in = self.queue.add_rate_limited(key.clone());
+                explain!(
+                    Step::Finish,
+                    queue,
+                    ?key,
+                    attempt,
+                    ?retry_in,
+                    "it failed: one more failure counted, tried again"
+                );
                 match self.speak() {
                     Some(unlogged) => {
                         warn!(queue, ?key, error = why, attempt, ?retry_in, unlogged, "reconcile failed, trying again");
@@ -280,7 +298,13 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         match told {
             // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
             Ok(outcome) => {
-                error!(queue, ?key, error = why, attempt, "reconcile failed, given up until something changes");
+                error!(
+                    queue,
+                    ?key,
+                    error = why,
+                    attempt,
+                    "reconcile failed, given up until a change or the next resync"
+                );
                 self.forget(key);
                 if let Outcome::RequeueAfter(delay) = outcome {
                     self.queue.add_after(key.clone(), delay);
@@ -296,9 +320,10 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         }
     }
 
-    /// How many lines were left out, if it is time for one.
-    fn speak(&self) -> Option<u64> {
-        self.hush.lock().unwrap_or_else(PoisonError::into_inner).speak(Instant::now())
+    /// How many lines were left out (None for none), if it is time for one.
+    fn speak(&self) -> Option<Option<u64>> {
+        let unlogged = self.hush.lock().unwrap_or_else(PoisonError::into_inner).speak(Instant::now())?;
+        Some(Some(unlogged).filter(|n| *n > 0))
     }
 
     /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
@@ -314,6 +339,17 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     fn forget(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_retry(key);
+    }
+}
+
+/// `59 d 22 h`, `1 h 30 min`, `12 s`: for people, who do not read five million seconds.
+fn in_words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
     }
 }
 

@@ -136,6 +136,8 @@ struct State {
     per_object: Buckets,
     per_namespace: Buckets,
     hush: Hush,
+    /// The process ends: nothing waits for its namespace's limit any more.
+    flushing: bool,
 }
 
 impl Recorder {
@@ -160,6 +162,7 @@ impl Recorder {
                 per_object: Buckets::new(spam::PER_OBJECT),
                 per_namespace: Buckets::new(spam::PER_NAMESPACE),
                 hush: Hush::default(),
+                flushing: false,
             }),
             settled: watch::Sender::new(()),
         });
@@ -199,6 +202,7 @@ impl Recorder {
         let line = state.hush.speak(Instant::now());
         drop(state);
         if let Some(unlogged) = line {
+            let unlogged = Some(unlogged).filter(|n| *n > 0);
             warn!(event = %key, reason, unlogged, "event dropped: {why}");
         }
         Ticket::new(true)
@@ -209,13 +213,20 @@ impl Recorder {
         self.0.state().pending.len()
     }
 
-    /// Returns when everything that was recorded before the call has been sent or dropped.
+    /// Sends what is left, at the end of the process: returns when everything that was recorded before the call has been
+    /// sent or dropped.
     ///
-    /// Nothing is hurried: a namespace's limit and the retries hold as before, and without a server it takes for ever.
-    /// The caller limits it by the shutdown grace. Dropping the future does no harm.
+    /// The limit of the namespaces is lifted: what waits for it would not be sent later but never, and there is no flood
+    /// to hold back any more. Retries hold as before, and without a server it takes for ever: the caller limits it by the
+    /// shutdown grace. Dropping the future does no harm.
     pub async fn flush(&self) {
         let mut settled = self.0.settled.subscribe();
-        let last = self.0.state().pending.recorded();
+        let (last, waiting) = {
+            let mut state = self.0.state();
+            state.flushing = true;
+            (state.pending.recorded(), state.pending.keys())
+        };
+        waiting.into_iter().for_each(|key| self.0.queue.add(key));
         while self.0.state().pending.oldest().is_some_and(|oldest| oldest <= last) {
             // It cannot fail: the sender lives in `self`.
             let _ = settled.changed().await;

@@ -78,6 +78,11 @@ impl Pending {
             || (self.entries.len() < Self::LIMIT && self.in_namespace(key).count() < Self::NAMESPACE_LIMIT)
     }
 
+    /// The events that are on their way.
+    pub fn keys(&self) -> Vec<Key> {
+        self.entries.keys().cloned().collect()
+    }
+
     /// How many events are on their way.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -301,6 +301,21 @@ async fn a_namespace_over_its_burst_is_told_later_not_never_and_holds_up_no_othe
 }
 
 #[tokio::test(start_paused = true)]
+async fn at_the_end_of_the_process_nothing_waits_for_the_limit_of_its_namespace() {
+    let mut rig = rig();
+    for n in 0..500 {
+        rig.tell("noisy", &format!("noisy-{n}"));
+    }
+    assert_eq!(rig.serve(Duration::from_millis(10)).await.len(), 200);
+    let recorder = rig.recorder.clone();
+    let flush = tokio::spawn(async move { recorder.flush().await });
+    let told = rig.serve(Duration::from_secs(60)).await;
+    assert_eq!((told.len(), rig.recorder.pending()), (300, 0));
+    assert!(told.last().unwrap().0 < Duration::from_secs(1), "{:?}", told.last());
+    flush.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn repeats_of_an_event_that_waits_for_its_turn_are_one_write() {
     let mut rig = rig();
     for n in 0..200 {

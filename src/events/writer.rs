@@ -47,7 +47,8 @@ impl Inner {
     fn turn(&self, key: &Key) -> Turn {
         let mut state = self.state();
         // A batch needs its namespace's leave once, not again for each retry: those have the queue's own limit.
-        if state.pending.is_fresh(key)
+        if !state.flushing
+            && state.pending.is_fresh(key)
             && let Err(wait) = state.per_namespace.take(key.namespace())
         {
             // Governor knows when the next token comes. Whoever is in line already gets that one and the next ones.

@@ -112,7 +112,25 @@ pub struct Step<T> {
 #[derive(Debug)]
 pub struct Machine<T> {
     state: State<T>,
-    backoff: Backoff,
+    backoff: Backoffs,
+}
+
+/// Two, because they are about two things. An outage that lasted says nothing about the version: the first 410 after it is
+/// followed up at once, not half a minute later. But a server that answers 410 again and again, between lists that work
+/// well, has to be asked ever more slowly.
+#[derive(Debug, Default)]
+struct Backoffs {
+    /// The server cannot be reached, or does not want to.
+    server: Backoff,
+    /// The server answers, but the version is of no use.
+    version: Backoff,
+}
+
+impl Backoffs {
+    fn reset(&mut self) {
+        self.server.reset();
+        self.version.reset();
+    }
 }
 
 #[derive(Debug)]
@@ -139,7 +157,7 @@ impl<T: Object> Machine<T> {
     /// A machine that knows nothing yet, and its first request.
     pub fn start() -> (Self, Next) {
         let first = Next { after: Duration::ZERO, request: Request::List(List::First) };
-        (Machine { state: State::default(), backoff: Backoff::default() }, first)
+        (Machine { state: State::default(), backoff: Backoffs::default() }, first)
     }
 
     /// One step. `jitter` is a random number in `[0, 1)`.
@@ -203,14 +221,12 @@ impl<T: Object> Machine<T> {
                 }
                 // Whoever answers (a proxy, often) takes watches and drops them. Without a pause this is a hot loop, and
                 // without a list we would go blind: so fall back to polling, at the pace of the backoff.
-                let why = "the watch was closed as soon as it was open".to_owned();
-                let trouble = Trouble { why, reason: "short_watch" };
                 if !empty {
                     let request = self.watch(jitter);
-                    return self.pause(trouble, Duration::ZERO, request, jitter);
+                    return self.pause(request, jitter);
                 }
                 self.state = State::default();
-                self.pause(trouble, Duration::ZERO, Request::List(List::First), jitter)
+                self.pause(Request::List(List::First), jitter)
             }
             // Nothing is known to be wrong. A connection that died without a word looks like this, and so does a quiet
             // resource on a server that sends no bookmarks. Opening again costs one request and misses nothing.
@@ -254,13 +270,17 @@ impl<T: Object> Machine<T> {
     }
 
     fn retry(&mut self, failure: &Failure, request: Request, jitter: f64) -> Step<T> {
-        self.pause(trouble(failure), failure.retry_after().unwrap_or_default(), request, jitter)
+        let version = failure.is_expired() || failure.is_version_too_large();
+        let backoff = if version { &mut self.backoff.version } else { &mut self.backoff.server };
+        let after = backoff.next(jitter).max(failure.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER));
+        Step { update: Update::None, next: Next { after, request }, trouble: Some(trouble(failure)) }
     }
 
-    /// Waits for the backoff, or for as long as the server `asked` for if that is longer.
-    fn pause(&mut self, trouble: Trouble, asked: Duration, request: Request, jitter: f64) -> Step<T> {
-        let after = self.backoff.next(jitter).max(asked.min(LONGEST_RETRY_AFTER));
-        Step { update: Update::None, next: Next { after, request }, trouble: Some(trouble) }
+    /// The pause after a watch that was turned away.
+    fn pause(&mut self, request: Request, jitter: f64) -> Step<T> {
+        let why = "the watch was closed as soon as it was open".to_owned();
+        let next = Next { after: self.backoff.server.next(jitter), request };
+        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: "short_watch" }) }
     }
 }
 

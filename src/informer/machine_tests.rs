@@ -255,3 +255,17 @@ fn a_watch_that_closes_at_once_after_a_few_events_goes_on_where_it_was_after_a_p
     assert_eq!(step.next.after, Duration::from_millis(800));
     assert_eq!(step.trouble.unwrap().reason, "short_watch");
 }
+
+#[test]
+fn the_first_410_after_a_long_outage_is_followed_up_at_once() {
+    let (mut machine, _) = Machine::<Thing>::start();
+    let now = Instant::now();
+    let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
+    machine.on(Answer::Page(page), now, 0.0);
+    for _ in 0..10 {
+        machine.on(Answer::Failed(Failure::Connection("refused".into())), now, 0.0);
+    }
+    machine.on(Answer::Opened, now, 0.0);
+    let step = machine.on(Answer::Event(Event::Error(expired())), now, 0.0);
+    assert_eq!(step.next, Next { after: Duration::from_millis(800), request: Request::List(List::First) });
+}

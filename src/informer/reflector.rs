@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Change, Health, List, ListWatch, Object, Store, Watch,
+    Change, Event, Health, List, ListWatch, Object, Store, Watch,
     machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
@@ -92,9 +92,6 @@ impl<T: Object> Reflector<T> {
                 match self.list_watch.watch(version, *time_limit).await {
                     Ok(open) => {
                         *watch = Some(open);
-                        if self.health.clear_trouble() {
-                            tracing::info!(resource = self.resource, "watching again");
-                        }
                         Answer::Opened
                     }
                     Err(failure) => Answer::Failed(failure),
@@ -105,6 +102,10 @@ impl<T: Object> Reflector<T> {
                 match timeout(self.watch_idle, open.next()).await {
                     Ok(Some(Ok(event))) => {
                         metrics.heard();
+                        // Not as soon as it is open: it may have been opened only to be told of a 410.
+                        if !matches!(event, Event::Error(_)) && self.health.clear_trouble() {
+                            tracing::info!(resource = self.resource, "the watch works again");
+                        }
                         Answer::Event(event)
                     }
                     Ok(Some(Err(failure))) => Answer::Failed(failure),
@@ -134,8 +135,10 @@ impl<T: Object> Reflector<T> {
         let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));
         match next.map(|next| &next.request) {
             None | Some(Request::Read) => return tracing::warn!(resource, error, "object skipped"),
-            Some(Request::List(_)) => tracing::warn!(resource, error, retry_in, "will list again"),
-            Some(Request::Watch(..)) => tracing::warn!(resource, error, retry_in, "will watch again"),
+            Some(Request::List(_)) => {
+                tracing::warn!(resource, error, retry_in, "list or watch failed, will list again")
+            }
+            Some(Request::Watch(..)) => tracing::warn!(resource, error, retry_in, "watch failed, will watch again"),
         }
         self.health.set_trouble(trouble.why);
     }

@@ -8,7 +8,8 @@
 //! differ from itself once it had been written and read back.
 //!
 //! Promises:
-//! * what was issued is found valid by [`inspect`](Authority::inspect), or the CA is refused before it issues anything;
+//! * what was issued is found valid by [`inspect`](Authority::inspect); a CA that cannot keep this promise is found out by
+//!   [`try_out`](Authority::try_out) before it issues anything;
 //! * a leaf never outlives its CA;
 //! * `openssl verify -x509_strict` accepts the chain, if the CA was made here;
 //! * no key is ever printed: neither type here has a `Debug`.
@@ -24,11 +25,7 @@ use rcgen::{
 use time::OffsetDateTime;
 use x509_parser::{certificate::X509Certificate, pem::Pem, prelude::FromDer};
 
-pub use super::inspect::Verdict;
-use super::{
-    Certificate,
-    validate::{Request, validate},
-};
+use super::{Certificate, validate::Request};
 use crate::informer::Key;
 
 /// The certificates: the leaf, then its CA. In the CA's own Secret: the CA.
@@ -92,7 +89,8 @@ impl Authority {
     }
 
     /// The CA in a Secret: one of ours, or one that someone brought along (PKCS#8 keys of type ECDSA P-256 or P-384,
-    /// Ed25519 or RSA). Of several certificates the first is the CA.
+    /// Ed25519 or RSA). Of several certificates the first is the CA. Whether what it signs is any good is for
+    /// [`try_out`](Self::try_out) to find out.
     ///
     /// # Errors
     /// With the reason, for a person, when it cannot be used.
@@ -112,32 +110,16 @@ impl Authority {
             may_sign(&x509)?;
             let validity = x509.validity();
             if now.as_second() < validity.not_before.timestamp() {
-                return Err(format!("it is not valid before {}", validity.not_before));
+                return Err(format!("it is not valid before {}", text(validity.not_before.timestamp())));
             }
             if now.as_second() >= validity.not_after.timestamp() {
-                return Err(format!("it has expired: it was valid until {}", validity.not_after));
+                return Err(format!("it has expired: it was valid until {}", text(validity.not_after.timestamp())));
             }
             validity.not_after.timestamp()
         };
         let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)
             .map_err(|e| format!("tls.crt holds a certificate of a kind that cannot be used: {e}"))?;
-        let authority = Authority { pem, der, issuer, not_after };
-        authority.try_out(now)?;
-        Ok(authority)
-    }
-
-    /// Issues once, for nobody, and looks at the result. Certificates of others hold what the library cannot repeat
-    /// (two organizational units in the subject, say), and then what it signs names an issuer that does not exist.
-    /// Found out here, it is an error that the operator can read; found out later, a certificate that is reissued for
-    /// ever.
-    fn try_out(&self, now: Timestamp) -> Result<(), String> {
-        let request = validate(&serde_json::json!({ "serviceName": "test" })).map_err(|e| e.to_string())?;
-        let pki = Key::new("test", "test");
-        let issued = self.issue(&request, &pki, now, [1; 16])?;
-        match self.inspect(&issued.secret_data(), &request, &pki, now) {
-            Verdict::Valid(_) => Ok(()),
-            other => Err(format!("it signs certificates that are no good: {other}")),
-        }
+        Ok(Authority { pem, der, issuer, not_after })
     }
 
     /// What goes into the CA's Secret, which has no `ca.crt`: in there `tls.crt` is the CA.
@@ -199,6 +181,11 @@ fn serial(mut random: [u8; 16]) -> SerialNumber {
 
 fn date(seconds: i64) -> Result<OffsetDateTime, String> {
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|e| e.to_string())
+}
+
+/// RFC 3339, as all dates that people read here.
+fn text(seconds: i64) -> String {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
 pub(super) fn seconds(duration: Duration) -> i64 {

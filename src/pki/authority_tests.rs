@@ -8,6 +8,7 @@ use serde_json::json;
 use x509_parser::extensions::ParsedExtension;
 
 use super::*;
+use crate::pki::{inspect::Verdict, validate::validate};
 
 const YEAR: i64 = 365 * 24 * 3600;
 
@@ -45,7 +46,8 @@ fn p256() -> KeyPair {
 }
 
 fn why(secret: &BTreeMap<String, ByteString>) -> String {
-    Authority::from_secret(secret, at(0)).err().expect("a CA that cannot be used")
+    let tried = Authority::from_secret(secret, at(0)).and_then(|ca| ca.try_out(at(0)));
+    tried.expect_err("a CA that cannot be used")
 }
 
 /// None where there is no openssl; said where it is seen, which a passing test's own output is not.
@@ -191,7 +193,7 @@ fn openssl_accepts_the_chain_when_it_is_strict() {
 fn a_ca_that_someone_brought_along_is_used() {
     for algorithm in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
         let secret = foreign(KeyPair::generate_for(algorithm).unwrap(), |_| {});
-        assert!(Authority::from_secret(&secret, at(0)).is_ok(), "{algorithm:?}");
+        assert!(Authority::from_secret(&secret, at(0)).unwrap().try_out(at(0)).is_ok(), "{algorithm:?}");
     }
     // No keyUsage: no restriction.
     assert!(Authority::from_secret(&foreign(p256(), |ca| ca.key_usages.clear()), at(0)).is_ok());

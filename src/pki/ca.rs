@@ -68,8 +68,8 @@ impl CaSecret {
             Copy { authority: Some((when, ca)), .. } if when.elapsed() < FRESH => return Ok(ca.clone()),
             _ => {}
         }
-        let made_up = copy.authority.take().filter(|_| self.dry_run).map(|(_, ca)| ca);
-        let read = self.read_or_create(made_up).await;
+        let before = copy.authority.take().map(|(_, ca)| ca);
+        let read = self.read_or_create(before).await;
         match &read {
             Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
             Err(NoCa::Failed(failure)) if failure.is_unavailable() => {
@@ -80,14 +80,18 @@ impl CaSecret {
         read
     }
 
-    /// `made_up`: after a dry run there is still no Secret, and the CA that was made up for it goes on.
-    async fn read_or_create(&self, made_up: Option<Arc<Authority>>) -> Result<Arc<Authority>, NoCa> {
-        match self.read().await? {
-            Some(ca) => Ok(ca),
-            None => match made_up {
-                Some(ca) => Ok(ca),
-                None => self.create().await,
-            },
+    async fn read_or_create(&self, before: Option<Arc<Authority>>) -> Result<Arc<Authority>, NoCa> {
+        match (self.read().await?, before) {
+            (Some(ca), _) => Ok(ca),
+            // After a dry run there is still no Secret: the CA that was made up for it goes on.
+            (None, Some(made_up)) if self.dry_run => Ok(made_up),
+            (None, before) => {
+                if before.is_some() {
+                    let secret = &self.key;
+                    tracing::warn!(%secret, "the CA's Secret is gone: with a new CA every certificate is issued anew");
+                }
+                self.create().await
+            }
         }
     }
 
@@ -101,7 +105,9 @@ impl CaSecret {
         };
         let data = secret.data.unwrap_or_default();
         let unusable = |why| NoCa::Unusable(format!("the CA in Secret {} cannot be used: {why}", self.key));
-        let authority = Authority::from_secret(&data, jiff::Timestamp::now()).map_err(unusable)?;
+        let now = jiff::Timestamp::now();
+        let authority = Authority::from_secret(&data, now).map_err(unusable)?;
+        authority.try_out(now).map_err(unusable)?;
         Ok(Some(Arc::new(authority)))
     }
 

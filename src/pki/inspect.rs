@@ -16,7 +16,7 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 use super::{
     Certificate,
     authority::{Authority, BACKDATED, CA_CRT, TLS_CRT, TLS_KEY, belongs, certificates, parse, private_key, seconds},
-    validate::Request,
+    validate::{Request, validate},
 };
 use crate::informer::Key;
 
@@ -52,6 +52,23 @@ impl fmt::Display for Verdict {
 }
 
 impl Authority {
+    /// Issues once, for nobody, and looks at the result. Certificates of others hold what the library cannot repeat
+    /// (two organizational units in the subject, say), and then what it signs names an issuer that does not exist.
+    /// Found out here, it is an error that the operator can read; found out later, a certificate that is reissued for
+    /// ever.
+    ///
+    /// # Errors
+    /// With the reason, for a person.
+    pub fn try_out(&self, now: Timestamp) -> Result<(), String> {
+        let request = validate(&serde_json::json!({ "serviceName": "test" })).map_err(|e| e.to_string())?;
+        let pki = Key::new("test", "test");
+        let issued = self.issue(&request, &pki, now, [1; 16])?;
+        match self.inspect(&issued.secret_data(), &request, &pki, now) {
+            Verdict::Valid(_) => Ok(()),
+            other => Err(format!("it signs certificates that are no good: {other}")),
+        }
+    }
+
     /// Judges the data of a Secret: is this what [`issue`](Authority::issue) would make of the request, and is there
     /// time left?
     pub fn inspect(

@@ -35,6 +35,7 @@ pub mod crd;
 mod inspect;
 mod metrics;
 pub mod reconcile;
+mod report;
 pub mod secret;
 pub mod status;
 pub mod told;

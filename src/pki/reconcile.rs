@@ -10,39 +10,32 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
-    core,
-};
-use serde_json::json;
-use tokio::time::Instant;
-
 use super::{
-    Allowed, Metrics, Pki, Reason,
+    Allowed, Certificate, Metrics, Pki, Reason,
     authority::{Authority, Issued},
     ca::{CaSecret, NoCa},
     inspect::Verdict,
+    report::{Rejected, Stop, reference, unwritten},
     secret::{self, Owner},
-    status::{self, Certificate},
     told::Told,
     validate::{Request, validate},
     written::Written,
 };
 use crate::{
-    events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
+    events::{Kind, ObjectRef, Recorder},
     explain,
     explain::Step,
     informer::{Key, Object, Store},
     request::{Failure, bounded},
     worker::{Error, Outcome, Reconciler},
 };
-
-/// The reason of the event for a name that is not on the list. Not UpperCamelCase like all others: it is the original's, to
-/// the letter, so that people find what they search for.
-const NOT_ALLOWED: &str = "pki ServiceName error";
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
 
 /// Answers "which pods wait for this Secret?". The pods' cache knows; this room does not need to know whose cache it is.
 pub type Mounts = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
@@ -71,50 +64,6 @@ pub struct Certificates {
     pub dry_run: bool,
     /// What is counted.
     pub metrics: Metrics,
-}
-
-/// A Pki that cannot have what it asks for, until someone changes something.
-struct Rejected {
-    /// For the condition.
-    reason: Reason,
-    /// For everyone: condition, event, log.
-    message: String,
-    /// The event's reason.
-    event: &'static str,
-    /// Whether the pods that wait for the Secret have to hear it as well.
-    tell_pods: bool,
-}
-
-/// Why a look ended early.
-enum Stop {
-    Rejected(Rejected),
-    /// A request failed.
-    Failed(Failure),
-    /// Nothing is wrong, but it is not our turn yet.
-    Wait(&'static str),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Stop::Failed(failure)
-    }
-}
-
-impl Rejected {
-    /// The usual case: the event has the condition's reason, and is for the owner alone. The message is cut as that of an
-    /// event is, so that both say the same (what a server answers may be of any length).
-    fn because(reason: Reason, message: impl Into<String>) -> Self {
-        // In one line: a proxy's page of HTML has many.
-        let mut message = message.into().split_whitespace().collect::<Vec<_>>().join(" ");
-        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
-        Rejected { reason, message, event: reason.as_str(), tell_pods: false }
-    }
-}
-
-impl From<Rejected> for Stop {
-    fn from(rejected: Rejected) -> Self {
-        Stop::Rejected(rejected)
-    }
 }
 
 impl Reconciler<Key> for Certificates {
@@ -149,6 +98,7 @@ impl Reconciler<Key> for Certificates {
             // Retried, for as long as it takes: it says nothing about this Pki.
             Err(Stop::Wait(why)) => Err(Error::Unavailable(why.into())),
             Err(Stop::Failed(failure)) => failed(failure),
+            Err(Stop::Unwritten(failure)) => unwritten(&failure).map(|()| Outcome::Settled),
         }
     }
 
@@ -178,9 +128,7 @@ impl Certificates {
         let allowed = self.allowed.current();
         if let Some(refused) = allowed.refused(&request, key.namespace()) {
             let message = allowed.refusal(&refused, key);
-            return Err(
-                Rejected { reason: Reason::NameNotAllowed, message, event: NOT_ALLOWED, tell_pods: true }.into()
-            );
+            return Err(Rejected::not_allowed(message).into());
         }
 
         // 4. The Secret.
@@ -200,8 +148,8 @@ impl Certificates {
         let certificate = self.secret(pki, &request, &authority).await?;
 
         // 5. The status.
-        self.write_status(pki, Reason::Issued, "the certificate is in the Secret of the same name", Some(&certificate))
-            .await?;
+        let message = "the certificate is in the Secret of the same name";
+        self.write_status(pki, Reason::Issued, message, Some(&certificate)).await.map_err(Stop::Unwritten)?;
         Ok(certificate)
     }
 
@@ -270,66 +218,12 @@ impl Certificates {
 
     fn wrote(&self, pki: &Pki, event: &'static str, why: &str, issued: &Issued) {
         let Certificate { serial, not_after, renewal, .. } = &issued.certificate;
-        tracing::info!(
-            pki = %pki.key(), why, serial, %not_after, %renewal, dry_run = self.dry_run.then_some(true),
-            "certificate {}", if event == "Issued" { "issued" } else { "renewed" }
-        );
+        let done = if event == "Issued" { "issued" } else { "renewed" };
+        let would = if self.dry_run { " (dry run: not stored)" } else { "" };
+        tracing::info!(pki = %pki.key(), why, serial, %not_after, %renewal, "certificate {done}{would}");
         let message = format!("certificate {serial} is valid until {not_after}");
-        explain!(Step::Tell, pki = %pki.key(), "an event says what was done");
+        explain!(Step::Tell, pki = %pki.key(), kind = super::KIND, "an event says what was done");
         self.recorder.record(&reference(pki), Kind::Normal, event, &message);
-    }
-
-    /// Tells the owner, and writes it into the status. Returns when to remind.
-    async fn reject(&self, pki: &Pki, rejected: &Rejected) -> Result<Duration, Error> {
-        let mut audience = vec![reference(pki)];
-        if rejected.tell_pods {
-            audience.extend((self.mounts)(pki.key()));
-        }
-        let remind = self.told.tell(pki.key(), &rejected.message, &audience, Instant::now(), self.remind, |object| {
-            explain!(Step::Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
-            // Logged when it is told, so not at each resync.
-            if object.uid == pki.uid() {
-                let (reason, error) = (rejected.reason.as_str(), &rejected.message);
-                tracing::warn!(pki = %pki.key(), reason, error, "no certificate");
-            }
-            self.recorder.record(object, Kind::Warning, rejected.event, &rejected.message)
-        });
-        match self.write_status(pki, rejected.reason, &rejected.message, None).await {
-            Ok(()) => Ok(remind),
-            Err(failure) if failure.is_namespace_terminating() => Ok(remind),
-            // The verdict stands and has been told; what failed is writing it down. That is tried again, and does not count:
-            // giving up would replace the true reason by "it went wrong too often".
-            Err(failure) => {
-                Err(Error::Unavailable(format!("{}; the status cannot be written: {failure}", rejected.message)))
-            }
-        }
-    }
-
-    async fn write_status(
-        &self,
-        pki: &Pki,
-        reason: Reason,
-        message: &str,
-        issued: Option<&Certificate>,
-    ) -> Result<(), Failure> {
-        let Some(patch) = status::patch(pki, reason, message, issued, Timestamp::now()) else { return Ok(()) };
-        let collection = format!("/apis/{}/namespaces/{}/{}", super::API_VERSION, pki.key().namespace(), super::PLURAL);
-        let params = PatchParams { dry_run: self.dry_run, ..PatchParams::apply(super::FIELD_MANAGER) };
-        let request = core::Request::new(collection)
-            .patch_subresource("status", pki.key().name(), &params, &Patch::Merge(patch))
-            .map_err(|e| Failure::Malformed(e.to_string()))?;
-        match bounded(self.client.request::<Pki>(request)).await {
-            Ok(after) => {
-                tracing::debug!(pki = %pki.key(), reason = reason.as_str(), "status written");
-                self.written.wrote(pki, after);
-                Ok(())
-            }
-            // Deleted in the meantime: the watch is about to tell. (A CRD without a status says 404 in other words.)
-            Err(Failure::Status { status, .. }) if status.code == 404 && status.message.ends_with("not found") => {
-                Ok(())
-            }
-            Err(failure) => Err(failure),
-        }
     }
 }
 
@@ -343,17 +237,6 @@ fn failed(failure: Failure) -> Result<Outcome, Error> {
     } else {
         Error::Transient(failure.to_string())
     })
-}
-
-fn reference(pki: &Pki) -> ObjectRef {
-    ObjectRef {
-        api_version: super::API_VERSION.into(),
-        kind: super::KIND.into(),
-        namespace: pki.key().namespace().into(),
-        name: pki.key().name().into(),
-        uid: pki.uid().into(),
-        resource_version: Some(pki.resource_version().into()),
-    }
 }
 
 fn until(time: Timestamp) -> Duration {

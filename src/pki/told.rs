@@ -16,6 +16,10 @@ use crate::{
     informer::Key,
 };
 
+/// What was told in vain is told again at the next look, but not sooner than this: looks may come every few milliseconds
+/// while something is retried, and what was refused a moment ago is refused now.
+const TRY_AGAIN: Duration = Duration::from_secs(60);
+
 /// What every Pki's people were last told. Bounded by what there is: entries go with the Pki, with its error and with the
 /// pods that were told.
 #[derive(Default)]
@@ -47,8 +51,8 @@ impl Told {
         }
         let present: HashSet<&str> = audience.iter().map(|object| object.uid.as_str()).collect();
         telling.heard.retain(|uid, (when, ticket)| {
-            let current = now.saturating_duration_since(*when) < remind && !ticket.dropped();
-            current && present.contains(uid.as_str())
+            let due = if ticket.dropped() { TRY_AGAIN.min(remind) } else { remind };
+            now.saturating_duration_since(*when) < due && present.contains(uid.as_str())
         });
         for object in audience {
             telling.heard.entry(object.uid.clone()).or_insert_with(|| (now, tell(object)));

@@ -36,7 +36,8 @@ fn argument(row: &'static Setting) -> Arg {
         // A switch: `--dry-run`, and `--dry-run=false` to beat a variable.
         argument.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("true|false")
     } else {
-        argument.value_name(row.value)
+        // `--workers -1` is a wrong number, not an unknown flag.
+        argument.value_name(row.value).allow_negative_numbers(true)
     }
 }
 

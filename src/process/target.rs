@@ -208,7 +208,17 @@ fn url(given: &Given) -> Result<Uri, Refusal> {
         .filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")))
         .filter(|uri| uri.host().is_some_and(|host| !host.is_empty()) && port_is_right(uri))
         .filter(|uri| uri.query().is_none() && !full.contains(['@', '#']))
-        .ok_or_else(|| given.wrong("expected HOST:PORT or a URL such as https://api.example.com:6443"))
+        .ok_or_else(|| {
+            const EXPECTED: &str = "expected HOST:PORT or a URL such as https://api.example.com:6443";
+            if full.contains('@') {
+                // Not repeated: what stands before the @ is a password.
+                let mut hidden = given.clone();
+                hidden.text = "***".to_owned();
+                return hidden
+                    .wrong(format!("{EXPECTED}, without a user; a token goes into {}", given.sibling(&TOKEN)));
+            }
+            given.wrong(EXPECTED)
+        })
 }
 
 fn is_loopback(url: &Uri) -> bool {

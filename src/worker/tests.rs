@@ -361,11 +361,17 @@ async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_an
         assert_eq!((&line["level"], &line["queue"], &line["key"]), (&"WARN".into(), &"test".into(), &"1".into()));
     }
     let first = &lines[0];
-    assert_eq!((first["attempt"].as_u64(), first["unlogged"].as_u64()), (Some(1), Some(0)));
+    assert_eq!((first["attempt"].as_u64(), first["unlogged"].as_u64()), (Some(1), None));
     assert_eq!((&first["error"], &first["retry_in"]), (&"500 InternalError: etcd".into(), &"5ms".into()));
     let second = &lines[1];
     assert_eq!((&second["error"], second["unlogged"].as_u64()), (&"connection refused".into(), Some(5)), "{second}");
     let waits: Vec<_> = lines[1..].iter().map(|line| line["retry_in"].as_str().unwrap()).collect();
     assert!(waits.iter().all(|wait| wait.ends_with('s') && !wait.ends_with("ms")), "routine gets no line: {waits:?}");
     assert_eq!(lines.last().unwrap()["retry_in"], "30s", "none for a success or a permanent error");
+}
+
+#[test]
+fn a_time_is_told_as_people_do() {
+    let words = [12, 90, 5400, 5_094_049].map(|seconds| in_words(seconds * SECOND));
+    assert_eq!(words, ["12 s", "1 min", "1 h 30 min", "58 d 23 h"]);
 }

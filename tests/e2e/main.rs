@@ -57,6 +57,7 @@ const GROUPS: &[Group] = &[
             crash::kill_9_between_the_secret_and_the_status_leaves_nothing_that_a_restart_does_not_mend,
             crash::sigterm_ends_it_with_0_and_nothing_new_is_asked,
             crash::what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun,
+            crash::what_was_to_be_told_at_sigterm_is_told_before_the_end,
             crash::a_grace_that_runs_out_is_exit_1_and_names_the_keys,
             crash::a_second_signal_ends_it_at_once,
         ],

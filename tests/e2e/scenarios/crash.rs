@@ -87,6 +87,24 @@ pub fn what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun(stage
     audit.only(|request| request.resource != "secrets").assert_none("a list or a watch after SIGTERM");
 }
 
+pub fn what_was_to_be_told_at_sigterm_is_told_before_the_end(stage: &mut Stage) {
+    let ns = "last-words";
+    let mut controller = Controller::ready(stage, Setup { flags: "--namespace last-words", ..Setup::default() });
+    stage.namespace(ns);
+    // More than the 200 that may be told at once in one namespace; the rest would wait for a minute.
+    for n in 0..250 {
+        stage.create_pki(ns, &format!("web-{n}"), json!({ "serviceName": "appp1" }));
+    }
+    let looked = || controller.count("reconcile_total", &[("queue", "pki"), ("result", "permanent")]);
+    eventually("all are refused", || expect(looked() >= 250.0, looked()));
+    assert!(controller.count("events_total", &[("result", "sent")]) < 250.0, "some have to wait");
+    assert_eq!(controller.terminate(), Some(0));
+    let events = stage.find(&format!("/api/v1/namespaces/{ns}/events")).expect("a list");
+    let told =
+        events["items"].as_array().expect("items").iter().filter(|event| event["reason"] == "pki ServiceName error");
+    assert_eq!(told.count(), 250);
+}
+
 pub fn a_grace_that_runs_out_is_exit_1_and_names_the_keys(stage: &mut Stage) {
     let mut controller = stuck(stage, "grace", "--shutdown-grace 1s");
     controller.signal("TERM");
