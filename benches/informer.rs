@@ -1,7 +1,7 @@
 //! What an informer spends its time on: decoding what comes in, and keeping the cache.
 //!
-//! The pods are copies of one that a real API server served (`pod.json`: two containers, an init container, three volumes,
-//! managed fields), each with a name, a UID and a version of its own.
+//! The pods are copies of one that a real API server served (`pod.json`: two containers, an init container, three
+//! volumes, managed fields), each with a name, a UID and a version of its own.
 
 use std::{hint::black_box, sync::Arc};
 

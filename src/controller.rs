@@ -101,8 +101,8 @@ pub async fn run(
         async move { allowed.follow(|| pkis.keys().into_iter().for_each(|key| queue.add(key))).await }
     });
 
-    // What takes them. No worker before the caches that its job reads are full: it would take everything that it does not
-    // find for deleted.
+    // What takes them. No worker before the caches that its job reads are full: it would take everything that it does
+    // not find for deleted.
     let crew =
         Crew { policy: Policy { max_retries: settings.max_retries }, metrics: counts.workers, stop: stop.clone() };
     let mut work = JoinSet::new();
@@ -212,8 +212,8 @@ fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     }
 }
 
-/// Whether a change of a Pki is anything to act on. Our own write of its status is not: a reconcile that writes, sees its
-/// write as a change, and reconciles again is a loop, and for a key that was given up it would be an endless retry.
+/// Whether a change of a Pki is anything to act on. Our own write of its status is not: a reconcile that writes, sees
+/// its write as a change, and reconciles again is a loop, and for a key that was given up it would be an endless retry.
 fn concerns(change: &Change<Pki>) -> bool {
     match change {
         Change::Added { .. } | Change::Deleted(_) => true,
@@ -234,7 +234,8 @@ fn on_pod(
         if let Change::Added { new, initial: true } = &change {
             lifecycle.baseline(new.clone());
         }
-        // A pod that waits for a certificate is news for the Pki. Once: its later changes are none of the Pki's business.
+        // A pod that waits for a certificate is news for the Pki. Once: its later changes are none of the Pki's
+        // business.
         let secrets = newcomer(&change).map_or(&[][..], |pod| &pod.secrets);
         secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
         explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
@@ -300,8 +301,8 @@ async fn resync<T: Object>(resync: Resync, store: Arc<Store<T>>, queue: WorkQueu
     resync.run(&store, |key| queue.add(key)).await;
 }
 
-/// Waits for a task that ends although nobody asked it to. Only a panic does that, and a controller that goes on with half
-/// of its tasks looks healthy and is not: so it becomes everybody's panic.
+/// Waits for a task that ends although nobody asked it to. Only a panic does that, and a controller that goes on with
+/// half of its tasks looks healthy and is not: so it becomes everybody's panic.
 async fn watch_over(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended

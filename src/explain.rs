@@ -1,8 +1,8 @@
 //! `--explain`: the program says what it does, step by step, while it does it.
 //!
-//! The steps have the numbers of the tour (docs/tour.md), and each line names the section that explains it. The lines are
-//! ordinary log lines with a target of their own, which the log's filter lets through or not; when it does not, a step
-//! costs one comparison.
+//! The steps have the numbers of the tour (docs/tour.md), and each line names the section that explains it. The lines
+//! are ordinary log lines with a target of their own, which the log's filter lets through or not; when it does not, a
+//! step costs one comparison.
 
 /// The log target of these lines.
 pub const TARGET: &str = "demo_controller::explain";

@@ -28,8 +28,8 @@
 //! | [`cli`] | Every flag. |
 //! | [`controller`] | Wires it all together, on one page. |
 //!
-//! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s. Both are pure: they do no I/O, read no
-//! clock and draw no random number, so what they promise can be tested by the million.
+//! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s. Both are pure: they do no I/O, read
+//! no clock and draw no random number, so what they promise can be tested by the million.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -18,8 +18,8 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Why a request gave no usable answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// No connection, or it broke: refused, reset, no such host, a certificate that is not trusted. The text names every
-    /// cause, outermost first.
+    /// No connection, or it broke: refused, reset, no such host, a certificate that is not trusted. The text names
+    /// every cause, outermost first.
     Connection(String),
     /// No answer within this time.
     Timeout(Duration),
@@ -35,8 +35,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After` header,
-    /// where there is one.
+    /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After`
+    /// header, where there is one.
     pub fn from_status(status: Status, header: Option<Duration>) -> Self {
         let asked = status.details.as_ref().map(|d| u64::from(d.retry_after_seconds)).filter(|s| *s > 0);
         Failure::Status { retry_after: header.or(asked.map(Duration::from_secs)), status: Box::new(status) }
@@ -80,8 +80,9 @@ impl Failure {
             && status.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == "NamespaceTerminating"))
     }
 
-    /// Whether this failure says nothing about the object that was asked for, only that now is a bad time: try again, for
-    /// as long as it takes. 409 is here too: someone else was faster, and the next look will see what they wrote.
+    /// Whether this failure says nothing about the object that was asked for, only that now is a bad time: try again,
+    /// for as long as it takes. 409 is here too: someone else was faster, and the next look will see what they
+    /// wrote.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Failure::Connection(_) | Failure::Timeout(_) => true,

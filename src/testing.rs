@@ -1,7 +1,7 @@
 //! A scripted API server for unit tests: the test is the server, request by request.
 //!
-//! It stands at the HTTP boundary (a tower service handed to `kube::Client::new`), so that everything above the socket is
-//! the real code, and it opens no socket, so that tokio's paused clock works.
+//! It stands at the HTTP boundary (a tower service handed to `kube::Client::new`), so that everything above the socket
+//! is the real code, and it opens no socket, so that tokio's paused clock works.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -130,8 +130,8 @@ impl Stream {
     }
 }
 
-/// Lets so much of the paused clock's time pass. Everybody else does what they can do first: the clock moves only when all
-/// are waiting for it.
+/// Lets so much of the paused clock's time pass. Everybody else does what they can do first: the clock moves only when
+/// all are waiting for it.
 pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }

@@ -94,8 +94,8 @@ pub trait Reconciler<K>: Send + Sync + 'static {
     /// it is not told what happened. Dropped at an await point when the process ends.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, Error>> + Send;
 
-    /// Called when a key has used up its retries, to tell whom it concerns, before it is forgotten. A reminder may be asked
-    /// for; after an error it is tried again later, and called again unless the key works by then.
+    /// Called when a key has used up its retries, to tell whom it concerns, before it is forgotten. A reminder may be
+    /// asked for; after an error it is tried again later, and called again unless the key works by then.
     fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
@@ -220,9 +220,9 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 self.queue.add_after(key.clone(), delay);
                 Ended::Success
             }
-            // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of ours,
-            // so it is forgotten like a success. And no news: the next resync finds the same, so whoever told it has logged
-            // it, once.
+            // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of
+            // ours, so it is forgotten like a success. And no news: the next resync finds the same, so
+            // whoever told it has logged it, once.
             Err(Error::Permanent { why, requeue_after }) => {
                 self.settle(key);
                 if let Some(delay) = requeue_after {
@@ -327,7 +327,8 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     }
 
     /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
-    /// earlier failure has lost its reason, and so has an earlier appointment: the look knows best when the next one is due.
+    /// earlier failure has lost its reason, and so has an earlier appointment: the look knows best when the next one is
+    /// due.
     fn settle(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_after(key);

@@ -213,12 +213,12 @@ impl Recorder {
         self.0.state().pending.len()
     }
 
-    /// Sends what is left, at the end of the process: returns when everything that was recorded before the call has been
-    /// sent or dropped.
+    /// Sends what is left, at the end of the process: returns when everything that was recorded before the call has
+    /// been sent or dropped.
     ///
-    /// The limit of the namespaces is lifted: what waits for it would not be sent later but never, and there is no flood
-    /// to hold back any more. Retries hold as before, and without a server it takes for ever: the caller limits it by the
-    /// shutdown grace. Dropping the future does no harm.
+    /// The limit of the namespaces is lifted: what waits for it would not be sent later but never, and there is no
+    /// flood to hold back any more. Retries hold as before, and without a server it takes for ever: the caller
+    /// limits it by the shutdown grace. Dropping the future does no harm.
     pub async fn flush(&self) {
         let mut settled = self.0.settled.subscribe();
         let (last, waiting) = {

@@ -10,9 +10,9 @@ pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// Exponential backoff with jitter: 0.8 s, doubling, at most 30 s.
 ///
-/// Only failures lengthen it and only [`reset`](Backoff::reset) shortens it, and the caller resets it after real progress
-/// alone. (kube-runtime resets its backoff on every successful list; a watch that fails after each list then makes it
-/// list as fast as it can.)
+/// Only failures lengthen it and only [`reset`](Backoff::reset) shortens it, and the caller resets it after real
+/// progress alone. (kube-runtime resets its backoff on every successful list; a watch that fails after each list then
+/// makes it list as fast as it can.)
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,

@@ -1,8 +1,9 @@
 //! What a reflector does next: list once, then watch from there; and what to do each time that this goes wrong.
 //!
-//! A pure state machine. It decides and does nothing: an answer goes in, a change of the cache and the next request come
-//! out. It has no client, no clock and no dice (the time and the jitter are arguments), so a test can lead it through any
-//! disaster in a microsecond. The loop that has all three and decides nothing is the [`Reflector`](super::Reflector).
+//! A pure state machine. It decides and does nothing: an answer goes in, a change of the cache and the next request
+//! come out. It has no client, no clock and no dice (the time and the jitter are arguments), so a test can lead it
+//! through any disaster in a microsecond. The loop that has all three and decides nothing is the
+//! [`Reflector`](super::Reflector).
 //!
 //! ```text
 //!             a page, more to come                      an event: apply it, remember its version
@@ -115,9 +116,9 @@ pub struct Machine<T> {
     backoff: Backoffs,
 }
 
-/// Two, because they are about two things. An outage that lasted says nothing about the version: the first 410 after it is
-/// followed up at once, not half a minute later. But a server that answers 410 again and again, between lists that work
-/// well, has to be asked ever more slowly.
+/// Two, because they are about two things. An outage that lasted says nothing about the version: the first 410 after it
+/// is followed up at once, not half a minute later. But a server that answers 410 again and again, between lists that
+/// work well, has to be asked ever more slowly.
 #[derive(Debug, Default)]
 struct Backoffs {
     /// The server cannot be reached, or does not want to.
@@ -139,8 +140,8 @@ enum State<T> {
     /// throws the pages away; an expired token makes it one `whole` list, so that a list which is slower than the
     /// server's compaction comes to an end at all.
     ///
-    /// (A streaming list, `sendInitialEvents`, would be a third state beside this one: collect what the watch sends until
-    /// the annotated bookmark, swap, and go on as Watching on the same stream.)
+    /// (A streaming list, `sendInitialEvents`, would be a third state beside this one: collect what the watch sends
+    /// until the annotated bookmark, swap, and go on as Watching on the same stream.)
     Listing { items: Vec<T>, undecodable: Vec<Key>, whole: bool },
     /// Following. A failure leaves `version` where it is, and the next watch goes on from there without a gap; only a
     /// version that the server does not know (any more, or yet) leads back to Listing.
@@ -201,8 +202,8 @@ impl<T: Object> Machine<T> {
                     Event::Deleted(key, seen) => (Update::Delete(key), seen, None),
                     Event::Bookmark(seen) => (Update::None, seen, None),
                     Event::Undecodable(object, seen) => (Update::None, seen, Some(undecodable(&object))),
-                    // A busy server may be better in a moment. Any other ERROR inside the stream is its last word on this
-                    // version; staying here (it cannot decode an old value, say) might be for ever.
+                    // A busy server may be better in a moment. Any other ERROR inside the stream is its last word on
+                    // this version; staying here (it cannot decode an old value, say) might be for ever.
                     Event::Error(failure) if failure.code() == Some(429) => return self.rewatch(&failure, jitter),
                     Event::Error(failure) => return self.relist(&failure, jitter),
                 };
@@ -219,8 +220,8 @@ impl<T: Object> Machine<T> {
                 if age >= VERY_SHORT {
                     return go(self.watch(jitter)); // its time was up: the normal end
                 }
-                // Whoever answers (a proxy, often) takes watches and drops them. Without a pause this is a hot loop, and
-                // without a list we would go blind: so fall back to polling, at the pace of the backoff.
+                // Whoever answers (a proxy, often) takes watches and drops them. Without a pause this is a hot loop,
+                // and without a list we would go blind: so fall back to polling, at the backoff's pace.
                 if !empty {
                     let request = self.watch(jitter);
                     return self.pause(request, jitter);

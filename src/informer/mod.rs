@@ -1,7 +1,7 @@
 //! KNOW: mirror a resource into memory.
 //!
-//! A controller asks "what is there now?" thousands of times for each time that something changes. Asking the API server
-//! each time would drown it, so an informer keeps a copy: it lists once and then watches. Reading order:
+//! A controller asks "what is there now?" thousands of times for each time that something changes. Asking the API
+//! server each time would drown it, so an informer keeps a copy: it lists once and then watches. Reading order:
 //!
 //! 1. [`Key`]: how an object is named from here on.
 //! 2. [`Store`]: the copy, and what became different in it.
@@ -11,8 +11,9 @@
 //! 6. [`Resync`]: looking at everything again, which is something else than listing again.
 //!
 //! What an informer promises is less than one thinks. You will see the last state of each object, sooner or later. You
-//! will *not* see every state in between, nor each deletion followed by a creation as two changes, and not a state newer
-//! than the server's. Code that can live with that is called level-triggered, and survives everything in this folder.
+//! will *not* see every state in between, nor each deletion followed by a creation as two changes, and not a state
+//! newer than the server's. Code that can live with that is called level-triggered, and survives everything in this
+//! folder.
 
 mod backoff;
 mod health;

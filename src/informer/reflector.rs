@@ -1,5 +1,5 @@
-//! The reflector: the small loop around the [machine](super::machine). It has the client, the clock and the dice, and it
-//! decides nothing.
+//! The reflector: the small loop around the [machine](super::machine). It has the client, the clock and the dice, and
+//! it decides nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,8 +23,8 @@ pub struct Reflector<T> {
     pub store: Arc<Store<T>>,
     /// Whether the store can be relied on yet.
     pub health: Arc<Health>,
-    /// A watch that brings not even a bookmark for so long is given up and opened again. A server sends a bookmark about
-    /// once a minute.
+    /// A watch that brings not even a bookmark for so long is given up and opened again. A server sends a bookmark
+    /// about once a minute.
     pub watch_idle: Duration,
     /// What is counted.
     pub metrics: Metrics,
@@ -34,8 +34,8 @@ impl<T: Object> Reflector<T> {
     /// Mirrors the resource into the store and calls `changed` with every change of it, until `stop`.
     ///
     /// `changed` runs between two reads of the watch, so it must not block: it puts a key on a queue, and that is all.
-    /// (A slow handler is why client-go needs an unbounded buffer here. The work queue is that buffer, and it holds each
-    /// key once.)
+    /// (A slow handler is why client-go needs an unbounded buffer here. The work queue is that buffer, and it holds
+    /// each key once.)
     ///
     /// Cancellation: `stop` ends it at the next await; dropping the future does as well.
     pub async fn run(self, stop: CancellationToken, changed: impl Fn(Change<T>)) {

@@ -3,8 +3,8 @@
 //! Its promises, one test each:
 //!
 //! * **Swap**: [`replace`](Store::replace) puts a whole new list in place at once; no reader ever sees half of it.
-//! * **Deletions**: what a new list no longer holds comes out of `replace` as a deletion. While we were disconnected the
-//!   object went away, and no watch event will ever tell us.
+//! * **Deletions**: what a new list no longer holds comes out of `replace` as a deletion. While we were disconnected
+//!   the object went away, and no watch event will ever tell us.
 //! * **Stingy**: an object in a version that is already here is no change at all.
 //! * **Index**: the index and the objects change under one lock and never disagree.
 //!
@@ -27,14 +27,15 @@ use super::{Key, Object};
 pub struct Store<T> {
     /// A std lock, not tokio's: it is never held across an await, and only for as long as a map operation takes.
     inner: RwLock<Inner<T>>,
-    /// What an object is found by, besides its key. A plain function over fields that the object holds already, so that
-    /// looking costs no allocation.
+    /// What an object is found by, besides its key. A plain function over fields that the object holds already, so
+    /// that looking costs no allocation.
     terms: fn(&T) -> &[Key],
 }
 
 struct Inner<T> {
     objects: HashMap<Key, Arc<T>>,
-    /// term -> the keys of the objects that have it. A set that runs empty is removed, or the map would only ever grow.
+    /// term -> the keys of the objects that have it. A set that runs empty is removed, or the map would only ever
+    /// grow.
     index: HashMap<Key, HashSet<Key>>,
     /// The first list has arrived.
     listed: bool,
@@ -51,8 +52,8 @@ pub enum Change<T> {
         /// It came with the very first list: it is not news, we are just getting to know it.
         initial: bool,
     },
-    /// An object in another version. Pitfall: the UID may have changed as well: deleted and created again so quickly that
-    /// we saw only the result. See [`Change::is_replacement`].
+    /// An object in another version. Pitfall: the UID may have changed as well: deleted and created again so quickly
+    /// that we saw only the result. See [`Change::is_replacement`].
     Updated {
         /// As it was in the cache until now.
         old: Arc<T>,
@@ -137,12 +138,13 @@ impl<T: Object> Store<T> {
         Some(Change::Deleted(old))
     }
 
-    /// Puts a complete new list in place of everything, and says what that changed: deletions first, so that a reader of
-    /// the changes never holds more than there is.
+    /// Puts a complete new list in place of everything, and says what that changed: deletions first, so that a reader
+    /// of the changes never holds more than there is.
     ///
     /// `undecodable` names objects that the list holds but that we could not read: their last good version stays.
     pub fn replace(&self, list: Vec<T>, undecodable: &[Key]) -> Vec<Change<T>> {
-        // Everything that takes long happens before the lock: only the reflector writes, so nothing can come in between.
+        // Everything that takes long happens before the lock: only the reflector writes, so nothing can come in
+        // between.
         let mut fresh: Inner<T> =
             Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
         let mut changes = Vec::new();

@@ -6,8 +6,8 @@
 //!
 //! Promises:
 //! * what counts is what two reads in a row agree on: a file that is caught half written changes nothing;
-//! * a file that cannot be read any more changes nothing either: the last list stays, with one warning and not one
-//!   per look;
+//! * a file that cannot be read any more changes nothing either: the last list stays, with one warning and not one per
+//!   look;
 //! * whoever is told of a new list finds it current.
 
 use std::{

@@ -8,8 +8,8 @@
 //! differ from itself once it had been written and read back.
 //!
 //! Promises:
-//! * what was issued is found valid by [`inspect`](Authority::inspect); a CA that cannot keep this promise is found out by
-//!   [`try_out`](Authority::try_out) before it issues anything;
+//! * what was issued is found valid by [`inspect`](Authority::inspect); a CA that cannot keep this promise is found out
+//!   by [`try_out`](Authority::try_out) before it issues anything;
 //! * a leaf never outlives its CA;
 //! * `openssl verify -x509_strict` accepts the chain, if the CA was made here;
 //! * no key is ever printed: neither type here has a `Debug`.

@@ -16,8 +16,8 @@ use crate::{
 /// shows in every certificate at its next look, without watching any Secret.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// When the API server is away, everyone who stands in line for the CA is told so at once, instead of finding it out one
-/// after the other.
+/// When the API server is away, everyone who stands in line for the CA is told so at once, instead of finding it out
+/// one after the other.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
 
 /// The CA's Secret, and a copy of what is in it.
@@ -25,8 +25,8 @@ pub struct CaSecret {
     client: Client,
     key: Key,
     dry_run: bool,
-    /// A tokio lock, and held across the requests on purpose: when a thousand Pkis want the CA at once, one of them asks
-    /// and the others wait for its answer.
+    /// A tokio lock, and held across the requests on purpose: when a thousand Pkis want the CA at once, one of them
+    /// asks and the others wait for its answer.
     copy: Mutex<Copy>,
 }
 

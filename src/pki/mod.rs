@@ -10,8 +10,8 @@
 //! rest are functions of what they are given, the time included, and can be read and tested one by one:
 //!
 //! * [`validate`]: what the owner wrote, turned into a [`Request`](validate::Request) or into one sentence that says
-//!   what is wrong. The same rules stand in `crd.yaml` ([`crd`]), so that the API server refuses most mistakes as
-//!   they are made.
+//!   what is wrong. The same rules stand in `crd.yaml` ([`crd`]), so that the API server refuses most mistakes as they
+//!   are made.
 //! * [`allowed`]: the list of names that may be asked for. [`allowed_file`]: how it follows its file.
 //! * [`secret`]: what the Secret looks like, and whose it is.
 //! * [`authority`]: the CA issues; `inspect.rs`: looks at what is in a Secret and says whether that will do. [`ca`]:

@@ -1,12 +1,12 @@
 //! The certificate job: make the Secret of one Pki what the Pki asks for, or say why not.
 //!
-//! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret, the
-//! status. None of them cares why it runs. A reconcile that was interrupted anywhere (kill -9 between the Secret and the
-//! status, say) is mended by the next one, because it compares and never assumes.
+//! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret,
+//! the status. None of them cares why it runs. A reconcile that was interrupted anywhere (kill -9 between the Secret
+//! and the status, say) is mended by the next one, because it compares and never assumes.
 //!
-//! Every write carries the version of what it is based on, so that what is decided on an old copy is refused (409) instead
-//! of overwriting something newer: a Secret is created by POST, patched at the resourceVersion that was checked, and the
-//! status is patched at that of the Pki that was judged.
+//! Every write carries the version of what it is based on, so that what is decided on an old copy is refused (409)
+//! instead of overwriting something newer: a Secret is created by POST, patched at the resourceVersion that was
+//! checked, and the status is patched at that of the Pki that was judged.
 
 use std::{sync::Arc, time::Duration};
 
@@ -37,7 +37,8 @@ use kube::{
 };
 use serde_json::json;
 
-/// Answers "which pods wait for this Secret?". The pods' cache knows; this room does not need to know whose cache it is.
+/// Answers "which pods wait for this Secret?". The pods' cache knows; this room does not need to know whose cache it
+/// is.
 pub type Mounts = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
 
 /// The job, as the worker sees it.
@@ -68,8 +69,8 @@ pub struct Certificates {
 
 impl Reconciler<Key> for Certificates {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        // 1. The object, as the cache has it now. Gone, or on its way out (a finalizer may hold it for long): nothing is
-        //    written for it any more. Its Secret goes by garbage collection.
+        // 1. The object, as the cache has it now. Gone, or on its way out (a finalizer may hold it for long): nothing
+        //    is written for it any more. Its Secret goes by garbage collection.
         let Some(pki) = self.present(key) else {
             self.told.forget(key);
             self.written.forget(key);
@@ -102,8 +103,8 @@ impl Reconciler<Key> for Certificates {
         }
     }
 
-    /// The worker has no more patience. Tell the owner what it looks like from here; the next change, resync or reminder
-    /// tries again.
+    /// The worker has no more patience. Tell the owner what it looks like from here; the next change, resync or
+    /// reminder tries again.
     async fn gave_up(&self, key: &Key, why: &str) -> Result<Outcome, Error> {
         let Some(pki) = self.present(key) else { return Ok(Outcome::Settled) };
         self.reject(&pki, &Rejected::because(Reason::IssueFailed, why)).await.map(Outcome::RequeueAfter)

@@ -1,7 +1,7 @@
 //! What becomes of a Pki, in words: the log, the events, the status.
 //!
-//! All three say the same. The events are for the people whom it concerns, now; the status is for whoever asks later; the
-//! log is for the operator.
+//! All three say the same. The events are for the people whom it concerns, now; the status is for whoever asks later;
+//! the log is for the operator.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use crate::{
     worker::Error,
 };
 
-/// The reason of the event for a name that is not on the list. Not UpperCamelCase like all others: it is the original's, to
-/// the letter, so that people find what they search for.
+/// The reason of the event for a name that is not on the list. Not UpperCamelCase like all others: it is the
+/// original's, to the letter, so that people find what they search for.
 const NOT_ALLOWED: &str = "pki ServiceName error";
 
 /// A Pki that cannot have what it asks for, until someone changes something.
@@ -56,8 +56,8 @@ impl From<Failure> for Stop {
 }
 
 impl Rejected {
-    /// The usual case: the event has the condition's reason, and is for the owner alone. The message is cut as that of an
-    /// event is, so that both say the same (what a server answers may be of any length).
+    /// The usual case: the event has the condition's reason, and is for the owner alone. The message is cut as that of
+    /// an event is, so that both say the same (what a server answers may be of any length).
     pub fn because(reason: Reason, message: impl Into<String>) -> Self {
         // In one line: a proxy's page of HTML has many.
         let mut message = message.into().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -128,8 +128,8 @@ impl Certificates {
     }
 }
 
-/// A status that could not be written. What there was to do is done and told, so this does not count: giving up would say of
-/// a good certificate, or of a clear verdict, that "it went wrong too often".
+/// A status that could not be written. What there was to do is done and told, so this does not count: giving up would
+/// say of a good certificate, or of a clear verdict, that "it went wrong too often".
 ///
 /// # Errors
 /// To be tried again. Not when the Pki is about to go as well.

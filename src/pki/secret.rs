@@ -43,8 +43,9 @@ pub fn build(key: &Key, data: BTreeMap<String, ByteString>, owner: Option<&Pki>)
 
 /// "This Pki controls it": with the Pki goes the Secret, by garbage collection, and we need no right to delete any.
 ///
-/// No `blockOwnerDeletion`: it would only make a foreground deletion of the Pki wait for the Secret, and setting it needs the
-/// right to update the Pki's finalizers where OwnerReferencesPermissionEnforcement is on (on OpenShift it is).
+/// No `blockOwnerDeletion`: it would only make a foreground deletion of the Pki wait for the Secret, and setting it
+/// needs the right to update the Pki's finalizers where OwnerReferencesPermissionEnforcement is on (on OpenShift it
+/// is).
 fn reference(pki: &Pki) -> OwnerReference {
     OwnerReference {
         api_version: super::API_VERSION.into(),

@@ -1,6 +1,6 @@
 //! Specs that have to be accepted, and specs that have to be refused: by [`validate`](super::validate) and by the
-//! schema and the rules of `crd.yaml` alike. Data and nothing of this crate, so that a test against a real API server can
-//! include this file as well.
+//! schema and the rules of `crd.yaml` alike. Data and nothing of this crate, so that a test against a real API server
+//! can include this file as well.
 
 use serde_json::{Value, json};
 

@@ -1,9 +1,9 @@
 //! The status of a Pki: what it should say, and the patch that makes it say so.
 //!
-//! Pitfall: a status that differs each time that it is computed. Writing it changes the object, the change is an event, the
-//! event is a reconcile, the reconcile writes the status: a loop that no backoff slows down, because nothing fails. Hence:
-//! no "last checked" time; a transition time that moves only when the condition flips; and no write at all when the
-//! cache already says what would be written.
+//! Pitfall: a status that differs each time that it is computed. Writing it changes the object, the change is an event,
+//! the event is a reconcile, the reconcile writes the status: a loop that no backoff slows down, because nothing fails.
+//! Hence: no "last checked" time; a transition time that moves only when the condition flips; and no write at all when
+//! the cache already says what would be written.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -58,7 +58,8 @@ pub struct Certificate {
 ///
 /// It carries the resourceVersion of the Pki that was judged: if that has changed since, the server answers 409 and the
 /// judgement is made afresh. Conditions of other types (other controllers may add theirs) are handed on as they are.
-/// Without a certificate the dates of the last one stay: an existing Secret is left alone, and so is what is said of it.
+/// Without a certificate the dates of the last one stay: an existing Secret is left alone, and so is what is said of
+/// it.
 pub fn patch(pki: &Pki, reason: Reason, message: &str, issued: Option<&Certificate>, now: Timestamp) -> Option<Value> {
     let ready = if reason == Reason::Issued { "True" } else { "False" };
     let conditions = pki.status["conditions"].as_array().map_or(&[][..], Vec::as_slice);

@@ -1,7 +1,7 @@
 //! Who has been told what, and when: so that each error reaches its people once, and again when it persists.
 //!
-//! Reconciling is repeated all the time (a resync, a pod that comes, a retry), and none of that is a reason to say the same
-//! thing again. Two things are: a reminder that is due, and an event that never made it out.
+//! Reconciling is repeated all the time (a resync, a pod that comes, a retry), and none of that is a reason to say the
+//! same thing again. Two things are: a reminder that is due, and an event that never made it out.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,12 +16,12 @@ use crate::{
     informer::Key,
 };
 
-/// What was told in vain is told again at the next look, but not sooner than this: looks may come every few milliseconds
-/// while something is retried, and what was refused a moment ago is refused now.
+/// What was told in vain is told again at the next look, but not sooner than this: looks may come every few
+/// milliseconds while something is retried, and what was refused a moment ago is refused now.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
-/// What every Pki's people were last told. Bounded by what there is: entries go with the Pki, with its error and with the
-/// pods that were told.
+/// What every Pki's people were last told. Bounded by what there is: entries go with the Pki, with its error and with
+/// the pods that were told.
 #[derive(Default)]
 pub struct Told(Mutex<HashMap<Key, Telling>>);
 
@@ -33,8 +33,8 @@ struct Telling {
 }
 
 impl Told {
-    /// Calls `tell` for each of `audience` who has to hear `message` about `key` now: has not heard it, or not for `remind`,
-    /// or was told in vain. Returns how long it is until someone has to be reminded.
+    /// Calls `tell` for each of `audience` who has to hear `message` about `key` now: has not heard it, or not for
+    /// `remind`, or was told in vain. Returns how long it is until someone has to be reminded.
     pub fn tell(
         &self,
         key: &Key,

@@ -1,8 +1,8 @@
 //! Reading one's own writes.
 //!
-//! The cache hears of our write of a status when the watch tells of it: a moment later as a rule, half a minute later when
-//! the watch is down. Until then it shows what was before, and who compares with that draws the wrong conclusion: it says
-//! "Issued" already, so nothing is written, although the last thing *written* was "NameNotAllowed".
+//! The cache hears of our write of a status when the watch tells of it: a moment later as a rule, half a minute later
+//! when the watch is down. Until then it shows what was before, and who compares with that draws the wrong conclusion:
+//! it says "Issued" already, so nothing is written, although the last thing *written* was "NameNotAllowed".
 //!
 //! So what the API server answered to a write is kept until the cache shows something else than what it replaced. Every
 //! write carries the version that it is based on, so there is nothing in between that could be missed.
@@ -15,8 +15,9 @@ use std::{
 use super::Pki;
 use crate::informer::{Key, Object};
 
-/// So many writes in a row that the cache has not heard of are kept apart. More would take a watch that is down for long
-/// and a status that flips all the time; then the oldest is forgotten, and at worst one write is refused with a 409.
+/// So many writes in a row that the cache has not heard of are kept apart. More would take a watch that is down for
+/// long and a status that flips all the time; then the oldest is forgotten, and at worst one write is refused with a
+/// 409.
 const LONGEST_ROW: usize = 16;
 
 /// What was written and may not be in the cache yet. Entries go at the next look after the cache has caught up.

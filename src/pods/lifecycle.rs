@@ -3,8 +3,8 @@
 //! Its promises, one test each:
 //!
 //! * **True**: a pod's last line is its true state.
-//! * **Never invented**: states in between may be skipped (we look at the present, and may look late), but no line tells of
-//!   a state that no pod was in.
+//! * **Never invented**: states in between may be skipped (we look at the present, and may look late), but no line
+//!   tells of a state that no pod was in.
 //! * **Never repeated**: a pod that changed in a way that does not matter gets no line.
 //! * **Baseline**: pods that were there before us are marked as such; a restart never looks like news.
 
@@ -22,8 +22,8 @@ use crate::{
 /// The job, as the worker sees it.
 pub struct Lifecycle {
     store: Arc<Store<Pod>>,
-    /// What was last said of each pod: the very object that it was said of, which as a rule is the one in the cache, so
-    /// that this map costs a pointer per pod. Entries go with their pods.
+    /// What was last said of each pod: the very object that it was said of, which as a rule is the one in the cache,
+    /// so that this map costs a pointer per pod. Entries go with their pods.
     said: Mutex<HashMap<Key, Said>>,
 }
 

@@ -1,8 +1,8 @@
 //! The command line, made from the table of settings.
 //!
-//! `clap` finds flags, writes `--help` and suggests what a misspelt flag may have meant. It is given no types: it collects
-//! text, and [`super::settings`] judges it together with the text from the other sources, so that a wrong number is
-//! told in the same words wherever it comes from.
+//! `clap` finds flags, writes `--help` and suggests what a misspelt flag may have meant. It is given no types: it
+//! collects text, and [`super::settings`] judges it together with the text from the other sources, so that a wrong
+//! number is told in the same words wherever it comes from.
 
 use std::collections::HashMap;
 
@@ -47,8 +47,8 @@ pub fn given(matches: &ArgMatches, table: Table) -> HashMap<&'static str, String
     rows.filter_map(|row| Some((row.env, matches.get_one::<String>(row.env)?.clone()))).collect()
 }
 
-/// clap's error in one line. Its own is several: the error, a tip, the usage, a pointer to `--help`. `commands` are what
-/// could stand where an unexpected word stands.
+/// clap's error in one line. Its own is several: the error, a tip, the usage, a pointer to `--help`. `commands` are
+/// what could stand where an unexpected word stands.
 pub fn one_line(error: &clap::Error, commands: &str) -> String {
     let or_command = format!(", or one command before them: {commands}");
     let context = |kind| match error.get(kind) {

@@ -1,12 +1,13 @@
 //! Lines on stderr: text for a person at a terminal, JSON for a collector.
 //!
 //! A JSON line has `timestamp` (RFC 3339, UTC), `level`, `message`, `target` and the event's fields, flat beside them.
-//! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal, and not where `NO_COLOR` is set.
+//! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal, and not where `NO_COLOR` is
+//! set.
 //!
 //! How much: `--log-level`, else `RUST_LOG` (a filter such as `info,demo_controller::informer=debug`), else `LOG_LEVEL`
 //! or the file's `log_level`, else `info`. A level is about this program; libraries stay at WARN, and the Kubernetes
-//! client is off unless RUST_LOG names it: it logs every failed request as an ERROR, and each is logged once already where
-//! it is handled.
+//! client is off unless RUST_LOG names it: it logs every failed request as an ERROR, and each is logged once already
+//! where it is handled.
 
 use std::io::IsTerminal;
 
@@ -63,7 +64,8 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
     let finer = env("RUST_LOG").map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty());
     let filter = match finer {
         Some(text) if settings.at(Source::Flag, &LOG_LEVEL).is_none() => {
-            // Off here as well, unless it is named: it logs whole bodies that it cannot decode, and one may be a Secret.
+            // Off here as well, unless it is named: it logs whole bodies that it cannot decode, and one may be a
+            // Secret.
             let quiet = if text.contains("kube_client") { "" } else { ",kube_client=off" };
             parse(&format!("{text}{quiet}")).map_err(|why| {
                 let text = quoted(&text);

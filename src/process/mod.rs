@@ -7,7 +7,8 @@
 //! * [`serve`]: health and metrics over HTTP.
 //! * [`shutdown`]: from the first signal to the exit code.
 //!
-//! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and exit code
+//! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and exit
+//! code
 //! 2. So nothing here prints or exits (a second signal is the one exception); everything returns a [`Refusal`], and
 //! `main` prints it.
 

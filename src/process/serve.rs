@@ -60,8 +60,8 @@ pub const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// How many connections there may be at once.
 pub const CONNECTIONS: usize = 64;
 
-/// `IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` (every address) or `off`. Other names are refused: at which of its
-/// addresses would a name listen, and who would notice when that changes?
+/// `IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`, `:PORT` (every address) or `off`. Other names are refused: at which of
+/// its addresses would a name listen, and who would notice when that changes?
 ///
 /// # Errors
 /// Anything else.
@@ -131,8 +131,8 @@ pub struct Pages {
     pub metrics: Arc<Registry>,
 }
 
-/// Serves until `stop`, then finishes the requests that are in progress. Let the work drain before `stop` is cancelled: a
-/// process that finishes its work is alive, and probes should see that.
+/// Serves until `stop`, then finishes the requests that are in progress. Let the work drain before `stop` is cancelled:
+/// a process that finishes its work is alive, and probes should see that.
 pub async fn run(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     let pages = Arc::new(pages);
     // GET answers HEAD too; another method is 405, another path 404.

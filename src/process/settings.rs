@@ -88,7 +88,8 @@ impl Settings {
     /// `foreign` are keys of the file that other commands use.
     ///
     /// # Errors
-    /// A flag with an empty value, a variable that is not UTF-8, a file that cannot be read or that holds what it should not.
+    /// A flag with an empty value, a variable that is not UTF-8, a file that cannot be read or that holds what it
+    /// should not.
     pub fn collect(
         table: Table,
         flags: HashMap<&'static str, String>,

@@ -1,8 +1,9 @@
 //! A bearer token in a file, read again as it rotates.
 //!
 //! A pod's token lives for about an hour, and the kubelet writes a new one into the same file well before. So the file
-//! is looked at again every [`REREAD`], before a request that needs the token. If it cannot be read then, or is empty, the last token
-//! stays: some tools hand a token over and remove the file, and a file is empty for a moment while it is replaced.
+//! is looked at again every [`REREAD`], before a request that needs the token. If it cannot be read then, or is empty,
+//! the last token stays: some tools hand a token over and remove the file, and a file is empty for a moment while it is
+//! replaced.
 //!
 //! `kube` can do this too, but sends the file as it is, and a line end at its end (`oc whoami -t > token`) is no
 //! character of a header: every request would fail. Here, as in client-go, white space around a token is no part of it.

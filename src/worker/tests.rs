@@ -333,9 +333,9 @@ impl io::Write for Log {
 
 #[tokio::test(start_paused = true)]
 async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_and_routine_gets_none() {
-    // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one subscriber it
-    // asks only the thread that comes by first: a test on another thread, where nobody listens, would switch the statement
-    // off for this one. A second subscriber makes it ask them all.
+    // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one subscriber
+    // it asks only the thread that comes by first: a test on another thread, where nobody listens, would switch the
+    // statement off for this one. A second subscriber makes it ask them all.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let log = Log::default();
     let writer = log.clone();

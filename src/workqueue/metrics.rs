@@ -85,8 +85,8 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Counts {
     pub adds: Counter,
-    /// Retries that were asked for, counted and deferred ones. client-go counts every delayed add here; a reminder or a
-    /// renewal is none, since nothing failed.
+    /// Retries that were asked for, counted and deferred ones. client-go counts every delayed add here; a reminder or
+    /// a renewal is none, since nothing failed.
     pub retries: Counter,
     pub queue_duration: Histogram,
     pub work_duration: Histogram,

@@ -27,8 +27,8 @@ pub(super) struct Shared<K: QueueKey> {
     pub ready: Notify,
     /// Wakes those who wait for the drain.
     pub idle: Notify,
-    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more. Outside
-    /// of `Shared`'s ownership, since the task waits on it without keeping the queue alive.
+    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more.
+    /// Outside of `Shared`'s ownership, since the task waits on it without keeping the queue alive.
     timer: Arc<Notify>,
     /// A std Mutex, not tokio's: it is held for a few hundred nanoseconds as a rule, and never across an await, so
     /// waiting for it is cheaper than becoming a task that is woken up. And `add` and `drop` are not async: they could

@@ -1,7 +1,7 @@
 //! The administrator's own requests: JSON in, JSON out, by path.
 //!
-//! What a user would do is done with kubectl. This is for the looks that a test takes twenty times a second, and for the
-//! simulated kubelet: a process for each would be most of the work that the machine does.
+//! What a user would do is done with kubectl. This is for the looks that a test takes twenty times a second, and for
+//! the simulated kubelet: a process for each would be most of the work that the machine does.
 
 use std::{fmt, future::Future, sync::LazyLock, time::Duration};
 

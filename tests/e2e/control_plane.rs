@@ -24,8 +24,8 @@ use crate::{
 /// The administrator's token.
 const TOKEN: &str = "the-administrator-of-these-tests";
 
-/// Everything that our ServiceAccount asks, and nothing else: who, what, and how it was answered. Watches appear when they
-/// are opened.
+/// Everything that our ServiceAccount asks, and nothing else: who, what, and how it was answered. Watches appear when
+/// they are opened.
 const AUDIT_POLICY: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -36,8 +36,8 @@ rules:
 - level: None
 ";
 
-/// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes that
-/// do not exist, and here none does.
+/// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes
+/// that do not exist, and here none does.
 const CONTROLLERS: &str =
     "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
 
@@ -141,8 +141,8 @@ impl ControlPlane {
         Api::new(&format!("https://127.0.0.1:{}", self.api_port), self.ca_der.clone(), token)
     }
 
-    /// Starts the controller manager. Install the resource definitions first: its garbage collector learns about later ones
-    /// with half a minute's delay.
+    /// Starts the controller manager. Install the resource definitions first: its garbage collector learns about later
+    /// ones with half a minute's delay.
     pub fn start_controller_manager(&mut self) {
         let mut command = Command::new(asset("kube-controller-manager"));
         command.current_dir(&self.dir).args([
@@ -168,7 +168,8 @@ impl ControlPlane {
         Audit::read(&self.dir.join("audit.log"))
     }
 
-    /// Writes a kubeconfig for the holder of a token, to `server` if it is given (a proxy) or straight to the API server.
+    /// Writes a kubeconfig for the holder of a token, to `server` if it is given (a proxy) or straight to the API
+    /// server.
     pub fn write_kubeconfig(&self, file: &Path, token: &str, port: Option<u16>) {
         let server = format!("https://127.0.0.1:{}", port.unwrap_or(self.api_port));
         write_kubeconfig(file, &server, &self.dir.join("ca.crt"), token);

@@ -193,8 +193,8 @@ impl Controller {
 
     /// Waits until the lifecycle log says just this about a pod.
     ///
-    /// The API server marks a pod that no node has as being deleted, and deletes it in the same moment; which of the two we
-    /// come to see is luck. So where `Ready>Deleted` is wanted, the way over Terminating will do.
+    /// The API server marks a pod that no node has as being deleted, and deletes it in the same moment; which of the
+    /// two we come to see is luck. So where `Ready>Deleted` is wanted, the way over Terminating will do.
     #[track_caller]
     pub fn wait_lifecycle(&self, pod: &str, wanted: &[&str]) {
         let detour: Vec<String> = wanted.iter().map(|line| line.replace(">Deleted", ">Terminating")).collect();

@@ -4,10 +4,10 @@
 //! KUBEBUILDER_ASSETS=… cargo test --test e2e -- [PART OF A NAME…]
 //! ```
 //!
-//! Start with [`scenarios::story`]. Each scenario is a sentence and stands in one of the files below; what they stand on: a
-//! [control plane](control_plane) that is started for them, the [controller] as a child process with its ServiceAccount's own
-//! token, a simulated [kubelet], a [proxy] that is the network, and [waiting](wait) without sleeping. `E2E_KEEP=1` keeps the
-//! logs and data of the control planes in target/tmp.
+//! Start with [`scenarios::story`]. Each scenario is a sentence and stands in one of the files below; what they stand
+//! on: a [control plane](control_plane) that is started for them, the [controller] as a child process with its
+//! ServiceAccount's own token, a simulated [kubelet], a [proxy] that is the network, and [waiting](wait) without
+//! sleeping. `E2E_KEEP=1` keeps the logs and data of the control planes in target/tmp.
 
 #![forbid(unsafe_code)]
 

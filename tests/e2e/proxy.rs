@@ -68,8 +68,8 @@ impl Proxy {
         lock(&self.state).refusing = false;
     }
 
-    /// The connections that there are fall silent, as when a NAT has forgotten them: no error, no end, and no byte. New ones
-    /// work.
+    /// The connections that there are fall silent, as when a NAT has forgotten them: no error, no end, and no byte. New
+    /// ones work.
     ///
     /// # Panics
     /// When there are none.

@@ -1,8 +1,8 @@
 //! A small test runner.
 //!
-//! Why not the one that comes with Rust: a control plane takes some seconds to start, so scenarios that do not disturb one
-//! another share one, two control planes at a time are what two cores can bear, and where there are no servers to start that
-//! is to be said in one line, not once per test.
+//! Why not the one that comes with Rust: a control plane takes some seconds to start, so scenarios that do not disturb
+//! one another share one, two control planes at a time are what two cores can bear, and where there are no servers to
+//! start that is to be said in one line, not once per test.
 
 use std::{
     cell::RefCell,

@@ -63,8 +63,9 @@ pub fn tail(text: &str, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// A port of the loopback address that nobody listens on and that nobody else here is given. It is below the range that the
-/// kernel takes the ports of outgoing connections from, so that a server that is killed finds it free when it comes back.
+/// A port of the loopback address that nobody listens on and that nobody else here is given. It is below the range that
+/// the kernel takes the ports of outgoing connections from, so that a server that is killed finds it free when it comes
+/// back.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 20_000 + (std::process::id() % 10_000) as u16;

@@ -149,7 +149,8 @@ impl Stage {
         events
     }
 
-    /// Waits for an Event about an object of this kind and name, with this reason, as often as this at least; returns it.
+    /// Waits for an Event about an object of this kind and name, with this reason, as often as this at least; returns
+    /// it.
     #[track_caller]
     pub fn wait_event(&self, namespace: &str, kind: &str, about: &str, reason: &str, count: u64) -> Value {
         eventually(format!("{kind} {namespace}/{about} has an Event {reason:?} x{count}"), || {

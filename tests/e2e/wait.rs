@@ -1,7 +1,8 @@
 //! Waiting for what is going to happen, and only so long as it takes.
 //!
-//! No scenario sleeps. It asks again and again, every [`PACE`], until the answer is the one that it wants, and a deadline
-//! ends it with what was seen last. A fixed sleep is always both too long (on this machine) and too short (on the next).
+//! No scenario sleeps. It asks again and again, every [`PACE`], until the answer is the one that it wants, and a
+//! deadline ends it with what was seen last. A fixed sleep is always both too long (on this machine) and too short (on
+//! the next).
 //!
 //! That something does *not* happen is bounded by something that does (three resyncs are counted, another event has
 //! arrived), never by time.

@@ -1,5 +1,5 @@
-//! The pod lifecycle log. There is no kubelet on this stage: each step of a pod's life is made by hand, once the line about
-//! the last one is there.
+//! The pod lifecycle log. There is no kubelet on this stage: each step of a pod's life is made by hand, once the line
+//! about the last one is there.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! A controller that has nothing to do does nothing: read from the API server's audit log, not from what we say about it.
+//! A controller that has nothing to do does nothing: read from the API server's audit log, not from what we say about
+//! it.
 
 use serde_json::{Value, json};
 
