@@ -37,10 +37,6 @@ use std::{
 };
 
 use futures::FutureExt;
-use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
-    registry::Registry,
-};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -52,10 +48,12 @@ use crate::{
 };
 
 mod hush;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
 pub use hush::Hush;
+pub use metrics::{Ended, Metrics};
 
 /// A deferral that is shorter than this is nothing to tell people about.
 const ROUTINE: Duration = Duration::from_secs(1);
@@ -104,51 +102,6 @@ pub trait Reconciler<K>: Send + Sync + 'static {
 pub struct Policy {
     /// How many times a failed key is tried again before it is given up. 12 take about 20 s, with the queue's backoff.
     pub max_retries: u32,
-}
-
-/// How one look at a key ended: the label `result` of `reconcile_total`. A closed list, so that the metric stays small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// As it should be, or gone.
-    Success,
-    /// Absorbed: trying again is useless.
-    Permanent,
-    /// Failed, and a retry is on its way.
-    Retry,
-    /// Failed for a reason that says nothing about the key; a retry is on its way, and does not count.
-    Deferred,
-    /// Failed, and that was the last retry.
-    GaveUp,
-}
-
-impl Ended {
-    const ALL: [Ended; 5] = [Ended::Success, Ended::Permanent, Ended::Retry, Ended::Deferred, Ended::GaveUp];
-
-    fn label(self) -> &'static str {
-        match self {
-            Ended::Success => "success",
-            Ended::Permanent => "permanent",
-            Ended::Retry => "retry",
-            Ended::Deferred => "deferred",
-            Ended::GaveUp => "gave_up",
-        }
-    }
-}
-
-/// `reconcile_total{queue,result}` of all workers of a process. Cloning copies a pointer.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics(Family<[(&'static str, &'static str); 2], Counter>);
-
-impl Metrics {
-    /// Makes it part of what is scraped.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register("reconcile", "Looks at a key, by how they ended", self.0.clone());
-    }
-
-    /// One queue's counters, by [`Ended`], all of them there from the start: a rate needs a zero to begin with.
-    fn of(&self, queue: &'static str) -> [Counter; 5] {
-        Ended::ALL.map(|ended| self.0.get_or_create_owned(&[("queue", queue), ("result", ended.label())]))
-    }
 }
 
 /// One worker: works on one key after the other, until `stop` is cancelled or the queue ends. Run several for more at a

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
