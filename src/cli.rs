@@ -233,7 +233,7 @@ pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Re
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Command::Print(Box::new(e)));
         }
-        Err(e) => return Err(Refusal::input(flags::one_line(&e, COMMANDS))),
+        Err(e) => return Err(Refusal::input(flags::wrong_usage(&e, COMMANDS))),
     };
     let flags = match matches.subcommand() {
         Some(("crd", _)) => return Ok(Command::Crd),

@@ -22,7 +22,6 @@ use crate::{
     cli,
     events::{self, ObjectRef, Recorder},
     explain,
-    explain::Step,
     informer::{self, Change, Health, Key, ListWatch, Object, Reflector, Resync, Store},
     pki::{self, Allowed, CaSecret, Certificates, Pki, Told, Written},
     pods::{Lifecycle, Pod},
@@ -118,7 +117,7 @@ pub async fn run(
     }
 
     // The end: take nothing new, finish what is in progress, say what is left to say.
-    explain!(Step::Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
+    explain!(Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
     let grace = Instant::now() + settings.shutdown_grace;
     let drain = async {
         tokio::join!(pki_queue.shut_down_with_drain(), pod_queue.shut_down_with_drain());
@@ -206,7 +205,7 @@ fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
 fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     move |change| {
         if concerns(&change) {
-            explain!(Step::Change, pki = %change.key(), "a change of what it asks for: the Pki's key goes on the queue");
+            explain!(Change, pki = %change.key(), "a change of what it asks for: the Pki's key goes on the queue");
             queue.add(change.key().clone());
         }
     }
@@ -238,7 +237,7 @@ fn on_pod(
         // business.
         let secrets = newcomer(&change).map_or(&[][..], |pod| &pod.secrets);
         secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
-        explain!(Step::Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
+        explain!(Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
         queue.add(change.key().clone());
     }
 }
@@ -255,16 +254,7 @@ fn newcomer(change: &Change<Pod>) -> Option<&Pod> {
 /// The pods that mount this Secret and could still start.
 fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
     let pods = pods.indexed(secret).into_iter().filter_map(|key| pods.get(&key));
-    pods.filter(|pod| !pod.state.is_over())
-        .map(|pod| ObjectRef {
-            api_version: "v1".into(),
-            kind: "Pod".into(),
-            namespace: pod.key().namespace().into(),
-            name: pod.key().name().into(),
-            uid: pod.uid().into(),
-            resource_version: Some(pod.resource_version().into()),
-        })
-        .collect()
+    pods.filter(|pod| !pod.state.is_over()).map(|pod| ObjectRef::of("v1", "Pod", &*pod)).collect()
 }
 
 /// What all workers have in common.

@@ -48,11 +48,16 @@ impl Step {
     }
 }
 
-/// Says that a step is being taken: `explain!(Step::Claim, key = %key, "a worker takes the key")`.
+/// Says that a step is being taken: `explain!(Claim, key = %key, "a worker takes the key")`.
 #[macro_export]
 macro_rules! explain {
-    ($step:expr, $($line:tt)+) => {
-        tracing::info!(target: $crate::explain::TARGET, step = $step as u8, read = $step.chapter(), $($line)+)
+    ($step:ident, $($line:tt)+) => {
+        tracing::info!(
+            target: $crate::explain::TARGET,
+            step = $crate::explain::Step::$step as u8,
+            read = $crate::explain::Step::$step.chapter(),
+            $($line)+
+        )
     };
 }
 

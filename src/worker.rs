@@ -43,7 +43,6 @@ use tracing::{debug, error, warn};
 
 use crate::{
     explain,
-    explain::Step,
     workqueue::{QueueKey, WorkQueue},
 };
 
@@ -126,7 +125,7 @@ pub async fn run<K: QueueKey, R: Reconciler<K>>(
             claim = worker.queue.get() => claim,
         };
         let Some(claim) = claim else { return };
-        explain!(Step::Claim, queue = worker.queue.name(), key = ?claim.key(), "a worker takes the key, nobody else gets it now");
+        explain!(Claim, queue = worker.queue.name(), key = ?claim.key(), "a worker takes the key, nobody else gets it now");
         // 2. and 3.
         let result = worker.work_on(claim.key()).await;
         ended[result as usize].inc();
@@ -155,20 +154,14 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         match answer {
             // Absorb: it is as it should be, or there is nothing left that could be.
             Ok(Outcome::Settled) => {
-                explain!(Step::Finish, queue, ?key, "it worked: its failures are forgotten");
+                explain!(Finish, queue, ?key, "it worked: its failures are forgotten");
                 self.settle(key);
                 Ended::Success
             }
             // Absorb, and keep an appointment: it is as it should be, until then.
             Ok(Outcome::RequeueAfter(delay)) => {
                 let at = in_words(delay);
-                explain!(
-                    Step::Finish,
-                    queue,
-                    ?key,
-                    requeue_after = at,
-                    "it worked: its failures are forgotten until then"
-                );
+                explain!(Finish, queue, ?key, requeue_after = at, "it worked: its failures are forgotten until then");
                 self.settle(key);
                 self.queue.add_after(key.clone(), delay);
                 Ended::Success
@@ -182,13 +175,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                     self.queue.add_after(key.clone(), delay);
                 }
                 let reminder = requeue_after.map(in_words);
-                explain!(
-                    Step::Finish,
-                    queue,
-                    ?key,
-                    reminder,
-                    "it cannot work: not retried, waits for a change or a resync"
-                );
+                explain!(Finish, queue, ?key, reminder, "it cannot work: not retried, waits for a change or a resync");
                 debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
                 Ended::Permanent
             }
@@ -196,7 +183,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // server is back it should not have to wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
-                explain!(Step::Finish, queue, ?key, ?retry_in, "not possible now: tried again, and it does not count");
+                explain!(Finish, queue, ?key, ?retry_in, "not possible now: tried again, and it does not count");
                 // The first few are routine: a conflict since the cache was a moment behind, a garbage collector that
                 // takes its time. What lasts for seconds people should know.
                 let unlogged = if retry_in < ROUTINE { None } else { self.speak() };
@@ -222,14 +209,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 }
                 // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
                 let retry_in = self.queue.add_rate_limited(key.clone());
-                explain!(
-                    Step::Finish,
-                    queue,
-                    ?key,
-                    attempt,
-                    ?retry_in,
-                    "it failed: one more failure counted, tried again"
-                );
+                explain!(Finish, queue, ?key, attempt, ?retry_in, "it failed: one more failure counted, tried again");
                 match self.speak() {
                     Some(unlogged) => {
                         warn!(queue, ?key, error = why, attempt, ?retry_in, unlogged, "reconcile failed, trying again");

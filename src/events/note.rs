@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use ring::digest::{SHA256, digest};
 
-use crate::informer::Key;
+use crate::informer::{Key, Object};
 
 /// The longest message, in bytes. What a person has to do fits; a list of a thousand allowed names does not.
 pub const MESSAGE_LIMIT: usize = 1024;
@@ -31,6 +31,20 @@ pub struct ObjectRef {
     pub uid: String,
     /// The version that was looked at, where it is known.
     pub resource_version: Option<String>,
+}
+
+impl ObjectRef {
+    /// The reference to an object of the cache.
+    pub fn of<T: Object>(api_version: &str, kind: &str, object: &T) -> Self {
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: object.key().namespace().into(),
+            name: object.key().name().into(),
+            uid: object.uid().into(),
+            resource_version: Some(object.resource_version().into()),
+        }
+    }
 }
 
 /// Whether somebody has to do something.

@@ -11,7 +11,7 @@ use super::{
     machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
-use crate::{explain, explain::Step};
+use crate::explain;
 
 /// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
 pub struct Reflector<T> {
@@ -74,7 +74,7 @@ impl<T: Object> Reflector<T> {
                 *watch = None;
                 if !matches!(list, List::Continue(_)) {
                     metrics.lists.inc();
-                    explain!(Step::List, resource = self.resource, "ask once what there is");
+                    explain!(List, resource = self.resource, "ask once what there is");
                 }
                 match self.list_watch.list(list).await {
                     Ok(page) => {
@@ -88,7 +88,7 @@ impl<T: Object> Reflector<T> {
             Request::Watch(version, time_limit) => {
                 *watch = None; // closes the old connection before the new one opens
                 metrics.watches.inc();
-                explain!(Step::Watch, resource = self.resource, version, "follow what changes after this version");
+                explain!(Watch, resource = self.resource, version, "follow what changes after this version");
                 match self.list_watch.watch(version, *time_limit).await {
                     Ok(open) => {
                         *watch = Some(open);

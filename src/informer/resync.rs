@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Key, Object, Store};
-use crate::{explain, explain::Step};
+use crate::explain;
 
 /// Hands every key of the cache out again, every so often. It makes no request and recovers no lost event.
 ///
@@ -30,7 +30,7 @@ impl Resync {
         loop {
             rounds.tick().await;
             explain!(
-                Step::Repeat,
+                Repeat,
                 objects = store.len(),
                 "resync: every key of the cache is queued again, without a request"
             );

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, Client};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::authority::Authority;
@@ -68,7 +68,7 @@ impl CaSecret {
             Copy { authority: Some((when, ca)), .. } if when.elapsed() < FRESH => return Ok(ca.clone()),
             _ => {}
         }
-        let before = copy.authority.take().map(|(_, ca)| ca);
+        let before = copy.authority.as_ref().map(|(_, ca)| ca.clone());
         let read = self.read_or_create(before).await;
         match &read {
             Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
@@ -115,7 +115,7 @@ impl CaSecret {
     async fn create(&self) -> Result<Arc<Authority>, NoCa> {
         let made = Authority::create(jiff::Timestamp::now(), rand::random()).map_err(NoCa::Unusable)?;
         let secret = super::secret::build(&self.key, made.secret_data(), None);
-        let params = PostParams { dry_run: self.dry_run, field_manager: Some(super::FIELD_MANAGER.into()) };
+        let params = super::creating(self.dry_run);
         match bounded(self.api().create(&params, &secret)).await {
             Ok(_) => {
                 tracing::info!(secret = %self.key, dry_run = self.dry_run.then_some(true), "certificate authority created");

@@ -6,8 +6,9 @@
 //!                   +---------------------+----> condition, events (on the pods that wait, too)
 //! ```
 //!
-//! `reconcile.rs` is the job itself. It and `ca.rs` talk to the API server, `allowed_file.rs` reads a file; all the
-//! rest are functions of what they are given, the time included, and can be read and tested one by one:
+//! `reconcile.rs` is the job itself, `report.rs` says what became of it. These two and `ca.rs` talk to the API server,
+//! `allowed_file.rs` reads a file; all the rest are functions of what they are given, the time included, and can be
+//! read and tested one by one:
 //!
 //! * [`validate`]: what the owner wrote, turned into a [`Request`](validate::Request) or into one sentence that says
 //!   what is wrong. The same rules stand in `crd.yaml` ([`crd`]), so that the API server refuses most mistakes as they
@@ -16,12 +17,14 @@
 //! * [`secret`]: what the Secret looks like, and whose it is.
 //! * [`authority`]: the CA issues; `inspect.rs`: looks at what is in a Secret and says whether that will do. [`ca`]:
 //!   where the CA is kept.
-//! * [`status`] and [`told`]: what is said about it, and to whom.
+//! * [`status`] and [`told`]: what is said about it, and to whom. [`written`]: what we have said that the cache does not
+//!   show yet.
 //!
 //! What holds the room together is one promise: **looking twice writes once**. Whatever `authority` has just issued,
 //! `inspect` finds valid; the time of renewal follows from the certificate alone; a status that says so already is not
 //! written. Break any of these and the controller writes, sees its own write, and writes again.
 
+use kube::api::{PatchParams, PostParams};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
@@ -61,6 +64,16 @@ pub const PLURAL: &str = "pkis";
 pub const GROUP_PATH: &str = "/apis/box.com/v1";
 /// Under this name the API server notes which fields we have written.
 pub const FIELD_MANAGER: &str = "demo-controller";
+
+/// How everything in this room is created.
+fn creating(dry_run: bool) -> PostParams {
+    PostParams { dry_run, field_manager: Some(FIELD_MANAGER.into()) }
+}
+
+/// How everything in this room is patched.
+fn patching(dry_run: bool) -> PatchParams {
+    PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER) }
+}
 
 /// A Pki as the cache holds it: decoded straight from the wire, only what is used.
 ///

@@ -24,17 +24,13 @@ use super::{
 use crate::{
     events::{Kind, ObjectRef, Recorder},
     explain,
-    explain::Step,
     informer::{Key, Object, Store},
     request::{Failure, bounded},
     worker::{Error, Outcome, Reconciler},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
-};
+use kube::{Api, Client, api::Patch};
 use serde_json::json;
 
 /// Answers "which pods wait for this Secret?". The pods' cache knows; this room does not need to know whose cache it
@@ -77,7 +73,7 @@ impl Reconciler<Key> for Certificates {
             self.metrics.forget(key);
             return Ok(Outcome::Settled);
         };
-        explain!(Step::Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
+        explain!(Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
         match self.look(&pki).await {
             Ok(certificate) => {
                 self.told.forget(key);
@@ -162,7 +158,7 @@ impl Certificates {
         let Some(present) = bounded(api.get_opt(key.name())).await? else {
             let issued = self.issue(request, key, authority, now)?;
             let secret = secret::build(key, issued.secret_data(), Some(pki));
-            let params = PostParams { dry_run: self.dry_run, field_manager: Some(super::FIELD_MANAGER.into()) };
+            let params = super::creating(self.dry_run);
             // 409: someone was faster. The next look finds out who.
             bounded(api.create(&params, &secret)).await?;
             self.wrote(pki, "Issued", "no Secret", &issued);
@@ -199,7 +195,7 @@ impl Certificates {
             "metadata": { "resourceVersion": present.metadata.resource_version },
             "data": issued.secret_data(),
         });
-        let params = PatchParams { dry_run: self.dry_run, ..PatchParams::apply(super::FIELD_MANAGER) };
+        let params = super::patching(self.dry_run);
         match bounded(api.patch(key.name(), &params, &Patch::Merge(patch))).await {
             Ok(_) => {}
             // Someone made it immutable just now, or took our label off, so that the admission policy refuses.
@@ -223,7 +219,7 @@ impl Certificates {
         let would = if self.dry_run { " (dry run: not stored)" } else { "" };
         tracing::info!(pki = %pki.key(), why, serial, %not_after, %renewal, "certificate {done}{would}");
         let message = format!("certificate {serial} is valid until {not_after}");
-        explain!(Step::Tell, pki = %pki.key(), kind = super::KIND, "an event says what was done");
+        explain!(Tell, pki = %pki.key(), kind = super::KIND, "an event says what was done");
         self.recorder.record(&reference(pki), Kind::Normal, event, &message);
     }
 }

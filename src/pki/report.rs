@@ -6,17 +6,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::{
-    api::{Patch, PatchParams},
-    core,
-};
+use kube::{api::Patch, core};
 use tokio::time::Instant;
 
 use super::{Certificate, Certificates, Pki, Reason, status};
 use crate::{
     events::{Kind, MESSAGE_LIMIT, ObjectRef},
     explain,
-    explain::Step,
     informer::Object,
     request::{Failure, bounded},
     worker::Error,
@@ -85,7 +81,7 @@ impl Certificates {
             audience.extend((self.mounts)(pki.key()));
         }
         let remind = self.told.tell(pki.key(), &rejected.message, &audience, Instant::now(), self.remind, |object| {
-            explain!(Step::Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
+            explain!(Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
             // Logged when it is told, so not at each resync.
             if object.uid == pki.uid() {
                 let (reason, error) = (rejected.reason.as_str(), &rejected.message);
@@ -109,7 +105,7 @@ impl Certificates {
     ) -> Result<(), Failure> {
         let Some(patch) = status::patch(pki, reason, message, issued, Timestamp::now()) else { return Ok(()) };
         let collection = format!("/apis/{}/namespaces/{}/{}", super::API_VERSION, pki.key().namespace(), super::PLURAL);
-        let params = PatchParams { dry_run: self.dry_run, ..PatchParams::apply(super::FIELD_MANAGER) };
+        let params = super::patching(self.dry_run);
         let request = core::Request::new(collection)
             .patch_subresource("status", pki.key().name(), &params, &Patch::Merge(patch))
             .map_err(|e| Failure::Malformed(e.to_string()))?;
@@ -142,12 +138,5 @@ pub(super) fn unwritten(failure: &Failure) -> Result<(), Error> {
 
 /// The Pki, as an event names it.
 pub(super) fn reference(pki: &Pki) -> ObjectRef {
-    ObjectRef {
-        api_version: super::API_VERSION.into(),
-        kind: super::KIND.into(),
-        namespace: pki.key().namespace().into(),
-        name: pki.key().name().into(),
-        uid: pki.uid().into(),
-        resource_version: Some(pki.resource_version().into()),
-    }
+    ObjectRef::of(super::API_VERSION, super::KIND, pki)
 }

@@ -49,7 +49,7 @@ pub fn given(matches: &ArgMatches, table: Table) -> HashMap<&'static str, String
 
 /// clap's error in one line. Its own is several: the error, a tip, the usage, a pointer to `--help`. `commands` are
 /// what could stand where an unexpected word stands.
-pub fn one_line(error: &clap::Error, commands: &str) -> String {
+pub fn wrong_usage(error: &clap::Error, commands: &str) -> String {
     let or_command = format!(", or one command before them: {commands}");
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
