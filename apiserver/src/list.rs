@@ -1,0 +1,1 @@
+//! List and get: one page, at one revision.

@@ -1,0 +1,86 @@
+//! An object at one version: JSON, and how to look into it.
+
+use std::{fmt, sync::OnceLock};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// Which collection: `pods`, `deployments.apps`, `pkis.box.com`. All versions of a group share one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GroupResource(std::sync::Arc<str>);
+
+impl GroupResource {
+    /// As kubectl writes it: the plural, then the group if it has a name.
+    pub fn new(group: &str, plural: &str) -> Self {
+        GroupResource(if group.is_empty() { plural.into() } else { format!("{plural}.{group}").into() })
+    }
+}
+
+impl fmt::Display for GroupResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which object of a collection. A list is in this order: by namespace (empty where there is none), then by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Key {
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Key { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// One version of an object. It never changes: a write makes another one.
+#[derive(Debug)]
+pub struct Object {
+    value: Value,
+    json: OnceLock<Bytes>,
+}
+
+impl Object {
+    pub fn new(value: Value) -> Self {
+        Object { value, json: OnceLock::new() }
+    }
+
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// As text. Made once: fifty watchers send the same bytes.
+    pub fn json(&self) -> Bytes {
+        self.json.get_or_init(|| Bytes::from(self.value.to_string())).clone()
+    }
+}
+
+/// What every object has, read from its JSON. Everything absent is empty.
+pub trait Meta {
+    /// A text below `metadata`, empty if there is none.
+    fn meta(&self, field: &str) -> &str;
+    fn name(&self) -> &str {
+        self.meta("name")
+    }
+    fn namespace(&self) -> &str {
+        self.meta("namespace")
+    }
+    fn uid(&self) -> &str {
+        self.meta("uid")
+    }
+    fn resource_version(&self) -> &str {
+        self.meta("resourceVersion")
+    }
+    /// Its end has been decided: there is a deletionTimestamp.
+    fn is_ending(&self) -> bool {
+        !self.meta("deletionTimestamp").is_empty()
+    }
+}
+
+impl Meta for Value {
+    fn meta(&self, field: &str) -> &str {
+        self["metadata"][field].as_str().unwrap_or_default()
+    }
+}

@@ -1,0 +1,31 @@
+//! Everything that the server knows, behind one lock.
+//!
+//! Why one lock, and not one per resource: a write may touch several resources (an owner and what it owns), each write is
+//! short, and there is no waiting while the lock is held. A standard mutex, since nothing is awaited under it.
+
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+
+use crate::{auth::Tokens, catalog::Catalog, faults::Faults, store::Store};
+
+/// What the lock protects.
+pub struct State {
+    pub store: Store,
+    pub catalog: Catalog,
+    pub tokens: Tokens,
+    pub faults: Faults,
+    /// For UIDs, generated names, tokens and the dice of faults. Seeded, so that a test can be repeated.
+    pub random: StdRng,
+}
+
+/// The state, what time it is, and a way to hear of changes.
+pub struct Shared {
+    pub state: Mutex<State>,
+    /// The store's revision, for whoever waits for a change. Sent after the lock is released.
+    pub revision: watch::Sender<u64>,
+    /// The wall clock, for timestamps only: nothing is ever timed by it.
+    pub clock: fn() -> Timestamp,
+}

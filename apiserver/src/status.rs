@@ -1,0 +1,138 @@
+//! A refusal: the `Status` object that clients decide by.
+//!
+//! Clients look at the code and the reason (`Conflict`, `AlreadyExists`, `Expired`), people read the message. Both are the
+//! real server's, to the letter.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::object::GroupResource;
+
+/// What a handler returns.
+pub type Result<T, E = Status> = std::result::Result<T, E>;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    pub code: u16,
+    pub reason: &'static str,
+    pub message: String,
+    /// `details` without `retryAfterSeconds`; null if there are none.
+    pub details: Value,
+    /// Also sent as the header Retry-After, in whole seconds.
+    pub retry_after: Option<Duration>,
+}
+
+/// One thing that is wrong with an object: which field, and what about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, …
+    pub reason: &'static str,
+    /// `spec.serviceName`, `spec.dnsNames[0]`.
+    pub field: String,
+    /// Without the field: `Required value`, `Invalid value: "x": must be …`.
+    pub message: String,
+}
+
+impl Status {
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Status { code, reason, message: message.into(), details: Value::Null, retry_after: None }
+    }
+
+    fn about(mut self, group: &str, resource: &str, name: &str) -> Self {
+        let mut details = json!({});
+        // Like the real one: what is empty is left out.
+        for (field, text) in [("name", name), ("group", group), ("kind", resource)] {
+            if !text.is_empty() {
+                details[field] = text.into();
+            }
+        }
+        self.details = details;
+        self
+    }
+
+    pub fn not_found(group: &str, plural: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" not found", GroupResource::new(group, plural));
+        Status::new(404, "NotFound", message).about(group, plural, name)
+    }
+
+    /// No such path: neither a resource nor anything else.
+    pub fn no_such_path() -> Self {
+        let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
+        status.details = json!({});
+        status
+    }
+
+    pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", GroupResource::new(group, plural));
+        Status::new(409, "AlreadyExists", message).about(group, plural, name)
+    }
+
+    /// Somebody else was quicker, or a precondition does not hold.
+    pub fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let id = GroupResource::new(group, plural);
+        let message = format!("Operation cannot be fulfilled on {id} \"{name}\": {why}");
+        Status::new(409, "Conflict", message).about(group, plural, name)
+    }
+
+    /// The object was understood, but is not right. The kind, not the resource, stands in the details.
+    pub fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
+        let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
+        let text = if let [one] = &texts[..] { one.clone() } else { format!("[{}]", texts.join(", ")) };
+        let message = format!("{} \"{name}\" is invalid: {text}", GroupResource::new(group, kind));
+        let mut status = Status::new(422, "Invalid", message).about(group, kind, name);
+        let cause = |c: &Cause| json!({ "reason": c.reason, "message": c.message, "field": c.field });
+        status.details["causes"] = causes.iter().map(cause).collect();
+        status
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Status::new(400, "BadRequest", message)
+    }
+
+    pub fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let id = GroupResource::new(group, plural);
+        let subject = if name.is_empty() { format!("{id}") } else { format!("{id} \"{name}\"") };
+        Status::new(403, "Forbidden", format!("{subject} is forbidden: {why}")).about(group, plural, name)
+    }
+
+    pub fn unauthorized() -> Self {
+        Status::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// A version, or a continue token, from before what is still known.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Status::new(410, "Expired", message)
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let mut status =
+            Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+        status.details = json!({});
+        status
+    }
+
+    /// The `Status` object.
+    pub fn body(&self) -> Value {
+        let mut body = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": self.message, "reason": self.reason, "code": self.code,
+        });
+        if !self.details.is_null() {
+            body["details"] = self.details.clone();
+        }
+        if let Some(after) = self.retry_after {
+            body["details"]["retryAfterSeconds"] = after.as_secs().into();
+        }
+        body
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.code, self.reason, self.message)
+    }
+}
+
+impl std::error::Error for Status {}

@@ -1,0 +1,151 @@
+//! Objects, one revision counter, and the log of what changed.
+//!
+//! Promises:
+//! * every change has a revision of its own, one more than the last; it is the object's resourceVersion;
+//! * the log holds every change since the last compaction, in order: whoever knows a revision can learn everything
+//!   since, or is told that it is too late ([`Compacted`]);
+//! * any revision that the log still reaches back to can be read as it was ([`Store::at`]).
+//!
+//! A watch is a cursor in the log, not a queue of its own. So a slow watcher costs nothing and delays nobody; one so slow
+//! that the log has moved on is told that it is too late, like one that comes back after a long time away.
+//!
+//! A pure data structure: it does no I/O, reads no clock and draws no random number.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use crate::object::{GroupResource, Key, Object};
+
+/// What happened to one object. No `before` means created, no `after` means deleted.
+#[derive(Debug)]
+pub struct Change {
+    pub revision: u64,
+    pub resource: GroupResource,
+    pub key: Key,
+    pub before: Option<Arc<Object>>,
+    pub after: Option<Arc<Object>>,
+    /// At a deletion: the last version, with the deletion's own revision, as watchers get it.
+    pub tombstone: Option<Arc<Object>>,
+}
+
+/// A collection, in order.
+pub type Collection = BTreeMap<Key, Arc<Object>>;
+
+/// The revision asked for is from before the last compaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// The oldest revision that can still be asked for.
+    pub oldest: u64,
+}
+
+/// See the module.
+pub struct Store {
+    revision: u64,
+    objects: HashMap<GroupResource, Collection>,
+    /// Revisions without a gap; the last is [`Store::revision`].
+    log: VecDeque<Arc<Change>>,
+    /// The log is never longer; what is older is compacted away.
+    capacity: usize,
+}
+
+impl Store {
+    /// An empty store. The log keeps this many changes.
+    pub fn new(capacity: usize) -> Self {
+        // Not 0: to a client, version 0 means "any". Nor 1: an empty etcd begins with 1, a server with its own objects.
+        Store { revision: 1, objects: HashMap::new(), log: VecDeque::new(), capacity }
+    }
+
+    /// The revision of the latest change.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The oldest revision that [`Store::since`] and [`Store::at`] accept.
+    pub fn oldest(&self) -> u64 {
+        self.revision - self.log.len() as u64
+    }
+
+    /// The present version of an object.
+    pub fn get(&self, resource: &GroupResource, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(resource)?.get(key)
+    }
+
+    /// The present collection; None if nothing was ever in it.
+    pub fn collection(&self, resource: &GroupResource) -> Option<&Collection> {
+        self.objects.get(resource)
+    }
+
+    /// Every collection that was ever written to.
+    pub fn collections(&self) -> impl Iterator<Item = (&GroupResource, &Collection)> {
+        self.objects.iter()
+    }
+
+    /// Creates or replaces, under the next revision, which it writes into the object.
+    pub fn put(&mut self, resource: &GroupResource, key: Key, mut value: Value) -> Arc<Object> {
+        let revision = self.revision + 1;
+        value["metadata"]["resourceVersion"] = revision.to_string().into();
+        let object = Arc::new(Object::new(value));
+        let collection = self.objects.entry(resource.clone()).or_default();
+        let before = collection.insert(key.clone(), object.clone());
+        let after = Some(object.clone());
+        self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None });
+        object
+    }
+
+    /// Deletes, and returns the last version under the deletion's own revision, as watchers get it.
+    pub fn remove(&mut self, resource: &GroupResource, key: &Key) -> Option<Arc<Object>> {
+        let before = self.objects.get_mut(resource)?.remove(key)?;
+        let revision = self.revision + 1;
+        let mut value = before.value().clone();
+        value["metadata"]["resourceVersion"] = revision.to_string().into();
+        let tombstone = Arc::new(Object::new(value));
+        let (resource, key) = (resource.clone(), key.clone());
+        let change =
+            Change { revision, resource, key, before: Some(before), after: None, tombstone: Some(tombstone.clone()) };
+        self.append(change);
+        Some(tombstone)
+    }
+
+    fn append(&mut self, change: Change) {
+        self.revision = change.revision;
+        self.log.push_back(Arc::new(change));
+        while self.log.len() > self.capacity {
+            self.log.pop_front();
+        }
+    }
+
+    /// Everything after `revision`, oldest first.
+    ///
+    /// # Errors
+    /// When the log no longer reaches back so far.
+    pub fn since(&self, revision: u64) -> Result<impl Iterator<Item = &Arc<Change>>, Compacted> {
+        let oldest = self.oldest();
+        let skip = revision.checked_sub(oldest).ok_or(Compacted { oldest })?;
+        Ok(self.log.range((skip as usize).min(self.log.len())..))
+    }
+
+    /// A collection as it was at `revision`: the present one, with everything since undone.
+    ///
+    /// # Errors
+    /// When the log no longer reaches back so far.
+    pub fn at(&self, resource: &GroupResource, revision: u64) -> Result<Collection, Compacted> {
+        let since: Vec<&Arc<Change>> = self.since(revision)?.filter(|change| &change.resource == resource).collect();
+        let mut collection = self.objects.get(resource).cloned().unwrap_or_default();
+        for change in since.into_iter().rev() {
+            match &change.before {
+                Some(object) => collection.insert(change.key.clone(), object.clone()),
+                None => collection.remove(&change.key),
+            };
+        }
+        Ok(collection)
+    }
+
+    /// Forgets everything but the present.
+    pub fn compact(&mut self) {
+        self.log.clear();
+    }
+}

@@ -1,0 +1,1 @@
+//! Watch: a cursor in the log.
