@@ -2,11 +2,11 @@
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use serde_json::Value;
 
 use crate::{
+    auth::User,
     request::{Request, Target},
-    status::{Result, Status},
+    status::Status,
 };
 
 /// One way to fail.
@@ -21,52 +21,47 @@ pub struct Rule {}
 #[derive(Default)]
 pub struct Faults;
 
-/// What is to go wrong with one request. Everything absent goes right.
+/// What is to go wrong with one request. Everything absent goes right. In the order in which it happens.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
     /// Wait so long before anything else.
     pub delay: Option<Duration>,
-    /// Answer this, having done nothing.
-    pub refuse: Option<Status>,
+    /// Compact the store.
+    pub compact: bool,
     /// Hang up without an answer, having done nothing.
     pub reset_before: bool,
-    /// Do it, then hang up without an answer.
-    pub reset_after: bool,
+    /// Answer this, having done nothing.
+    pub refuse: Option<Status>,
     /// Answer reads as of so many revisions ago.
     pub lag: u64,
-    /// What becomes of a watch.
-    pub watch: WatchPlan,
     /// Objects reach the client as something that no client can decode.
     pub undecodable: bool,
+    /// What becomes of a watch.
+    pub watch: WatchPlan,
+    /// Do it, then hang up without an answer.
+    pub reset_after: bool,
 }
 
-/// What is to go wrong with a watch.
+/// What is to go wrong with a watch. Lines are counted: events, bookmarks too.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WatchPlan {
-    /// End it, properly, after so many events.
+    /// End it, properly, after so many lines.
     pub end_after: Option<u64>,
-    /// Hang up in the middle of the line after so many events.
+    /// Hang up between two lines, after so many.
     pub cut_after: Option<u64>,
-    /// Say nothing more after so many events, and do not end either.
+    /// Hang up in the middle of the line that follows so many.
+    pub cut_in_line_after: Option<u64>,
+    /// Say nothing more after so many lines, and do not end either.
     pub silent_after: Option<u64>,
 }
 
 impl Faults {
     /// Which rules this request meets, and what follows. Counts.
-    pub fn plan(&mut self, _request: &Request, _target: Option<&Target>, _random: &mut StdRng) -> Plan {
-        todo!("faults")
+    pub fn plan(&mut self, _user: &User, _request: &Request, _target: Option<&Target>, _random: &mut StdRng) -> Plan {
+        Plan::default()
     }
 
-    pub fn add(&mut self, _rule: Rule) {
-        todo!("faults")
-    }
+    pub fn add(&mut self, _rule: Rule) {}
 
-    pub fn clear(&mut self) {
-        todo!("faults")
-    }
-}
-
-/// The control endpoint, `/control/...`: rules in, rules out; compaction is done by the caller.
-pub fn control(_faults: &mut Faults, _request: &Request) -> Result<Value> {
-    todo!("faults")
+    pub fn clear(&mut self) {}
 }

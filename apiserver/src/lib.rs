@@ -17,9 +17,11 @@
 
 mod auth;
 mod catalog;
+mod control;
 mod custom;
 mod discovery;
 mod faults;
+mod journal;
 mod list;
 mod object;
 mod openapi;
@@ -38,4 +40,5 @@ mod watch;
 mod write;
 
 pub use faults::{Fault, Rule};
+pub use journal::Entry;
 pub use server::{ApiServer, Settings};

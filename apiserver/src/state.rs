@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 
-use crate::{auth::Tokens, catalog::Catalog, faults::Faults, store::Store};
+use crate::{auth::Tokens, catalog::Catalog, faults::Faults, journal::Journal, store::Store};
 
 /// What the lock protects.
 pub struct State {
@@ -17,6 +17,7 @@ pub struct State {
     pub catalog: Catalog,
     pub tokens: Tokens,
     pub faults: Faults,
+    pub journal: Journal,
     /// For UIDs, generated names, tokens and the dice of faults. Seeded, so that a test can be repeated.
     pub random: StdRng,
 }
