@@ -136,11 +136,13 @@ static BUILT_IN: &[Row] = &[
     Row { namespaced: false, ..row(RBAC, "clusterroles", "ClusterRole") },
     Row { namespaced: false, ..row(RBAC, "clusterrolebindings", "ClusterRoleBinding") },
     Row {
+        categories: "api-extensions",
         namespaced: false,
         subresources: "status",
         ..row(ADMISSION, "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
     },
     Row {
+        categories: "api-extensions",
         namespaced: false,
         ..row(ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding")
     },

@@ -1,9 +1,324 @@
-//! What is served, told to clients: `/api`, `/apis`, `/version`.
-use serde_json::Value;
+//! What is served, told to clients: `/api`, `/apis` and what is below them, `/version`.
+//!
+//! There are two forms. The old one takes a request per group and version; the aggregated one tells everything in two
+//! (`/api` and `/apis`). Clients ask for the new form in the Accept header and take the old one if they must.
+//!
+//! Promises:
+//! * a client sees the same resources, verbs, short names and categories in both forms;
+//! * a custom resource is there as soon as its definition is, and gone with it;
+//! * a version that is not served is not there: 404.
 
-use crate::{catalog::Catalog, request::Request};
+use http::header::ACCEPT;
+use serde_json::{Value, json};
+
+use crate::{
+    catalog::{Catalog, Resource},
+    request::Request,
+};
+
+const JSON: &str = "application/json";
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// All that can be done with objects. Namespaces cannot be deleted all at once.
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// What is only ever created, and answered instead of stored: group, plural, kind.
+const REVIEWS: [(&str, &str, &str); 2] = [
+    ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
+    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+];
 
 /// The answer, with its content type, if the path is one of discovery's. Aggregated or not, as the Accept header wants.
-pub fn answer(_catalog: &Catalog, _request: &Request) -> Option<(String, Value)> {
-    todo!("custom")
+pub fn answer(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
+    let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+    let legacy = |value: Value| Some((JSON.to_owned(), value));
+    match parts[..] {
+        ["version"] => legacy(version()),
+        ["api"] if wants_aggregated(request) => {
+            Some((AGGREGATED.into(), aggregated(groups(catalog).into_iter().filter(|g| g.name.is_empty()))))
+        }
+        ["apis"] if wants_aggregated(request) => {
+            Some((AGGREGATED.into(), aggregated(groups(catalog).into_iter().filter(|g| !g.name.is_empty()))))
+        }
+        ["api"] => legacy(json!({
+            "kind": "APIVersions",
+            "versions": ["v1"],
+            "serverAddressByClientCIDRs": [],
+        })),
+        ["apis"] => {
+            let named = groups(catalog).into_iter().filter(|g| !g.name.is_empty());
+            let list: Vec<Value> = named.map(|g| g.legacy()).collect();
+            legacy(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": list }))
+        }
+        ["apis", group] => {
+            let group = groups(catalog).into_iter().find(|g| !g.name.is_empty() && g.name == group)?;
+            let mut body = group.legacy();
+            body["kind"] = "APIGroup".into();
+            body["apiVersion"] = "v1".into();
+            legacy(body)
+        }
+        ["api", version] => resource_list(catalog, "", version).and_then(legacy),
+        ["apis", group, version] if !group.is_empty() => resource_list(catalog, group, version).and_then(legacy),
+        _ => None,
+    }
 }
+
+/// Whether the first form in the Accept header that this server can answer in is the aggregated one.
+fn wants_aggregated(request: &Request) -> bool {
+    let accept = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for media in accept.flat_map(|value| value.split(',')) {
+        let mut parts = media.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let parameters: Vec<&str> = parts.collect();
+        let has = |parameter: &str| parameters.contains(&parameter);
+        let wants = parameters.iter().any(|p| p.starts_with("as="));
+        match kind {
+            "application/json" | "application/*" | "*/*" if !wants => return false,
+            "application/json" if has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList") => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What `kubectl version` prints, and what clients decide by: the version whose behaviour this server shows.
+fn version() -> Value {
+    json!({
+        "major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "", "gitTreeState": "",
+        "emulationMajor": "1", "emulationMinor": "36", "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}
+
+/// One resource, or one of its subresources, in whatever form.
+struct Entry {
+    /// `pods`, `pods/status`.
+    name: String,
+    singular: String,
+    namespaced: bool,
+    /// Group and version of the body, where they are not those of the path; else empty.
+    group: String,
+    version: String,
+    kind: String,
+    verbs: Vec<&'static str>,
+    short_names: Vec<String>,
+    categories: Vec<String>,
+}
+
+/// A group, with its versions in order of preference.
+struct Group {
+    name: String,
+    versions: Vec<(String, Vec<Entry>)>,
+}
+
+/// Everything, by group and version.
+fn groups(catalog: &Catalog) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut add = |group: &str, version: &str, entries: Vec<Entry>| {
+        let at = groups.iter().position(|g| g.name == group).unwrap_or_else(|| {
+            groups.push(Group { name: group.to_owned(), versions: Vec::new() });
+            groups.len() - 1
+        });
+        let versions = &mut groups[at].versions;
+        match versions.iter_mut().find(|(name, _)| name == version) {
+            Some((_, present)) => present.extend(entries),
+            None => versions.push((version.to_owned(), entries)),
+        }
+    };
+    for resource in catalog.all() {
+        add(&resource.group, &resource.version, entries(resource));
+    }
+    for (group, plural, kind) in REVIEWS {
+        add(group, "v1", vec![review(plural, kind)]);
+    }
+    for group in &mut groups {
+        group.versions.sort_by(|a, b| preference(&b.0).cmp(&preference(&a.0)));
+        for (_, entries) in &mut group.versions {
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+    groups
+}
+
+/// Greater is better: v2 before v1, v1 before v1beta2, beta before alpha, and what is no such version last, by name.
+fn preference(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
+    let text = std::cmp::Reverse(version.to_owned());
+    let parse = || -> Option<(u8, u32, u32)> {
+        let rest = version.strip_prefix('v')?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (major, stage) = rest.split_at(digits);
+        let major = major.parse().ok()?;
+        let minor = |text: &str| if text.is_empty() { Some(0) } else { text.parse().ok() };
+        if stage.is_empty() {
+            Some((3, major, 0))
+        } else if let Some(minor_text) = stage.strip_prefix("beta") {
+            Some((2, major, minor(minor_text)?))
+        } else {
+            Some((1, major, minor(stage.strip_prefix("alpha")?)?))
+        }
+    };
+    let (stage, major, minor) = parse().unwrap_or_default();
+    (stage, major, minor, text)
+}
+
+fn entries(resource: &Resource) -> Vec<Entry> {
+    let namespaces = resource.group.is_empty() && resource.plural == "namespaces";
+    let main = Entry {
+        name: resource.plural.clone(),
+        singular: resource.singular.clone(),
+        namespaced: resource.namespaced,
+        group: String::new(),
+        version: String::new(),
+        kind: resource.kind.clone(),
+        verbs: VERBS.into_iter().filter(|verb| !namespaces || *verb != "deletecollection").collect(),
+        short_names: resource.short_names.clone(),
+        categories: resource.categories.clone(),
+    };
+    let subresources = resource.subresources.iter().map(|name| subresource(resource, name));
+    std::iter::once(main).chain(subresources).collect()
+}
+
+fn subresource(resource: &Resource, name: &str) -> Entry {
+    let (group, version, kind, verbs) = match name {
+        "binding" => ("", "", "Binding", vec!["create"]),
+        "token" => ("authentication.k8s.io", "v1", "TokenRequest", vec!["create"]),
+        "eviction" => ("policy", "v1", "Eviction", vec!["create"]),
+        "scale" => ("autoscaling", "v1", "Scale", vec!["get", "patch", "update"]),
+        "finalize" => ("", "", &*resource.kind, vec!["update"]),
+        _ => ("", "", &*resource.kind, vec!["get", "patch", "update"]),
+    };
+    Entry {
+        name: format!("{}/{name}", resource.plural),
+        singular: String::new(),
+        namespaced: resource.namespaced,
+        group: group.into(),
+        version: version.into(),
+        kind: kind.into(),
+        verbs,
+        short_names: Vec::new(),
+        categories: Vec::new(),
+    }
+}
+
+fn review(plural: &str, kind: &str) -> Entry {
+    Entry {
+        name: plural.into(),
+        singular: kind.to_ascii_lowercase(),
+        namespaced: false,
+        group: String::new(),
+        version: String::new(),
+        kind: kind.into(),
+        verbs: vec!["create"],
+        short_names: Vec::new(),
+        categories: Vec::new(),
+    }
+}
+
+impl Group {
+    /// The old form.
+    fn legacy(&self) -> Value {
+        let version = |version: &str| json!({ "groupVersion": format!("{}/{version}", self.name), "version": version });
+        let versions: Vec<Value> = self.versions.iter().map(|(name, _)| version(name)).collect();
+        json!({ "name": self.name, "preferredVersion": versions.first(), "versions": versions })
+    }
+
+    fn aggregated(self) -> Value {
+        let version = |(version, entries): (String, Vec<Entry>)| {
+            let mut resources: Vec<Value> = Vec::new();
+            for entry in entries {
+                // Sorted: a subresource comes right after its resource.
+                match (entry.name.split_once('/'), resources.last_mut()) {
+                    (Some((_, name)), Some(parent)) => {
+                        let json = json!({
+                            "subresource": name,
+                            "responseKind": entry.response_kind(),
+                            "verbs": entry.verbs,
+                        });
+                        match parent["subresources"].as_array_mut() {
+                            Some(list) => list.push(json),
+                            None => parent["subresources"] = json!([json]),
+                        }
+                    }
+                    _ => resources.push(entry.aggregated()),
+                }
+            }
+            json!({ "version": version, "resources": resources, "freshness": "Current" })
+        };
+        let metadata = if self.name.is_empty() { json!({}) } else { json!({ "name": self.name }) };
+        json!({ "metadata": metadata, "versions": self.versions.into_iter().map(version).collect::<Vec<_>>() })
+    }
+}
+
+impl Entry {
+    fn response_kind(&self) -> Value {
+        json!({ "group": self.group, "version": self.version, "kind": self.kind })
+    }
+
+    fn aggregated(&self) -> Value {
+        let mut json = json!({
+            "resource": self.name,
+            "responseKind": self.response_kind(),
+            "scope": if self.namespaced { "Namespaced" } else { "Cluster" },
+            "singularResource": self.singular,
+            "verbs": self.verbs,
+        });
+        self.add_names(&mut json);
+        json
+    }
+
+    fn legacy(&self) -> Value {
+        let mut json = json!({
+            "name": self.name,
+            "singularName": self.singular,
+            "namespaced": self.namespaced,
+            "kind": self.kind,
+            "verbs": self.verbs,
+        });
+        if !self.version.is_empty() {
+            json["group"] = self.group.as_str().into();
+            json["version"] = self.version.as_str().into();
+        }
+        self.add_names(&mut json);
+        json
+    }
+
+    fn add_names(&self, json: &mut Value) {
+        if !self.short_names.is_empty() {
+            json["shortNames"] = self.short_names.clone().into();
+        }
+        if !self.categories.is_empty() {
+            json["categories"] = self.categories.clone().into();
+        }
+    }
+}
+
+/// The new form.
+fn aggregated(groups: impl Iterator<Item = Group>) -> Value {
+    json!({
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": groups.map(Group::aggregated).collect::<Vec<_>>(),
+    })
+}
+
+/// The resources of one group and version, in the old form.
+fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Option<Value> {
+    let found = groups(catalog).into_iter().find(|g| g.name == group)?;
+    let (_, entries) = found.versions.into_iter().find(|(name, _)| name == version)?;
+    let list: Vec<Value> = entries.iter().map(Entry::legacy).collect();
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let mut body = json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": list });
+    // As the real one does, for whatever reason.
+    if !group.is_empty() {
+        body["apiVersion"] = "v1".into();
+    }
+    Some(body)
+}
+
+#[cfg(test)]
+#[path = "discovery_tests.rs"]
+mod tests;

@@ -5,5 +5,5 @@ use crate::{catalog::Catalog, request::Request};
 
 /// The answer, if the path is one of OpenAPI's.
 pub fn answer(_catalog: &Catalog, _request: &Request) -> Option<Value> {
-    todo!("custom")
+    None
 }

@@ -1,0 +1,89 @@
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::request::Query;
+
+const NEW: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+                   application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+
+fn ask(path: &str, accept: &str) -> Option<(String, Value)> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, accept.parse().unwrap());
+    let (method, query, body) = (Method::GET, Query::default(), Default::default());
+    answer(&Catalog::built_in(), &Request { method, path: path.into(), query, headers, body })
+}
+
+#[test]
+fn both_forms_tell_of_the_same_resources() {
+    let (kind, new) = ask("/apis", NEW).unwrap();
+    assert_eq!(kind, AGGREGATED);
+    let (kind, old) = ask("/apis", "application/json").unwrap();
+    assert_eq!(kind, JSON);
+    let names = |list: &Value, name: &str| -> Vec<Value> {
+        list.as_array().unwrap().iter().map(|item| item.pointer(name).unwrap().clone()).collect()
+    };
+    let groups = names(&old["groups"], "/name");
+    assert!(groups.contains(&json!("authorization.k8s.io")));
+    assert_eq!(groups, names(&new["items"], "/metadata/name"));
+    for item in new["items"].as_array().unwrap() {
+        let group = item["metadata"]["name"].as_str().unwrap();
+        let (_, old) = ask(&format!("/apis/{group}/v1"), JSON).unwrap();
+        let old: Vec<&Value> = old["resources"].as_array().unwrap().iter().collect();
+        let mut number = 0;
+        for resource in item["versions"][0]["resources"].as_array().unwrap() {
+            let name = resource["resource"].as_str().unwrap();
+            let same = old.iter().find(|r| r["name"] == name).unwrap();
+            assert_eq!(same["verbs"], resource["verbs"]);
+            assert_eq!(same["shortNames"], resource["shortNames"]);
+            assert_eq!(same["categories"], resource["categories"]);
+            assert_eq!(same["singularName"], resource["singularResource"]);
+            number += 1 + resource["subresources"].as_array().map_or(0, Vec::len);
+        }
+        assert_eq!(number, old.len(), "{group}");
+    }
+}
+
+#[test]
+fn subresources_stand_below_their_resource() {
+    let (_, core) = ask("/api", NEW).unwrap();
+    let resources = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
+    let pods = resources.iter().find(|r| r["resource"] == "pods").unwrap();
+    let names: Vec<&Value> = pods["subresources"].as_array().unwrap().iter().map(|s| &s["subresource"]).collect();
+    assert_eq!(names, ["binding", "status"]);
+    let (_, core) = ask("/api/v1", JSON).unwrap();
+    let token = core["resources"].as_array().unwrap().iter().find(|r| r["name"] == "serviceaccounts/token").unwrap();
+    assert_eq!(
+        *token,
+        json!({ "name": "serviceaccounts/token", "singularName": "", "namespaced": true, "kind": "TokenRequest",
+                "group": "authentication.k8s.io", "version": "v1", "verbs": ["create"] })
+    );
+}
+
+#[test]
+fn namespaces_cannot_be_deleted_all_at_once() {
+    let (_, core) = ask("/api/v1", JSON).unwrap();
+    let verbs = |name: &str| -> Vec<Value> {
+        let all = core["resources"].as_array().unwrap();
+        all.iter().find(|r| r["name"] == name).unwrap()["verbs"].as_array().unwrap().clone()
+    };
+    assert!(verbs("pods").contains(&json!("deletecollection")));
+    assert!(!verbs("namespaces").contains(&json!("deletecollection")));
+}
+
+#[test]
+fn what_is_not_served_is_not_there() {
+    for path in
+        ["/api/v2", "/apis/nope", "/apis/nope/v1", "/apis/apps/v2", "/apis//v1", "/", "/apis/apps/v1/deployments"]
+    {
+        assert_eq!(ask(path, NEW), None, "{path}");
+    }
+    assert_eq!(ask("/version", JSON).unwrap().1["minor"], "36");
+}
+
+#[test]
+fn versions_are_told_in_order_of_preference() {
+    let mut versions = ["v1", "v1alpha1", "v10", "v2beta1", "foo1", "v2", "v1beta2", "bar", "v10beta3"];
+    versions.sort_by(|a, b| preference(b).cmp(&preference(a)));
+    assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v2beta1", "v1beta2", "v1alpha1", "bar", "foo1"]);
+}
