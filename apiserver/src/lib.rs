@@ -23,6 +23,7 @@ mod discovery;
 mod faults;
 mod journal;
 mod list;
+mod names;
 mod object;
 mod openapi;
 mod patch;

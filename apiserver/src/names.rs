@@ -1,0 +1,130 @@
+//! What names, labels and keys may look like, and what is said of those that do not.
+//!
+//! Each check returns the real server's sentences about one text; none means that it is right. By hand and not by regular
+//! expression: the rules are short, and this runs for every label of every write.
+
+/// The longest part of a domain name (RFC 1123), and the longest label value.
+const LABEL: usize = 63;
+/// The longest domain name.
+const SUBDOMAIN: usize = 253;
+
+/// `my-name`: namespaces, ports, containers.
+pub fn dns_label(text: &str) -> Vec<String> {
+    let mut wrong = too_long(text, LABEL);
+    if !is_dns_label(text) {
+        wrong.push(if is_subdomain(text) { "must not contain dots".into() } else { DNS_LABEL.into() });
+    }
+    wrong
+}
+
+/// `my.name`: most objects.
+pub fn dns_subdomain(text: &str) -> Vec<String> {
+    let mut wrong = too_long(text, SUBDOMAIN);
+    if !is_subdomain(text) {
+        wrong.push(DNS_SUBDOMAIN.into());
+    }
+    wrong
+}
+
+/// Whatever can stand in a URL: roles and their bindings.
+pub fn path_segment(text: &str) -> Vec<String> {
+    if let "." | ".." = text {
+        return vec![format!("may not be '{text}'")];
+    }
+    let unfit = ["/", "%"].into_iter().filter(|part| text.contains(part));
+    unfit.map(|part| format!("may not contain '{part}'")).collect()
+}
+
+/// `app`, `example.com/app`: labels, annotations, finalizers.
+pub fn label_key(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut parts = text.split('/');
+    let (first, second, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    if more.is_some() {
+        let optional = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+        return vec![format!("a valid label key {LABEL_KEY} {optional}")];
+    }
+    let name = match second {
+        None => first,
+        Some(name) => {
+            if first.is_empty() {
+                wrong.push("prefix part must be non-empty".into());
+            } else {
+                wrong.extend(dns_subdomain(first).iter().map(|text| format!("prefix part {text}")));
+            }
+            name
+        }
+    };
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".into());
+    }
+    wrong.extend(too_long(name, LABEL).iter().map(|text| format!("name part {text}")));
+    if !is_label_name(name) {
+        wrong.push(format!("name part {LABEL_KEY}"));
+    }
+    wrong
+}
+
+/// Nothing, or like the name in a label's key.
+pub fn label_value(text: &str) -> Vec<String> {
+    let mut wrong = too_long(text, LABEL);
+    if !text.is_empty() && !is_label_name(text) {
+        wrong.push(LABEL_VALUE.into());
+    }
+    wrong
+}
+
+/// A key of a Secret or ConfigMap: it becomes the name of a file.
+pub fn data_key(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN {
+        wrong.push(format!("must be no more than {SUBDOMAIN} characters"));
+    }
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        wrong.push(DATA_KEY.into());
+    }
+    match text {
+        "." => wrong.push("must not be '.'".into()),
+        ".." => wrong.push("must not be '..'".into()),
+        _ if text.starts_with("..") => wrong.push("must not start with '..'".into()),
+        _ => {}
+    }
+    wrong
+}
+
+fn too_long(text: &str, most: usize) -> Vec<String> {
+    if text.len() > most { vec![format!("must be no more than {most} bytes")] } else { Vec::new() }
+}
+
+/// Starts and ends with a letter or digit, and has nothing in between but those and `also`.
+fn is_word(text: &str, letter: fn(&u8) -> bool, also: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return false };
+    letter(first) && letter(last) && text.bytes().all(|b| letter(&b) || also.contains(&b))
+}
+
+fn is_dns_label(text: &str) -> bool {
+    is_word(text, |b| b.is_ascii_lowercase() || b.is_ascii_digit(), b"-")
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_dns_label)
+}
+
+fn is_label_name(text: &str) -> bool {
+    is_word(text, u8::is_ascii_alphanumeric, b"-_.")
+}
+
+const DNS_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
+    start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const DNS_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+    '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_KEY: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+    alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+    '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+    and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
+    validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const DATA_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
+    or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";

@@ -1,0 +1,177 @@
+//! Field selectors: `metadata.name=x,status.phase!=Running`.
+//!
+//! Each resource has a short list of fields to select by, unlike labels, of which there can be any. A field that is absent
+//! is the empty text: `spec.nodeName=` finds the pods without a node.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::{
+    catalog::Resource,
+    status::{Result, Status},
+};
+
+/// All of them have to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Vec<Term>);
+
+#[derive(Clone, Debug)]
+struct Term {
+    path: String,
+    negated: bool,
+    value: String,
+}
+
+impl Fields {
+    /// # Errors
+    /// 400 for what is no selector, or a field that this resource cannot be selected by.
+    pub fn parse(resource: &Resource, text: &str) -> Result<Self> {
+        let mut terms = split(text);
+        // As the real one does it: so that the same one of two mistakes is told.
+        terms.sort_unstable();
+        let mut parsed = Vec::new();
+        for term in terms.into_iter().filter(|term| !term.is_empty()) {
+            let (path, negated, value) = operator(term)
+                .ok_or_else(|| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'")))?;
+            parsed.push(Term { path: path.to_owned(), negated, value: unescape(value)? });
+        }
+        for term in &mut parsed {
+            term.path = known(resource, &term.path)?;
+        }
+        Ok(Fields(parsed))
+    }
+
+    pub fn matches(&self, object: &Value) -> bool {
+        self.0.iter().all(|term| (field(object, &term.path) == term.value) != term.negated)
+    }
+}
+
+/// At the commas that have no backslash before them.
+fn split(text: &str) -> Vec<&str> {
+    let mut terms = Vec::new();
+    let (mut start, mut escaped) = (0, false);
+    for (i, c) in text.char_indices() {
+        if escaped {
+            escaped = false;
+        } else if c == '\\' {
+            escaped = true;
+        } else if c == ',' {
+            terms.push(&text[start..i]);
+            start = i + 1;
+        }
+    }
+    terms.push(&text[start..]);
+    terms
+}
+
+/// Field, whether it must differ, value: split at the first operator.
+fn operator(term: &str) -> Option<(&str, bool, &str)> {
+    for (i, _) in term.char_indices() {
+        for (sign, negated) in [("!=", true), ("==", false), ("=", false)] {
+            if let Some(value) = term[i..].strip_prefix(sign) {
+                return Some((&term[..i], negated, value));
+            }
+        }
+    }
+    None
+}
+
+/// `\,` `\=` `\\` stand for what follows the backslash.
+fn unescape(value: &str) -> Result<String> {
+    let mut plain = String::with_capacity(value.len());
+    let mut rest = value.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.next() {
+                Some(c @ ('\\' | ',' | '=')) => plain.push(c),
+                other => {
+                    let sequence: String = [Some('\\'), other].into_iter().flatten().collect();
+                    let message = format!("invalid field selector: invalid escape sequence: {sequence}");
+                    return Err(Status::bad_request(message));
+                }
+            },
+            // The real one gives the character's number.
+            ',' | '=' => {
+                let message = format!("invalid field selector: unescaped character in value: {}", u32::from(c));
+                return Err(Status::bad_request(message));
+            }
+            _ => plain.push(c),
+        }
+    }
+    Ok(plain)
+}
+
+const POD: &[&str] = &[
+    "metadata.name",
+    "metadata.namespace",
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];
+const EVENT: &[&str] = &[
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+    "metadata.namespace",
+    "metadata.name",
+];
+const SECRET: &[&str] = &["type", "metadata.namespace", "metadata.name"];
+const NAMESPACE: &[&str] = &["status.phase", "metadata.name"];
+const ANY: &[&str] = &["metadata.name", "metadata.namespace"];
+
+/// The field's name as [`field`] knows it.
+fn known(resource: &Resource, path: &str) -> Result<String> {
+    let own = match (resource.group.as_str(), resource.plural.as_str()) {
+        // From the time of the first clients.
+        ("", "pods") if path == "spec.host" => return Ok("spec.nodeName".into()),
+        ("", "pods") => POD,
+        ("", "events") => EVENT,
+        ("", "secrets") => SECRET,
+        ("", "namespaces") => NAMESPACE,
+        _ if resource.custom.is_some() && !resource.namespaced => &ANY[..1],
+        _ if resource.custom.is_some() => ANY,
+        _ if ANY.contains(&path) => ANY,
+        _ => {
+            let only = r#"only "metadata.name", "metadata.namespace""#;
+            return Err(Status::bad_request(format!("{path:?} is not a known field selector: {only}")));
+        }
+    };
+    if own.contains(&path) {
+        return Ok(path.to_owned());
+    }
+    Err(Status::bad_request(format!("field label not supported: {path}")))
+}
+
+fn field<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
+    let value = path.split('.').fold(object, |value, part| &value[part]);
+    match (path, value) {
+        // An event says who it is from in one of two places.
+        ("source", _) => match object["source"]["component"].as_str() {
+            Some(component) if !component.is_empty() => component.into(),
+            _ => object["reportingComponent"].as_str().unwrap_or_default().into(),
+        },
+        ("spec.hostNetwork", Value::Null) => "false".into(),
+        (_, Value::String(text)) => text.into(),
+        (_, Value::Bool(_) | Value::Number(_)) => value.to_string().into(),
+        _ => "".into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;
