@@ -27,6 +27,7 @@
 //! | [`process`] | What every daemon needs, and nothing about controllers. |
 //! | [`cli`] | Every flag. |
 //! | [`controller`] | Wires it all together, on one page. |
+//! | `playground` | No cluster needed: a simulated one, made of the same rooms (a cargo feature, on by default). |
 //!
 //! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s. Both are pure: they do no I/O, read
 //! no clock and draw no random number, so what they promise can be tested by the million.
@@ -44,6 +45,8 @@ pub mod pods;
 pub mod process;
 pub mod cli;
 pub mod controller;
+#[cfg(feature = "playground")]
+pub mod playground;
 
 #[cfg(test)]
 pub(crate) mod testing;

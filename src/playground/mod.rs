@@ -1,0 +1,3 @@
+//! A cluster to play with, in one process.
+
+pub mod simulation;
