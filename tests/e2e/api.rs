@@ -44,11 +44,11 @@ impl From<Refused> for String {
 type Answer = Result<Value, Refused>;
 
 impl Api {
-    /// Sends nothing yet.
-    pub fn new(server: &str, ca_der: Vec<u8>, token: &str) -> Api {
+    /// Sends nothing yet. Without a CA it is plain HTTP.
+    pub fn new(server: &str, ca_der: Option<Vec<u8>>, token: Option<&str>) -> Api {
         let mut config = Config::new(server.parse().expect("a URL"));
-        config.root_cert = Some(vec![ca_der]);
-        config.auth_info = AuthInfo { token: Some(token.to_owned().into()), ..AuthInfo::default() };
+        config.root_cert = ca_der.map(|der| vec![der]);
+        config.auth_info = AuthInfo { token: token.map(|token| token.to_owned().into()), ..AuthInfo::default() };
         config.default_retry = false;
         let _inside = RUNTIME.enter();
         Api(Client::try_from(config).expect("a client"))

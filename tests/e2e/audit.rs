@@ -40,6 +40,11 @@ impl Request {
 }
 
 impl Audit {
+    /// From another source than a log file.
+    pub fn new(requests: Vec<Request>) -> Audit {
+        Audit(requests)
+    }
+
     /// A line that is being written right now is left for the next look.
     pub fn read(file: &Path) -> Audit {
         let text = fs::read_to_string(file).unwrap_or_default();

@@ -6,18 +6,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     api::Api,
     audit::Audit,
     kubectl::Kubectl,
     server::{Server, free_port},
+    servers::{Servers, write_kubeconfig},
     wait::within,
 };
 
@@ -41,14 +41,11 @@ rules:
 const CONTROLLERS: &str =
     "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
 
-/// The servers, their ports and their folder. Dropping it stops and removes everything.
+/// The servers and their ports. Dropping it stops them.
 pub struct ControlPlane {
-    /// As the administrator.
-    pub api: Api,
-    /// As the administrator, the way a user does it.
-    pub kubectl: Kubectl,
-    /// For what belongs to a scenario.
-    pub dir: PathBuf,
+    api: Api,
+    kubectl: Kubectl,
+    dir: PathBuf,
     ca_der: Vec<u8>,
     api_port: u16,
     etcd_port: u16,
@@ -61,20 +58,16 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// Starts etcd and the API server, the latter with these flags besides its own, and waits until it is ready.
-    pub fn start(api_args: &[&str]) -> ControlPlane {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("e2e-{}-{number}", std::process::id());
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&dir).expect("a folder for the control plane");
+    pub fn start(dir: &Path, api_args: &[&str]) -> ControlPlane {
+        let dir = dir.to_owned();
         let ca_der = write_certificates(&dir);
         let (api_port, etcd_port) = (free_port(), free_port());
         let server = format!("https://127.0.0.1:{api_port}");
         fs::write(dir.join("tokens.csv"), format!("{TOKEN},admin,admin,system:masters\n")).unwrap();
         fs::write(dir.join("audit-policy.yaml"), AUDIT_POLICY).unwrap();
-        write_kubeconfig(&dir.join("kubeconfig"), &server, &dir.join("ca.crt"), TOKEN);
+        write_kubeconfig(&dir.join("kubeconfig"), &cluster(&dir, api_port), TOKEN);
         let mut plane = ControlPlane {
-            api: Api::new(&server, ca_der.clone(), TOKEN),
+            api: Api::new(&server, Some(ca_der.clone()), Some(TOKEN)),
             kubectl: Kubectl::new(asset("kubectl"), dir.join("kubeconfig")),
             ca_der,
             api_port,
@@ -89,8 +82,12 @@ impl ControlPlane {
         plane
     }
 
-    /// Starts the API server, or starts it again: the same port, the same data.
-    pub fn start_apiserver(&mut self) {
+    /// As the administrator.
+    pub fn api(&self) -> Api {
+        self.api.clone()
+    }
+
+    fn start_apiserver(&mut self) {
         let path = |file: &str| self.dir.join(file).display().to_string();
         let mut command = Command::new(asset("kube-apiserver"));
         command.current_dir(&self.dir).args([
@@ -120,30 +117,33 @@ impl ControlPlane {
             self.api.text("/readyz")
         });
     }
+}
 
-    /// As a power failure would.
-    pub fn kill_apiserver(&mut self) {
+impl Servers for ControlPlane {
+    fn start(&mut self) {
+        self.start_apiserver();
+    }
+
+    fn kill(&mut self) {
         self.apiserver = None;
     }
 
-    /// The API server neither answers nor hangs up, until [`ControlPlane::resume_apiserver`].
-    pub fn pause_apiserver(&self) {
+    fn pause(&mut self) {
         self.apiserver.as_ref().expect("it runs").signal("STOP");
     }
 
-    /// It goes on with what it was asked.
-    pub fn resume_apiserver(&self) {
+    fn resume(&mut self) {
         self.apiserver.as_ref().expect("it runs").signal("CONT");
     }
 
-    /// The same server as somebody else.
-    pub fn api_as(&self, token: &str) -> Api {
-        Api::new(&format!("https://127.0.0.1:{}", self.api_port), self.ca_der.clone(), token)
+    fn compact(&self) {
+        let now = self.api.get("/api/v1/namespaces?limit=1").expect("a list of namespaces");
+        let revision = now["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
+        crate::http::post_json(self.etcd_port, "/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
     }
 
-    /// Starts the controller manager. Install the resource definitions first: its garbage collector learns about later
-    /// ones with half a minute's delay.
-    pub fn start_controller_manager(&mut self) {
+    /// The garbage collector learns about resource definitions that are installed later with half a minute's delay.
+    fn start_controllers(&mut self) {
         let mut command = Command::new(asset("kube-controller-manager"));
         command.current_dir(&self.dir).args([
             &format!("--kubeconfig={}", self.dir.join("kubeconfig").display()),
@@ -156,38 +156,24 @@ impl ControlPlane {
         self.manager = Some(Server::start(command, &self.dir.join("controller-manager.log")));
     }
 
-    /// Makes etcd forget all versions but the present one.
-    pub fn compact(&self) {
-        let now = self.api.get("/api/v1/namespaces?limit=1").expect("a list of namespaces");
-        let revision = now["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
-        crate::http::post_json(self.etcd_port, "/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
-    }
-
-    /// What our ServiceAccount asked.
-    pub fn audit(&self) -> Audit {
+    fn audit(&self) -> Audit {
         Audit::read(&self.dir.join("audit.log"))
     }
 
-    /// Writes a kubeconfig for the holder of a token, to `server` if it is given (a proxy) or straight to the API
-    /// server.
-    pub fn write_kubeconfig(&self, file: &Path, token: &str, port: Option<u16>) {
-        let server = format!("https://127.0.0.1:{}", port.unwrap_or(self.api_port));
-        write_kubeconfig(file, &server, &self.dir.join("ca.crt"), token);
-    }
-
-    /// The API server's port.
-    pub fn port(&self) -> u16 {
+    fn port(&self) -> u16 {
         self.api_port
     }
-}
 
-impl Drop for ControlPlane {
-    fn drop(&mut self) {
-        (self.manager, self.apiserver) = (None, None);
-        // For looking into a failure: the logs, the data and the audit log stay.
-        if std::env::var_os("E2E_KEEP").is_none() {
-            let _ = fs::remove_dir_all(&self.dir);
-        }
+    fn cluster(&self, port: u16) -> Value {
+        cluster(&self.dir, port)
+    }
+
+    fn api_as(&self, token: &str) -> Api {
+        Api::new(&format!("https://127.0.0.1:{}", self.api_port), Some(self.ca_der.clone()), Some(token))
+    }
+
+    fn kubectl(&self) -> Option<&Kubectl> {
+        Some(&self.kubectl)
     }
 }
 
@@ -248,12 +234,7 @@ fn write_certificates(dir: &Path) -> Vec<u8> {
     ca.der().to_vec()
 }
 
-fn write_kubeconfig(file: &Path, server: &str, ca: &Path, token: &str) {
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "it",
-        "clusters": [{ "name": "it", "cluster": { "server": server, "certificate-authority": ca } }],
-        "users": [{ "name": "it", "user": { "token": token } }],
-        "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it" } }],
-    });
-    fs::write(file, text.to_string()).expect("a kubeconfig can be written");
+/// The API server in a kubeconfig.
+fn cluster(dir: &Path, port: u16) -> Value {
+    json!({ "server": format!("https://127.0.0.1:{port}"), "certificate-authority": dir.join("ca.crt") })
 }

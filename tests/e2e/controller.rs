@@ -21,6 +21,7 @@ use crate::{
     metrics::Metrics,
     runner::note,
     server::{free_port, signal, tail},
+    servers::write_kubeconfig,
     stage::Stage,
     wait::{eventually, expect, within},
 };
@@ -76,12 +77,13 @@ impl Controller {
     pub fn start(stage: &Stage, setup: Setup) -> Controller {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let file = |name: &str| stage.plane.dir.join(format!("controller-{number}-{name}"));
+        let file = |name: &str| stage.dir.join(format!("controller-{number}-{name}"));
         let (port, kubeconfig, names) = (free_port(), file("kubeconfig"), file("names"));
-        stage.plane.write_kubeconfig(&kubeconfig, &stage.token(), setup.through);
+        let server = stage.servers.cluster(setup.through.unwrap_or(stage.servers.port()));
+        write_kubeconfig(&kubeconfig, &server, &stage.token());
         let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
         // Nothing of ours leaks in: neither a KUBECONFIG nor a RUST_LOG.
-        command.env_clear().env("HOME", &stage.plane.dir);
+        command.env_clear().env("HOME", &stage.dir);
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         if let Some(text) = setup.names {

@@ -1,13 +1,14 @@
-//! The built binary against real servers: every promise that can be seen from outside.
+//! The built binary against an API server: every promise that can be seen from outside.
 //!
 //! ```text
-//! KUBEBUILDER_ASSETS=… cargo test --test e2e -- [PART OF A NAME…]
+//! cargo test --test e2e -- [PART OF A NAME…]                             on the embedded API server
+//! KUBEBUILDER_ASSETS=… cargo test --test e2e -- --real [PART OF A NAME…] on real control planes
 //! ```
 //!
 //! Start with [`scenarios::story`]. Each scenario is a sentence and stands in one of the files below; what they stand
-//! on: a [control plane](control_plane) that is started for them, the [controller] as a child process with its
-//! ServiceAccount's own token, a simulated [kubelet], a [proxy] that is the network, and [waiting](wait) without
-//! sleeping. `E2E_KEEP=1` keeps the logs and data of the control planes in target/tmp.
+//! on: [servers] that are started for them ([embedded] ones, or a real [control plane](control_plane)), the
+//! [controller] as a child process with its ServiceAccount's own token, a simulated [kubelet], a [proxy] that is the
+//! network, and [waiting](wait) without sleeping. `E2E_KEEP=1` keeps the logs and data in target/tmp.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod api;
 mod audit;
 mod control_plane;
 mod controller;
+mod embedded;
 mod http;
 mod kubectl;
 mod kubelet;
@@ -23,6 +25,7 @@ mod objects;
 mod proxy;
 mod runner;
 mod server;
+mod servers;
 mod stage;
 mod wait;
 
@@ -32,6 +35,7 @@ use std::process::ExitCode;
 
 use runner::Group;
 use scenarios::*;
+use servers::Kind;
 use stage::Stage;
 
 const GROUPS: &[Group] = &[
@@ -129,10 +133,40 @@ const GROUPS: &[Group] = &[
     },
 ];
 
+/// What only real servers can show, and why.
+const REAL_ONLY: &[(&str, &str)] = &[
+    ("certificate::the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain", "openssl judges, on real servers"),
+    ("rights::the_admission_policy_keeps_it_to_certificates", "the embedded server does not evaluate policies"),
+    (
+        "quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed",
+        "the embedded server does not evaluate the definition's CEL rules",
+    ),
+    (
+        "secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue",
+        "takes 20 s of wall time; tests/embedded renews under a paused clock",
+    ),
+    (
+        "outage::a_watch_that_falls_silent_is_opened_again",
+        "takes up to a minute of wall time; tests/embedded does it under a paused clock",
+    ),
+];
+
+/// A user's own tool has to be there.
+const KUBECTL: &[&str] = &["story::the_owner_of_app1_reads_what_is_wrong_and_fixes_it"];
+
 fn main() -> ExitCode {
+    if !std::env::args().any(|word| word == "--real") {
+        Kind::Embedded.choose();
+        return runner::run(GROUPS, |name| {
+            let real = REAL_ONLY.iter().find(|(real, _)| *real == name).map(|(_, why)| *why);
+            let kubectl = KUBECTL.contains(&name) && embedded::kubectl_program().is_none();
+            real.or(kubectl.then_some("there is no kubectl: KUBEBUILDER_ASSETS names no folder with one"))
+        });
+    }
     if let Some(why) = control_plane::missing() {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }
-    runner::run(GROUPS)
+    Kind::Real.choose();
+    runner::run(GROUPS, |_| None)
 }

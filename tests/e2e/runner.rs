@@ -45,14 +45,23 @@ pub fn note(text: String) {
     NOTES.with_borrow_mut(|notes| notes.push(text));
 }
 
-/// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none.
-pub fn run(groups: &'static [Group]) -> ExitCode {
+/// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none. `skip` says
+/// why one cannot be run here.
+pub fn run(groups: &'static [Group], skip: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut left: Vec<(&Group, Vec<Scenario>)> = Vec::new();
+    let mut skipped = Vec::new();
     for group in groups.iter().rev() {
-        let scenarios: Vec<Scenario> = group.scenarios.iter().copied().filter(|(name, _)| chosen(name)).collect();
+        let mut scenarios: Vec<Scenario> = group.scenarios.iter().copied().filter(|(name, _)| chosen(name)).collect();
+        scenarios.retain(|(name, _)| match skip(name) {
+            Some(why) => {
+                skipped.push((*name, why));
+                false
+            }
+            None => true,
+        });
         if arguments.iter().any(|word| word == "--list") {
             scenarios.iter().for_each(|(name, _)| println!("{name}: test"));
         } else if !scenarios.is_empty() {
@@ -78,7 +87,11 @@ pub fn run(groups: &'static [Group]) -> ExitCode {
     for (name, report) in &failures {
         println!("\n---- {name} ----\n{report}");
     }
-    println!("\n{count} scenarios, {} failed, {:.0} s", failures.len(), begun.elapsed().as_secs_f64());
+    skipped.reverse();
+    skipped.iter().for_each(|(name, why)| println!("skipped           {name}: {why}"));
+    let (passed, failed) = (count - failures.len(), failures.len());
+    println!("\n{passed} passed, {failed} failed, {} skipped", skipped.len());
+    println!("in {:.1} s", begun.elapsed().as_secs_f64());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -1,19 +1,31 @@
-//! What a scenario plays on: a control plane with our manifest installed.
+//! What a scenario plays on: servers with our manifest installed.
 
-use std::{cell::RefCell, fs, path::Path};
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use serde_json::{Value, json};
 
 use crate::{
+    api::Api,
     control_plane::ControlPlane,
+    embedded::Embedded,
     kubelet::Kubelet,
     objects::{Is, pki, pki_path, secret_path},
+    servers::{Kind, Servers},
     wait::{eventually, expect},
 };
 
-/// A control plane, and the ServiceAccount's token.
+/// Servers, what belongs to them, and the ServiceAccount's token. Dropping it stops and removes everything.
 pub struct Stage {
-    pub plane: ControlPlane,
+    /// As the administrator.
+    pub api: Api,
+    pub servers: Box<dyn Servers>,
+    /// For what belongs to a scenario.
+    pub dir: PathBuf,
     token: RefCell<Option<String>>,
     kubelet: Option<Kubelet>,
 }
@@ -21,7 +33,7 @@ pub struct Stage {
 impl Stage {
     /// The servers alone: no definition of a Pki, no rights for anyone.
     pub fn bare() -> Stage {
-        Stage::on(ControlPlane::start(&[]))
+        Stage::on(&[])
     }
 
     /// As it is deployed.
@@ -34,32 +46,59 @@ impl Stage {
     /// As it is deployed, with Kubernetes' own controllers and nodes that run the pods.
     pub fn complete() -> Stage {
         let mut stage = Stage::installed();
-        stage.plane.start_controller_manager();
-        stage.kubelet = Some(Kubelet::start(stage.plane.api.clone()));
+        stage.servers.start_controllers();
+        stage.kubelet = Some(Kubelet::start(stage.api.clone()));
         stage
     }
 
-    /// As it is deployed, with an API server that answers every watch from etcd.
+    /// As it is deployed, with an API server that answers every watch from etcd. (The embedded one has no other way.)
     pub fn without_watch_cache() -> Stage {
-        let stage = Stage::on(ControlPlane::start(&["--watch-cache=false"]));
+        let stage = Stage::on(&["--watch-cache=false"]);
         stage.install();
         stage
     }
 
-    fn on(plane: ControlPlane) -> Stage {
-        Stage { plane, token: RefCell::default(), kubelet: None }
+    fn on(api_args: &[&str]) -> Stage {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e-{}-{number}", std::process::id());
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&dir).expect("a folder for the servers");
+        let (api, servers): (Api, Box<dyn Servers>) = match Kind::chosen() {
+            Kind::Real => {
+                let plane = ControlPlane::start(&dir, api_args);
+                (plane.api(), Box::new(plane))
+            }
+            Kind::Embedded => {
+                let embedded = Embedded::start(&dir);
+                (embedded.api(), Box::new(embedded))
+            }
+        };
+        Stage { api, servers, dir, token: RefCell::default(), kubelet: None }
     }
 
     /// Applies demo-controller.yaml. The Deployment goes again: its part is played by the built binary.
     pub fn install(&self) {
-        self.plane.kubectl.apply(&repo_file("demo-controller.yaml"));
-        self.plane.kubectl.run("delete deployment --all -n controlplane");
-        eventually("Pkis are served", || self.plane.api.list("/apis/box.com/v1/pkis"));
+        self.apply(&repo_file("demo-controller.yaml"));
+        self.delete("/apis/apps/v1/namespaces/controlplane/deployments");
+        eventually("Pkis are served", || self.api.list("/apis/box.com/v1/pkis"));
+    }
+
+    /// Creates the objects of a manifest.
+    pub fn apply(&self, manifest: &str) {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("YAML");
+        for object in documents.iter().filter(|document| !document.is_null()) {
+            self.create(&collection(object), object);
+        }
     }
 
     /// The ServiceAccount's own token, never an administrator's.
     pub fn token(&self) -> String {
-        let create = || self.plane.kubectl.run("create token demo-controller -n controlplane").trim().to_owned();
+        let create = || {
+            let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+            let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
+            self.create(path, &request)["status"]["token"].as_str().expect("a token").to_owned()
+        };
         self.token.borrow_mut().get_or_insert_with(create).clone()
     }
 
@@ -73,7 +112,7 @@ impl Stage {
     /// Creates an object in the collection at `path`.
     #[track_caller]
     pub fn create(&self, path: &str, body: &Value) -> Value {
-        self.plane.api.post(path, body).unwrap_or_else(|why| panic!("cannot create {body}: {why}"))
+        self.api.post(path, body).unwrap_or_else(|why| panic!("cannot create {body}: {why}"))
     }
 
     /// Creates a Pki.
@@ -91,19 +130,19 @@ impl Stage {
     /// Changes an object, by merge patch.
     #[track_caller]
     pub fn patch(&self, path: &str, body: &Value) -> Value {
-        self.plane.api.patch(path, body).unwrap_or_else(|why| panic!("cannot patch {path} with {body}: {why}"))
+        self.api.patch(path, body).unwrap_or_else(|why| panic!("cannot patch {path} with {body}: {why}"))
     }
 
     /// Deletes an object.
     #[track_caller]
     pub fn delete(&self, path: &str) {
-        self.plane.api.delete(path).unwrap_or_else(|why| panic!("cannot delete {path}: {why}"));
+        self.api.delete(path).unwrap_or_else(|why| panic!("cannot delete {path}: {why}"));
     }
 
     /// The object at `path`, or None where there is none.
     #[track_caller]
     pub fn find(&self, path: &str) -> Option<Value> {
-        self.plane.api.find(path).unwrap_or_else(|why| panic!("cannot get {path}: {why}"))
+        self.api.find(path).unwrap_or_else(|why| panic!("cannot get {path}: {why}"))
     }
 
     /// The Secret of a Pki, which must be there.
@@ -126,7 +165,7 @@ impl Stage {
     #[track_caller]
     pub fn wait_for(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         eventually(format!("{path} {what}"), || {
-            let object = self.plane.api.get(path)?;
+            let object = self.api.get(path)?;
             if holds(&object) { Ok(object) } else { Err(seen(object)) }
         })
     }
@@ -135,7 +174,7 @@ impl Stage {
     #[track_caller]
     pub fn wait_gone(&self, path: &str) {
         eventually(format!("{path} is gone"), || {
-            let found = self.plane.api.find(path)?;
+            let found = self.api.find(path)?;
             expect(found.is_none(), seen(found.unwrap_or_default()))
         });
     }
@@ -144,7 +183,7 @@ impl Stage {
     #[track_caller]
     pub fn events(&self, namespace: &str, about: &str) -> Vec<Value> {
         let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={about}");
-        let mut events = self.plane.api.list(&path).unwrap_or_else(|why| panic!("cannot list {path}: {why}"));
+        let mut events = self.api.list(&path).unwrap_or_else(|why| panic!("cannot list {path}: {why}"));
         events.retain(|event| event["source"]["component"] == "controlplane");
         events
     }
@@ -159,6 +198,29 @@ impl Stage {
             let found = events.iter().find(wanted).filter(|event| event["count"].as_u64() >= Some(count));
             found.cloned().ok_or_else(|| events.iter().map(|event| seen(event.clone())).collect::<String>())
         })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.kubelet = None;
+        self.servers.kill();
+        // For looking into a failure: the logs, the data and the audit log stay.
+        if std::env::var_os("E2E_KEEP").is_none() {
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// Where objects like this one are created.
+fn collection(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]).to_lowercase());
+    let plural = kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"));
+    let prefix = if version.contains('/') { "/apis" } else { "/api" };
+    match object.namespace() {
+        "" => format!("{prefix}/{version}/{plural}"),
+        namespace => format!("{prefix}/{version}/namespaces/{namespace}/{plural}"),
     }
 }
 

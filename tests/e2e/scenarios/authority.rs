@@ -28,12 +28,12 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     }
     let made =
         |request: &crate::audit::Request| request.namespace == "two-ca" && request.is_write() && request.code < 300;
-    assert_eq!(stage.plane.audit().only(made).len(), 1, "\n{}", stage.plane.audit());
+    assert_eq!(stage.servers.audit().only(made).len(), 1, "\n{}", stage.servers.audit());
     // Both come to rest.
     controllers.iter().for_each(|controller| controller.wait_resyncs(1));
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     controllers.iter().for_each(|controller| controller.wait_resyncs(3));
-    stage.plane.audit().since(mark).writes().assert_none("two controllers that undo each other's work");
+    stage.servers.audit().since(mark).writes().assert_none("two controllers that undo each other's work");
 }
 
 pub fn a_certificate_of_another_ca_is_reissued(stage: &mut Stage) {
@@ -91,10 +91,10 @@ pub fn a_dry_run_says_what_it_would_write_and_writes_nothing(stage: &mut Stage) 
     stage.namespace("dry");
     stage.create_pki("dry", "good", json!({ "serviceName": "app1" }));
     stage.create_pki("dry", "bad", json!({ "serviceName": "appp1" }));
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     let flags = "--dry-run --ca-secret dry/ca --resync 500ms";
     let controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
-    let writes = || stage.plane.audit().since(mark).writes();
+    let writes = || stage.servers.audit().since(mark).writes();
     eventually("everything was tried", || {
         let tried = |resource: &str, name: &str| writes().only(|r| r.resource == resource && r.name == name).len() > 0;
         let all = tried("secrets", "good") && tried("pkis/status", "bad") && tried("pkis/status", "good");
@@ -106,6 +106,6 @@ pub fn a_dry_run_says_what_it_would_write_and_writes_nothing(stage: &mut Stage) 
         assert!(stage.find(&pki_path("dry", name)).unwrap()["status"].is_null());
         assert!(stage.events("dry", name).is_empty());
     }
-    assert!(stage.plane.api.list("/api/v1/namespaces/dry/secrets").unwrap().is_empty(), "not even a CA");
+    assert!(stage.api.list("/api/v1/namespaces/dry/secrets").unwrap().is_empty(), "not even a CA");
     assert!(controller.log().contains("dry/good"), "{}", controller.log());
 }

@@ -42,7 +42,7 @@ pub fn the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain(stage: 
     assert_eq!(chain[1], ca);
 
     // openssl, as strict as it can be.
-    let dir = stage.plane.dir.join("openssl");
+    let dir = stage.dir.join("openssl");
     std::fs::create_dir_all(&dir).unwrap();
     for key in keys {
         std::fs::write(dir.join(key), secret.data(key)).unwrap();

@@ -13,21 +13,21 @@ use crate::{
 pub fn kill_9_between_the_secret_and_the_status_leaves_nothing_that_a_restart_does_not_mend(stage: &mut Stage) {
     // So that it stays between the two for as long as we like: it may write Secrets, but no status.
     let taken = revoke(stage, "pkis/status");
-    eventually("the right is gone", || expect(!may(stage, "patch pkis --subresource=status"), "not yet"));
+    eventually("the right is gone", || expect(!may(stage, "patch pkis.box.com/status"), "not yet"));
     let controller = Controller::ready(stage, Setup::default());
     stage.namespace("kill-9");
     stage.create_pki("kill-9", "web", json!({ "serviceName": "app1" }));
     eventually("the Secret is there, and the status was refused", || {
         let refused =
-            stage.plane.audit().only(|r| r.namespace == "kill-9" && r.resource == "pkis/status" && r.code == 403);
-        expect(refused.len() > 0, stage.plane.audit())
+            stage.servers.audit().only(|r| r.namespace == "kill-9" && r.resource == "pkis/status" && r.code == 403);
+        expect(refused.len() > 0, stage.servers.audit())
     });
     let secret = stage.secret("kill-9", "web");
     controller.kill();
     assert!(stage.find(&pki_path("kill-9", "web")).unwrap()["status"].is_null());
 
     grant_back(stage, &taken);
-    eventually("the right is back", || expect(may(stage, "patch pkis --subresource=status"), "not yet"));
+    eventually("the right is back", || expect(may(stage, "patch pkis.box.com/status"), "not yet"));
     let _controller = Controller::ready(stage, Setup::default());
     let pki = stage.wait_pki("kill-9", "web", "Issued");
     assert_eq!(stage.secret("kill-9", "web").version(), secret.version(), "the same certificate");
@@ -40,12 +40,12 @@ pub fn sigterm_ends_it_with_0_and_nothing_new_is_asked(stage: &mut Stage) {
     stage.create_pki("sigterm", "before", json!({ "serviceName": "app1" }));
     stage.wait_pki("sigterm", "before", "Issued");
     assert_eq!(controller.terminate(), Some(0));
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     stage.create_pki("sigterm", "after", json!({ "serviceName": "app1" }));
     // The next one takes up what this one has left.
     let _next = Controller::ready(stage, Setup::default());
     stage.wait_pki("sigterm", "after", "Issued");
-    let audit = stage.plane.audit().since(mark);
+    let audit = stage.servers.audit().since(mark);
     assert_eq!(audit.only(|request| request.name == "after" && request.verb == "create").len(), 1, "\n{audit}");
     for line in controller.log().lines() {
         assert!(line.starts_with('{'), "a line that is no JSON: {line}");
@@ -62,7 +62,7 @@ fn stuck(stage: &Stage, ns: &str, flags: &str) -> Controller {
         stage.create_pki(ns, name, json!({ "serviceName": "app1" }));
         stage.wait_pki(ns, name, "Issued");
     }
-    stage.plane.pause_apiserver();
+    stage.servers.pause();
     let (unfinished, waiting) = ("workqueue_unfinished_work_seconds", "workqueue_depth");
     let now = |metric| controller.count(metric, &[("name", "pki")]);
     eventually("one key is worked on, and others wait", || {
@@ -73,12 +73,12 @@ fn stuck(stage: &Stage, ns: &str, flags: &str) -> Controller {
 
 pub fn what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun(stage: &mut Stage) {
     let mut controller = stuck(stage, "in-progress", "");
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     controller.signal("TERM");
     controller.wait_line("shutting down");
-    stage.plane.resume_apiserver();
+    stage.servers.resume();
     assert_eq!(controller.wait_end(), Some(0));
-    let audit = stage.plane.audit().since(mark);
+    let audit = stage.servers.audit().since(mark);
     assert_eq!(
         audit.only(|request| request.resource == "secrets").len(),
         1,
@@ -109,7 +109,7 @@ pub fn a_grace_that_runs_out_is_exit_1_and_names_the_keys(stage: &mut Stage) {
     let mut controller = stuck(stage, "grace", "--shutdown-grace 1s");
     controller.signal("TERM");
     assert_eq!(controller.wait_end(), Some(1));
-    stage.plane.resume_apiserver();
+    stage.servers.resume();
     let last = controller.lines().pop().expect("a last line");
     assert!(
         last.text("level") == "ERROR" && last.0.to_string().contains("grace/"),
@@ -123,5 +123,5 @@ pub fn a_second_signal_ends_it_at_once(stage: &mut Stage) {
     controller.wait_line("shutting down");
     controller.signal("TERM");
     assert_eq!(controller.wait_end(), Some(128 + 15));
-    stage.plane.resume_apiserver();
+    stage.servers.resume();
 }

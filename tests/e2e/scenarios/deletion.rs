@@ -55,13 +55,13 @@ pub fn nothing_is_written_for_a_pki_that_is_being_deleted(stage: &mut Stage) {
     let expiry = || controller.count("pki_certificate_not_after_timestamp_seconds", &labels);
     eventually("its metric goes", || expect(expiry() == 0.0, expiry()));
     // Whatever happens to it now: no Secret, no status, no event.
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     stage.delete(&secret_path("held", "web"));
     stage.create_pod(&pod_mounting("held", "web", "web"));
     let spec = json!({ "spec": { "serviceName": "appp1" } });
     stage.patch(&pki_path("held", "web"), &spec);
     controller.wait_resyncs(3);
-    let writes = stage.plane.audit().since(mark).writes();
+    let writes = stage.servers.audit().since(mark).writes();
     writes.only(|request| request.namespace == "held").assert_none("writes for a Pki that is being deleted");
     stage.patch(&pki_path("held", "web"), &json!({ "metadata": { "finalizers": Value::Null } }));
     stage.wait_gone(&pki_path("held", "web"));
@@ -73,10 +73,10 @@ pub fn a_namespace_that_is_being_deleted_is_nobodys_error(stage: &mut Stage) {
     stage.create_pki("terminating", "web", json!({ "serviceName": "app1" }));
     stage.create_pki("terminating", "refused", json!({ "serviceName": "appp1" }));
     stage.delete("/api/v1/namespaces/terminating");
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     let controller = Controller::ready(stage, Setup::default());
     let attempts = || {
-        stage.plane.audit().since(mark).only(|request| request.namespace == "terminating" && request.verb == "create")
+        stage.servers.audit().since(mark).only(|request| request.namespace == "terminating" && request.verb == "create")
     };
     eventually("the Secret is refused, and so is the event", || {
         let refused = attempts();

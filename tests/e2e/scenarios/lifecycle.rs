@@ -13,7 +13,7 @@ use crate::{
 pub fn a_pod_is_followed_from_none_to_deleted(stage: &mut Stage) {
     let controller = Controller::ready(stage, Setup::default());
     stage.namespace("life");
-    let api = &stage.plane.api;
+    let api = &stage.api;
     let web = stage.create_pod(&pod("life", "web", json!([])));
     let mut told = vec!["none>Pending"];
     controller.wait_lifecycle("life/web", &told);
@@ -66,7 +66,7 @@ pub fn a_restart_of_the_controller_is_no_news_about_any_pod(stage: &mut Stage) {
     let mut first = Controller::ready(stage, Setup::default());
     stage.namespace("baseline");
     let web = stage.create_pod(&pod("baseline", "web", json!([])));
-    set_status(&stage.plane.api, &web, &running(&web, 2)).unwrap();
+    set_status(&stage.api, &web, &running(&web, 2)).unwrap();
     first.wait_line("baseline/web");
     assert_eq!(first.terminate(), Some(0));
     let second = Controller::ready(stage, Setup::default());

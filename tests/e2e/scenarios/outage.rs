@@ -22,16 +22,16 @@ pub fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object(stage:
     controller.wait_lifecycle("dies/web", &["none>Pending"]);
     let issued = stage.secret("dies", "before");
 
-    stage.plane.kill_apiserver();
+    stage.servers.kill();
     let errors = |resource| controller.count("reflector_watch_errors_total", &[("resource", resource)]);
     for resource in ["pkis", "pods"] {
         eventually("both reflectors have noticed", || expect(errors(resource) > 0.0, errors(resource)));
     }
     assert_eq!(controller.readyz().map(|(code, _)| code), Ok(200), "its caches are still good");
-    stage.plane.start_apiserver();
+    stage.servers.start();
 
     stage.create_pki("dies", "after", json!({ "serviceName": "app2" }));
-    set_status(&stage.plane.api, &web, &running(&web, 0)).unwrap();
+    set_status(&stage.api, &web, &running(&web, 0)).unwrap();
     stage.wait_pki("dies", "after", "Issued");
     controller.wait_lifecycle("dies/web", &["none>Pending", "Pending>Ready"]);
     stage.delete(&pod_path("dies", "web"));
@@ -41,7 +41,7 @@ pub fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object(stage:
 
 pub fn an_api_server_that_is_away_is_waited_for(stage: &mut Stage) {
     stage.token();
-    stage.plane.kill_apiserver();
+    stage.servers.kill();
     let mut controller = Controller::start(stage, Setup::default());
     eventually("/readyz says what it waits for", || {
         let (code, body) = controller.readyz()?;
@@ -49,7 +49,7 @@ pub fn an_api_server_that_is_away_is_waited_for(stage: &mut Stage) {
         expect(code == 503 && why("pkis: not synced") && why("pods: not synced"), body)
     });
     assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200));
-    stage.plane.start_apiserver();
+    stage.servers.start();
     controller.wait_ready();
     stage.namespace("away");
     stage.create_pki("away", "web", json!({ "serviceName": "app1" }));
@@ -69,7 +69,7 @@ pub fn every_metric_has_its_name(stage: &mut Stage) {
     stage.create_pki("metrics", "bad", json!({ "serviceName": "x" }));
     stage.wait_pki("metrics", "good", "Issued");
     stage.wait_event("metrics", "Pki", "bad", "pki ServiceName error", 1);
-    stage.plane.kill_apiserver();
+    stage.servers.kill();
     eventually("all metrics are there", || {
         let page = controller.metrics()?;
         let names = page.names();
@@ -82,7 +82,7 @@ pub fn every_metric_has_its_name(stage: &mut Stage) {
     assert!(page.sum("reflector_items", &[("resource", "pkis")]) >= 2.0);
     assert!(page.sum("reconcile_total", &[("queue", "pki")]) >= 2.0);
     assert!(page.sum("events_total", &[("result", "sent")]) >= 2.0);
-    stage.plane.start_apiserver();
+    stage.servers.start();
 }
 
 pub fn a_connection_that_breaks_is_a_watch_from_where_it_was(stage: &mut Stage) {
@@ -97,14 +97,14 @@ pub fn a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_not
     let controller = while_cut_off(stage, "restarted", |stage| {
         // Its new watch cache begins with the present. (Compaction alone would not do: the old one still has
         // everything.)
-        stage.plane.kill_apiserver();
-        stage.plane.start_apiserver();
+        stage.servers.kill();
+        stage.servers.start();
     });
     assert_listed_again(&controller, "restarted");
 }
 
 pub fn a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
-    let controller = while_cut_off(stage, "compacted", |stage| stage.plane.compact());
+    let controller = while_cut_off(stage, "compacted", |stage| stage.servers.compact());
     assert_listed_again(&controller, "compacted");
 }
 
@@ -122,7 +122,7 @@ fn assert_listed_again(controller: &Controller, ns: &str) {
 
 /// Cuts the controller off, changes everything, does `meanwhile`, and sees to it that no change is lost or told twice.
 fn while_cut_off(stage: &mut Stage, ns: &str, meanwhile: fn(&mut Stage)) -> Controller {
-    let proxy = Proxy::to(stage.plane.port());
+    let proxy = Proxy::to(stage.servers.port());
     let controller = Controller::ready(stage, Setup { through: Some(proxy.port), ..Setup::default() });
     stage.namespace(ns);
     for name in ["stays", "goes", "replaced", "runs"] {
@@ -139,7 +139,7 @@ fn while_cut_off(stage: &mut Stage, ns: &str, meanwhile: fn(&mut Stage)) -> Cont
     stage.create_pod(&pod(ns, "replaced", json!([])));
     stage.create_pod(&pod(ns, "new", json!([])));
     let runs = stage.find(&pod_path(ns, "runs")).unwrap();
-    set_status(&stage.plane.api, &runs, &running(&runs, 0)).unwrap();
+    set_status(&stage.api, &runs, &running(&runs, 0)).unwrap();
     stage.patch(&pki_path(ns, "changes"), &json!({ "spec": { "serviceName": "app2" } }));
     stage.create_pki(ns, "new", json!({ "serviceName": "app1" }));
     meanwhile(stage);
@@ -162,7 +162,7 @@ fn while_cut_off(stage: &mut Stage, ns: &str, meanwhile: fn(&mut Stage)) -> Cont
 }
 
 pub fn a_watch_that_falls_silent_is_opened_again(stage: &mut Stage) {
-    let proxy = Proxy::to(stage.plane.port());
+    let proxy = Proxy::to(stage.servers.port());
     let setup = Setup { flags: "--watch-idle 3s", through: Some(proxy.port), ..Setup::default() };
     let controller = Controller::ready(stage, setup);
     stage.namespace("silent");
@@ -175,7 +175,7 @@ pub fn a_watch_that_falls_silent_is_opened_again(stage: &mut Stage) {
     stage.create_pod(&pod("silent", "after", json!([])));
     // Requests that go out on a connection that is frozen as well take their 30 s to notice.
     within(Duration::from_secs(120), "the certificate is issued", || {
-        let pki = stage.plane.api.get(&pki_path("silent", "web"))?;
+        let pki = stage.api.get(&pki_path("silent", "web"))?;
         expect(pki.ready("reason") == "Issued", format!("{pki:#}"))
     });
     controller.wait_lifecycle("silent/after", &["none>Pending"]);

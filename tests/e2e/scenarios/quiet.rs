@@ -45,9 +45,9 @@ pub fn once_all_is_settled_nothing_is_written_however_often_it_looks(stage: &mut
     controller.wait_resyncs(1);
 
     let reconciles = || controller.count("reconcile_total", &[("queue", "pki")]);
-    let (mark, before) = (stage.plane.audit().len(), reconciles());
+    let (mark, before) = (stage.servers.audit().len(), reconciles());
     controller.wait_resyncs(3);
-    let audit = stage.plane.audit().since(mark);
+    let audit = stage.servers.audit().since(mark);
     audit.writes().assert_none("writes over three resyncs");
     audit.only(|request| request.verb != "get").assert_none("a resync makes no list and no watch");
     let rounds = (reconciles() - before) / controller.count("reflector_items", &[("resource", "pkis")]);
@@ -57,7 +57,7 @@ pub fn once_all_is_settled_nothing_is_written_however_often_it_looks(stage: &mut
     }
 
     // Over its whole life: nothing that it may not, and no Secret that it was not told the name of.
-    let audit = stage.plane.audit();
+    let audit = stage.servers.audit();
     audit.only(|request| request.code == 403).assert_none("refused requests");
     audit
         .only(|r| r.resource == "secrets" && matches!(r.verb.as_str(), "list" | "watch"))
@@ -75,10 +75,10 @@ pub fn a_restart_writes_nothing_but_a_reminder_of_each_error(stage: &mut Stage) 
         wait_settled(stage);
         controller.kill();
     }
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     let controller = Controller::ready(stage, Setup { flags: "--resync 1s", ..Setup::default() });
     controller.wait_resyncs(3);
-    let writes = stage.plane.audit().since(mark).writes();
+    let writes = stage.servers.audit().since(mark).writes();
     writes.only(|request| request.resource != "events").assert_none("writes after a restart");
     // It does not know yet which Events there are: that it tries to create one and is told so writes nothing.
     let writes = writes.only(|request| request.code != 409);
@@ -111,7 +111,7 @@ pub fn the_api_server_refuses_a_wrong_spec_while_it_is_being_typed(stage: &mut S
     let collection = "/apis/box.com/v1/namespaces/typed/pkis";
     for (name, spec, field) in wrong_specs() {
         let pki = crate::objects::pki("typed", name, spec);
-        let refused = stage.plane.api.post(collection, &pki).expect_err(name);
+        let refused = stage.api.post(collection, &pki).expect_err(name);
         assert!(refused.code == 422 && refused.why.contains(field), "{name}: {refused}");
     }
     // The default of renewBefore follows a short duration, and the longest one is fine.
@@ -138,7 +138,7 @@ pub fn a_wrong_spec_that_gets_past_the_api_server_is_told_to_its_owner(stage: &m
     for (name, ..) in wrong_specs() {
         assert_eq!(stage.events("wrong", name)[0]["count"], 1);
     }
-    stage.plane.audit().only(|r| r.namespace == "wrong" && r.resource == "secrets").assert_none("requests for Secrets");
+    stage.servers.audit().only(|r| r.namespace == "wrong" && r.resource == "secrets").assert_none("requests for Secrets");
 }
 
 /// Puts a definition in force that lets any spec in, as an older one would.
@@ -150,9 +150,9 @@ fn loosen(stage: &Stage) {
         schema["properties"]["spec"] = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
         schema.as_object_mut().map(|schema| schema.remove("x-kubernetes-validations"));
     }
-    stage.plane.api.put(path, &definition).unwrap();
+    stage.api.put(path, &definition).unwrap();
     // It takes a moment until it is in force.
     let probe = crate::objects::pki("default", "probe", json!({ "serviceName": 5 }));
-    let create = || stage.plane.api.post("/apis/box.com/v1/namespaces/default/pkis?dryRun=All", &probe);
+    let create = || stage.api.post("/apis/box.com/v1/namespaces/default/pkis?dryRun=All", &probe);
     crate::wait::eventually("any spec is let in", create);
 }

@@ -78,7 +78,7 @@ pub fn every_pod_that_waits_for_the_secret_hears_of_it_and_no_other(stage: &mut 
         stage.patch(&format!("{}/status", pod_path(ns, name)), &json!({ "status": { "phase": phase } }));
     }
     let deleted = stage.create_pod(&pod_mounting(ns, "deleted", "web"));
-    bind(&stage.plane.api, &deleted).unwrap();
+    bind(&stage.api, &deleted).unwrap();
     stage.delete(&pod_path(ns, "deleted"));
 
     let controller = Controller::ready(stage, Setup { flags: "--resync 500ms", ..Setup::default() });

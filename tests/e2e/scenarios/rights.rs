@@ -8,17 +8,25 @@ use crate::{
     wait::eventually,
 };
 
-/// Whether our ServiceAccount may, in all namespaces: `patch pkis --subresource=status`.
+/// Whether our ServiceAccount may, in all namespaces: `patch pkis.box.com/status`. It is asked itself, as `kubectl auth
+/// can-i` does.
 pub fn may(stage: &Stage, what: &str) -> bool {
-    let account = "--as=system:serviceaccount:controlplane:demo-controller";
-    let args: Vec<&str> = ["auth", "can-i", "-A", account].into_iter().chain(what.split(' ')).collect();
-    // "no" is exit code 1.
-    stage.plane.kubectl.feed(&args, "").is_ok_and(|answer| answer.trim() == "yes")
+    let (verb, resource) = what.split_once(' ').expect("a verb and a resource");
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let attributes = json!({ "verb": verb, "group": group, "resource": resource, "subresource": subresource });
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": { "resourceAttributes": attributes },
+    });
+    let ours = stage.servers.api_as(&stage.token());
+    let answer = ours.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review);
+    answer.unwrap_or_else(|why| panic!("{what}: {why}"))["status"]["allowed"] == true
 }
 
 /// Takes a resource out of every ClusterRole of ours. Returns them as they were, for [`grant_back`].
 pub fn revoke(stage: &Stage, resource: &str) -> Vec<Value> {
-    let roles = stage.plane.api.list("/apis/rbac.authorization.k8s.io/v1/clusterroles").unwrap();
+    let roles = stage.api.list("/apis/rbac.authorization.k8s.io/v1/clusterroles").unwrap();
     let names =
         |role: &Value| role["rules"].as_array().is_some_and(|rules| rules.iter().any(|rule| has(rule, resource)));
     let ours = |role: &&Value| names(role) && !role.name().starts_with("system:") && role.name().contains("demo");
@@ -45,11 +53,11 @@ fn role_path(role: &Value) -> String {
 }
 
 pub fn it_may_do_what_it_has_to_and_no_more(stage: &mut Stage) {
-    let yes = "list pods,watch pods,list pkis.box.com,watch pkis.box.com,patch pkis.box.com --subresource=status,get secrets,\
+    let yes = "list pods,watch pods,list pkis.box.com,watch pkis.box.com,patch pkis.box.com/status,get secrets,\
         create secrets,patch secrets,create events,patch events";
     let no = "list secrets,watch secrets,delete secrets,update secrets,deletecollection secrets,delete pods,update pods,\
-        create pods,update pkis.box.com,delete pkis.box.com,patch pkis.box.com,list nodes,create clusterrolebindings,\
-        create serviceaccounts --subresource=token";
+        create pods,update pkis.box.com,delete pkis.box.com,patch pkis.box.com,list nodes,create clusterrolebindings.rbac.authorization.k8s.io,\
+        create serviceaccounts/token";
     for (words, answer) in [(yes, true), (no, false)] {
         for what in words.split(',') {
             assert_eq!(may(stage, what.trim()), answer, "{what}");
@@ -60,7 +68,7 @@ pub fn it_may_do_what_it_has_to_and_no_more(stage: &mut Stage) {
 /// Create plus get of any Secret would be enough to mint any ServiceAccount's token.
 pub fn the_admission_policy_keeps_it_to_certificates(stage: &mut Stage) {
     stage.namespace("policy");
-    let ours = stage.plane.api_as(&stage.token());
+    let ours = stage.servers.api_as(&stage.token());
     let label = json!({ "app.kubernetes.io/managed-by": "demo-controller" });
     let data = json!({ "tls.crt": "YQ==", "tls.key": "YQ==" });
     let secret = |name: &str, kind: &str, labels: &Value| {

@@ -76,7 +76,7 @@ pub fn a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_
     for _ in 0..2 {
         let path = pki_path("due", "web");
         let next = within(std::time::Duration::from_secs(60), "the certificate is renewed", || {
-            let pki = stage.plane.api.get(&path)?;
+            let pki = stage.api.get(&path)?;
             let renewed = pki["status"]["serialNumber"] != last["status"]["serialNumber"];
             if renewed { Ok(pki) } else { Err(crate::stage::seen(pki)) }
         });
@@ -147,10 +147,10 @@ pub fn an_immutable_secret_is_told_at_once_and_looked_at_again(stage: &mut Stage
     stage.create_pki("immutable", "web", json!({ "serviceName": "app1" }));
     stage.wait_pki("immutable", "web", "Issued");
     let before = stage.patch(&secret_path("immutable", "web"), &json!({ "immutable": true }));
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     stage.patch(&pki_path("immutable", "web"), &json!({ "spec": { "dnsNames": ["app2"] } }));
     stage.wait_pki("immutable", "web", "IssueFailed");
-    let refused = stage.plane.audit().since(mark).only(|r| r.namespace == "immutable" && r.code == 422);
+    let refused = stage.servers.audit().since(mark).only(|r| r.namespace == "immutable" && r.code == 422);
     assert!(refused.len() <= 2, "at once, not after twelve attempts:\n{refused}");
     assert_eq!(stage.wait_event("immutable", "Pki", "web", "IssueFailed", 1)["type"], "Warning");
     controller.wait_resyncs(1);

@@ -13,7 +13,7 @@ use crate::{
 const MESSAGE: &str = "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]";
 
 pub fn the_owner_of_app1_reads_what_is_wrong_and_fixes_it(stage: &mut Stage) {
-    let kubectl = &stage.plane.kubectl;
+    let kubectl = stage.servers.kubectl().expect("this scenario runs where there is a kubectl");
     // Without a list of names, the sample's are allowed, and the operator is warned that it is so.
     let controller = Controller::ready(stage, Setup { names: None, ..Setup::default() });
     assert_eq!(controller.wait_line("app1 and app2").text("level"), "WARN");
@@ -70,7 +70,7 @@ pub fn the_owner_of_app1_reads_what_is_wrong_and_fixes_it(stage: &mut Stage) {
 
 fn wait_pod(stage: &Stage, namespace: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     eventually(format!("the pod of {namespace} {what}"), || {
-        let pods = stage.plane.api.list(&format!("/api/v1/namespaces/{namespace}/pods"))?;
+        let pods = stage.api.list(&format!("/api/v1/namespaces/{namespace}/pods"))?;
         pods.iter().find(|pod| holds(pod)).cloned().ok_or_else(|| format!("{pods:#?}"))
     })
 }

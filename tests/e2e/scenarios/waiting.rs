@@ -13,19 +13,20 @@ use crate::{
 };
 
 pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &mut Stage) {
-    let kubectl = &stage.plane.kubectl;
-    kubectl.run("create namespace controlplane");
-    kubectl.run("create serviceaccount demo-controller -n controlplane");
+    stage.namespace("controlplane");
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "demo-controller" } });
+    stage.create("/api/v1/namespaces/controlplane/serviceaccounts", &account);
     let mut controller = Controller::start(stage, Setup::default());
     wait_unready(&controller, &[("pkis: not synced", "403"), ("pods: not synced", "403")]);
     assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200), "waiting is not dying");
 
     // The rights, but not yet the definition.
     let manifest = repo_file("demo-controller.yaml");
-    let is_definition = |document: &&str| document.contains("kind: CustomResourceDefinition");
-    let rest: Vec<&str> = manifest.split("\n---\n").filter(|document| !is_definition(document)).collect();
-    kubectl.apply(&rest.join("\n---\n"));
-    kubectl.run("delete deployment --all -n controlplane");
+    // What is there already, and the Deployment, whose part the built binary plays.
+    let without = ["CustomResourceDefinition", "Namespace", "ServiceAccount", "Deployment"];
+    let stays = |document: &&str| !without.iter().any(|kind| document.contains(&format!("\nkind: {kind}\n")));
+    let rest: Vec<&str> = manifest.split("\n---\n").filter(stays).collect();
+    stage.apply(&rest.join("\n---\n"));
     wait_unready(&controller, &[("pkis: not synced", "404")]);
     eventually("pods are not waited for any more", || {
         let (_, body) = controller.readyz()?;
@@ -34,7 +35,7 @@ pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &
 
     // The definition, as the program itself prints it.
     let printed = Command::new(env!("CARGO_BIN_EXE_demo-controller")).arg("crd").output().expect("it runs");
-    kubectl.apply(&String::from_utf8(printed.stdout).expect("text"));
+    stage.apply(&String::from_utf8(printed.stdout).expect("text"));
     controller.wait_ready();
     stage.namespace("at-last");
     stage.create_pki("at-last", "web", json!({ "serviceName": "app1" }));
@@ -58,11 +59,11 @@ pub fn with_a_namespace_it_looks_nowhere_else(stage: &mut Stage) {
         stage.namespace(ns);
         stage.create_pki(ns, "web", json!({ "serviceName": "app1" }));
     }
-    let mark = stage.plane.audit().len();
+    let mark = stage.servers.audit().len();
     let _controller = Controller::ready(stage, Setup { flags: "--namespace inside", ..Setup::default() });
     stage.wait_pki("inside", "web", "Issued");
     let elsewhere = |request: &Request| request.namespace != "inside" && request.namespace != "controlplane";
-    stage.plane.audit().since(mark).only(elsewhere).assert_none("requests about another namespace");
+    stage.servers.audit().since(mark).only(elsewhere).assert_none("requests about another namespace");
 }
 
 /// Waits until `/readyz` has a line for each of these, which begins so and contains that.

@@ -1,0 +1,127 @@
+//! The embedded API server, in this process, on a port of the loopback address.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
+
+use apiserver::{ApiServer, Settings};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, runtime};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::Api,
+    audit::{Audit, Request},
+    kubectl::Kubectl,
+    server::free_port,
+    servers::{Servers, write_kubeconfig},
+};
+
+/// See the module.
+pub struct Embedded {
+    server: ApiServer,
+    port: u16,
+    kubectl: Option<Kubectl>,
+    running: Option<Running>,
+}
+
+/// A thread of its own that does all of the server's work: what stops it, stops the server.
+struct Running {
+    thread: thread::JoinHandle<()>,
+    kill: CancellationToken,
+    handle: runtime::Handle,
+    paused: Option<mpsc::Sender<()>>,
+}
+
+impl Embedded {
+    /// Starts it.
+    pub fn start(dir: &Path) -> Embedded {
+        let port = free_port();
+        let kubeconfig = dir.join("kubeconfig");
+        write_kubeconfig(&kubeconfig, &cluster(port), "");
+        let kubectl = kubectl_program().map(|program| Kubectl::new(program, kubeconfig));
+        let mut embedded = Embedded { server: ApiServer::new(Settings::default()), port, kubectl, running: None };
+        Servers::start(&mut embedded);
+        embedded
+    }
+
+    /// As the administrator.
+    pub fn api(&self) -> Api {
+        Api::new(&format!("http://127.0.0.1:{}", self.port), None, None)
+    }
+}
+
+impl Servers for Embedded {
+    fn start(&mut self) {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (kill, handle, server) = (CancellationToken::new(), runtime.handle().clone(), self.server.clone());
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", self.port))).expect("its port is free");
+        let killed = kill.clone();
+        // What is open when it is killed is closed with the runtime, in the middle of a line if need be.
+        let run = move || runtime.block_on(killed.run_until_cancelled(server.serve(listener, std::future::pending())));
+        self.running = Some(Running { thread: thread::spawn(move || drop(run())), kill, handle, paused: None });
+    }
+
+    fn kill(&mut self) {
+        if let Some(running) = self.running.take() {
+            drop(running.paused);
+            running.kill.cancel();
+            running.thread.join().expect("the server does not panic");
+            // A real one's watch cache begins with the present: who comes back from before the restart hears 410.
+            self.server.compact();
+        }
+    }
+
+    fn pause(&mut self) {
+        let (resume, resumed) = mpsc::channel::<()>();
+        let running = self.running.as_mut().expect("it runs");
+        running.paused = Some(resume);
+        // Its only thread has something better to do.
+        running.handle.spawn(async move { drop(resumed.recv()) });
+    }
+
+    fn resume(&mut self) {
+        self.running.as_mut().expect("it runs").paused = None;
+    }
+
+    fn compact(&self) {
+        self.server.compact();
+    }
+
+    fn start_controllers(&mut self) {}
+
+    fn audit(&self) -> Audit {
+        let requests = self.server.requests().into_iter();
+        let ours = requests.filter(|request| request.user == "system:serviceaccount:controlplane:demo-controller");
+        Audit::new(ours.map(|r| Request::new(&r.verb, &r.uri, &r.name, u64::from(r.code))).collect())
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn cluster(&self, port: u16) -> Value {
+        cluster(port)
+    }
+
+    fn api_as(&self, token: &str) -> Api {
+        Api::new(&format!("http://127.0.0.1:{}", self.port), None, Some(token))
+    }
+
+    fn kubectl(&self) -> Option<&Kubectl> {
+        self.kubectl.as_ref()
+    }
+}
+
+/// Plain HTTP, which it speaks to this machine alone.
+fn cluster(port: u16) -> Value {
+    json!({ "server": format!("http://127.0.0.1:{port}") })
+}
+
+/// The kubectl that the tests on real servers use.
+pub fn kubectl_program() -> Option<PathBuf> {
+    let folder = std::env::var_os("KUBEBUILDER_ASSETS")?;
+    Some(PathBuf::from(folder).join("kubectl")).filter(|program| program.is_file())
+}
