@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod body;
 mod catalog;
 mod control;
 mod custom;
@@ -42,4 +43,5 @@ mod write;
 
 pub use faults::{Fault, Rule};
 pub use journal::Entry;
+pub use body::{Body, Reset};
 pub use server::{ApiServer, Settings};

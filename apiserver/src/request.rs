@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::status::Result;
+use crate::status::{Result, Status};
 
 /// What is to be done, as RBAC and audit logs name it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
@@ -19,6 +19,21 @@ pub enum Verb {
     Patch,
     Delete,
     DeleteCollection,
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "get",
+            Verb::List => "list",
+            Verb::Watch => "watch",
+            Verb::Create => "create",
+            Verb::Update => "update",
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+            Verb::DeleteCollection => "deletecollection",
+        }
+    }
 }
 
 /// A request to a resource: `/apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`.
@@ -39,6 +54,8 @@ pub struct Target {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
+    /// Path and query, as they were sent.
+    pub uri: String,
     /// Decoded.
     pub path: String,
     pub query: Query,
@@ -75,7 +92,47 @@ impl Target {
     ///
     /// # Errors
     /// 405 if the method makes no sense there.
-    pub fn parse(_request: &Request) -> Result<Option<Target>> {
-        todo!("core")
+    pub fn parse(request: &Request) -> Result<Option<Target>> {
+        let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
+        let (group, version, rest) = match &parts[..] {
+            ["api", version, rest @ ..] => ("", *version, rest),
+            ["apis", group, version, rest @ ..] => (*group, *version, rest),
+            _ => return Ok(None),
+        };
+        // `namespaces` is a resource itself: `namespaces/NAME`, `namespaces/NAME/status`; anything else is in a namespace.
+        let (namespace, rest) = match rest {
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", rest),
+            ["namespaces", namespace, rest @ ..] => (*namespace, rest),
+            _ => ("", rest),
+        };
+        let (plural, name, subresource) = match rest {
+            [plural] => (*plural, "", ""),
+            [plural, name] => (*plural, *name, ""),
+            [plural, name, subresource] => (*plural, *name, *subresource),
+            _ => return Ok(None),
+        };
+        let collection = name.is_empty();
+        let verb = match request.method {
+            Method::GET if !collection => Verb::Get,
+            Method::GET if request.query.flag("watch") => Verb::Watch,
+            Method::GET => Verb::List,
+            // Only a subresource is created below a name: a token, a binding.
+            Method::POST if collection != subresource.is_empty() => return Err(Status::method_not_allowed()),
+            Method::POST => Verb::Create,
+            Method::PUT if !collection => Verb::Update,
+            Method::PATCH if !collection => Verb::Patch,
+            Method::DELETE if collection => Verb::DeleteCollection,
+            Method::DELETE => Verb::Delete,
+            _ => return Err(Status::method_not_allowed()),
+        };
+        Ok(Some(Target {
+            verb,
+            group: group.into(),
+            version: version.into(),
+            namespace: namespace.into(),
+            plural: plural.into(),
+            name: name.into(),
+            subresource: subresource.into(),
+        }))
     }
 }

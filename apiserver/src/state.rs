@@ -3,7 +3,7 @@
 //! Why one lock, and not one per resource: a write may touch several resources (an owner and what it owns), each write is
 //! short, and there is no waiting while the lock is held. A standard mutex, since nothing is awaited under it.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rand::rngs::StdRng;
@@ -29,4 +29,26 @@ pub struct Shared {
     pub revision: watch::Sender<u64>,
     /// The wall clock, for timestamps only: nothing is ever timed by it.
     pub clock: fn() -> Timestamp,
+}
+
+impl Shared {
+    /// The state, for a moment. A handler that panicked fails its own request, not all that follow.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the state, and wakes the watchers if it changed an object.
+    pub fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let answer = work(&mut state);
+        let revision = state.store.revision();
+        drop(state);
+        // Two writers may arrive here in the wrong order: the revision never goes back.
+        self.revision.send_if_modified(|known| {
+            let newer = revision > *known;
+            *known = revision.max(*known);
+            newer
+        });
+        answer
+    }
 }

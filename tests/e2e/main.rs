@@ -135,7 +135,10 @@ const GROUPS: &[Group] = &[
 
 /// What only real servers can show, and why.
 const REAL_ONLY: &[(&str, &str)] = &[
-    ("certificate::the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain", "openssl judges, on real servers"),
+    (
+        "certificate::the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain",
+        "openssl judges, on real servers",
+    ),
     ("rights::the_admission_policy_keeps_it_to_certificates", "the embedded server does not evaluate policies"),
     (
         "quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed",

@@ -138,7 +138,11 @@ pub fn a_wrong_spec_that_gets_past_the_api_server_is_told_to_its_owner(stage: &m
     for (name, ..) in wrong_specs() {
         assert_eq!(stage.events("wrong", name)[0]["count"], 1);
     }
-    stage.servers.audit().only(|r| r.namespace == "wrong" && r.resource == "secrets").assert_none("requests for Secrets");
+    stage
+        .servers
+        .audit()
+        .only(|r| r.namespace == "wrong" && r.resource == "secrets")
+        .assert_none("requests for Secrets");
 }
 
 /// Puts a definition in force that lets any spec in, as an older one would.
