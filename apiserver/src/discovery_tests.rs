@@ -11,7 +11,7 @@ fn ask(path: &str, accept: &str) -> Option<(String, Value)> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, accept.parse().unwrap());
     let (method, query, body) = (Method::GET, Query::default(), Default::default());
-    answer(&Catalog::built_in(), &Request { method, path: path.into(), query, headers, body })
+    answer(&Catalog::built_in(), &Request { method, uri: path.into(), path: path.into(), query, headers, body })
 }
 
 #[test]

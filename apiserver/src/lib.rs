@@ -41,7 +41,7 @@ mod types;
 mod watch;
 mod write;
 
+pub use body::{Body, Reset};
 pub use faults::{Fault, Rule};
 pub use journal::Entry;
-pub use body::{Body, Reset};
 pub use server::{ApiServer, Settings};

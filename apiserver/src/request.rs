@@ -63,6 +63,15 @@ pub struct Request {
     pub body: Bytes,
 }
 
+impl Request {
+    /// `uri` is the path and, after a `?`, the query.
+    pub fn new(method: Method, uri: &str, headers: HeaderMap, body: Bytes) -> Self {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
+        Request { method, uri: uri.into(), path, query: Query::parse(query), headers, body }
+    }
+}
+
 /// The parameters, decoded. Where one stands twice, the first counts.
 #[derive(Clone, Default, Debug)]
 pub struct Query(BTreeMap<String, String>);

@@ -128,15 +128,8 @@ impl ApiServer {
                 return Ok(refusal(&Status::new(413, "RequestEntityTooLarge", message)));
             }
         };
-        let path = percent_encoding::percent_decode_str(head.uri.path()).decode_utf8_lossy().into_owned();
-        let request = Request {
-            method: head.method,
-            uri: head.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-            path,
-            query: Query::parse(head.uri.query().unwrap_or_default()),
-            headers: head.headers,
-            body,
-        };
+        let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str());
+        let request = Request::new(head.method, uri, head.headers, body);
         let target = Target::parse(&request);
         let now = (self.shared.clock)();
 

@@ -37,13 +37,7 @@ struct Watcher {
 }
 
 /// Opens a watch: the head of the answer is decided here, under the lock; all else by the stream.
-pub fn watch(
-    shared: &Arc<Shared>,
-    state: &State,
-    resource: &Resource,
-    target: &Target,
-    query: &Query,
-) -> Result<Body> {
+pub fn watch(shared: &Arc<Shared>, state: &State, resource: &Resource, target: &Target, query: &Query) -> Result<Body> {
     let selector = Selector::parse(resource, query)?;
     let asked = query.get("resourceVersion").unwrap_or("0");
     let asked: u64 = asked.parse().map_err(|_| Status::bad_request(format!("invalid resource version {asked:?}")))?;
