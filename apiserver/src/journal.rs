@@ -11,6 +11,12 @@ pub struct Entry {
     pub user: String,
     /// As RBAC names it (`list`, `deletecollection`); for what is no resource the method, in lower case.
     pub verb: String,
+    /// `pods`, `pkis/status`; empty for what is no resource.
+    pub resource: String,
+    /// Empty for all, or for none.
+    pub namespace: String,
+    /// Empty for a collection. A create has the name that the object was given, once it has one.
+    pub name: String,
     /// Path and query, as they were sent.
     pub uri: String,
     /// 0: the connection was closed without an answer.

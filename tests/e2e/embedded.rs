@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use apiserver::{ApiServer, Settings};
+use apiserver::{ApiServer, Entry, Settings};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
@@ -95,7 +95,15 @@ impl Servers for Embedded {
     fn audit(&self) -> Audit {
         let requests = self.server.requests().into_iter();
         let ours = requests.filter(|request| request.user == "system:serviceaccount:controlplane:demo-controller");
-        Audit::new(ours.map(|r| Request::new(&r.verb, &r.uri, &r.name, u64::from(r.code))).collect())
+        let request = |entry: Entry| Request {
+            verb: entry.verb,
+            resource: entry.resource,
+            namespace: entry.namespace,
+            name: entry.name,
+            uri: entry.uri,
+            code: entry.code.into(),
+        };
+        Audit::new(ours.map(request).collect())
     }
 
     fn port(&self) -> u16 {
