@@ -14,21 +14,22 @@ run: ## run it against your kubeconfig: make run ARGS="--explain -n app1"
 	cargo run --release --locked -- $(ARGS)
 
 test: ## all tests that need nothing but Rust
-	cargo test --locked
+	cargo test --locked --workspace
 
 e2e: ## the built binary on real API servers; needs KUBEBUILDER_ASSETS
-	cargo test --locked --test e2e
+	cargo test --locked --test e2e -- --real
 
 bench: ## how fast the queue, the decoder and the store are
-	cargo bench --locked
+	cargo bench --locked --workspace
 
 lint: ## formatting, clippy and rustdoc, all warnings are errors
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --lib --bins --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 fmt: ## format the source
-	cargo fmt
+	cargo fmt --all
 
 doc: ## the documentation of the source, to read in a browser
 	cargo doc --locked --no-deps --document-private-items --open
