@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::request::{Request, Target, Verb};
 
 /// One request, when its answer begins.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Entry {
     /// `system:serviceaccount:NS:NAME`, `system:admin`.
     pub user: String,
@@ -15,12 +17,49 @@ pub struct Entry {
     pub resource: String,
     /// Empty for all, or for none.
     pub namespace: String,
-    /// Empty for a collection. A create has the name that the object was given, once it has one.
+    /// Empty for a collection. A create has the name that it asks for, if it names one.
     pub name: String,
     /// Path and query, as they were sent.
     pub uri: String,
     /// 0: the connection was closed without an answer.
     pub code: u16,
+}
+
+impl Entry {
+    /// What there is to say of a request, once its answer is known.
+    pub(crate) fn of(user: String, request: Request, target: Option<Target>, code: u16) -> Self {
+        let Some(target) = target else {
+            let verb = request.method.as_str().to_lowercase();
+            return Entry { user, verb, uri: request.uri, code, ..Entry::default() };
+        };
+        let subresource = if target.subresource.is_empty() { "" } else { "/" };
+        let name = if target.verb == Verb::Create && target.name.is_empty() {
+            serde_json::from_slice::<Named>(&request.body).map(|named| named.metadata.name).unwrap_or_default()
+        } else {
+            target.name
+        };
+        Entry {
+            user,
+            verb: target.verb.as_str().into(),
+            resource: [&target.plural, subresource, &target.subresource].concat(),
+            namespace: target.namespace,
+            name,
+            uri: request.uri,
+            code,
+        }
+    }
+}
+
+/// As much of a body as the journal wants to know.
+#[derive(Deserialize)]
+struct Named {
+    metadata: Name,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    #[serde(default)]
+    name: String,
 }
 
 /// The last requests, oldest first. Bounded: a server that runs for days must not grow.

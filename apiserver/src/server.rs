@@ -169,12 +169,9 @@ impl ApiServer {
             let response = answer.unwrap_or_else(|status| refusal(&status));
             if plan.reset_after { Err(Reset) } else { Ok(response) }
         };
-        let entry = Entry {
-            user: user.map(|user| user.name).unwrap_or_default(),
-            verb: target.ok().flatten().map_or(request.method.as_str().to_lowercase(), |t| t.verb.as_str().into()),
-            uri: request.uri,
-            code: response.as_ref().map_or(0, |response| response.status().as_u16()),
-        };
+        let user = user.map(|user| user.name).unwrap_or_default();
+        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
+        let entry = Entry::of(user, request, target.ok().flatten(), code);
         self.shared.lock().journal.push(entry);
         response
     }

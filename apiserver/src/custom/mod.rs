@@ -7,12 +7,22 @@ use crate::{
     catalog::Resource,
     object::Meta,
     status::{Cause, Result, Status},
+    table::PrinterColumn,
     types::{Decoded, FieldValidation},
 };
 
 /// What a CustomResourceDefinition says of one version.
 #[derive(Debug)]
-pub struct Definition {}
+pub struct Definition {
+    columns: Vec<PrinterColumn>,
+}
+
+impl Definition {
+    /// What `kubectl get` shows of it, after the name.
+    pub fn columns(&self) -> &[PrinterColumn] {
+        &self.columns
+    }
+}
 
 /// The resources that this CustomResourceDefinition adds: one for each served version.
 ///
@@ -47,7 +57,7 @@ pub fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>> {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             subresources: subresources.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
-            custom: Some(Arc::new(Definition {})),
+            custom: Some(Arc::new(Definition { columns: PrinterColumn::all(version) })),
         })
     };
     Ok(versions.map(resource).collect())

@@ -1,0 +1,93 @@
+//! How long ago: short, and as precise as people want it.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The time since an RFC 3339 timestamp. Absent: `<unknown>`; in the future, or no timestamp at all: `<invalid>`.
+pub fn since(timestamp: &str, now: Timestamp) -> String {
+    if timestamp.is_empty() {
+        return "<unknown>".into();
+    }
+    match timestamp.parse::<Timestamp>() {
+        Ok(then) => human(now.duration_since(then)),
+        Err(_) => "<invalid>".into(),
+    }
+}
+
+/// Two or three digits of a duration. The steps are those of apimachinery's `HumanDuration`, which kubectl users know:
+/// each unit goes on well past the next one (119s, 179m, 47h), and the smaller unit beside it is dropped when it is 0.
+fn human(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    let years = days / 365;
+    let pair = |large: i64, unit: &str, small: i64, small_unit: &str| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{small_unit}") }
+    };
+    match seconds {
+        // Clocks differ: a second from now is now.
+        ..-1 => "<invalid>".into(),
+        -1 => "0s".into(),
+        0..120 => format!("{seconds}s"),
+        _ if minutes < 10 => pair(minutes, "m", seconds % 60, "s"),
+        _ if minutes < 180 => format!("{minutes}m"),
+        _ if hours < 8 => pair(hours, "h", minutes % 60, "m"),
+        _ if hours < 48 => format!("{hours}h"),
+        _ if days < 8 => pair(days, "d", hours % 24, "h"),
+        _ if days < 730 => format!("{days}d"),
+        _ if years < 8 => pair(years, "y", days % 365, "d"),
+        _ => format!("{years}y"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_that_kubectl_users_know() {
+        let (m, h, d) = (60, 3600, 86400);
+        let cases = [
+            (-2, "<invalid>"),
+            (-1, "0s"),
+            (0, "0s"),
+            (1, "1s"),
+            (59, "59s"),
+            (60, "60s"),
+            (119, "119s"),
+            (120, "2m"),
+            (121, "2m1s"),
+            (9 * m + 59, "9m59s"),
+            (10 * m, "10m"),
+            (10 * m + 1, "10m"),
+            (3 * h - 1, "179m"),
+            (3 * h, "3h"),
+            (3 * h + m, "3h1m"),
+            (8 * h - 1, "7h59m"),
+            (8 * h, "8h"),
+            (2 * d - 1, "47h"),
+            (2 * d, "2d"),
+            (2 * d + h, "2d1h"),
+            (8 * d - 1, "7d23h"),
+            (8 * d, "8d"),
+            (730 * d - 1, "729d"),
+            (730 * d, "2y"),
+            (731 * d, "2y1d"),
+            (8 * 365 * d - 1, "7y364d"),
+            (8 * 365 * d, "8y"),
+            (20 * 365 * d, "20y"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(human(SignedDuration::from_secs(seconds)), text, "{seconds}");
+        }
+        assert_eq!(human(SignedDuration::from_millis(-1999)), "0s");
+    }
+
+    #[test]
+    fn what_has_no_time_is_unknown_and_what_is_no_time_is_invalid() {
+        let now = "2026-01-01T00:01:00Z".parse().unwrap();
+        assert_eq!(since("", now), "<unknown>");
+        assert_eq!(since("yesterday", now), "<invalid>");
+        assert_eq!(since("2026-01-01T00:00:00Z", now), "60s");
+        assert_eq!(since("2026-01-01T00:00:00.000001Z", now), "59s");
+        assert_eq!(since("2025-12-31T19:00:00-05:00", now), "60s");
+    }
+}

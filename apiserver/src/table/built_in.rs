@@ -1,0 +1,268 @@
+//! The columns of the built-in resources, as the real server has them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{age, pods};
+use crate::{catalog::Resource, object::Meta};
+
+/// One column, and how a cell comes from an object.
+pub struct Column {
+    pub name: &'static str,
+    /// `string`, `integer` or `date`.
+    pub kind: &'static str,
+    /// Above 0: only with `-o wide`.
+    pub priority: i64,
+    pub cell: fn(&Value, Timestamp) -> Value,
+}
+
+const fn column(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
+    Column { name, kind: "string", priority: 0, cell }
+}
+
+const fn number(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
+    Column { name, kind: "integer", priority: 0, cell }
+}
+
+const fn wide(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
+    Column { name, kind: "string", priority: 1, cell }
+}
+
+const NAME: Column = column("Name", |o, _| o.name().into());
+const AGE: Column = column("Age", |o, now| age::since(o.meta("creationTimestamp"), now).into());
+
+/// A type that brings no columns of its own, like those of CustomResourceDefinitions and roles.
+const DEFAULT: &[Column] =
+    &[NAME, Column { name: "Created At", kind: "date", priority: 0, cell: |o, _| o.meta("creationTimestamp").into() }];
+
+const NAMESPACES: &[Column] = &[NAME, column("Status", |o, _| text(&o["status"]["phase"]).into()), AGE];
+
+const PODS: &[Column] = &[
+    NAME,
+    column("Ready", |o, _| pods::Summary::of(o).ready().into()),
+    column("Status", |o, _| pods::Summary::of(o).reason.into()),
+    column("Restarts", |o, now| pods::Summary::of(o).restarts(now).into()),
+    AGE,
+    wide("IP", |o, _| or_none(&o["status"]["podIPs"][0]["ip"])),
+    wide("Node", |o, _| or_none(&o["spec"]["nodeName"])),
+    wide("Nominated Node", |o, _| or_none(&o["status"]["nominatedNodeName"])),
+    wide("Readiness Gates", |o, _| pods::readiness_gates(o).into()),
+];
+
+const SECRETS: &[Column] =
+    &[NAME, column("Type", |o, _| text(&o["type"]).into()), column("Data", |o, _| entries(&o["data"]).into()), AGE];
+
+const CONFIG_MAPS: &[Column] =
+    &[NAME, column("Data", |o, _| (entries(&o["data"]) + entries(&o["binaryData"])).into()), AGE];
+
+const SERVICE_ACCOUNTS: &[Column] = &[NAME, AGE];
+
+const EVENTS: &[Column] = &[
+    column("Last Seen", |o, now| last_seen(o, now).into()),
+    column("Type", |o, _| text(&o["type"]).into()),
+    column("Reason", |o, _| text(&o["reason"]).into()),
+    column("Object", |o, _| involved(o).into()),
+    wide("Subobject", |o, _| text(&o["involvedObject"]["fieldPath"]).into()),
+    wide("Source", |o, _| source(o).into()),
+    column("Message", |o, _| text(&o["message"]).trim().into()),
+    wide("First Seen", |o, now| first_seen(o, now).into()),
+    wide("Count", |o, _| count(o).into()),
+    wide("Name", |o, _| o.name().into()),
+];
+
+const DEPLOYMENTS: &[Column] = &[
+    NAME,
+    column("Ready", |o, _| format!("{}/{}", int(&o["status"]["readyReplicas"]), int(&o["spec"]["replicas"])).into()),
+    column("Up-to-date", |o, _| int(&o["status"]["updatedReplicas"]).into()),
+    column("Available", |o, _| int(&o["status"]["availableReplicas"]).into()),
+    AGE,
+    wide("Containers", |o, _| containers(o, "name").into()),
+    wide("Images", |o, _| containers(o, "image").into()),
+    wide("Selector", |o, _| selector(&o["spec"]["selector"]).into()),
+];
+
+const REPLICA_SETS: &[Column] = &[
+    NAME,
+    number("Desired", |o, _| int(&o["spec"]["replicas"]).into()),
+    number("Current", |o, _| int(&o["status"]["replicas"]).into()),
+    number("Ready", |o, _| int(&o["status"]["readyReplicas"]).into()),
+    AGE,
+    wide("Containers", |o, _| containers(o, "name").into()),
+    wide("Images", |o, _| containers(o, "image").into()),
+    wide("Selector", |o, _| match selector(&o["spec"]["selector"]) {
+        empty if empty.is_empty() => "<none>".into(),
+        selector => selector.into(),
+    }),
+];
+
+const LEASES: &[Column] = &[NAME, column("Holder", |o, _| text(&o["spec"]["holderIdentity"]).into()), AGE];
+
+const BINDINGS: &[Column] = &[
+    NAME,
+    column("Role", |o, _| format!("{}/{}", text(&o["roleRef"]["kind"]), text(&o["roleRef"]["name"])).into()),
+    AGE,
+    wide("Users", |o, _| subjects(o, "User").into()),
+    wide("Groups", |o, _| subjects(o, "Group").into()),
+    wide("ServiceAccounts", |o, _| subjects(o, "ServiceAccount").into()),
+];
+
+const POLICIES: &[Column] = &[
+    NAME,
+    number("Validations", |o, _| o["spec"]["validations"].as_array().map_or(0, Vec::len).into()),
+    column("ParamKind", |o, _| match &o["spec"]["paramKind"] {
+        Value::Null => "<unset>".into(),
+        kind => format!("{}/{}", text(&kind["apiVersion"]), text(&kind["kind"])).into(),
+    }),
+    AGE,
+];
+
+const POLICY_BINDINGS: &[Column] = &[
+    NAME,
+    column("PolicyName", |o, _| text(&o["spec"]["policyName"]).into()),
+    column("ParamRef", |o, _| match &o["spec"]["paramRef"] {
+        // By selector, which is rare: not worth printing here.
+        reference if text(&reference["name"]).is_empty() => "<unset>".into(),
+        reference => match text(&reference["namespace"]) {
+            "" => format!("*/{}", text(&reference["name"])).into(),
+            namespace => format!("{namespace}/{}", text(&reference["name"])).into(),
+        },
+    }),
+    AGE,
+];
+
+const DISRUPTION_BUDGETS: &[Column] = &[
+    NAME,
+    column("Min Available", |o, _| int_or_string(&o["spec"]["minAvailable"]).into()),
+    column("Max Unavailable", |o, _| int_or_string(&o["spec"]["maxUnavailable"]).into()),
+    number("Allowed Disruptions", |o, _| int(&o["status"]["disruptionsAllowed"]).into()),
+    AGE,
+];
+
+/// The columns of a built-in resource.
+pub fn of(resource: &Resource) -> &'static [Column] {
+    match (&*resource.group, &*resource.plural) {
+        ("", "namespaces") => NAMESPACES,
+        ("", "pods") => PODS,
+        ("", "secrets") => SECRETS,
+        ("", "configmaps") => CONFIG_MAPS,
+        ("", "events") => EVENTS,
+        ("", "serviceaccounts") => SERVICE_ACCOUNTS,
+        ("apps", "deployments") => DEPLOYMENTS,
+        ("apps", "replicasets") => REPLICA_SETS,
+        ("coordination.k8s.io", "leases") => LEASES,
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => BINDINGS,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => POLICIES,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => POLICY_BINDINGS,
+        ("policy", "poddisruptionbudgets") => DISRUPTION_BUDGETS,
+        _ => DEFAULT,
+    }
+}
+
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn int(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
+fn or_none(value: &Value) -> Value {
+    match text(value) {
+        "" => "<none>".into(),
+        text => text.into(),
+    }
+}
+
+/// Of a map.
+fn entries(value: &Value) -> usize {
+    value.as_object().map_or(0, serde_json::Map::len)
+}
+
+/// `minAvailable`: a number, or a percentage.
+fn int_or_string(value: &Value) -> String {
+    match value {
+        Value::Null => "N/A".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One field of each of the template's containers.
+fn containers(object: &Value, field: &str) -> String {
+    let list = object["spec"]["template"]["spec"]["containers"].as_array();
+    list.into_iter().flatten().map(|c| text(&c[field])).collect::<Vec<_>>().join(",")
+}
+
+/// The names of a binding's subjects of one kind.
+fn subjects(binding: &Value, kind: &str) -> String {
+    let name = |subject: &Value| match kind {
+        "ServiceAccount" => format!("{}/{}", text(&subject["namespace"]), text(&subject["name"])),
+        _ => text(&subject["name"]).to_owned(),
+    };
+    let all = binding["subjects"].as_array().into_iter().flatten();
+    all.filter(|s| s["kind"] == kind).map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// A label selector as people write it: sorted by key, `a=b,c in (d,e),!f`.
+fn selector(selector: &Value) -> String {
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut terms: Vec<(&str, String)> =
+        labels.map(|(key, value)| (&**key, format!("{key}={}", text(value)))).collect();
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let key = text(&expression["key"]);
+        let values: BTreeSet<&str> = expression["values"].as_array().into_iter().flatten().map(text).collect();
+        let values = values.into_iter().collect::<Vec<_>>().join(",");
+        let term = match text(&expression["operator"]) {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "Exists" => key.to_owned(),
+            "DoesNotExist" => format!("!{key}"),
+            _ => return "<invalid>".into(),
+        };
+        terms.push((key, term));
+    }
+    terms.sort_by(|a, b| a.0.cmp(b.0));
+    terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
+}
+
+/// `firstTimestamp` of the old form of events, `eventTime` of the new.
+fn first_seen(event: &Value, now: Timestamp) -> String {
+    let old = text(&event["firstTimestamp"]);
+    age::since(if old.is_empty() { text(&event["eventTime"]) } else { old }, now)
+}
+
+fn last_seen(event: &Value, now: Timestamp) -> String {
+    if event["series"].is_object() {
+        return age::since(text(&event["series"]["lastObservedTime"]), now);
+    }
+    match text(&event["lastTimestamp"]) {
+        "" => first_seen(event, now),
+        last => age::since(last, now),
+    }
+}
+
+fn count(event: &Value) -> i64 {
+    if event["series"].is_object() { int(&event["series"]["count"]) } else { int(&event["count"]).max(1) }
+}
+
+fn involved(event: &Value) -> String {
+    let kind = text(&event["involvedObject"]["kind"]).to_lowercase();
+    match text(&event["involvedObject"]["name"]) {
+        "" => kind,
+        name => format!("{kind}/{name}"),
+    }
+}
+
+/// Component and host of the old form of events, or controller and instance of the new.
+fn source(event: &Value) -> String {
+    let first = |a: &'static str, b: &'static str| match text(&event["source"][a]) {
+        "" => text(&event[b]),
+        text => text,
+    };
+    match (first("component", "reportingComponent"), first("host", "reportingInstance")) {
+        (component, "") => component.to_owned(),
+        (component, instance) => format!("{component}, {instance}"),
+    }
+}

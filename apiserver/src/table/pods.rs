@@ -1,0 +1,191 @@
+//! What `kubectl get pods` makes of a pod: READY, STATUS, RESTARTS.
+//!
+//! STATUS is not the phase but the most telling thing that is known: why a container waits, how the last one ended, how
+//! far the init containers are, that the pod is about to go.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{age, built_in::text};
+use crate::object::Meta;
+
+/// A pod in three cells.
+pub struct Summary<'a> {
+    ready: usize,
+    total: usize,
+    /// STATUS.
+    pub reason: String,
+    restarts: i64,
+    /// When a container ended that was restarted since; the latest.
+    last_restart: &'a str,
+}
+
+impl<'a> Summary<'a> {
+    pub fn of(pod: &'a Value) -> Self {
+        let status = &pod["status"];
+        let mut summary = Summary {
+            ready: 0,
+            total: list(&pod["spec"]["containers"]).count()
+                + list(&pod["spec"]["initContainers"]).filter(is_sidecar).count(),
+            reason: text(&status["phase"]).to_owned(),
+            restarts: 0,
+            last_restart: "",
+        };
+        if !text(&status["reason"]).is_empty() {
+            summary.reason = text(&status["reason"]).to_owned();
+        }
+        let gated = |c: &&Value| c["type"] == "PodScheduled" && c["reason"] == "SchedulingGated";
+        if list(&status["conditions"]).any(|c| gated(&c)) {
+            summary.reason = "SchedulingGated".into();
+        }
+        let initializing = summary.add_init_containers(pod);
+        if !initializing || has_condition(pod, "Initialized") {
+            summary.add_containers(pod);
+        }
+        let ended = matches!(text(&status["phase"]), "Succeeded" | "Failed");
+        if pod.is_ending() && status["reason"] == "NodeLost" {
+            summary.reason = "Unknown".into();
+        } else if pod.is_ending() && !ended {
+            summary.reason = "Terminating".into();
+        }
+        summary
+    }
+
+    /// Whether the pod is still at its init containers; the reason then says how far.
+    fn add_init_containers(&mut self, pod: &'a Value) -> bool {
+        let specs = || list(&pod["spec"]["initContainers"]);
+        let mut sidecars = (0, "");
+        let mut initializing = false;
+        for (i, container) in list(&pod["status"]["initContainerStatuses"]).enumerate() {
+            let sidecar = specs().any(|spec| spec["name"] == container["name"] && is_sidecar(&spec));
+            self.add_restarts(container);
+            if sidecar {
+                sidecars = (sidecars.0 + restarts(container), later(sidecars.1, last_end(container)));
+            }
+            let (terminated, waiting) =
+                (&container["state"]["terminated"], text(&container["state"]["waiting"]["reason"]));
+            if terminated.is_object() && exit_code(terminated) == 0 {
+                continue;
+            }
+            if sidecar && container["started"] == true {
+                self.ready += usize::from(container["ready"] == true);
+                continue;
+            }
+            self.reason = if terminated.is_object() {
+                format!("Init:{}", end(terminated))
+            } else if !waiting.is_empty() && waiting != "PodInitializing" {
+                format!("Init:{waiting}")
+            } else {
+                format!("Init:{i}/{}", specs().count())
+            };
+            initializing = true;
+            break;
+        }
+        // Once the pod runs, the restarts of init containers that are over are of no interest.
+        if !initializing || has_condition(pod, "Initialized") {
+            (self.restarts, self.last_restart) = sidecars;
+        }
+        initializing
+    }
+
+    fn add_containers(&mut self, pod: &'a Value) {
+        let mut running = false;
+        let mut error = None;
+        // The first one that has something to say wins, so from the last to the first.
+        let statuses: Vec<&Value> = list(&pod["status"]["containerStatuses"]).collect();
+        for container in statuses.into_iter().rev() {
+            self.add_restarts(container);
+            let (terminated, waiting) =
+                (&container["state"]["terminated"], text(&container["state"]["waiting"]["reason"]));
+            if !waiting.is_empty() {
+                self.reason = waiting.to_owned();
+            } else if terminated.is_object() {
+                self.reason = end(terminated);
+                if exit_code(terminated) != 0 {
+                    error = Some(self.reason.clone());
+                }
+            } else if container["ready"] == true && container["state"]["running"].is_object() {
+                running = true;
+                self.ready += 1;
+            }
+        }
+        // One container that is done does not make a pod completed.
+        if self.reason == "Completed" {
+            if running && has_condition(pod, "Ready") {
+                self.reason = "Running".into();
+            } else if let Some(error) = error {
+                self.reason = error;
+            } else if running {
+                self.reason = "NotReady".into();
+            }
+        }
+    }
+
+    fn add_restarts(&mut self, container: &'a Value) {
+        self.restarts = self.restarts.saturating_add(restarts(container));
+        self.last_restart = later(self.last_restart, last_end(container));
+    }
+
+    /// READY: `1/2`.
+    pub fn ready(&self) -> String {
+        format!("{}/{}", self.ready, self.total)
+    }
+
+    /// RESTARTS: `3 (2m ago)`.
+    pub fn restarts(&self, now: Timestamp) -> String {
+        if self.restarts == 0 || self.last_restart.is_empty() {
+            self.restarts.to_string()
+        } else {
+            format!("{} ({} ago)", self.restarts, age::since(self.last_restart, now))
+        }
+    }
+}
+
+/// How many of the conditions that the pod waits for are true.
+pub fn readiness_gates(pod: &Value) -> String {
+    let gates = || list(&pod["spec"]["readinessGates"]);
+    if gates().next().is_none() {
+        return "<none>".into();
+    }
+    let passed = gates().filter(|gate| has_condition(pod, text(&gate["conditionType"])));
+    format!("{}/{}", passed.count(), gates().count())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// An init container that goes on running beside the others.
+fn is_sidecar(container: &&Value) -> bool {
+    container["restartPolicy"] == "Always"
+}
+
+fn has_condition(pod: &Value, kind: &str) -> bool {
+    list(&pod["status"]["conditions"]).any(|c| c["type"] == kind && c["status"] == "True")
+}
+
+fn restarts(container: &Value) -> i64 {
+    container["restartCount"].as_i64().unwrap_or_default()
+}
+
+fn last_end(container: &Value) -> &str {
+    text(&container["lastState"]["terminated"]["finishedAt"])
+}
+
+/// Timestamps of one format: as texts they are in order.
+fn later<'a>(a: &'a str, b: &'a str) -> &'a str {
+    a.max(b)
+}
+
+fn exit_code(terminated: &Value) -> i64 {
+    terminated["exitCode"].as_i64().unwrap_or_default()
+}
+
+/// How a container ended: the reason, else the signal, else the exit code.
+fn end(terminated: &Value) -> String {
+    match (text(&terminated["reason"]), terminated["signal"].as_i64().unwrap_or_default()) {
+        ("", 0) => format!("ExitCode:{}", exit_code(terminated)),
+        ("", signal) => format!("Signal:{signal}"),
+        (reason, _) => reason.to_owned(),
+    }
+}
