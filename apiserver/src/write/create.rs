@@ -1,0 +1,156 @@
+//! Create: an object that was not there.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Place, Writer, Written, meta, options::WriteOptions, strategy::prepare_create};
+use crate::{
+    catalog::Resource,
+    object::{Meta, Object},
+    request::{Query, Target},
+    status::{Cause, Result, Status},
+    types,
+};
+
+/// How many generated names are tried before giving up: the real server's number.
+const NAME_ATTEMPTS: usize = 8;
+
+impl Writer<'_> {
+    pub(super) fn create_object(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        query: &Query,
+        body: Value,
+    ) -> Result<Written> {
+        let options = WriteOptions::parse("CreateOptions", query)?;
+        match target.subresource.as_str() {
+            "" => (),
+            "binding" => return self.bind(resource, target, options, &body),
+            _ => return Err(Status::method_not_allowed()),
+        }
+        let decoded = types::decode(resource, body, options.validation)?;
+        let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
+        Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings })
+    }
+
+    /// Admits, fills in, validates and stores a decoded object.
+    pub(super) fn insert(
+        &mut self,
+        resource: &Resource,
+        namespace: &str,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Arc<Object>> {
+        meta::settle_namespace(&mut object, resource, namespace)?;
+        self.admit(resource, &object)?;
+        meta::fill_in(&mut object, self.now, &mut self.state.random);
+        self.name(resource, &mut object)?;
+        prepare_create(resource, &mut object);
+        types::validate(resource, &object, None)?;
+        let place = Place::new(resource, object.namespace(), object.name());
+        if let Some(existing) = self.get(&place) {
+            let mut refusal = Status::already_exists(&resource.group, &resource.plural, object.name());
+            if existing.value().is_ending() {
+                refusal.message = format!("object is being deleted: {}", refusal.message);
+            }
+            return Err(refusal);
+        }
+        if !matches!(object.resource_version(), "" | "0") {
+            return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
+        }
+        if dry_run {
+            meta::metadata(&mut object).remove("resourceVersion");
+            return Ok(Arc::new(Object::new(object)));
+        }
+        Ok(self.put(&place, object))
+    }
+
+    /// Something new needs a namespace that is there, and is there to stay.
+    fn admit(&self, resource: &Resource, object: &Value) -> Result<()> {
+        if !resource.namespaced {
+            return Ok(());
+        }
+        let namespace = object.namespace();
+        let Some(found) = self.get(&Place::namespace(namespace)) else {
+            return Err(Status::not_found("", "namespaces", namespace));
+        };
+        if found.value()["status"]["phase"] != "Terminating" {
+            return Ok(());
+        }
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut refusal = Status::forbidden(&resource.group, &resource.plural, object.name(), &why);
+        refusal.details["causes"] = json!([{
+            "reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"),
+            "field": "metadata.namespace",
+        }]);
+        Err(refusal)
+    }
+
+    /// Makes a name from `generateName` if there is none.
+    fn name(&mut self, resource: &Resource, object: &mut Value) -> Result<()> {
+        if !object.name().is_empty() {
+            return Ok(());
+        }
+        let base = object.meta("generateName").to_owned();
+        if base.is_empty() {
+            let cause = Cause {
+                reason: "FieldValueRequired",
+                field: "metadata.name".into(),
+                message: "Required value: name or generateName is required".into(),
+            };
+            return Err(Status::invalid(&resource.group, &resource.kind, "", &[cause]));
+        }
+        let mut name = String::new();
+        for _ in 0..NAME_ATTEMPTS {
+            name = meta::generated_name(&base, &mut self.state.random);
+            if self.get(&Place::new(resource, object.namespace(), &name)).is_none() {
+                break;
+            }
+        }
+        meta::metadata(object).insert("name".into(), name.into());
+        Ok(())
+    }
+
+    /// `pods/NAME/binding`: what a scheduler writes once it has found a node.
+    fn bind(&mut self, resource: &Resource, target: &Target, options: WriteOptions, body: &Value) -> Result<Written> {
+        let place = Place::of(resource, target);
+        let Some(old) = self.get(&place).cloned() else {
+            return Err(Status::not_found("", "pods", &target.name));
+        };
+        let refuse = |why: &str| Status::conflict("", "pods/binding", &target.name, why);
+        let (name, old) = (&target.name, old.value());
+        if old.is_ending() {
+            return Err(refuse(&format!("pod {name} is being deleted, cannot be assigned to a host")));
+        }
+        if let Some(node) = old["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
+            return Err(refuse(&format!("pod {name} is already assigned to node {node:?}")));
+        }
+        let mut pod = old.clone();
+        meta::object_in(&mut pod, "spec").insert("nodeName".into(), body["target"]["name"].clone());
+        let scheduled = json!({
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": meta::time(self.now),
+        });
+        let conditions = meta::object_in(&mut pod, "status").entry("conditions").or_insert_with(|| json!([]));
+        if let Some(list) = conditions.as_array_mut() {
+            list.retain(|condition| condition["type"] != "PodScheduled");
+            list.push(scheduled);
+        }
+        // The real server writes around the strategy: a binding is no new generation.
+        if !options.dry_run {
+            self.put(&place, pod);
+        }
+        let done = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
+        Ok(Written { answer: Answer::CreatedValue(done), warnings: vec![] })
+    }
+}
+
+impl Place {
+    /// Where the Namespace itself is.
+    pub(super) fn namespace(name: &str) -> Self {
+        use crate::object::{GroupResource, Key};
+        Place { id: GroupResource::new("", "namespaces"), key: Key::new("", name) }
+    }
+}

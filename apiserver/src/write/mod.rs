@@ -1,0 +1,154 @@
+//! Every change: create, replace, patch, delete, and what follows from it.
+//!
+//! ```text
+//!  create  --> decode, fill in, validate --------------------.
+//!  replace --> same version? what is not the sender's stays --+--> put, remove --> collect: what follows,
+//!  patch   --> apply, then like replace ---------------------'                    a revision for each
+//!  delete  --> gracefully? finalizers? ----------------------'
+//! ```
+//!
+//! The real server is done when the one object is written; controllers look after the rest, a moment later. Here
+//! [`collect`] does it within the same write: a client sees the same revisions in the same order, only sooner.
+
+mod collect;
+mod create;
+mod delete;
+mod meta;
+mod options;
+mod strategy;
+mod update;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    catalog::Resource,
+    object::{GroupResource, Key, Object},
+    request::{Query, Target},
+    state::State,
+    status::Result,
+};
+
+/// One write: where, when.
+pub struct Writer<'a> {
+    state: &'a mut State,
+    now: Timestamp,
+    /// What changed in this write and has not been followed up.
+    changed: VecDeque<collect::Changed>,
+}
+
+/// What was written.
+pub struct Written {
+    /// The object, or the Status of a deletion that is done, as the client gets it.
+    pub answer: Answer,
+    pub warnings: Vec<String>,
+}
+
+/// See [`Written::answer`].
+pub enum Answer {
+    /// 201
+    Created(Arc<Object>),
+    /// 200
+    Object(Arc<Object>),
+    /// 200, a Status or a list
+    Value(Value),
+    /// 201, a Status
+    CreatedValue(Value),
+    /// 202: a deletion that waits for finalizers, asked for with `orphanDependents: false`.
+    Accepted(Arc<Object>),
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(state: &'a mut State, now: Timestamp) -> Self {
+        Writer { state, now, changed: VecDeque::new() }
+    }
+
+    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+        let written = self.create_object(resource, target, query, body);
+        self.settle();
+        written
+    }
+
+    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+        let written = self.replace_object(resource, target, query, body);
+        self.settle();
+        written
+    }
+
+    pub fn patch(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        query: &Query,
+        content_type: &str,
+        patch: &[u8],
+    ) -> Result<Written> {
+        let written = self.patch_object(resource, target, query, content_type, patch);
+        self.settle();
+        written
+    }
+
+    /// The body is null if there is none: then the query counts.
+    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+        let written = self.delete_object(resource, target, query, body);
+        self.settle();
+        written
+    }
+
+    /// The query holds the selectors, too.
+    pub fn delete_collection(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        query: &Query,
+        body: Value,
+    ) -> Result<Written> {
+        let written = self.delete_objects(resource, target, query, body);
+        self.settle();
+        written
+    }
+
+    /// The present version.
+    fn get(&self, place: &Place) -> Option<&Arc<Object>> {
+        self.state.store.get(&place.id, &place.key)
+    }
+
+    /// Stores, and remembers to follow it up.
+    fn put(&mut self, place: &Place, value: Value) -> Arc<Object> {
+        let before = self.get(place).cloned();
+        let after = self.state.store.put(&place.id, place.key.clone(), value);
+        self.changed.push_back(collect::Changed { place: place.clone(), before, after: Some(after.clone()) });
+        after
+    }
+
+    /// Removes, and remembers to follow it up. Returns the last version, under the deletion's revision.
+    fn remove(&mut self, place: &Place) -> Option<Arc<Object>> {
+        let last = self.state.store.remove(&place.id, &place.key)?;
+        self.changed.push_back(collect::Changed { place: place.clone(), before: Some(last.clone()), after: None });
+        Some(last)
+    }
+}
+
+/// Where an object is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Place {
+    id: GroupResource,
+    key: Key,
+}
+
+impl Place {
+    fn new(resource: &Resource, namespace: &str, name: &str) -> Self {
+        let namespace = if resource.namespaced { namespace } else { "" };
+        Place { id: resource.id(), key: Key::new(namespace, name) }
+    }
+
+    fn of(resource: &Resource, target: &Target) -> Self {
+        Place::new(resource, &target.namespace, &target.name)
+    }
+}
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

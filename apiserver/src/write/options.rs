@@ -1,0 +1,159 @@
+//! What a write may be told: in the query, a deletion also in its body.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    request::Query,
+    status::{Cause, Result, Status},
+    types::FieldValidation,
+};
+
+/// CreateOptions, UpdateOptions, PatchOptions.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// Check everything, write nothing.
+    pub dry_run: bool,
+    pub validation: FieldValidation,
+}
+
+impl WriteOptions {
+    /// `kind` is for the refusal.
+    ///
+    /// # Errors
+    /// 422 for an unknown value.
+    pub fn parse(kind: &str, query: &Query) -> Result<WriteOptions> {
+        let mut causes = Vec::new();
+        let dry_run = query.get("dryRun").is_some_and(|value| dry_run(&[value], &mut causes));
+        let validation = match query.get("fieldValidation") {
+            None | Some("Warn") => FieldValidation::Warn,
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Strict") => FieldValidation::Strict,
+            Some(other) => {
+                let known = r#""", "Ignore", "Strict", "Warn""#;
+                causes.push(unsupported("fieldValidation", &format!("{other:?}"), known));
+                FieldValidation::Warn
+            }
+        };
+        refuse(kind, &causes)?;
+        Ok(WriteOptions { dry_run, validation })
+    }
+}
+
+/// How dependents fare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+pub enum Propagation {
+    /// They lose their owner and stay.
+    Orphan,
+    /// They go after their owner.
+    Background,
+    /// They go before their owner.
+    Foreground,
+}
+
+/// What must be so for a deletion to be carried out.
+#[derive(Clone, Default, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preconditions {
+    pub uid: Option<String>,
+    pub resource_version: Option<String>,
+}
+
+/// DeleteOptions.
+#[derive(Clone, Default, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeleteOptions {
+    pub grace_period_seconds: Option<i64>,
+    pub preconditions: Option<Preconditions>,
+    pub orphan_dependents: Option<bool>,
+    /// Raw, since what it may say is checked with the rest.
+    propagation_policy: Option<String>,
+    dry_run: Option<Vec<String>>,
+}
+
+impl DeleteOptions {
+    /// From the body if there is one (not null), else from the query, as the real server does: never from both.
+    ///
+    /// # Errors
+    /// 400 for what is no DeleteOptions, 422 for values that make no sense.
+    pub fn parse(query: &Query, body: Value) -> Result<DeleteOptions> {
+        let options = if body.is_null() { Self::from_query(query)? } else { Self::from_body(body)? };
+        let mut causes = Vec::new();
+        if options.orphan_dependents.is_some() && options.propagation_policy.is_some() {
+            let text = options.propagation_policy.as_deref().unwrap_or_default();
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                field: "propagationPolicy".into(),
+                message: format!(
+                    "Invalid value: {text:?}: orphanDependents and deletionPropagation cannot be both set"
+                ),
+            });
+        }
+        if let Some(text) = &options.propagation_policy
+            && options.propagation().is_none()
+        {
+            let known = r#""Background", "Foreground", "Orphan", "nil""#;
+            causes.push(unsupported("propagationPolicy", &format!("{text:?}"), known));
+        }
+        if let Some(values) = &options.dry_run {
+            dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut causes);
+        }
+        refuse("DeleteOptions", &causes)?;
+        Ok(options)
+    }
+
+    fn from_body(body: Value) -> Result<DeleteOptions> {
+        if let Some(kind) = body["kind"].as_str().filter(|kind| !kind.is_empty() && *kind != "DeleteOptions") {
+            let message = format!("no kind {kind:?} is registered for the internal version of group \"meta.k8s.io\"");
+            return Err(Status::bad_request(message));
+        }
+        serde_json::from_value(body).map_err(|e| Status::bad_request(format!("json: cannot unmarshal: {e}")))
+    }
+
+    fn from_query(query: &Query) -> Result<DeleteOptions> {
+        let grace_period_seconds = match query.get("gracePeriodSeconds") {
+            None => None,
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
+            ),
+        };
+        Ok(DeleteOptions {
+            grace_period_seconds,
+            preconditions: None,
+            orphan_dependents: query.get("orphanDependents").map(|_| query.flag("orphanDependents")),
+            propagation_policy: query.get("propagationPolicy").map(str::to_owned),
+            dry_run: query.get("dryRun").map(|value| vec![value.to_owned()]),
+        })
+    }
+
+    pub fn dry_run(&self) -> bool {
+        self.dry_run.as_ref().is_some_and(|values| !values.is_empty())
+    }
+
+    pub fn propagation(&self) -> Option<Propagation> {
+        match self.propagation_policy.as_deref()? {
+            "Orphan" => Some(Propagation::Orphan),
+            "Background" => Some(Propagation::Background),
+            "Foreground" => Some(Propagation::Foreground),
+            _ => None,
+        }
+    }
+}
+
+/// Whether nothing is to be written. The only value is `All`.
+fn dry_run(values: &[&str], causes: &mut Vec<Cause>) -> bool {
+    if values.iter().any(|value| *value != "All") {
+        causes.push(unsupported("dryRun", &format!("{values:?}"), "\"All\""));
+    }
+    !values.is_empty()
+}
+
+fn unsupported(field: &str, value: &str, known: &str) -> Cause {
+    let message = format!("Unsupported value: {value}: supported values: {known}");
+    Cause { reason: "FieldValueNotSupported", field: field.into(), message }
+}
+
+fn refuse(kind: &str, causes: &[Cause]) -> Result<()> {
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", kind, "", causes)) }
+}

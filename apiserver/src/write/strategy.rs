@@ -1,0 +1,179 @@
+//! What each kind makes of an object before it is stored: whose the status is, and what counts as a new generation.
+//!
+//! `spec` is what a user wants, `status` what a controller saw. Where there is a status subresource, each writer's half
+//! of the other's is put back as it was. The generation says how often the wanted half changed.
+
+use serde_json::{Map, Value, json};
+
+use super::meta::{metadata, object_in};
+use crate::catalog::Resource;
+
+/// Whether the server counts generations: absent in most kinds without a controller.
+fn has_generation(resource: &Resource) -> bool {
+    resource.custom.is_some()
+        || matches!(
+            resource.plural.as_str(),
+            "pods"
+                | "deployments"
+                | "replicasets"
+                | "poddisruptionbudgets"
+                | "customresourcedefinitions"
+                | "validatingadmissionpolicies"
+                | "validatingadmissionpolicybindings"
+        )
+}
+
+/// Before a new object is validated.
+pub fn prepare_create(resource: &Resource, object: &mut Value) {
+    if resource.has_status()
+        && let Some(map) = object.as_object_mut()
+    {
+        map.remove("status");
+    }
+    if has_generation(resource) {
+        metadata(object).insert("generation".into(), 1.into());
+    }
+    if resource.custom.is_some() {
+        return;
+    }
+    match resource.plural.as_str() {
+        "namespaces" => namespace(object),
+        "pods" => object["status"] = json!({ "phase": "Pending", "qosClass": qos_class(object) }),
+        // Typed: the real server always writes the field, whatever is in it.
+        "deployments" => object["status"] = json!({}),
+        "replicasets" => object["status"] = json!({ "replicas": 0 }),
+        _ => (),
+    }
+}
+
+/// A new namespace is active, is not gone before its contents are, and can be selected by name.
+fn namespace(object: &mut Value) {
+    object["status"] = json!({ "phase": "Active" });
+    let name = metadata(object).get("name").cloned().unwrap_or_default();
+    object_in(&mut object["metadata"], "labels").insert("kubernetes.io/metadata.name".into(), name);
+    let finalizers = object_in(object, "spec").entry("finalizers").or_insert_with(|| json!([]));
+    if let Some(list) = finalizers.as_array_mut()
+        && !list.iter().any(|f| f == "kubernetes")
+    {
+        list.push("kubernetes".into());
+    }
+}
+
+/// Before a changed object is validated. `metadata` is already as it was where the sender does not decide.
+pub fn prepare_update(resource: &Resource, subresource: &str, object: &mut Value, old: &Value) {
+    match subresource {
+        "status" => prepare_status(resource, object, old),
+        "finalize" => put_back(object, old, "status"),
+        _ => {
+            if resource.has_status() {
+                put_back(object, old, "status");
+            }
+            if resource.plural == "namespaces" && resource.group.is_empty() {
+                let finalizers = old["spec"]["finalizers"].clone();
+                object_in(object, "spec").insert("finalizers".into(), finalizers);
+            }
+            if has_generation(resource) && is_new_generation(resource, object, old) {
+                super::meta::bump_generation(object);
+            }
+        }
+    }
+}
+
+/// The status, and of metadata what the kind allows.
+fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
+    if resource.custom.is_some() {
+        let status = object.get("status").cloned();
+        *object = old.clone();
+        if let Some(map) = object.as_object_mut() {
+            match status {
+                Some(status) => map.insert("status".into(), status),
+                None => map.remove("status"),
+            };
+        }
+        return;
+    }
+    put_back(object, old, "spec");
+    match resource.plural.as_str() {
+        "deployments" => put_back(&mut object["metadata"], &old["metadata"], "labels"),
+        "pods" => {
+            put_back(&mut object["metadata"], &old["metadata"], "ownerReferences");
+            put_back(&mut object["metadata"], &old["metadata"], "deletionTimestamp");
+            let status = object_in(object, "status");
+            if status.get("qosClass").and_then(Value::as_str).unwrap_or_default().is_empty() {
+                status.insert("qosClass".into(), old["status"]["qosClass"].clone());
+            }
+        }
+        "customresourcedefinitions" | "validatingadmissionpolicies" => {
+            for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
+                put_back(&mut object["metadata"], &old["metadata"], field);
+            }
+        }
+        _ => (),
+    }
+}
+
+/// A field as it was, or as absent as it was.
+fn put_back(object: &mut Value, old: &Value, field: &str) {
+    if let Some(map) = object.as_object_mut() {
+        match old.get(field) {
+            Some(value) => map.insert(field.into(), value.clone()),
+            None => map.remove(field),
+        };
+    }
+}
+
+fn is_new_generation(resource: &Resource, object: &Value, old: &Value) -> bool {
+    if resource.custom.is_some() {
+        // Everything but metadata: a status that has no subresource counts.
+        let rest = |value: &Value| -> Map<String, Value> {
+            let fields = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "metadata");
+            fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+        };
+        return rest(object) != rest(old);
+    }
+    let annotations = |value: &Value| value["metadata"]["annotations"].clone();
+    // A Deployment copies its annotations to its ReplicaSets, so they are part of what is wanted.
+    !same(&object["spec"], &old["spec"])
+        || resource.plural == "deployments" && !same(&annotations(object), &annotations(old))
+}
+
+/// Equal, where absent, null and empty are all the same: as the real server compares typed objects.
+pub fn same(a: &Value, b: &Value) -> bool {
+    fn is_empty(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            _ => false,
+        }
+    }
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            a.iter().all(|(name, value)| same(value, b.get(name).unwrap_or(&Value::Null)))
+                && b.iter().all(|(name, value)| a.contains_key(name) || is_empty(value))
+        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        _ => a == b || is_empty(a) && is_empty(b),
+    }
+}
+
+/// How a pod is treated when memory runs out: by its CPU and memory requests and limits.
+fn qos_class(pod: &Value) -> &'static str {
+    let spec = &pod["spec"];
+    let containers =
+        ["initContainers", "containers"].into_iter().flat_map(|f| spec[f].as_array().into_iter().flatten());
+    let (mut any, mut all) = (false, true);
+    for container in containers {
+        let resources = &container["resources"];
+        for unit in ["cpu", "memory"] {
+            let (request, limit) = (&resources["requests"][unit], &resources["limits"][unit]);
+            any |= !request.is_null() || !limit.is_null();
+            all &= !limit.is_null() && (request.is_null() || request == limit);
+        }
+    }
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,179 @@
+//! Replace and patch: another version of an object that is there.
+//!
+//! Both end in the same rules. A patch is applied to the present version first; then it is a replacement that bears the
+//! present resourceVersion, unless the patch sets one: so a patch without is never a conflict.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    Answer, Place, Writer, Written, meta,
+    options::WriteOptions,
+    strategy::{prepare_update, same},
+};
+use crate::{
+    catalog::Resource,
+    object::{Meta, Object},
+    patch,
+    request::{Query, Target},
+    status::{Cause, Result, Status},
+    types,
+};
+
+const STALE: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
+impl Writer<'_> {
+    pub(super) fn replace_object(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        query: &Query,
+        body: Value,
+    ) -> Result<Written> {
+        let options = WriteOptions::parse("UpdateOptions", query)?;
+        let decoded = types::decode(resource, body, options.validation)?;
+        let mut object = decoded.value;
+        meta::check_name(&object, &target.name)?;
+        meta::settle_namespace(&mut object, resource, &target.namespace)?;
+        let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
+            if target.subresource.is_empty() && creates_on_update(resource) {
+                let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
+                return Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings });
+            }
+            return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
+        };
+        if !object.uid().is_empty() && object.uid() != old.value().uid() {
+            return Err(other_uid(resource, target, &object, old.value()));
+        }
+        let object = self.update(resource, target, object, &old, options.dry_run)?;
+        Ok(Written { answer: Answer::Object(object), warnings: decoded.warnings })
+    }
+
+    pub(super) fn patch_object(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        query: &Query,
+        content_type: &str,
+        patch: &[u8],
+    ) -> Result<Written> {
+        let options = WriteOptions::parse("PatchOptions", query)?;
+        let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
+            return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
+        };
+        let patched = patch::apply(resource, content_type, old.value(), patch)?;
+        let decoded = types::decode(resource, patched, options.validation)?;
+        let mut object = decoded.value;
+        meta::check_name(&object, &target.name)?;
+        meta::settle_namespace(&mut object, resource, &target.namespace)?;
+        let object = self.update(resource, target, object, &old, options.dry_run)?;
+        Ok(Written { answer: Answer::Object(object), warnings: decoded.warnings })
+    }
+
+    /// Puts a decoded object in the place of `old`, if the versions fit.
+    fn update(
+        &mut self,
+        resource: &Resource,
+        target: &Target,
+        mut object: Value,
+        old: &Arc<Object>,
+        dry_run: bool,
+    ) -> Result<Arc<Object>> {
+        let before = old.value();
+        check_version(resource, target, &object, before)?;
+        meta::keep(&mut object, before);
+        prepare_update(resource, &target.subresource, &mut object, before);
+        let causes = meta::immutable(&object, before);
+        if !causes.is_empty() {
+            return Err(Status::invalid(&resource.group, &resource.kind, &target.name, &causes));
+        }
+        types::validate(resource, &object, Some(before))?;
+        meta::metadata(&mut object).insert("resourceVersion".into(), before.resource_version().into());
+        let place = Place::of(resource, target);
+        if is_released(resource, &object, before) {
+            // The answer is the object as it was sent last, not a Status: a client that replaces expects one.
+            if !dry_run {
+                self.remove(&place);
+            }
+            return Ok(Arc::new(Object::new(object)));
+        }
+        let unchanged = if resource.custom.is_some() { object == *before } else { same(&object, before) };
+        if unchanged {
+            return Ok(old.clone());
+        }
+        if dry_run {
+            return Ok(Arc::new(Object::new(object)));
+        }
+        Ok(self.put(&place, object))
+    }
+}
+
+/// Kinds that a client may create by replacing what is not there.
+fn creates_on_update(resource: &Resource) -> bool {
+    resource.custom.is_none()
+        && matches!(
+            resource.plural.as_str(),
+            "events" | "leases" | "roles" | "rolebindings" | "clusterroles" | "clusterrolebindings"
+        )
+}
+
+/// Kinds that may be replaced without saying which version is meant.
+fn replaces_any_version(resource: &Resource) -> bool {
+    resource.custom.is_none()
+        && !matches!(
+            resource.plural.as_str(),
+            "leases"
+                | "poddisruptionbudgets"
+                | "customresourcedefinitions"
+                | "validatingadmissionpolicies"
+                | "validatingadmissionpolicybindings"
+        )
+}
+
+/// Optimistic concurrency: who writes says which version they saw.
+fn check_version(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Result<()> {
+    let (version, present) = (object.resource_version(), old.resource_version());
+    if version == present {
+        return Ok(());
+    }
+    if matches!(version, "" | "0") {
+        if replaces_any_version(resource) {
+            return Ok(());
+        }
+        let cause = Cause {
+            reason: "FieldValueInvalid",
+            field: "metadata.resourceVersion".into(),
+            message: "Invalid value: 0: must be specified for an update".into(),
+        };
+        // Not the kind: the real one has none at hand here, and puts the resource in its place.
+        return Err(Status::invalid(&resource.group, &resource.plural, &target.name, &[cause]));
+    }
+    if version.parse::<u64>().is_err() {
+        let message = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+        return Err(Status::new(500, "", message));
+    }
+    Err(Status::conflict(&resource.group, &resource.plural, &target.name, STALE))
+}
+
+fn other_uid(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Status {
+    let mut path = vec!["/registry", &resource.plural, &target.namespace, &target.name];
+    path.retain(|part| !part.is_empty());
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+         UID in precondition: {}, UID in object meta: {}",
+        path.join("/"),
+        object.uid(),
+        old.uid()
+    );
+    Status::conflict(&resource.group, &resource.plural, &target.name, &why)
+}
+
+/// The last finalizer went from an object whose end was decided, and nobody else is waited for.
+fn is_released(resource: &Resource, object: &Value, old: &Value) -> bool {
+    let is_namespace = resource.plural == "namespaces" && resource.group.is_empty();
+    old.is_ending()
+        && meta::finalizers(object).is_empty()
+        && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+        && !(is_namespace && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty()))
+}
