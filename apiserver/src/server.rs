@@ -54,11 +54,11 @@ impl Default for Settings {
 /// A Kubernetes API server in memory. Cheap to clone; all clones are one server.
 #[derive(Clone)]
 pub struct ApiServer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl ApiServer {
-    /// Empty but for the namespaces that every cluster has.
+    /// Empty but for the namespaces and the roles that every cluster has.
     pub fn new(settings: Settings) -> ApiServer {
         let state = State {
             store: Store::new(settings.log_capacity),
@@ -84,6 +84,7 @@ impl ApiServer {
                 });
                 state.store.put(&GroupResource::new("", "namespaces"), Key::new("", name), namespace);
             }
+            rbac::bootstrap(&mut state.store, now, || uid(&mut state.random));
         });
         ApiServer { shared: Arc::new(shared) }
     }
@@ -217,15 +218,15 @@ impl ApiServer {
                 Verb::Create if target.subresource == "token" => {
                     return Ok(answer_value(201, &auth::create_token(state, &target, body()?, now)?));
                 }
-                Verb::Create => Writer { state, user, now }.create(&resource, &target, query, body()?)?,
-                Verb::Update => Writer { state, user, now }.replace(&resource, &target, query, body()?)?,
+                Verb::Create => Writer::new(state, now).create(&resource, &target, query, body()?)?,
+                Verb::Update => Writer::new(state, now).replace(&resource, &target, query, body()?)?,
                 Verb::Patch => {
                     let kind = request.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-                    Writer { state, user, now }.patch(&resource, &target, query, kind, &request.body)?
+                    Writer::new(state, now).patch(&resource, &target, query, kind, &request.body)?
                 }
-                Verb::Delete => Writer { state, user, now }.delete(&resource, &target, query, body()?)?,
+                Verb::Delete => Writer::new(state, now).delete(&resource, &target, query, body()?)?,
                 Verb::DeleteCollection => {
-                    Writer { state, user, now }.delete_collection(&resource, &target, query, body()?)?
+                    Writer::new(state, now).delete_collection(&resource, &target, query, body()?)?
                 }
             };
             Ok(answer_write(written))
@@ -266,6 +267,7 @@ fn answer_write(written: Written) -> Response<Body> {
         Answer::Created(object) => json_response(201, object.json().into()),
         Answer::Object(object) => json_response(200, object.json().into()),
         Answer::Value(value) => answer_value(200, &value),
+        Answer::CreatedValue(value) => answer_value(201, &value),
         Answer::Accepted(object) => json_response(202, object.json().into()),
     };
     for warning in &written.warnings {

@@ -1,0 +1,130 @@
+//! Who asks.
+//!
+//! Promises:
+//! * a bearer token that this server gave out is its ServiceAccount, until it expires, or until the account (that very
+//!   one: a new account of the same name is somebody else) or the object that it is bound to is gone;
+//! * any other bearer token is refused with 401;
+//! * without a token it is the administrator who asks. The real one would know nobody then (`system:anonymous`); this one
+//!   listens on loopback only, and kubectl sends no credentials over plain HTTP;
+//! * whoever may `impersonate` somebody is that one for a request (`kubectl --as`).
+
+mod review;
+mod token;
+
+use http::{HeaderMap, header::AUTHORIZATION};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    rbac::{self, Attributes},
+    state::State,
+    status::{Result, Status},
+};
+
+pub use review::review;
+pub use token::{Tokens, create_token};
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// `system:serviceaccount:NS:NAME`, or `system:admin`.
+    pub name: String,
+    /// Of the ServiceAccount; empty for everybody else.
+    pub uid: String,
+    pub groups: Vec<String>,
+}
+
+impl User {
+    /// May do everything.
+    pub fn admin() -> Self {
+        let groups = vec!["system:masters".into(), "system:authenticated".into()];
+        User { name: "system:admin".into(), uid: String::new(), groups }
+    }
+
+    pub fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
+        let groups = vec![
+            "system:serviceaccounts".into(),
+            format!("system:serviceaccounts:{namespace}"),
+            "system:authenticated".into(),
+        ];
+        User { name: format!("system:serviceaccount:{namespace}:{name}"), uid: uid.into(), groups }
+    }
+
+    /// Rules do not matter to them.
+    pub fn is_master(&self) -> bool {
+        self.groups.iter().any(|group| group == "system:masters")
+    }
+
+    /// As reviews show it.
+    fn info(&self) -> Value {
+        let mut info = json!({ "username": self.name, "groups": self.groups });
+        if !self.uid.is_empty() {
+            info["uid"] = self.uid.as_str().into();
+        }
+        info
+    }
+}
+
+/// # Errors
+/// 401 for a token that is unknown, has expired, or whose ServiceAccount is gone; 403 for impersonating somebody without
+/// being allowed to.
+pub fn authenticate(state: &State, headers: &HeaderMap, now: Timestamp) -> Result<User> {
+    let user = match bearer(headers)? {
+        Some(token) => state.tokens.user(&state.store, token, now).ok_or_else(Status::unauthorized)?,
+        None => User::admin(),
+    };
+    impersonate(state, user, headers)
+}
+
+/// The token, if there is one. Other schemes mean nothing here, as in a real server.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let value = value.to_str().map_err(|_| Status::unauthorized())?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
+}
+
+/// Whoever `Impersonate-User` and `Impersonate-Group` name, if they do.
+fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
+    let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let name = headers.get("impersonate-user").map(text).unwrap_or_default();
+    let mut groups: Vec<String> = headers.get_all("impersonate-group").iter().map(text).collect();
+    if name.is_empty() {
+        if groups.is_empty() {
+            return Ok(user);
+        }
+        let groups = groups.iter().map(|group| format!("{group:?}")).collect::<Vec<_>>().join(", ");
+        return Err(Status::bad_request(format!(
+            "requested &user.DefaultInfo{{Name:\"\", UID:\"\", Groups:[]string{{{groups}}}, \
+             Extra:map[string][]string(nil)}} without impersonating a user name"
+        )));
+    }
+    let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let (namespace, resource, who) = match account {
+        Some((namespace, name)) => (namespace, "serviceaccounts", name),
+        None => ("", "users", name.as_str()),
+    };
+    let may = |namespace, resource, name| {
+        let (verb, group, subresource) = ("impersonate", "", "");
+        rbac::require(state, &user, &Attributes::Resource { verb, group, resource, subresource, namespace, name })
+    };
+    may(namespace, resource, who)?;
+    groups.iter().try_for_each(|group| may("", "groups", group))?;
+
+    if let Some((namespace, name)) = account
+        && groups.is_empty()
+    {
+        return Ok(User::service_account(namespace, name, ""));
+    }
+    let kind = if name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+    if !groups.iter().any(|group| group == kind) {
+        groups.push(kind.to_owned());
+    }
+    Ok(User { name, uid: String::new(), groups })
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,364 @@
+use http::{HeaderMap, Method};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    object::{GroupResource, Key, Meta},
+    server::{ApiServer, Settings},
+    status::Result,
+};
+
+/// A server with these objects, given as kind and the rest.
+fn world(objects: &[Value]) -> ApiServer {
+    let server = ApiServer::new(Settings::default());
+    for object in objects {
+        let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+        let key = Key::new(object.namespace(), object.name());
+        server.shared.lock().store.put(&GroupResource::new(GROUP, &plural), key, object.clone());
+    }
+    server
+}
+
+fn role(namespace: &str, name: &str, rules: Value) -> Value {
+    let kind = if namespace.is_empty() { "ClusterRole" } else { "Role" };
+    json!({ "kind": kind, "metadata": { "name": name, "namespace": namespace }, "rules": rules })
+}
+
+fn binding(namespace: &str, name: &str, role: (&str, &str), subject: Value) -> Value {
+    let kind = if namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
+    json!({
+        "kind": kind, "metadata": { "name": name, "namespace": namespace }, "subjects": [subject],
+        "roleRef": { "apiGroup": GROUP, "kind": role.0, "name": role.1 },
+    })
+}
+
+fn account() -> Value {
+    json!({ "kind": "ServiceAccount", "name": "name", "namespace": "x" })
+}
+
+fn pods(verbs: Value) -> Value {
+    json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": verbs }])
+}
+
+/// Asks as `system:serviceaccount:x:name`.
+fn ask(server: &ApiServer, method: Method, uri: &str) -> Result<()> {
+    let request = Request::new(method, uri, HeaderMap::new(), Default::default());
+    let target = Target::parse(&request).expect("a path");
+    authorize(&server.shared.lock(), &User::service_account("x", "name", "1"), &request, target.as_ref())
+}
+
+fn get(server: &ApiServer, uri: &str) -> Result<()> {
+    ask(server, Method::GET, uri)
+}
+
+fn may(server: &ApiServer, uri: &str) -> bool {
+    get(server, uri).is_ok()
+}
+
+/// Role `r` in namespace `x` with these rules, bound to the account.
+fn with_rules(rules: Value) -> ApiServer {
+    world(&[role("x", "r", rules), binding("x", "r", ("Role", "r"), account())])
+}
+
+#[test]
+fn what_no_rule_allows_is_refused_in_the_real_words() {
+    let server = world(&[]);
+    let refused = |method, uri| ask(&server, method, uri).unwrap_err();
+    let user = "User \"system:serviceaccount:x:name\"";
+    for (method, uri, words, details) in [
+        (
+            Method::GET,
+            "/api/v1/pods",
+            format!("pods is forbidden: {user} cannot list resource \"pods\" in API group \"\" at the cluster scope"),
+            json!({ "kind": "pods" }),
+        ),
+        (
+            Method::GET,
+            "/api/v1/pods?watch=1",
+            format!("pods is forbidden: {user} cannot watch resource \"pods\" in API group \"\" at the cluster scope"),
+            json!({ "kind": "pods" }),
+        ),
+        (
+            Method::GET,
+            "/api/v1/namespaces/x/pods/a/status",
+            format!(
+                "pods \"a\" is forbidden: {user} cannot get resource \"pods/status\" in API group \"\" \
+                 in the namespace \"x\""
+            ),
+            json!({ "name": "a", "kind": "pods" }),
+        ),
+        (
+            Method::PATCH,
+            "/apis/apps/v1/namespaces/x/deployments/d",
+            format!(
+                "deployments.apps \"d\" is forbidden: {user} cannot patch resource \"deployments\" \
+                 in API group \"apps\" in the namespace \"x\""
+            ),
+            json!({ "name": "d", "group": "apps", "kind": "deployments" }),
+        ),
+        (
+            Method::GET,
+            "/api/v1/namespaces/x",
+            format!(
+                "namespaces \"x\" is forbidden: {user} cannot get resource \"namespaces\" in API group \"\" \
+                 in the namespace \"x\""
+            ),
+            json!({ "name": "x", "kind": "namespaces" }),
+        ),
+        (
+            Method::DELETE,
+            "/api/v1/namespaces/x/pods",
+            format!(
+                "pods is forbidden: {user} cannot deletecollection resource \"pods\" in API group \"\" \
+                 in the namespace \"x\""
+            ),
+            json!({ "kind": "pods" }),
+        ),
+        (Method::GET, "/control/x", format!("forbidden: {user} cannot get path \"/control/x\""), json!({})),
+        (Method::POST, "/foo", format!("forbidden: {user} cannot post path \"/foo\""), json!({})),
+    ] {
+        let status = refused(method, uri);
+        assert_eq!((status.code, status.reason), (403, "Forbidden"));
+        assert_eq!(status.message, words);
+        assert_eq!(status.details, details, "{uri}");
+    }
+}
+
+#[test]
+fn every_user_may_discover_what_is_served() {
+    let server = world(&[]);
+    for path in ["/api", "/api/v1", "/apis", "/apis/apps/v1", "/version", "/healthz", "/livez", "/openapi/v3/api/v1"] {
+        assert!(may(&server, path), "{path}");
+    }
+    for path in ["/metrics", "/", "/healthz/ping", "/logs"] {
+        assert!(!may(&server, path), "{path}");
+    }
+    assert!(ask(&server, Method::PUT, "/healthz").is_err());
+    assert!(ask(&server, Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").is_ok());
+    assert!(ask(&server, Method::POST, "/apis/authorization.k8s.io/v1/subjectaccessreviews").is_err());
+}
+
+#[test]
+fn masters_may_do_everything() {
+    let server = world(&[]);
+    let request = Request::new(Method::DELETE, "/api/v1/nodes", HeaderMap::new(), Default::default());
+    let target = Target::parse(&request).unwrap();
+    assert_eq!(authorize(&server.shared.lock(), &User::admin(), &request, target.as_ref()), Ok(()));
+}
+
+#[test]
+fn a_role_binding_counts_in_its_namespace_only() {
+    for kind in ["Role", "ClusterRole"] {
+        let namespace = if kind == "Role" { "x" } else { "" };
+        let server = world(&[role(namespace, "r", pods(json!(["list"]))), binding("x", "r", (kind, "r"), account())]);
+        assert!(may(&server, "/api/v1/namespaces/x/pods"), "{kind}");
+        assert!(!may(&server, "/api/v1/namespaces/y/pods"), "{kind}");
+        assert!(!may(&server, "/api/v1/pods"), "{kind}");
+    }
+}
+
+#[test]
+fn a_cluster_role_binding_counts_everywhere() {
+    let server = world(&[role("", "r", pods(json!(["list"]))), binding("", "r", ("ClusterRole", "r"), account())]);
+    for path in ["/api/v1/pods", "/api/v1/namespaces/x/pods", "/api/v1/namespaces/y/pods"] {
+        assert!(may(&server, path), "{path}");
+    }
+    assert!(!may(&server, "/api/v1/pods?watch=true"), "that is another verb");
+    assert!(!may(&server, "/api/v1/namespaces/x/pods/a"), "that is another verb");
+}
+
+#[test]
+fn a_subject_is_an_account_a_user_or_a_group() {
+    let here = |subject: Value| {
+        let server = world(&[role("x", "r", pods(json!(["list"]))), binding("x", "r", ("Role", "r"), subject)]);
+        may(&server, "/api/v1/namespaces/x/pods")
+    };
+    assert!(here(account()));
+    assert!(here(json!({ "kind": "User", "name": "system:serviceaccount:x:name" })));
+    for group in ["system:serviceaccounts", "system:serviceaccounts:x", "system:authenticated"] {
+        assert!(here(json!({ "kind": "Group", "name": group })), "{group}");
+    }
+    assert!(!here(json!({ "kind": "ServiceAccount", "name": "name", "namespace": "y" })));
+    assert!(!here(json!({ "kind": "ServiceAccount", "name": "other", "namespace": "x" })));
+    assert!(!here(json!({ "kind": "Group", "name": "system:serviceaccounts:y" })));
+    assert!(!here(json!({ "kind": "User", "name": "name" })));
+    assert!(!here(json!({ "kind": "Nonsense", "name": "name" })));
+}
+
+#[test]
+fn a_subresource_needs_a_rule_of_its_own() {
+    let server =
+        |resources: Value| with_rules(json!([{ "apiGroups": ["*"], "resources": resources, "verbs": ["get"] }]));
+    let (pod, status) = ("/api/v1/namespaces/x/pods/a", "/api/v1/namespaces/x/pods/a/status");
+    let scale = "/apis/apps/v1/namespaces/x/deployments/d/scale";
+    for (resources, pod_too, status_too, scale_too) in [
+        (json!(["pods"]), true, false, false),
+        (json!(["pods/status"]), false, true, false),
+        (json!(["*/status"]), false, true, false),
+        (json!(["*/scale"]), false, false, true),
+        (json!(["pods/*"]), false, false, false),
+        (json!(["*"]), true, true, true),
+    ] {
+        let server = server(resources.clone());
+        let got = (may(&server, pod), may(&server, status), may(&server, scale));
+        assert_eq!(got, (pod_too, status_too, scale_too), "{resources}");
+    }
+}
+
+#[test]
+fn a_rule_with_names_allows_the_one_object_also_to_be_listed_alone() {
+    let rules = json!([{
+        "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["get", "list", "watch", "create"],
+    }]);
+    let server = with_rules(rules);
+    let pods = "/api/v1/namespaces/x/pods";
+    for (query, allowed) in [
+        ("/a", true),
+        ("/b", false),
+        ("", false),
+        ("?fieldSelector=metadata.name%3Da", true),
+        ("?fieldSelector=metadata.name%3D%3Da", true),
+        ("?fieldSelector=status.phase%3DRunning,metadata.name%3Da", true),
+        ("?fieldSelector=metadata.name%3Da&watch=1", true),
+        ("?fieldSelector=metadata.name%3Db", false),
+        ("?fieldSelector=metadata.name!%3Da", false),
+        ("?fieldSelector=status.phase%3Da", false),
+    ] {
+        assert_eq!(may(&server, &format!("{pods}{query}")), allowed, "{query}");
+    }
+    assert!(ask(&server, Method::POST, pods).is_err(), "a create has no name yet");
+    let refused = get(&server, &format!("{pods}?fieldSelector=metadata.name%3Db")).unwrap_err();
+    assert!(refused.message.starts_with("pods \"b\" is forbidden"), "{refused}");
+}
+
+#[test]
+fn paths_have_rules_of_their_own() {
+    let rules = json!([{ "nonResourceURLs": ["/metrics", "/logs/*"], "verbs": ["get"] }]);
+    let server = world(&[role("", "r", rules), binding("", "r", ("ClusterRole", "r"), account())]);
+    for (path, allowed) in [("/metrics", true), ("/metrics/x", false), ("/logs/x/y", true), ("/logs", false)] {
+        assert_eq!(may(&server, path), allowed, "{path}");
+    }
+}
+
+#[test]
+fn a_role_that_is_not_there_is_named_in_the_refusal() {
+    let server =
+        world(&[binding("x", "r", ("Role", "none"), account()), binding("", "c", ("ClusterRole", "no"), account())]);
+    let refused = get(&server, "/api/v1/namespaces/x/pods").unwrap_err().message;
+    let end = "in the namespace \"x\": RBAC: [clusterrole.rbac.authorization.k8s.io \"no\" not found, \
+               role.rbac.authorization.k8s.io \"none\" not found]";
+    assert!(refused.ends_with(end), "{refused}");
+}
+
+#[test]
+fn a_decision_says_through_what_it_is_allowed() {
+    let user = User::service_account("x", "name", "1");
+    let wanted =
+        Attributes::Resource { verb: "list", group: "", resource: "pods", subresource: "", namespace: "x", name: "" };
+    let server = with_rules(pods(json!(["list"])));
+    let decision = decide(&server.shared.lock(), &user, &wanted);
+    assert!(decision.allowed);
+    assert_eq!(decision.reason, "RBAC: allowed by RoleBinding \"r/x\" of Role \"r\" to ServiceAccount \"name/x\"");
+    let version = Attributes::Path { verb: "get", path: "/version" };
+    assert_eq!(
+        decide(&server.shared.lock(), &user, &version).reason,
+        "RBAC: allowed by ClusterRoleBinding \"system:discovery\" of ClusterRole \"system:discovery\" \
+         to Group \"system:authenticated\""
+    );
+}
+
+#[test]
+fn a_role_of_the_wrong_shape_allows_nothing() {
+    for rules in [json!(null), json!("*"), json!([null, 1, { "verbs": "get", "resources": 3 }]), json!([[]])] {
+        assert!(!may(&with_rules(rules), "/api/v1/namespaces/x/pods"));
+    }
+}
+
+mod escalation {
+    use super::*;
+
+    /// The account may write roles and bindings in `x`, read pod `a`, and whatever `more` says.
+    fn writer(more: Value) -> ApiServer {
+        let mut rules = json!([
+            { "apiGroups": [GROUP], "resources": ["roles", "rolebindings"], "verbs": ["create", "update"] },
+            { "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["get", "list"] },
+        ]);
+        rules.as_array_mut().unwrap().extend(more.as_array().cloned().unwrap_or_default());
+        with_rules(rules)
+    }
+
+    fn write(server: &ApiServer, object: &Value, old: Option<&Value>) -> Result<()> {
+        let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+        let target = Target {
+            verb: Verb::Create,
+            group: GROUP.into(),
+            version: "v1".into(),
+            namespace: object.namespace().into(),
+            plural,
+            name: String::new(),
+            subresource: String::new(),
+        };
+        let user = User::service_account("x", "name", "1");
+        confirm_no_escalation(&server.shared.lock(), &user, &target, object, old)
+    }
+
+    #[test]
+    fn nobody_grants_what_they_do_not_have() {
+        let server = writer(json!([]));
+        let rules = json!([
+            { "apiGroups": ["", "apps"], "resources": ["secrets", "pods"], "verbs": ["get", "list"] },
+            { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["z"], "verbs": ["*"] },
+        ]);
+        let refused = write(&server, &role("x", "more", rules), None).unwrap_err();
+        assert_eq!((refused.code, refused.reason), (403, "Forbidden"));
+        assert_eq!(
+            refused.message,
+            "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"system:serviceaccount:x:name\" \
+             (groups=[\"system:serviceaccounts\" \"system:serviceaccounts:x\" \"system:authenticated\"]) \
+             is attempting to grant RBAC permissions not currently held:\n\
+             {APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\" \"list\"]}\n\
+             {APIGroups:[\"\"], Resources:[\"secrets\"], ResourceNames:[\"z\"], Verbs:[\"*\"]}\n\
+             {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}\n\
+             {APIGroups:[\"apps\"], Resources:[\"pods\"], Verbs:[\"get\" \"list\"]}\n\
+             {APIGroups:[\"apps\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}"
+        );
+        let held = json!([{ "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["list"] }]);
+        assert_eq!(write(&server, &role("x", "less", held), None), Ok(()));
+    }
+
+    #[test]
+    fn a_binding_is_no_way_around_it() {
+        let server = writer(json!([]));
+        let admin = binding("x", "b", ("ClusterRole", "cluster-admin"), account());
+        let refused = write(&server, &admin, None).unwrap_err();
+        assert!(refused.message.contains("not currently held:\n{APIGroups:[\"*\"], Resources:[\"*\"]"), "{refused}");
+        let nothing = binding("x", "b", ("Role", "nope"), account());
+        let refused = write(&server, &nothing, None).unwrap_err();
+        assert_eq!(refused.message, "rolebindings.rbac.authorization.k8s.io \"nope\" not found");
+        let own = binding("x", "b", ("Role", "r"), account());
+        assert_eq!(write(&server, &own, None), Ok(()));
+    }
+
+    #[test]
+    fn escalate_and_bind_are_the_exceptions() {
+        let anything = role("x", "more", json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]));
+        let admin = binding("x", "b", ("ClusterRole", "cluster-admin"), account());
+        let rule =
+            |verb: &str, resource: &str| json!([{ "apiGroups": [GROUP], "resources": [resource], "verbs": [verb] }]);
+        assert_eq!(write(&writer(rule("escalate", "roles")), &anything, None), Ok(()));
+        assert!(write(&writer(rule("bind", "roles")), &anything, None).is_err());
+        assert_eq!(write(&writer(rule("bind", "clusterroles")), &admin, None), Ok(()));
+        assert!(write(&writer(rule("bind", "roles")), &admin, None).is_err());
+    }
+
+    #[test]
+    fn what_stays_as_it_was_grants_nothing() {
+        let server = writer(json!([]));
+        let old = role("x", "more", json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]));
+        let mut new = old.clone();
+        new["metadata"]["labels"] = json!({ "a": "b" });
+        assert_eq!(write(&server, &new, Some(&old)), Ok(()));
+        new["rules"][0]["verbs"] = json!(["get"]);
+        assert!(write(&server, &new, Some(&old)).is_err());
+    }
+}
