@@ -1,12 +1,25 @@
-//! What an object of a built-in type may look like; custom ones go on to [`crate::custom`].
+//! What an object may look like: decode, complete, check. Custom resources go on to [`crate::custom`].
+//!
+//! ```text
+//!  body --> decode: typed ------> what was understood, unknown fields named and dropped
+//!                   compact ----> nothing that means nothing: "", [], false where it is the same as absent
+//!                   defaults ---> what the real server adds
+//!       --> validate: metadata, then the kind's own rules --> 422 with all causes
+//! ```
+//!
+//! What is stored is what was understood: the text goes through the typed structs of k8s-openapi and back. The road not
+//! taken is to keep the sender's JSON and cut the unknown fields out; then times, quantities and base64 would stay as
+//! they were written, and two texts for one meaning would be two objects, and a change of generation.
 
-use serde_json::{Value, json};
+mod compact;
+mod decode;
+mod defaults;
+mod pod_defaults;
+mod validate;
 
-use crate::{
-    catalog::Resource,
-    custom,
-    status::{Result, Status},
-};
+use serde_json::Value;
+
+pub use self::{decode::decode, validate::validate};
 
 /// What to do about fields that nobody knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,54 +38,12 @@ pub struct Decoded {
     pub warnings: Vec<String>,
 }
 
-/// Drops unknown fields (or refuses them), checks types, sets defaults.
-///
-/// # Errors
-/// 400 for a wrong type, a wrong kind or version, and (strict) unknown fields.
-pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
-    identify(resource, &mut body)?;
-    match &resource.custom {
-        Some(definition) => custom::decode(definition, body, validation),
-        None => Ok(Decoded { value: body, warnings: Vec::new() }),
-    }
+/// The elements of a list; none if it is absent.
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// A body says what it is, or is taken for what the path says.
-fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
-    let Value::Object(fields) = body else {
-        return Err(Status::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
-    };
-    for (field, expected) in [("apiVersion", resource.api_version()), ("kind", resource.kind.clone())] {
-        match fields.get(field) {
-            None | Some(Value::Null) => {
-                fields.insert(field.into(), expected.into());
-            }
-            Some(Value::String(text)) if text.is_empty() || *text == expected => {
-                fields.insert(field.into(), expected.into());
-            }
-            Some(other) => {
-                let message = format!("the {field} of the object, {other}, is not the path's, {expected:?}");
-                return Err(Status::bad_request(message));
-            }
-        }
-    }
-    match fields.entry("metadata").or_insert(Value::Null) {
-        Value::Object(metadata) => {
-            metadata.remove("managedFields");
-        }
-        metadata if metadata.is_null() => *metadata = json!({}),
-        _ => return Err(Status::bad_request("metadata is not an object")),
-    }
-    Ok(())
-}
-
-/// Checks an object that is to be stored; with the one that it replaces, what must not change, too.
-///
-/// # Errors
-/// 422, with all causes.
-pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<()> {
-    match &resource.custom {
-        Some(definition) => custom::validate(resource, definition, object, old),
-        None => Ok(()),
-    }
+/// A text; empty if it is absent.
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

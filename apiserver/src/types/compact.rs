@@ -1,0 +1,77 @@
+//! Fields that say nothing are not stored: `hostNetwork: false`, `env: []`, `nodeName: ""`, `labels: {}`.
+//!
+//! The real server's structs leave them out when they are written as JSON. It matters where two texts are compared: a
+//! replace that adds `paused: false` changes nothing, so it must not raise the generation.
+//!
+//! Pitfall: in a map with keys of the user's own, everything says something: `data: {key: ""}` stays. And an empty
+//! object stays if it is not such a map: `emptyDir: {}` is a choice.
+
+use serde_json::{Map, Value};
+
+/// Removes what says nothing, at every depth.
+pub fn compact(object: &mut Value) {
+    if let Value::Object(fields) = object {
+        fields.retain(|name, value| {
+            if JSON.contains(&name.as_str()) {
+                return true;
+            }
+            if MAPS.contains(&name.as_str()) && value.is_object() {
+                return map(value);
+            }
+            match value {
+                Value::Object(_) => compact(value),
+                Value::Array(elements) => elements.iter_mut().for_each(compact),
+                _ => {}
+            }
+            says_something(name, value)
+        });
+    }
+}
+
+/// False if it is empty.
+fn map(value: &mut Value) -> bool {
+    value.as_object_mut().is_none_or(|entries: &mut Map<String, Value>| {
+        entries.values_mut().for_each(compact);
+        !entries.is_empty()
+    })
+}
+
+fn says_something(name: &str, value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty() || ALWAYS.contains(&name),
+        Value::Array(elements) => !elements.is_empty(),
+        Value::Bool(true) | Value::Object(_) => true,
+        Value::Bool(false) => !ZERO.contains(&name),
+        Value::Number(number) => number.as_i64() != Some(0) || !ZERO.contains(&name),
+    }
+}
+
+/// The keys below these are the user's, or the names of resources and properties.
+#[rustfmt::skip]
+const MAPS: &[&str] = &[
+    "allocatedResources", "annotations", "binaryData", "data", "definitions", "dependencies", "disruptedPods", "labels",
+    "limits", "matchLabels", "nodeSelector", "options", "overhead", "patternProperties", "properties", "requests",
+    "stringData", "userAnnotations", "volumeAttributes",
+];
+
+/// Any JSON, in the schemas of custom resources.
+const JSON: &[&str] = &["default", "enum", "example"];
+
+/// Numbers and truth values whose zero is the same as absent. For all others it is not: `replicas: 0`.
+#[rustfmt::skip]
+const ZERO: &[&str] = &[
+    "availableReplicas", "chapAuthDiscovery", "chapAuthSession", "count", "deprecated", "exclusiveMaximum",
+    "exclusiveMinimum", "failureThreshold", "fullyLabeledReplicas", "generation", "hostIPC", "hostNetwork", "hostPID",
+    "hostPort", "initialDelaySeconds", "minReadySeconds", "nullable", "observedGeneration", "partition", "paused",
+    "periodSeconds", "preserveUnknownFields", "readOnly", "readyReplicas", "signal", "sslEnabled", "stdin", "stdinOnce",
+    "successThreshold", "timeoutSeconds", "tty", "unavailableReplicas", "uniqueItems", "updatedReplicas",
+    "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
+];
+
+/// Texts that are there even when they are empty.
+const ALWAYS: &[&str] = &["imageID", "reportingComponent", "reportingInstance"];
+
+#[cfg(test)]
+#[path = "compact_tests.rs"]
+mod tests;

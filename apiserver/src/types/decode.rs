@@ -1,0 +1,161 @@
+//! From what was sent to what is understood of it.
+
+use k8s_openapi::{
+    api::{
+        admissionregistration::v1 as admission, apps::v1 as apps, coordination::v1 as coordination, core::v1 as core,
+        policy::v1 as policy, rbac::v1 as rbac,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_ignored::Path;
+use serde_json::{Value, json};
+
+use super::{Decoded, FieldValidation, compact::compact, defaults};
+use crate::{
+    catalog::{Catalog, Resource},
+    custom,
+    status::{Result, Status},
+};
+
+/// Checks kind and types, drops unknown fields (or refuses them), sets defaults.
+///
+/// # Errors
+/// 400 for a wrong type, a wrong kind or version, and (strict) unknown fields.
+pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
+    identify(resource, &mut body)?;
+    if let Some(definition) = &resource.custom {
+        return custom::decode(definition, body, validation);
+    }
+    nulls_are_empty(&mut body);
+    let mut unknown = Vec::new();
+    let typed = reader(resource).ok_or_else(Status::no_such_path)?;
+    let mut value = typed(body, &mut unknown).map_err(|why| not_handled(resource, &why))?;
+    compact(&mut value);
+    defaults::complete(resource, &mut value);
+    match validation {
+        FieldValidation::Strict if !unknown.is_empty() => {
+            Err(not_handled(resource, &format!("strict decoding error: {}", unknown.join(", "))))
+        }
+        FieldValidation::Ignore => Ok(Decoded { value, warnings: Vec::new() }),
+        _ => Ok(Decoded { value, warnings: unknown }),
+    }
+}
+
+/// A body says what it is, or is taken for what the path says.
+fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
+    let kind = &resource.kind;
+    let Value::Object(fields) = body else {
+        let message = format!("the object provided is unrecognized (must be of type {kind}): {body:.60}");
+        return Err(Status::bad_request(message));
+    };
+    // Pitfall: managedFields are not kept here, and must not come in with an object read elsewhere.
+    match fields.entry("metadata").or_insert(Value::Null) {
+        Value::Object(metadata) => {
+            metadata.remove("managedFields");
+        }
+        metadata if metadata.is_null() => *metadata = json!({}),
+        _ => {}
+    }
+    let mut say = |field: &str, default: &str| match fields.get(field) {
+        Some(Value::String(text)) if !text.is_empty() => text.clone(),
+        Some(Value::String(_) | Value::Null) | None => {
+            fields.insert(field.into(), default.into());
+            default.to_owned()
+        }
+        Some(other) => other.to_string(),
+    };
+    let (said_version, said_kind) = (say("apiVersion", &resource.api_version()), say("kind", kind));
+    if said_version == resource.api_version() && said_kind == *kind {
+        return Ok(());
+    }
+    let version = said_version.rsplit('/').next().unwrap_or_default();
+    let why = match Catalog::built_in().of_kind(&said_version, &said_kind) {
+        Some(_) => {
+            format!("converting ({version}.{said_kind}) to ({}.{kind}): unknown conversion", package(&resource.group))
+        }
+        None => {
+            format!(
+                r#"no kind "{said_kind}" is registered for version "{said_version}" in scheme "pkg/runtime/scheme.go:111""#
+            )
+        }
+    };
+    Err(Status::bad_request(format!("{said_kind} in version {version:?} cannot be handled as a {kind}: {why}")))
+}
+
+/// The Go package of a group, which a message of the real server shows.
+fn package(group: &str) -> &str {
+    if group.is_empty() { "core" } else { group.split('.').next().unwrap_or_default() }
+}
+
+fn not_handled(resource: &Resource, why: &str) -> Status {
+    let (kind, version) = (&resource.kind, &resource.version);
+    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+}
+
+/// `data: {key: }` in YAML is null, and means the empty text: so the real server reads it.
+fn nulls_are_empty(body: &mut Value) {
+    for map in ["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"] {
+        if let Some(Value::Object(map)) = body.pointer_mut(map) {
+            for value in map.values_mut().filter(|value| value.is_null()) {
+                *value = "".into();
+            }
+        }
+    }
+}
+
+/// Reads a body as one type and gives back what was understood.
+type Reader = fn(Value, &mut Vec<String>) -> Result<Value, String>;
+
+/// One line for each row of the catalog.
+fn reader(resource: &Resource) -> Option<Reader> {
+    Some(match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Namespace") => typed::<core::Namespace>,
+        ("", "Pod") => typed::<core::Pod>,
+        ("", "Secret") => typed::<core::Secret>,
+        ("", "ConfigMap") => typed::<core::ConfigMap>,
+        ("", "Event") => typed::<core::Event>,
+        ("", "ServiceAccount") => typed::<core::ServiceAccount>,
+        ("apps", "Deployment") => typed::<apps::Deployment>,
+        ("apps", "ReplicaSet") => typed::<apps::ReplicaSet>,
+        ("coordination.k8s.io", "Lease") => typed::<coordination::Lease>,
+        ("rbac.authorization.k8s.io", "Role") => typed::<rbac::Role>,
+        ("rbac.authorization.k8s.io", "RoleBinding") => typed::<rbac::RoleBinding>,
+        ("rbac.authorization.k8s.io", "ClusterRole") => typed::<rbac::ClusterRole>,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => typed::<rbac::ClusterRoleBinding>,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => typed::<admission::ValidatingAdmissionPolicy>,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            typed::<admission::ValidatingAdmissionPolicyBinding>
+        }
+        ("policy", "PodDisruptionBudget") => typed::<policy::PodDisruptionBudget>,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => typed::<extensions::CustomResourceDefinition>,
+        _ => return None,
+    })
+}
+
+fn typed<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>) -> Result<Value, String> {
+    let mut ignored = |path: Path<'_>| unknown.push(format!("unknown field {:?}", render(&path)));
+    let mut track = serde_path_to_error::Track::new();
+    let body = serde_path_to_error::Deserializer::new(body, &mut track);
+    match serde_ignored::deserialize::<_, _, T>(body, &mut ignored) {
+        Ok(object) => serde_json::to_value(object).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("{}: {error}", track.path())),
+    }
+}
+
+/// `spec.containers[0].name`.
+fn render(path: &Path<'_>) -> String {
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}[{index}]", render(parent)),
+        Path::Map { parent, key } => match render(parent) {
+            parent if parent.is_empty() => key.clone(),
+            parent => format!("{parent}.{key}"),
+        },
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => render(parent),
+    }
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

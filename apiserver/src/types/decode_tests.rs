@@ -1,0 +1,147 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn resource(kind: &str) -> std::sync::Arc<Resource> {
+    Catalog::built_in().all().iter().find(|resource| resource.kind == kind).cloned().expect("built in")
+}
+
+fn read(kind: &str, body: Value, validation: FieldValidation) -> Result<Decoded> {
+    decode(&resource(kind), body, validation)
+}
+
+fn understood(kind: &str, body: Value) -> Value {
+    read(kind, body, FieldValidation::Warn).expect("is right").value
+}
+
+fn refused(kind: &str, body: Value) -> String {
+    let status = read(kind, body, FieldValidation::Strict).expect_err("is wrong");
+    assert_eq!((status.code, status.reason), (400, "BadRequest"));
+    status.message
+}
+
+#[test]
+fn every_built_in_resource_has_a_type() {
+    for resource in Catalog::built_in().all() {
+        let body = json!({ "metadata": { "name": "a" } });
+        let decoded = decode(resource, body, FieldValidation::Strict).expect("an empty one is understood");
+        assert_eq!(decoded.value["kind"], resource.kind);
+        assert_eq!(decoded.value["apiVersion"], resource.api_version());
+    }
+}
+
+#[test]
+fn unknown_fields_are_named_with_their_paths_and_dropped() {
+    let body = json!({
+        "metadata": { "name": "a" },
+        "foo": 1,
+        "spec": { "containers": [{ "name": "a", "xx": 1, "env": [{ "name": "b", "valu": 1 }] }], "xyz": { "a": [] } },
+    });
+    let decoded = read("Pod", body.clone(), FieldValidation::Warn).expect("is right");
+    let mut warnings = decoded.warnings;
+    warnings.sort();
+    let expected = [
+        r#"unknown field "foo""#,
+        r#"unknown field "spec.containers[0].env[0].valu""#,
+        r#"unknown field "spec.containers[0].xx""#,
+        r#"unknown field "spec.xyz""#,
+    ];
+    assert_eq!(warnings, expected);
+    assert_eq!(decoded.value["spec"]["containers"][0]["env"], json!([{ "name": "b" }]));
+    assert!(decoded.value.get("foo").is_none() && decoded.value["spec"].get("xyz").is_none());
+
+    let message = refused("Pod", body.clone());
+    assert!(message.starts_with(r#"Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown"#));
+    assert!(message.contains(r#"unknown field "spec.containers[0].xx", "#));
+    assert!(read("Pod", body, FieldValidation::Ignore).expect("is right").warnings.is_empty());
+}
+
+#[test]
+fn a_wrong_type_is_refused_with_its_path() {
+    let message = refused("Pod", json!({ "spec": { "terminationGracePeriodSeconds": "x" } }));
+    let text = "Pod in version \"v1\" cannot be handled as a Pod: spec.terminationGracePeriodSeconds: invalid type";
+    assert!(message.starts_with(text), "{message}");
+    refused("Pod", json!({ "metadata": { "name": "a", "labels": { "a": 1 } } }));
+    refused("Pod", json!({ "metadata": [] }));
+    refused("Pod", json!({ "spec": { "containers": {} } }));
+    refused("Secret", json!({ "data": { "a": "not base64" } }));
+    refused("Pod", json!([]));
+    refused("Pod", json!("a"));
+}
+
+#[test]
+fn another_kind_or_version_is_refused_in_the_real_words() {
+    let pod = |version: &str, kind: &str| refused("Pod", json!({ "apiVersion": version, "kind": kind }));
+    let scheme = r#"in scheme "pkg/runtime/scheme.go:111""#;
+    assert_eq!(
+        pod("apps/v1", "Pod"),
+        format!(
+            r#"Pod in version "v1" cannot be handled as a Pod: no kind "Pod" is registered for version "apps/v1" {scheme}"#
+        )
+    );
+    assert_eq!(
+        pod("v1", "Foo"),
+        format!(
+            r#"Foo in version "v1" cannot be handled as a Pod: no kind "Foo" is registered for version "v1" {scheme}"#
+        )
+    );
+    // The real one names the Go packages of what it has and of what it wants.
+    assert_eq!(
+        pod("v1", "Secret"),
+        r#"Secret in version "v1" cannot be handled as a Pod: converting (v1.Secret) to (core.Pod): unknown conversion"#
+    );
+    assert_eq!(
+        pod("apps/v1", "Deployment"),
+        r#"Deployment in version "v1" cannot be handled as a Pod: converting (v1.Deployment) to (core.Pod): unknown conversion"#
+    );
+}
+
+#[test]
+fn quantities_times_and_int_or_string_survive() {
+    let deployment = understood(
+        "Deployment",
+        json!({
+            "metadata": { "name": "a", "creationTimestamp": null, "managedFields": [{ "manager": "x" }] },
+            "spec": {
+                "replicas": 0,
+                "strategy": { "rollingUpdate": { "maxSurge": 1, "maxUnavailable": "10%" } },
+                "template": { "metadata": { "creationTimestamp": null }, "spec": { "containers": [{
+                    "name": "a", "resources": { "limits": { "cpu": 2, "memory": "1Gi" } },
+                    "livenessProbe": { "httpGet": { "port": "web" } },
+                }] } },
+            },
+        }),
+    );
+    let spec = &deployment["spec"];
+    assert_eq!(spec["replicas"], 0);
+    let rolling = json!({ "maxSurge": 1, "maxUnavailable": "10%" });
+    assert_eq!(spec["strategy"], json!({ "type": "RollingUpdate", "rollingUpdate": rolling }));
+    let container = &spec["template"]["spec"]["containers"][0];
+    assert_eq!(container["resources"], json!({ "limits": { "cpu": "2", "memory": "1Gi" } }));
+    assert_eq!(container["livenessProbe"]["httpGet"]["port"], "web");
+    assert_eq!(deployment["metadata"], json!({ "name": "a" }));
+    assert_eq!(spec["template"]["metadata"], json!({}));
+
+    let lease = understood("Lease", json!({ "spec": { "renewTime": "2026-01-02T03:04:05.123456Z" } }));
+    assert_eq!(lease["spec"]["renewTime"], "2026-01-02T03:04:05.123456Z");
+    let event = understood("Event", json!({ "firstTimestamp": "2026-01-02T03:04:05Z", "count": 3 }));
+    assert_eq!((&event["firstTimestamp"], &event["count"]), (&json!("2026-01-02T03:04:05Z"), &json!(3)));
+}
+
+#[test]
+fn null_is_absent_and_in_a_map_of_texts_the_empty_text() {
+    let map = understood("ConfigMap", json!({ "data": { "a": null, "b": "" }, "binaryData": null }));
+    assert_eq!(map["data"], json!({ "a": "", "b": "" }));
+    assert!(map.get("binaryData").is_none());
+    let pod = understood("Pod", json!({ "metadata": { "labels": null }, "spec": { "nodeName": null } }));
+    assert!(pod["metadata"].get("labels").is_none() && pod["spec"].get("nodeName").is_none());
+}
+
+#[test]
+fn decoding_what_was_decoded_changes_nothing() {
+    for resource in Catalog::built_in().all() {
+        let once = decode(resource, json!({ "metadata": { "name": "a" } }), FieldValidation::Strict).expect("is right");
+        let twice = decode(resource, once.value.clone(), FieldValidation::Strict).expect("is still right");
+        assert_eq!(once.value, twice.value);
+    }
+}

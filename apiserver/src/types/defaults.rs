@@ -1,0 +1,168 @@
+//! What the real server fills in where the sender says nothing.
+//!
+//! Only what a client can see. Each default is the real server's; where it comes from admission plugins that every
+//! cluster has on (tolerations, priority), that is said. What a new object's status is, is in [`crate::write`].
+
+use serde_json::{Value, json};
+
+use super::{items, pod_defaults, text};
+use crate::catalog::Resource;
+
+/// Sets what is absent. The object is compact: what is empty is absent.
+pub fn complete(resource: &Resource, object: &mut Value) {
+    match resource.kind.as_str() {
+        "Namespace" => namespace(object),
+        "Pod" => pod_defaults::pod(object),
+        "Secret" => secret(object),
+        "Deployment" => deployment(object),
+        "ReplicaSet" => replica_set(object),
+        "Lease" => drop(child(object, "spec")),
+        "RoleBinding" | "ClusterRoleBinding" => binding(object),
+        "ValidatingAdmissionPolicy" => policy(object),
+        "ValidatingAdmissionPolicyBinding" => {
+            let spec = child(object, "spec");
+            if spec.get("matchResources").is_some() {
+                match_resources(child(spec, "matchResources"));
+            }
+        }
+        "PodDisruptionBudget" => drop(child(object, "spec")),
+        "CustomResourceDefinition" => definition(object),
+        _ => {}
+    }
+}
+
+/// Where all namespaces can be selected by their names.
+fn namespace(object: &mut Value) {
+    child(object, "spec");
+    let name = object["metadata"]["name"].clone();
+    // One that is still to be generated is told by `write`.
+    if name.is_string() {
+        child(child(object, "metadata"), "labels")["kubernetes.io/metadata.name"] = name;
+    }
+    let status = child(object, "status");
+    absent(status, "phase", "Active");
+}
+
+/// `stringData` is only ever a way to write: it is merged into `data`, and wins.
+fn secret(object: &mut Value) {
+    absent(object, "type", "Opaque");
+    let Some(plain) = object.as_object_mut().and_then(|fields| fields.remove("stringData")) else { return };
+    for (key, value) in plain.as_object().into_iter().flatten() {
+        let bytes = k8s_openapi::ByteString(text(value).as_bytes().to_vec());
+        if let Ok(encoded) = serde_json::to_value(bytes) {
+            child(object, "data")[key.as_str()] = encoded;
+        }
+    }
+}
+
+fn deployment(object: &mut Value) {
+    child(object, "status");
+    let spec = child(object, "spec");
+    absent(spec, "replicas", 1);
+    absent(spec, "revisionHistoryLimit", 10);
+    absent(spec, "progressDeadlineSeconds", 600);
+    let strategy = child(spec, "strategy");
+    absent(strategy, "type", "RollingUpdate");
+    if strategy["type"] == "RollingUpdate" {
+        let rolling = child(strategy, "rollingUpdate");
+        absent(rolling, "maxUnavailable", "25%");
+        absent(rolling, "maxSurge", "25%");
+    }
+    template(spec);
+}
+
+fn replica_set(object: &mut Value) {
+    let status = child(object, "status");
+    absent(status, "replicas", 0);
+    let spec = child(object, "spec");
+    absent(spec, "replicas", 1);
+    template(spec);
+}
+
+fn template(spec: &mut Value) {
+    // The typed struct has one always; the real server tells absent, and says that it is required.
+    if spec["selector"] == json!({})
+        && let Some(fields) = spec.as_object_mut()
+    {
+        fields.remove("selector");
+    }
+    let template = child(spec, "template");
+    child(template, "metadata");
+    pod_defaults::spec(child(template, "spec"));
+}
+
+fn binding(object: &mut Value) {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let role = child(object, "roleRef");
+    absent(role, "apiGroup", GROUP);
+    each(object, "subjects", |subject| {
+        if let "User" | "Group" = text(&subject["kind"]) {
+            absent(subject, "apiGroup", GROUP);
+        }
+    });
+}
+
+fn policy(object: &mut Value) {
+    child(object, "status");
+    let spec = child(object, "spec");
+    absent(spec, "failurePolicy", "Fail");
+    if spec.get("matchConstraints").is_some() {
+        match_resources(child(spec, "matchConstraints"));
+    }
+}
+
+fn match_resources(resources: &mut Value) {
+    absent(resources, "matchPolicy", "Equivalent");
+    absent(resources, "namespaceSelector", json!({}));
+    absent(resources, "objectSelector", json!({}));
+    for rules in ["resourceRules", "excludeResourceRules"] {
+        each(resources, rules, |rule| absent(rule, "scope", "*"));
+    }
+}
+
+fn definition(object: &mut Value) {
+    let spec = child(object, "spec");
+    absent(spec, "conversion", json!({ "strategy": "None" }));
+    let stored = items(&spec["versions"]).iter().find(|version| version["storage"] == true);
+    let stored = stored.map(|version| json!([version["name"]]));
+    let names = child(spec, "names");
+    let kind = text(&names["kind"]).to_owned();
+    if !kind.is_empty() {
+        absent(names, "singular", kind.to_ascii_lowercase());
+        absent(names, "listKind", format!("{kind}List"));
+    }
+    if let Some(stored) = stored {
+        absent(child(object, "status"), "storedVersions", stored);
+    }
+}
+
+/// An object in an object: made if it is not there.
+///
+/// Pitfall: indexing a [`Value`] to write panics on a text or a list. Here nothing can be one: what has been through a
+/// typed struct is an object wherever the struct has a struct.
+pub fn child<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
+    let child = &mut object[field];
+    if child.is_null() {
+        *child = json!({});
+    }
+    child
+}
+
+/// Sets a field that is absent.
+pub fn absent(object: &mut Value, field: &str, value: impl Into<Value>) {
+    let field = &mut object[field];
+    if field.is_null() || *field == "" || *field == json!([]) {
+        *field = value.into();
+    }
+}
+
+/// Every element of a list that may be absent.
+pub fn each(object: &mut Value, list: &str, act: impl FnMut(&mut Value)) {
+    if let Some(Value::Array(elements)) = object.get_mut(list) {
+        elements.iter_mut().for_each(act);
+    }
+}
+
+#[cfg(test)]
+#[path = "defaults_tests.rs"]
+mod tests;
