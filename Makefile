@@ -1,11 +1,11 @@
 # Everything that there is to run. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build run test e2e bench lint fmt doc
+.PHONY: help build run test e2e conformance bench lint fmt doc
 
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the binary, as it is deployed: target/release/demo-controller
 	cargo build --release --locked
@@ -18,6 +18,9 @@ test: ## all tests that need nothing but Rust
 
 e2e: ## the built binary on real API servers; needs KUBEBUILDER_ASSETS
 	cargo test --locked --test e2e -- --real
+
+conformance: ## the embedded API server's promises, on the real one; needs KUBEBUILDER_ASSETS
+	cargo test --locked -p apiserver --test conformance -- --real
 
 bench: ## how fast the queue, the decoder and the store are
 	cargo bench --locked --workspace

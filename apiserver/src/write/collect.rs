@@ -14,6 +14,8 @@ pub struct Changed {
 impl Writer<'_> {
     /// Carries out what follows from what changed, and what follows from that.
     pub(super) fn settle(&mut self) {
-        while let Some(_changed) = self.changed.pop_front() {}
+        while let Some(changed) = self.changed.pop_front() {
+            self.follow_definition(&changed);
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 mod collect;
 mod create;
+mod definitions;
 mod delete;
 mod meta;
 mod options;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::meta::{metadata, object_in};
-use crate::catalog::Resource;
+use crate::{catalog::Resource, custom};
 
 /// Whether the server counts generations: absent in most kinds without a controller.
 fn has_generation(resource: &Resource) -> bool {
@@ -38,6 +38,7 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
     }
     match resource.plural.as_str() {
         "namespaces" => namespace(object),
+        "customresourcedefinitions" => custom::prepare(object, None),
         "pods" => object["status"] = json!({ "phase": "Pending", "qosClass": qos_class(object) }),
         // Typed: the real server always writes the field, whatever is in it.
         "deployments" => object["status"] = json!({}),
@@ -67,6 +68,9 @@ pub fn prepare_update(resource: &Resource, subresource: &str, object: &mut Value
         _ => {
             if resource.has_status() {
                 put_back(object, old, "status");
+            }
+            if resource.plural == "customresourcedefinitions" && resource.custom.is_none() {
+                custom::prepare(object, Some(old));
             }
             if resource.plural == "namespaces" && resource.group.is_empty() {
                 let finalizers = old["spec"]["finalizers"].clone();

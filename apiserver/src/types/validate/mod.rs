@@ -11,6 +11,7 @@ use crate::{catalog::Resource, custom, status::Result};
 pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<()> {
     match &resource.custom {
         Some(definition) => custom::validate(resource, definition, object, old),
+        None if resource.id() == custom::definitions() => custom::check(object, old),
         None => Ok(()),
     }
 }

@@ -1,0 +1,97 @@
+//! A CustomResourceDefinition: what it leaves open, whether it is right, and its status.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    object::{GroupResource, Meta},
+    status::{Cause, Result, Status},
+};
+
+pub const GROUP: &str = "apiextensions.k8s.io";
+pub const KIND: &str = "CustomResourceDefinition";
+
+/// The collection that the definitions are in.
+pub fn definitions() -> GroupResource {
+    GroupResource::new(GROUP, "customresourcedefinitions")
+}
+
+/// Group and plural of what is defined.
+pub fn names(definition: &Value) -> (&str, &str) {
+    (text(&definition["spec"]["group"]), text(&definition["spec"]["names"]["plural"]))
+}
+
+/// Before a definition is stored: fills in what it leaves open, and starts the status.
+pub fn prepare(definition: &mut Value, old: Option<&Value>) {
+    let kind = text(&definition["spec"]["names"]["kind"]).to_owned();
+    let names = &mut definition["spec"]["names"];
+    for (field, default) in [("singular", kind.to_lowercase()), ("listKind", format!("{kind}List"))] {
+        if names.is_object() && !kind.is_empty() && text(&names[field]).is_empty() {
+            names[field] = default.into();
+        }
+    }
+    if definition["spec"].is_object() && definition["spec"]["conversion"].is_null() {
+        definition["spec"]["conversion"] = json!({ "strategy": "None" });
+    }
+    if old.is_none() {
+        definition["status"] = json!({ "acceptedNames": { "kind": "", "plural": "" }, "conditions": null });
+    }
+    if let Some(storage) = storage(definition).map(str::to_owned)
+        && let Some(status) = definition["status"].as_object_mut()
+    {
+        // What was ever stored stays on the list: objects of that version may still be around.
+        let stored = status.entry("storedVersions").or_insert_with(|| json!([]));
+        if let Some(list) = stored.as_array_mut()
+            && !list.iter().any(|version| *version == storage)
+        {
+            list.push(storage.into());
+        }
+    }
+}
+
+/// Sets the status of a definition that is served: Established, NamesAccepted, acceptedNames.
+pub fn establish(definition: &mut Value, now: Timestamp) {
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
+    let wanted = [
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ];
+    if !definition["status"]["conditions"].is_array() {
+        definition["status"]["conditions"] = json!([]);
+    }
+    let Some(conditions) = definition["status"]["conditions"].as_array_mut() else { return };
+    for (kind, reason, message) in wanted {
+        if conditions.iter().any(|c| c["type"] == kind && c["status"] == "True") {
+            continue;
+        }
+        conditions.retain(|condition| condition["type"] != kind);
+        conditions.push(json!({
+            "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now,
+        }));
+    }
+}
+
+/// Whether a definition may be stored.
+///
+/// # Errors
+/// 422, with all causes.
+pub fn check(definition: &Value, _old: Option<&Value>) -> Result<()> {
+    let (group, plural) = names(definition);
+    if definition.name() != format!("{plural}.{group}") {
+        let message = format!("Invalid value: {:?}: must be spec.names.plural+\".\"+spec.group", definition.name());
+        let causes = [Cause { reason: "FieldValueInvalid", field: "metadata.name".into(), message }];
+        return Err(Status::invalid(GROUP, KIND, definition.name(), &causes));
+    }
+    Ok(())
+}
+
+/// The version in which objects are stored.
+fn storage(definition: &Value) -> Option<&str> {
+    let versions = definition["spec"]["versions"].as_array();
+    versions.into_iter().flatten().find(|version| version["storage"] == true)?["name"].as_str()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
