@@ -7,7 +7,7 @@
 //!                                     +--------------------> Pod queue --> workers: Lifecycle
 //! ```
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -22,14 +22,15 @@ use crate::{
     cli,
     events::{self, ObjectRef, Recorder},
     explain,
-    informer::{self, Change, Health, Key, ListWatch, Object, Reflector, Resync, Store},
+    informer::{self, Change, Key, Object, Resync, Store},
     pki::{self, Allowed, CaSecret, Certificates, Pki, Told, Written},
     pods::{Lifecycle, Pod},
     process::{
-        serve::{self, Check, Pages},
+        serve::{self, Pages},
         shutdown::{Grace, Unfinished},
     },
-    worker::{self, Policy, Reconciler},
+    wiring::{Cache, Crew, Source, path, watch_over},
+    worker::{self, Policy},
     workqueue::{self, WorkQueue},
 };
 
@@ -155,52 +156,6 @@ impl Counts {
     }
 }
 
-/// A store, and whether it can be relied on yet.
-struct Cache<T> {
-    resource: &'static str,
-    store: Arc<Store<T>>,
-    health: Arc<Health>,
-}
-
-impl<T: Object> Cache<T> {
-    fn new(resource: &'static str, terms: fn(&T) -> &[Key]) -> Self {
-        Cache { resource, store: Arc::new(Store::new(terms)), health: Arc::new(Health::default()) }
-    }
-
-    fn check(&self) -> Check {
-        let health = self.health.clone();
-        Check::new(self.resource, move || health.check())
-    }
-}
-
-/// What all reflectors have in common.
-struct Source {
-    client: Client,
-    metrics: informer::Metrics,
-    watch_idle: Duration,
-}
-
-impl Source {
-    fn reflector<T: Object>(&self, cache: &Cache<T>, path: &str) -> Reflector<T> {
-        Reflector {
-            resource: cache.resource,
-            list_watch: ListWatch::new(self.client.clone(), path),
-            store: cache.store.clone(),
-            health: cache.health.clone(),
-            watch_idle: self.watch_idle,
-            metrics: self.metrics.clone(),
-        }
-    }
-}
-
-/// Where the API server serves a resource, in one namespace or in all.
-fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
-    match namespace {
-        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
-        None => format!("{group}/{plural}"),
-    }
-}
-
 /// What a change of a Pki leads to.
 fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     move |change| {
@@ -257,51 +212,8 @@ fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
     pods.filter(|pod| !pod.state.is_over()).map(|pod| ObjectRef::of("v1", "Pod", &*pod)).collect()
 }
 
-/// What all workers have in common.
-struct Crew {
-    policy: Policy,
-    metrics: worker::Metrics,
-    stop: CancellationToken,
-}
-
-impl Crew {
-    /// A worker that begins as soon as the caches are synced.
-    fn member<R: Reconciler<Key>, const N: usize>(
-        &self,
-        queue: &WorkQueue<Key>,
-        job: &Arc<R>,
-        caches: [&Arc<Health>; N],
-    ) -> impl Future<Output = ()> + Send + use<R, N> {
-        let caches = caches.map(Arc::clone);
-        let (queue, job, stop) = (queue.clone(), job.clone(), self.stop.clone());
-        let (policy, metrics) = (self.policy, self.metrics.clone());
-        async move {
-            for cache in &caches {
-                tokio::select! {
-                    () = cache.synced() => {}
-                    () = stop.cancelled() => return,
-                }
-            }
-            worker::run(queue, job, policy, metrics, stop).await;
-        }
-    }
-}
-
 async fn resync<T: Object>(resync: Resync, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
     resync.run(&store, |key| queue.add(key)).await;
-}
-
-/// Waits for a task that ends although nobody asked it to. Only a panic does that, and a controller that goes on with
-/// half of its tasks looks healthy and is not: so it becomes everybody's panic.
-async fn watch_over(tasks: &mut JoinSet<()>) {
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
-        }
-    }
-    std::future::pending().await
 }
 
 #[cfg(test)]

@@ -70,9 +70,3 @@ fn only_pods_that_could_still_start_are_told() {
     assert_eq!(names, ["Pending", "Running", "Unknown"]);
     assert!(waiting_pods(&store, &Key::new("ns", "b")).is_empty());
 }
-
-#[test]
-fn one_namespace_or_all() {
-    assert_eq!(path("/api/v1", None, "pods"), "/api/v1/pods");
-    assert_eq!(path("/apis/box.com/v1", Some("ns"), "pkis"), "/apis/box.com/v1/namespaces/ns/pkis");
-}

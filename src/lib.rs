@@ -26,6 +26,7 @@
 //! | [`pods`] | The lifecycle job: what happens to every pod, in one line each. |
 //! | [`process`] | What every daemon needs, and nothing about controllers. |
 //! | [`cli`] | Every flag. |
+//! | `wiring` | Caches with their reflectors, crews of workers: what controllers are put together from. |
 //! | [`controller`] | Wires it all together, on one page. |
 //! | `playground` | No cluster needed: a simulated one, made of the same rooms (a cargo feature, on by default). |
 //!
@@ -44,6 +45,7 @@ pub mod pki;
 pub mod pods;
 pub mod process;
 pub mod cli;
+mod wiring;
 pub mod controller;
 #[cfg(feature = "playground")]
 pub mod playground;

@@ -43,6 +43,7 @@ use tracing::{debug, error, warn};
 
 use crate::{
     explain,
+    request::Failure,
     workqueue::{QueueKey, WorkQueue},
 };
 
@@ -83,6 +84,18 @@ pub enum Error {
     /// The attempt says nothing about the key (no connection, 429, a conflict): retried for as long as it takes.
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// What a failed request says: nothing about the key when it was a bad moment or someone else was faster. (409: the
+/// write was based on an old version. The next look finds the new one.)
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        if failure.is_unavailable() {
+            Error::Unavailable(failure.to_string())
+        } else {
+            Error::Transient(failure.to_string())
+        }
+    }
 }
 
 /// The business end of a controller.

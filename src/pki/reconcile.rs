@@ -229,11 +229,7 @@ fn failed(failure: Failure) -> Result<Outcome, Error> {
     if failure.is_namespace_terminating() {
         return Ok(Outcome::Settled); // absorbed: the Pki is about to go as well
     }
-    Err(if failure.is_unavailable() {
-        Error::Unavailable(failure.to_string())
-    } else {
-        Error::Transient(failure.to_string())
-    })
+    Err(failure.into())
 }
 
 fn until(time: Timestamp) -> Duration {
