@@ -79,7 +79,7 @@ impl Servers for Embedded {
         let running = self.running.as_mut().expect("it runs");
         running.paused = Some(resume);
         // Its only thread has something better to do.
-        running.handle.spawn(async move { drop(resumed.recv()) });
+        running.handle.spawn(async move { resumed.recv().unwrap_or_default() });
     }
 
     fn resume(&mut self) {
