@@ -160,7 +160,8 @@ const KUBECTL: &[&str] = &["story::the_owner_of_app1_reads_what_is_wrong_and_fix
 fn main() -> ExitCode {
     if !std::env::args().any(|word| word == "--real") {
         Kind::Embedded.choose();
-        return runner::run(GROUPS, |name| {
+        // They mostly wait.
+        return runner::run(GROUPS, 4, |name| {
             let real = REAL_ONLY.iter().find(|(real, _)| *real == name).map(|(_, why)| *why);
             let kubectl = KUBECTL.contains(&name) && embedded::kubectl_program().is_none();
             real.or(kubectl.then_some("there is no kubectl: KUBEBUILDER_ASSETS names no folder with one"))
@@ -171,5 +172,6 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     Kind::Real.choose();
-    runner::run(GROUPS, |_| None)
+    // Each has three or four servers of its own.
+    runner::run(GROUPS, 2, |_| None)
 }

@@ -1,8 +1,8 @@
 //! A small test runner.
 //!
-//! Why not the one that comes with Rust: a control plane takes some seconds to start, so scenarios that do not disturb
-//! one another share one, two control planes at a time are what two cores can bear, and where there are no servers to
-//! start that is to be said in one line, not once per test.
+//! Why not the one that comes with Rust: a real control plane takes some seconds to start, so scenarios that do not
+//! disturb one another share one, two control planes at a time are what two cores can bear, and where there are no servers
+//! to start that is to be said in one line, not once per test.
 
 use std::{
     cell::RefCell,
@@ -32,9 +32,6 @@ macro_rules! scenarios {
     ($($path:path),* $(,)?) => { &[$((stringify!($path), $path as fn(&mut $crate::stage::Stage))),*] };
 }
 
-/// How many groups run at once.
-const AT_ONCE: usize = 2;
-
 thread_local! {
     /// What is worth knowing about the failure that this thread is going through.
     static NOTES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -45,9 +42,9 @@ pub fn note(text: String) {
     NOTES.with_borrow_mut(|notes| notes.push(text));
 }
 
-/// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none. `skip` says
-/// why one cannot be run here.
-pub fn run(groups: &'static [Group], skip: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
+/// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none. So many
+/// groups run at once. `skip` says why a scenario cannot be run here.
+pub fn run(groups: &'static [Group], at_once: usize, skip: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
@@ -72,7 +69,7 @@ pub fn run(groups: &'static [Group], skip: impl Fn(&str) -> Option<&'static str>
     panic::set_hook(Box::new(|info| note(info.to_string())));
     let (left, failures, begun) = (Mutex::new(left), Mutex::new(Vec::new()), Instant::now());
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 // Statements of their own: no lock must be held while a group runs.
                 let next = || left.lock().unwrap().pop();

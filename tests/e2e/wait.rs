@@ -1,6 +1,6 @@
 //! Waiting for what is going to happen, and only so long as it takes.
 //!
-//! No scenario sleeps. It asks again and again, every [`PACE`], until the answer is the one that it wants, and a
+//! No scenario sleeps. It asks again and again, every few milliseconds ([`PACE`]), until the answer is the one that it wants, and a
 //! deadline ends it with what was seen last. A fixed sleep is always both too long (on this machine) and too short (on
 //! the next).
 //!
@@ -17,7 +17,7 @@ use std::{
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long to wait between two looks.
-const PACE: Duration = Duration::from_millis(50);
+const PACE: Duration = Duration::from_millis(20);
 
 /// Looks until `look` is content and returns what it found.
 ///

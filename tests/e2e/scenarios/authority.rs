@@ -16,7 +16,7 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     for name in pkis {
         stage.create_pki("two", name, json!({ "serviceName": "app1" }));
     }
-    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 500ms", ..Setup::default() };
+    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 150ms", ..Setup::default() };
     let mut controllers = [Controller::start(stage, setup), Controller::start(stage, setup)];
     controllers.iter_mut().for_each(Controller::wait_ready);
     let issued = pkis.map(|name| stage.wait_pki("two", name, "Issued"));
@@ -58,7 +58,7 @@ pub fn a_ca_that_is_no_use_is_reported_and_not_replaced(stage: &mut Stage) {
     let metadata = json!({ "name": "ca", "labels": { "app.kubernetes.io/managed-by": "demo-controller" } });
     let secret = json!({ "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata, "data": data });
     let before = stage.create("/api/v1/namespaces/no-use/secrets", &secret);
-    let flags = "--ca-secret no-use/ca --resync 500ms";
+    let flags = "--ca-secret no-use/ca --resync 150ms";
     let controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
     stage.create_pki("no-use", "web", json!({ "serviceName": "app1" }));
     let pki = stage.wait_pki("no-use", "web", "IssueFailed");
@@ -75,7 +75,7 @@ pub fn a_ca_that_is_no_use_is_reported_and_not_replaced(stage: &mut Stage) {
 pub fn a_pki_of_the_ca_s_own_name_is_a_conflict_before_the_ca_exists_and_after(stage: &mut Stage) {
     stage.namespace("own-name");
     stage.create_pki("own-name", "ca", json!({ "serviceName": "app1" }));
-    let flags = "--ca-secret own-name/ca --resync 500ms";
+    let flags = "--ca-secret own-name/ca --resync 150ms";
     let controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
     stage.wait_pki("own-name", "ca", "SecretConflict");
     stage.create_pki("own-name", "web", json!({ "serviceName": "app1" }));
@@ -92,7 +92,7 @@ pub fn a_dry_run_says_what_it_would_write_and_writes_nothing(stage: &mut Stage) 
     stage.create_pki("dry", "good", json!({ "serviceName": "app1" }));
     stage.create_pki("dry", "bad", json!({ "serviceName": "appp1" }));
     let mark = stage.servers.audit().len();
-    let flags = "--dry-run --ca-secret dry/ca --resync 500ms";
+    let flags = "--dry-run --ca-secret dry/ca --resync 150ms";
     let controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
     let writes = || stage.servers.audit().since(mark).writes();
     eventually("everything was tried", || {

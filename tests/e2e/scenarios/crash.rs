@@ -55,7 +55,7 @@ pub fn sigterm_ends_it_with_0_and_nothing_new_is_asked(stage: &mut Stage) {
 /// A controller of one worker that cannot finish what it works on, because the API server has stopped to answer, and
 /// that has more to do. Three Pkis, all settled: it is the resync that brings them.
 fn stuck(stage: &mut Stage, ns: &str, flags: &str) -> Controller {
-    let flags = format!("--namespace {ns} --resync 500ms --workers 1 {flags}");
+    let flags = format!("--namespace {ns} --resync 150ms --workers 1 {flags}");
     let controller = Controller::ready(stage, Setup { flags: &flags, ..Setup::default() });
     stage.namespace(ns);
     for name in ["one", "two", "three"] {

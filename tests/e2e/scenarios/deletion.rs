@@ -40,7 +40,7 @@ pub fn a_pki_that_is_created_again_is_a_new_owner_with_a_new_certificate(stage: 
 }
 
 pub fn nothing_is_written_for_a_pki_that_is_being_deleted(stage: &mut Stage) {
-    let controller = Controller::ready(stage, Setup { flags: "--resync 500ms", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     stage.namespace("held");
     let mut held = pki("held", "web", json!({ "serviceName": "app1" }));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);

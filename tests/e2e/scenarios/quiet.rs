@@ -40,7 +40,7 @@ fn wait_settled(stage: &Stage) {
 pub fn once_all_is_settled_nothing_is_written_however_often_it_looks(stage: &mut Stage) {
     loosen(stage);
     settle(stage);
-    let controller = Controller::ready(stage, Setup { flags: "--resync 1s", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     wait_settled(stage);
     controller.wait_resyncs(1);
 
@@ -76,7 +76,7 @@ pub fn a_restart_writes_nothing_but_a_reminder_of_each_error(stage: &mut Stage) 
         controller.kill();
     }
     let mark = stage.servers.audit().len();
-    let controller = Controller::ready(stage, Setup { flags: "--resync 1s", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     controller.wait_resyncs(3);
     let writes = stage.servers.audit().since(mark).writes();
     writes.only(|request| request.resource != "events").assert_none("writes after a restart");
@@ -122,7 +122,7 @@ pub fn the_api_server_refuses_a_wrong_spec_while_it_is_being_typed(stage: &mut S
 
 pub fn a_wrong_spec_that_gets_past_the_api_server_is_told_to_its_owner(stage: &mut Stage) {
     loosen(stage);
-    let controller = Controller::ready(stage, Setup { flags: "--resync 1s", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     stage.namespace("wrong");
     for (name, spec, _) in wrong_specs() {
         stage.create_pki("wrong", name, spec);

@@ -81,7 +81,7 @@ pub fn every_pod_that_waits_for_the_secret_hears_of_it_and_no_other(stage: &mut 
     bind(&stage.api, &deleted).unwrap();
     stage.delete(&pod_path(ns, "deleted"));
 
-    let controller = Controller::ready(stage, Setup { flags: "--resync 500ms", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     stage.create_pki(ns, "web", json!({ "serviceName": "appp1" }));
     let message = "ServiceName: appp1 in pki: web is not found in allowedNames: [app1 app2]";
     for pod in &waiting {
@@ -101,7 +101,7 @@ pub fn every_pod_that_waits_for_the_secret_hears_of_it_and_no_other(stage: &mut 
 
 pub fn a_second_pod_is_told_and_the_first_is_not_told_again(stage: &mut Stage) {
     let ns = "second-pod";
-    let controller = Controller::ready(stage, Setup { flags: "--resync 500ms", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
     stage.namespace(ns);
     stage.create_pki(ns, "web", json!({ "serviceName": "appp1" }));
     stage.create_pod(&pod_mounting(ns, "first", "web"));
@@ -134,7 +134,7 @@ pub fn an_error_that_persists_is_reported_again_by_the_same_event(stage: &mut St
 
 pub fn a_restart_raises_the_count_by_one_at_most(stage: &mut Stage) {
     let ns = "restart-count";
-    let setup = Setup { flags: "--resync 500ms", ..Setup::default() };
+    let setup = Setup { flags: "--resync 150ms", ..Setup::default() };
     let controller = Controller::ready(stage, setup);
     stage.namespace(ns);
     stage.create_pki(ns, "web", json!({ "serviceName": "appp1" }));

@@ -47,7 +47,7 @@ pub fn a_resync_finds_that_what_failed_is_mended(stage: &mut Stage) {
     let ns = "mended";
     let taken = revoke(stage, "secrets");
     eventually("the right is gone", || expect(!may(stage, "get secrets"), "not yet"));
-    let flags = "--max-retries 1 --resync 1s";
+    let flags = "--max-retries 1 --resync 150ms";
     let _controller = Controller::ready(stage, Setup { flags, ..Setup::default() });
     stage.namespace(ns);
     stage.create_pki(ns, "web", json!({ "serviceName": "app1" }));

@@ -9,8 +9,8 @@ use crate::{
     wait::within,
 };
 
-/// Looks at everything again twice a second.
-const OFTEN: Setup = Setup { flags: "--resync 500ms", names: Some("app1\napp2\n"), through: None };
+/// Looks at everything again some times a second.
+const OFTEN: Setup = Setup { flags: "--resync 150ms", names: Some("app1\napp2\n"), through: None };
 
 pub fn a_changed_request_is_reissued_in_place(stage: &mut Stage) {
     let _controller = Controller::ready(stage, Setup::default());
