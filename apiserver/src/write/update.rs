@@ -58,12 +58,12 @@ impl Writer<'_> {
         content_type: &str,
         patch: &[u8],
     ) -> Result<Written> {
+        patch::check_type(resource, content_type)?;
         let options = WriteOptions::parse("PatchOptions", query)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
         };
-        let patched = patch::apply(resource, content_type, old.value(), patch)?;
-        let decoded = types::decode(resource, patched, options.validation)?;
+        let decoded = patch::apply(resource, content_type, old.value(), patch, options.validation)?;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
         meta::settle_namespace(&mut object, resource, &target.namespace)?;
