@@ -32,10 +32,22 @@ mod wait;
 
 mod bookmarks;
 mod concurrency;
+mod custom_resources;
+mod deletion;
+mod discovery;
+mod dry_run;
 mod initial_events;
 mod lists;
+mod namespaces;
+mod ownership;
 mod paging;
+mod patches;
+mod rbac;
 mod selectors;
+mod subresources;
+mod tables;
+mod tokens;
+mod validation;
 mod watches;
 mod writes;
 
@@ -71,6 +83,18 @@ const SHARED: &[Case] = cases![
     concurrency::a_replace_of_another_uid_is_a_conflict,
     concurrency::a_delete_with_preconditions_spares_what_has_changed,
     concurrency::many_writers_who_look_again_lose_no_change,
+    validation::an_unknown_field_is_a_warning_unless_it_is_asked_otherwise,
+    validation::a_value_of_the_wrong_type_is_a_bad_request,
+    validation::a_label_s_value_is_63_characters_of_a_kind,
+    validation::all_that_is_wrong_with_a_pod_is_told_at_once,
+    validation::the_spec_of_a_pod_can_hardly_be_changed,
+    validation::a_pod_gets_its_defaults,
+    validation::a_deployment_gets_its_defaults,
+    validation::a_deployment_s_selector_fits_its_template_and_stays,
+    validation::a_tls_secret_holds_certificate_and_key,
+    validation::what_is_immutable_stays_as_it_is,
+    validation::an_event_is_where_its_object_is,
+    validation::the_role_of_a_binding_stays,
     lists::a_list_is_in_order_and_as_new_as_its_newest_item,
     lists::a_list_of_all_namespaces_is_sorted_by_namespace,
     lists::a_list_may_ask_for_at_least_a_version,
@@ -84,6 +108,12 @@ const SHARED: &[Case] = cases![
     paging::with_a_selector_nobody_says_how_many_are_left,
     paging::a_page_is_filled_with_what_the_selector_takes,
     paging::a_continue_token_stands_alone_and_is_the_server_s_own,
+    selectors::label_selectors_mean_what_they_say,
+    selectors::field_selectors_mean_what_they_say,
+    selectors::events_are_found_by_what_they_are_about,
+    selectors::a_selector_that_makes_no_sense_is_a_bad_request,
+    selectors::a_change_of_labels_is_an_arrival_or_a_departure_for_a_watcher,
+    selectors::a_pod_that_is_bound_arrives_at_the_watcher_of_its_node,
     watches::a_watch_from_a_version_tells_everything_since,
     watches::a_watch_from_nowhere_begins_with_what_there_is,
     watches::a_watch_ends_when_its_time_is_up,
@@ -105,12 +135,86 @@ const SHARED: &[Case] = cases![
     bookmarks::a_watch_that_asks_for_bookmarks_gets_one_before_it_ends,
     bookmarks::a_watch_that_does_not_ask_for_bookmarks_gets_none,
     bookmarks::a_bookmark_is_never_ahead_of_an_event,
-    selectors::label_selectors_mean_what_they_say,
-    selectors::field_selectors_mean_what_they_say,
-    selectors::events_are_found_by_what_they_are_about,
-    selectors::a_selector_that_makes_no_sense_is_a_bad_request,
-    selectors::a_change_of_labels_is_an_arrival_or_a_departure_for_a_watcher,
-    selectors::a_pod_that_is_bound_arrives_at_the_watcher_of_its_node,
+    deletion::a_delete_is_answered_with_what_is_gone,
+    deletion::a_finalizer_keeps_an_object_until_it_is_removed,
+    deletion::the_mark_of_deletion_counts_as_a_generation,
+    deletion::no_finalizer_can_be_added_to_what_is_being_deleted,
+    deletion::the_name_is_free_once_the_object_is_gone,
+    deletion::a_pod_on_a_node_is_given_its_grace,
+    deletion::a_pod_on_no_node_is_deleted_at_once,
+    deletion::a_collection_is_deleted_one_by_one,
+    deletion::options_that_make_no_sense_delete_nothing,
+    ownership::what_is_owned_goes_with_its_owner,
+    ownership::what_is_owned_by_what_is_owned_goes_as_well,
+    ownership::what_is_owned_by_nobody_that_exists_is_collected,
+    ownership::what_has_another_owner_stays_and_forgets_the_one_that_is_gone,
+    ownership::what_is_orphaned_stays_without_its_owner,
+    ownership::in_the_foreground_the_owner_waits_for_what_blocks_it,
+    ownership::a_reference_is_complete_and_one_owner_controls,
+    namespaces::a_new_namespace_is_active_and_labelled_with_its_name,
+    namespaces::the_namespaces_of_every_cluster_are_there,
+    namespaces::a_namespace_has_to_be_there_before_its_content,
+    namespaces::a_namespace_takes_its_content_along,
+    namespaces::nothing_is_created_in_a_namespace_that_is_ending,
+    namespaces::the_end_of_a_namespace_waits_for_its_own_finalizers,
+    patches::a_merge_patch_merges_objects_and_replaces_lists,
+    patches::a_json_patch_is_carried_out_in_order_or_not_at_all,
+    patches::a_strategic_merge_patch_merges_lists_by_key,
+    patches::a_strategic_merge_patch_obeys_its_directives,
+    patches::conditions_are_merged_by_type,
+    patches::a_patch_that_changes_nothing_is_no_write,
+    patches::a_patch_changes_neither_name_nor_uid_and_creates_nothing,
+    patches::a_patch_that_cannot_be_read_is_a_bad_request,
+    patches::server_side_apply_is_refused,
+    subresources::the_status_is_written_by_its_own_path_alone,
+    subresources::a_new_object_has_no_status_of_its_own,
+    subresources::a_status_patch_leaves_the_spec_alone,
+    subresources::a_pod_is_bound_once,
+    subresources::a_subresource_cannot_be_created_or_deleted,
+    subresources::logs_and_scale_are_not_served,
+    dry_run::a_dry_run_answers_as_if_and_does_nothing,
+    dry_run::a_dry_run_is_refused_as_the_write_would_be,
+    dry_run::a_dry_run_of_an_unknown_kind_is_refused,
+    dry_run::a_delete_with_a_body_does_not_look_at_its_query,
+    custom_resources::a_definition_is_established_and_served,
+    custom_resources::a_deleted_definition_takes_its_objects_along,
+    custom_resources::objects_are_held_to_the_schema,
+    custom_resources::defaults_are_filled_in,
+    custom_resources::unknown_fields_are_pruned,
+    custom_resources::the_status_subresource_separates_spec_and_status,
+    custom_resources::a_replace_without_a_version_is_invalid,
+    custom_resources::a_strategic_merge_patch_is_for_built_in_kinds,
+    custom_resources::its_columns_are_those_of_the_definition,
+    custom_resources::it_is_watched_as_any_other_kind,
+    custom_resources::a_definition_that_makes_no_sense_is_invalid,
+    custom_resources::rules_are_not_evaluated,
+    custom_resources::admission_policies_are_not_evaluated,
+    tables::every_kind_has_the_columns_that_people_know,
+    tables::a_row_is_cells_and_the_object_s_metadata,
+    tables::the_object_of_a_row_is_as_much_as_is_asked_for,
+    tables::a_pod_s_status_column_says_what_keeps_it,
+    tables::a_watch_of_tables_sends_its_columns_once,
+    tables::metadata_alone_can_be_asked_for,
+    discovery::what_is_served_is_served_as_the_real_one_serves_it,
+    discovery::few_kinds_are_served,
+    discovery::groups_are_listed_with_their_preferred_version,
+    discovery::discovery_comes_in_one_answer_to_those_who_ask_for_it,
+    discovery::version_and_health_can_be_asked_for,
+    discovery::openapi_says_where_each_group_s_schemas_are,
+    rbac::who_has_no_rights_is_told_what_is_missing,
+    rbac::a_role_allows_what_its_rules_say,
+    rbac::a_rule_for_names_allows_those_alone,
+    rbac::a_cluster_role_is_bound_where_its_binding_is,
+    rbac::a_binding_that_is_deleted_allows_nothing_any_more,
+    rbac::everybody_may_read_what_is_served,
+    rbac::who_asks_is_told_who_they_are_and_what_they_may,
+    rbac::a_role_cannot_give_more_than_its_writer_has,
+    rbac::nobody_is_the_administrator,
+    tokens::a_token_is_made_for_a_service_account,
+    tokens::a_token_lives_ten_minutes_at_least_and_needs_its_account,
+    tokens::a_token_that_nobody_made_is_unauthorized,
+    tokens::a_token_for_another_audience_is_unauthorized,
+    tokens::a_token_ends_with_its_service_account,
 ];
 
 /// They make the server forget, or need one that has no cache, and run one after another.

@@ -1,0 +1,136 @@
+//! Delete: at once, gracefully, or not before the last finalizer has gone.
+
+use serde_json::json;
+
+use crate::{
+    objects::{Is, configmap, deployment, finalized, labelled, pod, running_pod},
+    world::{MERGE, World},
+};
+
+/// What is gone is answered by a Status that names it.
+pub fn a_delete_is_answered_with_what_is_gone(w: &World) {
+    let created = w.post("configmaps", &configmap("a")).is(201);
+    let status = w.delete("configmaps/a").is(200);
+    let details = json!({ "name": "a", "kind": "configmaps", "uid": created.uid() });
+    let expected =
+        json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details });
+    assert_eq!(status, expected);
+    w.delete("configmaps/a").refused(404, "NotFound", "configmaps \"a\" not found");
+    let created = w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let status = w.delete("apps/v1:deployments/a").is(200);
+    let details = json!({ "name": "a", "group": "apps", "kind": "deployments", "uid": created.uid() });
+    assert_eq!(status["details"], details);
+}
+
+/// The mark, and the wait for whoever has asked to be waited for.
+pub fn a_finalizer_keeps_an_object_until_it_is_removed(w: &World) {
+    let created = w.post("configmaps", &finalized(configmap("a"))).is(201);
+    let marked = w.delete("configmaps/a").is(200);
+    assert_eq!((marked["kind"].as_str(), marked.name()), (Some("ConfigMap"), "a"));
+    assert!(!marked.meta("deletionTimestamp").is_empty());
+    assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert!(marked.revision() > created.revision());
+    // To delete it again changes nothing.
+    assert_eq!(w.delete("configmaps/a").is(200).version(), marked.version());
+    // It can still be written, its end cannot be taken back.
+    let patch = json!({ "metadata": { "deletionTimestamp": null }, "data": { "a": "2" } });
+    let written = w.patch("configmaps/a", MERGE, &patch).is(200);
+    assert_eq!(written.meta("deletionTimestamp"), marked.meta("deletionTimestamp"));
+    let last = w.patch("configmaps/a", MERGE, &json!({ "metadata": { "finalizers": null } })).is(200);
+    assert_eq!(last["metadata"]["finalizers"], json!(null));
+    w.get("configmaps/a").refused(404, "NotFound", "configmaps \"a\" not found");
+}
+
+/// The decision that something is to end is a change of what is wanted.
+pub fn the_mark_of_deletion_counts_as_a_generation(w: &World) {
+    w.post("apps/v1:deployments", &finalized(deployment("a"))).is(201);
+    assert_eq!(w.delete("apps/v1:deployments/a").is(200).generation(), Some(2));
+}
+
+/// Whoever comes late cannot delay an end that has been decided.
+pub fn no_finalizer_can_be_added_to_what_is_being_deleted(w: &World) {
+    w.post("configmaps", &finalized(configmap("a"))).is(201);
+    w.delete("configmaps/a").is(200);
+    let patch = json!({ "metadata": { "finalizers": ["example.com/wait", "example.com/more"] } });
+    let message = "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"example.com/more\"}";
+    let answer = w.patch("configmaps/a", MERGE, &patch);
+    answer.invalid(json!([["FieldValueForbidden", "metadata.finalizers", message]]));
+}
+
+/// A name that still stands for something that is ending is taken.
+pub fn the_name_is_free_once_the_object_is_gone(w: &World) {
+    let first = w.post("configmaps", &finalized(configmap("a"))).is(201);
+    w.delete("configmaps/a").is(200);
+    let message = w.post("configmaps", &configmap("a")).refusal(409, "AlreadyExists");
+    assert_eq!(message, "object is being deleted: configmaps \"a\" already exists");
+    w.patch("configmaps/a", MERGE, &json!({ "metadata": { "finalizers": null } })).is(200);
+    let second = w.post("configmaps", &configmap("a")).is(201);
+    assert_ne!(second.uid(), first.uid());
+}
+
+/// A pod on a node is told that it has to end, and when; its kubelet deletes it.
+pub fn a_pod_on_a_node_is_given_its_grace(w: &World) {
+    w.post("pods", &running_pod("a")).is(201);
+    let mut watch = w.watch("pods");
+    watch.expect("ADDED");
+    let marked = w.delete("pods/a").is(200);
+    assert_eq!((marked["kind"].as_str(), marked.generation()), (Some("Pod"), Some(2)));
+    assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 30);
+    assert_eq!(watch.expect("MODIFIED"), marked);
+    // The end is so many seconds ahead.
+    assert!(marked.meta("deletionTimestamp") > marked.meta("creationTimestamp"));
+    // Grace can be cut short, not extended.
+    let shorter = w.delete_with("pods/a", &json!({ "gracePeriodSeconds": 5 })).is(200);
+    assert_eq!(shorter["metadata"]["deletionGracePeriodSeconds"], 5);
+    assert!(shorter.meta("deletionTimestamp") < marked.meta("deletionTimestamp"));
+    assert_eq!(watch.expect("MODIFIED").version(), shorter.version());
+    let longer = w.delete_with("pods/a", &json!({ "gracePeriodSeconds": 50 })).is(200);
+    assert_eq!(longer.version(), shorter.version());
+    w.delete_with("pods/a", &json!({ "gracePeriodSeconds": 0 })).is(200);
+    w.get("pods/a").refused(404, "NotFound", "pods \"a\" not found");
+    assert_eq!(watch.names(2), ["MODIFIED a", "DELETED a"]);
+}
+
+/// Nobody has to be waited for where no kubelet has seen the pod, or where it has ended.
+pub fn a_pod_on_no_node_is_deleted_at_once(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    let last = w.delete("pods/a").is(200);
+    assert_eq!((last["kind"].as_str(), &last["metadata"]["deletionGracePeriodSeconds"]), (Some("Pod"), &json!(0)));
+    w.get("pods/a").is(404);
+    w.post("pods", &running_pod("b")).is(201);
+    w.patch("pods/b/status", MERGE, &json!({ "status": { "phase": "Succeeded" } })).is(200);
+    w.delete("pods/b").is(200);
+    w.get("pods/b").is(404);
+    // The query says it as well as a body.
+    w.post("pods", &running_pod("c")).is(201);
+    w.delete("pods/c?gracePeriodSeconds=0").is(200);
+    w.get("pods/c").is(404);
+}
+
+/// One request, one deletion for each object that the selector takes; the answer lists them.
+pub fn a_collection_is_deleted_one_by_one(w: &World) {
+    for name in ["a", "b"] {
+        w.post("configmaps", &labelled(configmap(name), json!({ "x": "y" }))).is(201);
+    }
+    w.post("configmaps", &configmap("c")).is(201);
+    let from = w.version();
+    let mut watch = w.watch(&format!("configmaps?resourceVersion={from}"));
+    let list = w.delete("configmaps?labelSelector=x%3Dy").is(200);
+    assert_eq!((list["kind"].as_str(), list.names()), (Some("ConfigMapList"), vec!["a", "b"]));
+    let mut told = watch.names(2);
+    told.sort();
+    assert_eq!(told, ["DELETED a", "DELETED b"]);
+    assert_eq!(w.get("configmaps").is(200).names(), ["c"]);
+}
+
+/// DeleteOptions are checked before anything is deleted.
+pub fn options_that_make_no_sense_delete_nothing(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let answer = w.delete_with("configmaps/a", &json!({ "propagationPolicy": "Never" }));
+    let message = "Unsupported value: \"Never\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+    answer.invalid(json!([["FieldValueNotSupported", "propagationPolicy", message]]));
+    let answer = w.delete_with("configmaps/a", &json!({ "propagationPolicy": "Orphan", "orphanDependents": true }));
+    let message = "Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set";
+    answer.invalid(json!([["FieldValueInvalid", "propagationPolicy", message]]));
+    w.get("configmaps/a").is(200);
+}

@@ -1,0 +1,167 @@
+//! Discovery: what is served, in the words that kubectl looks for.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// What each group version serves: name, kind, namespaced, verbs, short names, categories.
+pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
+    const ALL: &str = "create,delete,deletecollection,get,list,patch,update,watch";
+    const SOME: &str = "get,patch,update";
+    let cases: &[(&str, &[[&str; 6]])] = &[
+        (
+            "/api/v1",
+            &[
+                ["namespaces", "Namespace", "false", "create,delete,get,list,patch,update,watch", "ns", ""],
+                ["namespaces/finalize", "Namespace", "false", "update", "", ""],
+                ["namespaces/status", "Namespace", "false", SOME, "", ""],
+                ["pods", "Pod", "true", ALL, "po", "all"],
+                ["pods/binding", "Binding", "true", "create", "", ""],
+                ["pods/status", "Pod", "true", SOME, "", ""],
+                ["secrets", "Secret", "true", ALL, "", ""],
+                ["configmaps", "ConfigMap", "true", ALL, "cm", ""],
+                ["events", "Event", "true", ALL, "ev", ""],
+                ["serviceaccounts", "ServiceAccount", "true", ALL, "sa", ""],
+                ["serviceaccounts/token", "TokenRequest", "true", "create", "", ""],
+            ],
+        ),
+        (
+            "/apis/apps/v1",
+            &[
+                ["deployments", "Deployment", "true", ALL, "deploy", "all"],
+                ["deployments/status", "Deployment", "true", SOME, "", ""],
+                ["replicasets", "ReplicaSet", "true", ALL, "rs", "all"],
+            ],
+        ),
+        ("/apis/coordination.k8s.io/v1", &[["leases", "Lease", "true", ALL, "", ""]]),
+        (
+            "/apis/rbac.authorization.k8s.io/v1",
+            &[
+                ["roles", "Role", "true", ALL, "", ""],
+                ["rolebindings", "RoleBinding", "true", ALL, "", ""],
+                ["clusterroles", "ClusterRole", "false", ALL, "", ""],
+                ["clusterrolebindings", "ClusterRoleBinding", "false", ALL, "", ""],
+            ],
+        ),
+        (
+            "/apis/admissionregistration.k8s.io/v1",
+            &[
+                ["validatingadmissionpolicies", "ValidatingAdmissionPolicy", "false", ALL, "", "api-extensions"],
+                [
+                    "validatingadmissionpolicybindings",
+                    "ValidatingAdmissionPolicyBinding",
+                    "false",
+                    ALL,
+                    "",
+                    "api-extensions",
+                ],
+            ],
+        ),
+        ("/apis/policy/v1", &[["poddisruptionbudgets", "PodDisruptionBudget", "true", ALL, "pdb", ""]]),
+        (
+            "/apis/apiextensions.k8s.io/v1",
+            &[
+                ["customresourcedefinitions", "CustomResourceDefinition", "false", ALL, "crd,crds", "api-extensions"],
+                ["customresourcedefinitions/status", "CustomResourceDefinition", "false", SOME, "", ""],
+            ],
+        ),
+        (
+            "/apis/authorization.k8s.io/v1",
+            &[["selfsubjectaccessreviews", "SelfSubjectAccessReview", "false", "create", "", ""]],
+        ),
+        ("/apis/authentication.k8s.io/v1", &[["selfsubjectreviews", "SelfSubjectReview", "false", "create", "", ""]]),
+    ];
+    let words = |list: &Value| -> String {
+        let words = list.as_array().map(|all| all.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+        words.unwrap_or_default().join(",")
+    };
+    for (path, expected) in cases {
+        let list = w.get(path).is(200);
+        assert_eq!(list["kind"], "APIResourceList");
+        let resources = list["resources"].as_array().cloned().unwrap_or_default();
+        for row in *expected {
+            let found = resources.iter().find(|r| r["name"] == row[0]).unwrap_or_else(|| panic!("{path}: {}", row[0]));
+            let mut verbs: Vec<_> = found["verbs"].as_array().cloned().unwrap_or_default();
+            verbs.sort_by_key(|verb| verb.as_str().map(str::to_owned));
+            let kind = found["kind"].as_str().unwrap_or_default();
+            let namespaced = found["namespaced"].to_string();
+            let (verbs, short, categories) =
+                (words(&json!(verbs)), words(&found["shortNames"]), words(&found["categories"]));
+            assert_eq!([row[0], kind, &namespaced, &verbs, &short, &categories], *row, "{path}");
+            let singular = if row[0].contains('/') { String::new() } else { kind.to_lowercase() };
+            assert_eq!(found["singularName"], singular, "{path}: {}", row[0]);
+        }
+    }
+}
+
+/// Of a kind that is not here, nothing is said.
+pub fn few_kinds_are_served(w: &World) {
+    let code = w.get("services").code;
+    w.differs("few-kinds", code, crate::world::Differs { embedded: 404, real: 200 });
+}
+
+/// The groups, and what is preferred of each.
+pub fn groups_are_listed_with_their_preferred_version(w: &World) {
+    let core = w.get("/api").is(200);
+    assert_eq!((&core["kind"], &core["versions"]), (&json!("APIVersions"), &json!(["v1"])));
+    let groups = w.get("/apis").is(200);
+    assert_eq!((&groups["kind"], &groups["apiVersion"]), (&json!("APIGroupList"), &json!("v1")));
+    let version = json!({ "groupVersion": "apps/v1", "version": "v1" });
+    let apps = json!({ "name": "apps", "versions": [version], "preferredVersion": version });
+    assert!(groups["groups"].as_array().is_some_and(|all| all.contains(&apps)), "{groups}");
+    let mut alone = json!({ "kind": "APIGroup", "apiVersion": "v1" });
+    alone.as_object_mut().expect("an object").extend(apps.as_object().expect("an object").clone());
+    assert_eq!(w.get("/apis/apps").is(200), alone);
+}
+
+/// All in one answer, which is what kubectl asks for first.
+pub fn discovery_comes_in_one_answer_to_those_who_ask_for_it(w: &World) {
+    let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    let answer = w.accepting(accept).get("/apis");
+    assert_eq!(answer.content_type(), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    let list = answer.is(200);
+    assert_eq!(
+        (&list["kind"], &list["apiVersion"]),
+        (&json!("APIGroupDiscoveryList"), &json!("apidiscovery.k8s.io/v2"))
+    );
+    let items = list["items"].as_array().cloned().unwrap_or_default();
+    let apps = items.iter().find(|group| group["metadata"]["name"] == "apps").expect("apps");
+    let version = &apps["versions"][0];
+    assert_eq!((&version["version"], &version["freshness"]), (&json!("v1"), &json!("Current")));
+    let resources = version["resources"].as_array().cloned().unwrap_or_default();
+    let deployments = resources.iter().find(|r| r["resource"] == "deployments").expect("deployments");
+    let seen = json!([
+        deployments["responseKind"]["kind"],
+        deployments["scope"],
+        deployments["singularResource"],
+        deployments["shortNames"]
+    ]);
+    assert_eq!(seen, json!(["Deployment", "Namespaced", "deployment", ["deploy"]]));
+    let parts = deployments["subresources"].as_array().cloned().unwrap_or_default();
+    let status = parts.iter().find(|part| part["subresource"] == "status").expect("status");
+    assert_eq!(status["verbs"], json!(["get", "patch", "update"]));
+    let list = w.accepting(accept).get("/api").is(200);
+    assert_eq!(list["items"][0]["versions"][0]["version"], "v1");
+}
+
+/// The version, and whether all is well.
+pub fn version_and_health_can_be_asked_for(w: &World) {
+    let version = w.get("/version").is(200);
+    assert_eq!(version["major"], "1");
+    assert!(version["gitVersion"].as_str().is_some_and(|text| text.starts_with("v1.")), "{version}");
+    for path in ["/healthz", "/livez", "/readyz"] {
+        let answer = w.get(path);
+        assert_eq!((answer.code, answer.text.as_str()), (200, "ok"), "{path}");
+        assert!(answer.content_type().starts_with("text/plain"), "{path}: {}", answer.content_type());
+    }
+}
+
+/// Where the schemas are, group by group.
+pub fn openapi_says_where_each_group_s_schemas_are(w: &World) {
+    let index = w.get("/openapi/v3").is(200);
+    for path in ["api/v1", "apis/apps/v1"] {
+        let place = index["paths"][path]["serverRelativeURL"].as_str().unwrap_or_default().to_owned();
+        assert!(place.starts_with(&format!("/openapi/v3/{path}?hash=")), "{path}: {place}");
+        assert!(w.get(&place).is(200)["openapi"].as_str().is_some_and(|version| version.starts_with("3.0")));
+    }
+}

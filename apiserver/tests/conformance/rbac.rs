@@ -1,0 +1,177 @@
+//! RBAC: what the holder of a ServiceAccount's token may do, and in which words it is refused.
+//!
+//! The real server learns of roles and bindings a moment later: cases wait for the right, then try what is not part of it.
+
+use serde_json::{Value, json};
+
+use crate::{
+    objects::{configmap, pod},
+    wait::{eventually, expect},
+    world::{Differs, MERGE, World},
+};
+
+const ROLES: &str = "rbac.authorization.k8s.io/v1:roles";
+const BINDINGS: &str = "rbac.authorization.k8s.io/v1:rolebindings";
+
+/// The same world as a ServiceAccount `app` sees it, which has no rights yet.
+fn account<'s>(w: &World<'s>) -> World<'s> {
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
+    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
+    w.with_token(answer["status"]["token"].as_str().expect("a token"))
+}
+
+/// Gives the account these rules in its namespace.
+fn allow(w: &World, rules: Value) {
+    w.post(ROLES, &json!({ "metadata": { "name": "app" }, "rules": rules })).is(201);
+    bind(w, BINDINGS, "Role", "app", json!({ "kind": "ServiceAccount", "name": "app", "namespace": w.namespace }));
+}
+
+fn bind(w: &World, bindings: &str, kind: &str, role: &str, subject: Value) {
+    let name = if bindings.starts_with('/') { w.namespace.as_str() } else { "app" };
+    let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role });
+    w.post(bindings, &json!({ "metadata": { "name": name }, "roleRef": role, "subjects": [subject] })).is(201);
+}
+
+fn soon(app: &World, path: &str, code: u16) {
+    eventually(format!("{path} is answered {code}"), || {
+        let answer = app.get(path);
+        expect(answer.code == code, answer.text)
+    });
+}
+
+fn user(w: &World) -> String {
+    format!("system:serviceaccount:{}:app", w.namespace)
+}
+
+/// The words of the refusal, for each of namespace, cluster and named object.
+pub fn who_has_no_rights_is_told_what_is_missing(w: &World) {
+    let (app, user, namespace) = (account(w), user(w), &w.namespace);
+    let message = format!(
+        "pods is forbidden: User \"{user}\" cannot list resource \"pods\" in API group \"\" in the namespace \"{namespace}\""
+    );
+    assert_eq!(app.get("pods").refused(403, "Forbidden", &message), json!({ "kind": "pods" }));
+    let message = format!(
+        "deployments.apps \"a\" is forbidden: User \"{user}\" cannot patch resource \"deployments/status\" in API group \"apps\" in the namespace \"{namespace}\""
+    );
+    let details = app.patch("apps/v1:deployments/a/status", MERGE, &json!({})).refused(403, "Forbidden", &message);
+    assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments" }));
+    let message = format!(
+        "configmaps is forbidden: User \"{user}\" cannot watch resource \"configmaps\" in API group \"\" at the cluster scope"
+    );
+    app.get("/api/v1/configmaps?watch=true").refused(403, "Forbidden", &message);
+    let message = format!(
+        "namespaces \"{namespace}\" is forbidden: User \"{user}\" cannot get resource \"namespaces\" in API group \"\" in the namespace \"{namespace}\""
+    );
+    app.get(&format!("/api/v1/namespaces/{namespace}")).refused(403, "Forbidden", &message);
+}
+
+/// A rule is verbs, groups and resources: all three have to fit. A subresource is a resource of its own.
+pub fn a_role_allows_what_its_rules_say(w: &World) {
+    let app = account(w);
+    w.post("pods", &pod("a")).is(201);
+    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }]));
+    soon(&app, "pods", 200);
+    app.get("pods/a").is(200);
+    app.get("pods?watch=true").refusal(403, "Forbidden");
+    app.delete("pods/a").refusal(403, "Forbidden");
+    app.delete("pods").refusal(403, "Forbidden");
+    app.get("pods/a/status").refusal(403, "Forbidden");
+    app.get("configmaps").refusal(403, "Forbidden");
+    app.get("/api/v1/pods").refusal(403, "Forbidden");
+    app.get("/api/v1/namespaces/default/pods").refusal(403, "Forbidden");
+}
+
+/// A rule for names is none for the collection: a list cannot be allowed by name, unless it asks for that name alone.
+pub fn a_rule_for_names_allows_those_alone(w: &World) {
+    let app = account(w);
+    w.post("configmaps", &configmap("a")).is(201);
+    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["get", "list", "create"] });
+    allow(w, json!([rule]));
+    soon(&app, "configmaps/a", 200);
+    app.get("configmaps/b").refusal(403, "Forbidden");
+    app.get("configmaps").refusal(403, "Forbidden");
+    app.get("configmaps?fieldSelector=metadata.name%3Da").is(200);
+    // A create has no name yet, as far as a rule can tell.
+    app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
+}
+
+/// Stars, and a ClusterRole that is bound in one namespace.
+pub fn a_cluster_role_is_bound_where_its_binding_is(w: &World) {
+    let app = account(w);
+    let everything = json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]);
+    let role = json!({ "metadata": { "name": w.namespace }, "rules": everything });
+    w.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).is(201);
+    let group = json!({
+        "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": format!("system:serviceaccounts:{}", w.namespace),
+    });
+    bind(w, BINDINGS, "ClusterRole", &w.namespace, group.clone());
+    soon(&app, "configmaps", 200);
+    app.post("pods", &pod("a")).is(201);
+    app.get("/api/v1/configmaps").refusal(403, "Forbidden");
+    bind(w, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "ClusterRole", &w.namespace, group);
+    soon(&app, "/api/v1/configmaps", 200);
+}
+
+/// What was given can be taken away.
+pub fn a_binding_that_is_deleted_allows_nothing_any_more(w: &World) {
+    let app = account(w);
+    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]));
+    soon(&app, "pods", 200);
+    w.delete(&format!("{BINDINGS}/app")).is(200);
+    soon(&app, "pods", 403);
+}
+
+/// Whoever is known may learn what is served.
+pub fn everybody_may_read_what_is_served(w: &World) {
+    let app = account(w);
+    for path in ["/api", "/apis", "/api/v1", "/apis/apps/v1", "/version", "/healthz", "/openapi/v3"] {
+        soon(&app, path, 200);
+    }
+}
+
+/// `kubectl auth can-i` and `whoami`.
+pub fn who_asks_is_told_who_they_are_and_what_they_may(w: &World) {
+    let app = account(w);
+    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]));
+    soon(&app, "pods", 200);
+    let me = app.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &json!({})).is(201);
+    assert_eq!((&me["kind"], &me["status"]["userInfo"]["username"]), (&json!("SelfSubjectReview"), &json!(user(w))));
+    let groups = me["status"]["userInfo"]["groups"].as_array().cloned().unwrap_or_default();
+    for group in ["system:serviceaccounts", &format!("system:serviceaccounts:{}", w.namespace), "system:authenticated"]
+    {
+        assert!(groups.contains(&json!(group)), "{group} in {groups:?}");
+    }
+    let may = |verb: &str| {
+        let asked = json!({ "verb": verb, "resource": "pods", "namespace": w.namespace });
+        let body = json!({ "spec": { "resourceAttributes": asked } });
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        app.post(path, &body).is(201)["status"]["allowed"] == true
+    };
+    assert!(may("list") && !may("delete"));
+}
+
+/// Rights cannot be given by whoever does not have them.
+pub fn a_role_cannot_give_more_than_its_writer_has(w: &World) {
+    let app = account(w);
+    allow(
+        w,
+        json!([
+            { "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "list"] },
+            { "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] },
+        ]),
+    );
+    soon(&app, ROLES, 200);
+    let role = |name: &str, resource: &str| {
+        let rule = json!({ "apiGroups": [""], "resources": [resource], "verbs": ["get"] });
+        json!({ "metadata": { "name": name }, "rules": [rule] })
+    };
+    app.post(ROLES, &role("mine", "pods")).is(201);
+    let code = app.post(ROLES, &role("more", "secrets")).code;
+    w.differs("no-escalation-check", code, Differs { embedded: 201, real: 403 });
+}
+
+/// The embedded server listens on loopback, and kubectl sends no credentials over plain HTTP.
+pub fn nobody_is_the_administrator(w: &World) {
+    let code = w.anonymous().get("pods").code;
+    w.differs("nobody-is-admin", code, Differs { embedded: 200, real: 403 });
+}

@@ -1,0 +1,74 @@
+//! Subresources: parts of an object that are written by somebody else.
+
+use serde_json::json;
+
+use crate::{
+    objects::{Is, deployment, pod},
+    world::{Differs, MERGE, World},
+};
+
+/// Each write takes its own half: spec here, status there.
+pub fn the_status_is_written_by_its_own_path_alone(w: &World) {
+    let mut object = w.post("apps/v1:deployments", &deployment("a")).is(201);
+    object["spec"]["replicas"] = json!(5);
+    object["status"] = json!({ "replicas": 3 });
+    object["metadata"]["labels"] = json!({ "x": "y" });
+    let written = w.put("apps/v1:deployments/a/status", &object).is(200);
+    assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(1), &json!(3)));
+    assert_eq!(written["metadata"]["labels"], json!(null));
+    object["metadata"]["resourceVersion"] = written["metadata"]["resourceVersion"].clone();
+    object["status"] = json!({ "replicas": 4 });
+    let written = w.put("apps/v1:deployments/a", &object).is(200);
+    assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(5), &json!(3)));
+    assert_eq!(w.get("apps/v1:deployments/a/status").is(200), written);
+}
+
+/// A create brings no status, except where one is given to every new object.
+pub fn a_new_object_has_no_status_of_its_own(w: &World) {
+    let mut body = pod("a");
+    body["status"] = json!({ "phase": "Running" });
+    assert_eq!(w.post("pods", &body).is(201)["status"]["phase"], "Pending");
+    let mut body = deployment("a");
+    body["status"] = json!({ "replicas": 3 });
+    assert_eq!(w.post("apps/v1:deployments", &body).is(201)["status"], json!({}));
+}
+
+/// A status has a version and a conflict like anything else, and a patch that touches the spec changes nothing.
+pub fn a_status_patch_leaves_the_spec_alone(w: &World) {
+    let created = w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let patch = json!({ "spec": { "replicas": 7 }, "status": { "replicas": 2 } });
+    let written = w.patch("apps/v1:deployments/a/status", MERGE, &patch).is(200);
+    assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(1), &json!(2)));
+    let patch = json!({ "metadata": { "resourceVersion": created.version() }, "status": { "replicas": 3 } });
+    w.patch("apps/v1:deployments/a/status", MERGE, &patch).refusal(409, "Conflict");
+}
+
+/// A pod is given to one node, once.
+pub fn a_pod_is_bound_once(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    let binding = |node: &str| json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": node } });
+    let answer = w.post("pods/a/binding", &binding("node-1")).is(201);
+    assert_eq!((&answer["kind"], &answer["status"]), (&json!("Status"), &json!("Success")));
+    let bound = w.get("pods/a").is(200);
+    assert_eq!(bound["spec"]["nodeName"], "node-1");
+    let scheduled = &bound["status"]["conditions"][0];
+    assert_eq!((&scheduled["type"], &scheduled["status"]), (&json!("PodScheduled"), &json!("True")));
+    let message = "Operation cannot be fulfilled on pods/binding \"a\": pod a is already assigned to node \"node-1\"";
+    w.post("pods/a/binding", &binding("node-2")).refused(409, "Conflict", message);
+}
+
+/// What a subresource does not know how to do.
+pub fn a_subresource_cannot_be_created_or_deleted(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    let message = "the server does not allow this method on the requested resource";
+    w.delete("pods/a/status").refused(405, "MethodNotAllowed", message);
+    w.get("pods/a/binding").refused(405, "MethodNotAllowed", message);
+}
+
+/// Of those that need a node, or a controller that is not here, there is none.
+pub fn logs_and_scale_are_not_served(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let codes = [w.get("pods/a/log").code, w.get("apps/v1:deployments/a/scale").code];
+    w.differs("few-subresources", codes, Differs { embedded: [404, 404], real: [204, 200] });
+}

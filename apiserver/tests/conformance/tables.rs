@@ -1,0 +1,129 @@
+//! Tables: what `kubectl get` prints.
+
+use serde_json::{Value, json};
+
+use crate::{
+    objects::{Is, configmap, pod},
+    world::{MERGE, World},
+};
+
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+
+/// The columns of a table: those that are always shown, and after a bar those of `-o wide`.
+fn columns(table: &Value) -> String {
+    let all = table["columnDefinitions"].as_array().cloned().unwrap_or_default();
+    let named = |wide: bool| -> Vec<String> {
+        let of = all.iter().filter(|column| (column["priority"] == json!(1)) == wide);
+        of.map(|column| column["name"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    format!("{} | {}", named(false).join(", "), named(true).join(", ")).trim_end_matches([' ', '|']).to_owned()
+}
+
+/// One table per kind.
+pub fn every_kind_has_the_columns_that_people_know(w: &World) {
+    let w = w.accepting(TABLE);
+    let cases = [
+        ("pods", "Name, Ready, Status, Restarts, Age | IP, Node, Nominated Node, Readiness Gates"),
+        ("configmaps", "Name, Data, Age"),
+        ("secrets", "Name, Type, Data, Age"),
+        ("events", "Last Seen, Type, Reason, Object, Message | Subobject, Source, First Seen, Count, Name"),
+        ("serviceaccounts", "Name, Age"),
+        ("/api/v1/namespaces", "Name, Status, Age"),
+        ("apps/v1:deployments", "Name, Ready, Up-to-date, Available, Age | Containers, Images, Selector"),
+        ("apps/v1:replicasets", "Name, Desired, Current, Ready, Age | Containers, Images, Selector"),
+        ("coordination.k8s.io/v1:leases", "Name, Holder, Age"),
+        ("policy/v1:poddisruptionbudgets", "Name, Min Available, Max Unavailable, Allowed Disruptions, Age"),
+        ("rbac.authorization.k8s.io/v1:roles", "Name, Created At"),
+        ("rbac.authorization.k8s.io/v1:rolebindings", "Name, Role, Age | Users, Groups, ServiceAccounts"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", "Name, Created At"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "Name, Role, Age | Users, Groups, ServiceAccounts"),
+        ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "Name, Created At"),
+    ];
+    for (path, expected) in cases {
+        let table = w.get(path).is(200);
+        assert_eq!((table["kind"].as_str(), columns(&table).as_str()), (Some("Table"), expected), "{path}");
+    }
+}
+
+/// Rows of a list and of one object; what comes with each row.
+pub fn a_row_is_cells_and_the_object_s_metadata(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let created = w.post("pods", &pod("a")).is(201);
+    let t = w.accepting(TABLE);
+    let table = t.get("pods").is(200);
+    assert_eq!((&table["kind"], &table["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
+    assert!(table.revision() >= created.revision());
+    let row = &table["rows"][0];
+    let cells = row["cells"].as_array().cloned().unwrap_or_default();
+    assert_eq!(cells[..4], [json!("a"), json!("0/1"), json!("Pending"), json!("0")]);
+    assert_eq!(cells[5..], ["<none>", "<none>", "<none>", "<none>"].map(|text| json!(text)));
+    let object = &row["object"];
+    let frame = json!([object["kind"], object["apiVersion"], object["metadata"]["name"], object["spec"]]);
+    assert_eq!(frame, json!(["PartialObjectMetadata", "meta.k8s.io/v1", "a", null]));
+    let one = t.get("pods/a").is(200);
+    assert_eq!(one["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(one["rows"][0]["cells"][0], "a");
+    assert_eq!(t.get("configmaps/a").is(200)["rows"][0]["cells"][1], 1);
+}
+
+/// How much of the object comes along is the client's choice.
+pub fn the_object_of_a_row_is_as_much_as_is_asked_for(w: &World) {
+    let created = w.post("configmaps", &configmap("a")).is(201);
+    let t = w.accepting(TABLE);
+    assert_eq!(t.get("configmaps?includeObject=None").is(200)["rows"][0]["object"], json!(null));
+    assert_eq!(t.get("configmaps?includeObject=Object").is(200)["rows"][0]["object"], created);
+    let message = "Unable to convert to Table as requested: includeObject: Invalid value: \"Some\": must be 'Metadata', 'Object', 'None', or empty";
+    t.get("configmaps?includeObject=Some").refused(400, "BadRequest", message);
+}
+
+/// What STATUS says is not the phase: whatever is most worth knowing.
+pub fn a_pod_s_status_column_says_what_keeps_it(w: &World) {
+    let t = w.accepting(TABLE);
+    let status = |name: &str, status: Value| {
+        w.post("pods", &crate::objects::running_pod(name)).is(201);
+        w.patch(&format!("pods/{name}/status"), MERGE, &json!({ "status": status })).is(200);
+        let table = t.get(&format!("pods/{name}")).is(200);
+        let cells = &table["rows"][0]["cells"];
+        [1, 2, 3].map(|cell| cells[cell].as_str().unwrap_or_default().to_owned()).join(" ")
+    };
+    let container = |state: Value, restarts: u32, ready: bool| {
+        let one = json!({
+            "name": "web", "state": state, "restartCount": restarts, "ready": ready, "image": "web", "imageID": "",
+        });
+        json!([one])
+    };
+    let waiting = container(json!({ "waiting": { "reason": "ContainerCreating" } }), 0, false);
+    assert_eq!(status("a", json!({ "phase": "Pending", "containerStatuses": waiting })), "0/1 ContainerCreating 0");
+    let running = container(json!({ "running": {} }), 2, true);
+    assert_eq!(status("b", json!({ "phase": "Running", "containerStatuses": running })), "1/1 Running 2");
+    let ended = container(json!({ "terminated": { "reason": "Completed", "exitCode": 0 } }), 0, false);
+    assert_eq!(status("c", json!({ "phase": "Succeeded", "containerStatuses": ended })), "0/1 Completed 0");
+    let failed = container(json!({ "terminated": { "exitCode": 3 } }), 0, false);
+    assert_eq!(status("d", json!({ "phase": "Failed", "containerStatuses": failed })), "0/1 ExitCode:3 0");
+    w.delete("pods/b").is(200);
+    assert_eq!(t.get("pods/b").is(200)["rows"][0]["cells"][2], "Terminating");
+}
+
+/// A watch of tables: one row an event, the columns with the first alone.
+pub fn a_watch_of_tables_sends_its_columns_once(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let mut watch = w.accepting(TABLE).watch("configmaps");
+    let first = watch.expect("ADDED");
+    assert_eq!((columns(&first).as_str(), &first["rows"][0]["cells"][0]), ("Name, Data, Age", &json!("a")));
+    w.post("configmaps", &configmap("b")).is(201);
+    let second = watch.expect("ADDED");
+    assert_eq!((&second["kind"], &second["columnDefinitions"]), (&json!("Table"), &json!(null)));
+    assert_eq!(second["rows"][0]["object"].name(), "b");
+}
+
+/// Only the metadata: what a garbage collector needs.
+pub fn metadata_alone_can_be_asked_for(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let one = w.accepting("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
+    let seen = one.get("configmaps/a").is(200);
+    let frame = json!([seen["kind"], seen["apiVersion"], seen["metadata"]["name"], seen["data"]]);
+    assert_eq!(frame, json!(["PartialObjectMetadata", "meta.k8s.io/v1", "a", null]));
+    let all = w.accepting("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+    let list = all.get("configmaps").is(200);
+    assert_eq!((list["kind"].as_str(), list.names()), (Some("PartialObjectMetadataList"), vec!["a"]));
+}

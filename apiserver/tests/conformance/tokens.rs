@@ -1,0 +1,62 @@
+//! Tokens of ServiceAccounts.
+
+use serde_json::json;
+
+use crate::{
+    wait::{expect, within},
+    world::World,
+};
+
+/// The answer is the request with its token; default lifetime an hour.
+pub fn a_token_is_made_for_a_service_account(w: &World) {
+    let account = w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
+    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
+    let kind = json!([answer["kind"], answer["apiVersion"]]);
+    assert_eq!(kind, json!(["TokenRequest", "authentication.k8s.io/v1"]));
+    assert_eq!(answer["metadata"]["name"], "app");
+    assert_eq!(answer["metadata"]["uid"], account["metadata"]["uid"]);
+    assert_eq!(answer["spec"]["expirationSeconds"], 3600);
+    let expires = answer["status"]["expirationTimestamp"].as_str().expect("a time");
+    assert!(expires > account["metadata"]["creationTimestamp"].as_str().expect("a time"));
+    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
+    app.get("pods").refusal(403, "Forbidden");
+}
+
+/// What a token may not be made of.
+pub fn a_token_lives_ten_minutes_at_least_and_needs_its_account(w: &World) {
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
+    let answer = w.post("serviceaccounts/app/token", &json!({ "spec": { "expirationSeconds": 60 } }));
+    let message = "Invalid value: 60: may not specify a duration less than 10 minutes";
+    answer.invalid(json!([["FieldValueInvalid", "spec.expirationSeconds", message]]));
+    let message = "serviceaccounts \"none\" not found";
+    w.post("serviceaccounts/none/token", &json!({})).refused(404, "NotFound", message);
+}
+
+/// A token that nobody made is nobody's, not anonymous.
+pub fn a_token_that_nobody_made_is_unauthorized(w: &World) {
+    w.with_token("nonsense").get("pods").refused(401, "Unauthorized", "Unauthorized");
+}
+
+/// It is for this server, or for somebody else.
+pub fn a_token_for_another_audience_is_unauthorized(w: &World) {
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
+    let answer = w.post("serviceaccounts/app/token", &json!({ "spec": { "audiences": ["elsewhere"] } })).is(201);
+    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
+    app.get("pods").refused(401, "Unauthorized", "Unauthorized");
+}
+
+/// A token ends with its account, not with the account's name: the UID decides. (The real server remembers for ten
+/// seconds what it has found good.)
+pub fn a_token_ends_with_its_service_account(w: &World) {
+    let account = json!({ "metadata": { "name": "app" } });
+    w.post("serviceaccounts", &account).is(201);
+    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
+    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
+    app.get("pods").is(403);
+    w.delete("serviceaccounts/app").is(200);
+    w.post("serviceaccounts", &account).is(201);
+    within(crate::world::DEADLINE, "the token is no longer good", || {
+        let answer = app.get("pods");
+        expect(answer.code == 401, answer.text)
+    });
+}

@@ -1,0 +1,184 @@
+//! What may be stored: fields that are known, values that make sense, and what may not change.
+
+use serde_json::json;
+
+use crate::{
+    objects::{Is, configmap, deployment, pod},
+    world::{MERGE, World},
+};
+
+/// Unknown fields: dropped with a warning, refused, or dropped in silence.
+pub fn an_unknown_field_is_a_warning_unless_it_is_asked_otherwise(w: &World) {
+    let body = r#"{"metadata":{"name":"a","labls":{}},"foo":1,"data":{"a":"1","a":"2"}}"#;
+    let post =
+        |query: &str| w.send("POST", &format!("configmaps{query}"), &[("content-type", "application/json")], body);
+    let message = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"metadata.labls\", unknown field \"foo\", duplicate field \"data.a\"";
+    post("?fieldValidation=Strict").refused(400, "BadRequest", message);
+    let answer = post("");
+    let mut warnings = answer.warnings();
+    warnings.sort();
+    let texts = ["duplicate field \\\"data.a\\\"", "unknown field \\\"foo\\\"", "unknown field \\\"metadata.labls\\\""];
+    assert_eq!(warnings, texts.map(|text| format!("299 - \"{text}\"")));
+    let created = answer.is(201);
+    assert_eq!((&created["foo"], &created["data"]), (&json!(null), &json!({ "a": "2" })));
+    w.delete("configmaps/a").is(200);
+    let answer = post("?fieldValidation=Ignore");
+    assert_eq!((answer.code, answer.warnings()), (201, vec![]));
+    let message = "Unsupported value: \"Some\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"";
+    post("?fieldValidation=Some").invalid(json!([["FieldValueNotSupported", "fieldValidation", message]]));
+}
+
+/// A value of the wrong type is not even an object of this kind.
+pub fn a_value_of_the_wrong_type_is_a_bad_request(w: &World) {
+    let message =
+        w.post("configmaps", &json!({ "metadata": { "name": "a" }, "data": { "a": 1 } })).refusal(400, "BadRequest");
+    assert!(
+        message.starts_with("ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal"),
+        "{message}"
+    );
+}
+
+/// Labels have to be of a form that selectors can be written about.
+pub fn a_label_s_value_is_63_characters_of_a_kind(w: &World) {
+    let body = json!({ "metadata": { "name": "a", "labels": { "a": "b c" } } });
+    let message = w.post("configmaps", &body).refusal(422, "Invalid");
+    let start = "ConfigMap \"a\" is invalid: metadata.labels: Invalid value: \"b c\": a valid label must be an empty string or consist of";
+    assert!(message.starts_with(start), "{message}");
+}
+
+/// A pod without containers, and all that is wrong in one answer.
+pub fn all_that_is_wrong_with_a_pod_is_told_at_once(w: &World) {
+    let body = json!({ "metadata": { "name": "a" }, "spec": { "containers": [] } });
+    w.post("pods", &body).invalid(json!([["FieldValueRequired", "spec.containers", "Required value"]]));
+    let containers = json!([{ "name": "a" }, { "name": "a", "image": "b" }]);
+    let body = json!({ "metadata": { "name": "a" }, "spec": { "containers": containers, "restartPolicy": "Some" } });
+    w.post("pods", &body).invalid(json!([
+        ["FieldValueRequired", "spec.containers[0].image", "Required value"],
+        ["FieldValueDuplicate", "spec.containers[1].name", "Duplicate value: \"a\""],
+        [
+            "FieldValueNotSupported",
+            "spec.restartPolicy",
+            "Unsupported value: \"Some\": supported values: \"Always\", \"OnFailure\", \"Never\""
+        ],
+    ]));
+}
+
+/// What a pod is made of is decided when it is made.
+pub fn the_spec_of_a_pod_can_hardly_be_changed(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    let message = w.patch("pods/a", MERGE, &json!({ "spec": { "restartPolicy": "Never" } })).refusal(422, "Invalid");
+    let start = "Pod \"a\" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`";
+    assert!(message.starts_with(start), "{message}");
+    let mut changed = w.get("pods/a").is(200);
+    changed["spec"]["containers"][0]["image"] = json!("other");
+    let changed = w.put("pods/a", &changed).is(200);
+    assert_eq!((&changed["spec"]["containers"][0]["image"], changed.generation()), (&json!("other"), Some(2)));
+}
+
+/// What the server fills in, which is what clients compare with.
+pub fn a_pod_gets_its_defaults(w: &World) {
+    let created = w.post("pods", &pod("a")).is(201);
+    let spec = &created["spec"];
+    let seen = json!([
+        spec["restartPolicy"],
+        spec["terminationGracePeriodSeconds"],
+        spec["dnsPolicy"],
+        spec["schedulerName"],
+        spec["securityContext"],
+        spec["enableServiceLinks"],
+        created["status"]["phase"],
+        created["status"]["qosClass"],
+    ]);
+    assert_eq!(seen, json!(["Always", 30, "ClusterFirst", "default-scheduler", {}, true, "Pending", "BestEffort"]));
+    let container = json!({
+        "name": "web", "image": "web", "resources": {}, "imagePullPolicy": "Always",
+        "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+    });
+    assert_eq!(spec["containers"], json!([container]));
+}
+
+/// The same for a Deployment and the pods that it describes.
+pub fn a_deployment_gets_its_defaults(w: &World) {
+    let created = w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let mut spec = created["spec"].clone();
+    let template = spec["template"].take();
+    let expected = json!({
+        "replicas": 1, "selector": { "matchLabels": { "app": "a" } }, "template": null,
+        "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxUnavailable": "25%", "maxSurge": "25%" } },
+        "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600,
+    });
+    assert_eq!(spec, expected);
+    let pod = &template["spec"];
+    let seen = json!([pod["restartPolicy"], pod["dnsPolicy"], pod["containers"][0]["terminationMessagePolicy"]]);
+    assert_eq!(seen, json!(["Always", "ClusterFirst", "File"]));
+    assert_eq!(created["status"], json!({}));
+}
+
+/// A Deployment has to find its own pods, for good.
+pub fn a_deployment_s_selector_fits_its_template_and_stays(w: &World) {
+    let mut wrong = deployment("a");
+    wrong["spec"]["template"]["metadata"]["labels"] = json!({ "app": "b" });
+    let message = "Invalid value: {\"app\":\"b\"}: `selector` does not match template `labels`";
+    let causes = json!([["FieldValueInvalid", "spec.template.metadata.labels", message]]);
+    w.post("apps/v1:deployments", &wrong).invalid(causes);
+    w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let labels = json!({ "app": "b" });
+    let patch =
+        json!({ "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels } } } });
+    let message = "Invalid value: {\"matchLabels\":{\"app\":\"b\"}}: field is immutable";
+    w.patch("apps/v1:deployments/a", MERGE, &patch).invalid(json!([["FieldValueInvalid", "spec.selector", message]]));
+}
+
+/// A Secret of a type holds what its type promises.
+pub fn a_tls_secret_holds_certificate_and_key(w: &World) {
+    let body = json!({ "metadata": { "name": "a" }, "type": "kubernetes.io/tls" });
+    w.post("secrets", &body).invalid(json!([
+        ["FieldValueRequired", "data[tls.crt]", "Required value"],
+        ["FieldValueRequired", "data[tls.key]", "Required value"],
+    ]));
+    let body = json!({
+        "metadata": { "name": "a" }, "type": "kubernetes.io/tls", "stringData": { "tls.crt": "", "tls.key": "" },
+    });
+    w.post("secrets", &body).is(201);
+}
+
+/// What is immutable can be deleted, and nothing else.
+pub fn what_is_immutable_stays_as_it_is(w: &World) {
+    let mut body = configmap("a");
+    body["immutable"] = json!(true);
+    w.post("configmaps", &body).is(201);
+    let message = "Forbidden: field is immutable when `immutable` is set";
+    let answer = w.patch("configmaps/a", MERGE, &json!({ "data": { "a": "2" } }));
+    answer.invalid(json!([["FieldValueForbidden", "data", message]]));
+    let answer = w.patch("configmaps/a", MERGE, &json!({ "immutable": false }));
+    answer.invalid(json!([["FieldValueForbidden", "immutable", message]]));
+    w.patch("configmaps/a", MERGE, &json!({ "metadata": { "labels": { "x": "y" } } })).is(200);
+    w.delete("configmaps/a").is(200);
+}
+
+/// An event is in the namespace of what it is about.
+pub fn an_event_is_where_its_object_is(w: &World) {
+    let body = json!({ "metadata": { "name": "a" }, "involvedObject": { "namespace": "elsewhere" } });
+    let message = "Invalid value: \"elsewhere\": does not match event.namespace";
+    w.post("events", &body).invalid(json!([["FieldValueInvalid", "involvedObject.namespace", message]]));
+    let body =
+        json!({ "metadata": { "name": "a" }, "involvedObject": { "namespace": w.namespace }, "message": "hello" });
+    let created = w.post("events", &body).is(201);
+    let seen =
+        json!([created["source"], created["firstTimestamp"], created["eventTime"], created["reportingComponent"]]);
+    assert_eq!(seen, json!([{}, null, null, ""]));
+}
+
+/// Who holds rights by a binding cannot be given others by changing it.
+pub fn the_role_of_a_binding_stays(w: &World) {
+    let role = |name: &str| json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name });
+    let body = json!({ "metadata": { "name": "a" }, "roleRef": role("one") });
+    w.post("rbac.authorization.k8s.io/v1:rolebindings", &body).is(201);
+    let answer = w.patch("rbac.authorization.k8s.io/v1:rolebindings/a", MERGE, &json!({ "roleRef": role("two") }));
+    let message = answer.refusal(422, "Invalid");
+    assert!(message.ends_with("cannot change roleRef"), "{message}");
+    let body = json!({ "metadata": { "name": "a" }, "rules": [{ "verbs": ["get"], "resources": ["pods"] }] });
+    let message = "Required value: resource rules must supply at least one api group";
+    let answer = w.post("rbac.authorization.k8s.io/v1:roles", &body);
+    answer.invalid(json!([["FieldValueRequired", "rules[0].apiGroups", message]]));
+}
