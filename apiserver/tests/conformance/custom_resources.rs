@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::Is,
-    wait::{eventually, expect},
+    wait::expect,
     world::{APPLY, Differs, MERGE, STRATEGIC, World},
 };
 
@@ -58,7 +58,7 @@ fn serve(w: &World, spec: Value) -> Things {
     w.post(DEFINITIONS, &definition).is(201);
     let group = definition["spec"]["group"].as_str().expect("a group").to_owned();
     let things = Things { things: format!("{group}/v1:things"), group };
-    eventually("the definition is served", || {
+    w.eventually("the definition is served", || {
         let answer = w.get(&things.things);
         expect(answer.code == 200, answer.text)
     });
@@ -108,7 +108,7 @@ pub fn a_deleted_definition_takes_its_objects_along(w: &World) {
     watch.expect("ADDED");
     w.delete(&path).is(200);
     watch.expect("DELETED");
-    eventually("it is no longer served", || {
+    w.eventually("it is no longer served", || {
         let (object, definition) = (w.get(&t.things).code, w.get(&path).code);
         expect((object, definition) == (404, 404), format!("{object} {definition}"))
     });
@@ -328,7 +328,7 @@ pub fn admission_policies_are_not_evaluated(w: &World) {
     });
     w.post(&policies.replace("policies", "policybindings"), &binding).is(201);
     let wanted = if w.is_real() { 422 } else { 201 };
-    let code = eventually("the policy is in force", || {
+    let code = w.eventually("the policy is in force", || {
         let answer = w.post("configmaps?dryRun=All", &crate::objects::configmap("a"));
         expect(answer.code == wanted, &answer.text).map(|()| answer.code)
     });

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     objects::{Is, configmap, finalized},
-    wait::{eventually, expect},
+    wait::expect,
     world::{MERGE, World},
 };
 
@@ -22,7 +22,7 @@ pub fn a_new_namespace_is_active_and_labelled_with_its_name(w: &World) {
 /// Those that are there from the beginning; one is never to go.
 pub fn the_namespaces_of_every_cluster_are_there(w: &World) {
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-        eventually(name, || {
+        w.eventually(name, || {
             let answer = w.get(&format!("/api/v1/namespaces/{name}"));
             expect(answer.code == 200, answer.text)
         });
@@ -81,7 +81,7 @@ pub fn nothing_is_created_in_a_namespace_that_is_ending(w: &World) {
     });
     assert_eq!(details, json!({ "name": "b", "kind": "configmaps", "causes": [cause] }));
     // What is there can be changed, and the end waits for it.
-    eventually("the content is being deleted", || {
+    w.eventually("the content is being deleted", || {
         let content = w.get("configmaps/a").is(200);
         expect(!content.meta("deletionTimestamp").is_empty(), content)
     });
@@ -95,7 +95,7 @@ pub fn the_end_of_a_namespace_waits_for_its_own_finalizers(w: &World) {
     let patch = json!({ "metadata": { "finalizers": ["example.com/wait"] } });
     w.patch(&path, MERGE, &patch).is(200);
     w.delete(&path).is(200);
-    eventually("nothing but our own finalizer is left", || {
+    w.eventually("nothing but our own finalizer is left", || {
         let namespace = w.get(&path).is(200);
         let left = (&namespace["spec"], &namespace["metadata"]["finalizers"]);
         expect(left == (&json!({}), &json!(["example.com/wait"])), namespace)

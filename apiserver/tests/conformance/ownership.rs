@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::{Is, configmap, finalized, owned, reference},
-    wait::{eventually, expect},
+    wait::expect,
     world::{Differs, MERGE, World},
 };
 
 fn gone(w: &World, path: &str) {
-    eventually(format!("{path} is gone"), || {
+    w.eventually(format!("{path} is gone"), || {
         let answer = w.get(path);
         expect(answer.code == 404, answer.text)
     });
@@ -60,7 +60,7 @@ pub fn what_has_another_owner_stays_and_forgets_the_one_that_is_gone(w: &World) 
     let patch = json!({ "metadata": { "ownerReferences": [reference(&first), reference(&second)] } });
     w.patch("configmaps/child", MERGE, &patch).is(200);
     w.delete("configmaps/owner").is(200);
-    eventually("the reference to what is gone is gone", || {
+    w.eventually("the reference to what is gone is gone", || {
         let child = w.get("configmaps/child").is(200);
         expect(child["metadata"]["ownerReferences"] == json!([reference(&second)]), child)
     });
@@ -89,7 +89,7 @@ pub fn in_the_foreground_the_owner_waits_for_what_blocks_it(w: &World) {
     let waiting = w.delete_with("configmaps/owner", &json!({ "propagationPolicy": "Foreground" })).is(200);
     assert_eq!(waiting["metadata"]["finalizers"], json!(["foregroundDeletion"]));
     assert!(!waiting.meta("deletionTimestamp").is_empty());
-    eventually("the child is being deleted", || {
+    w.eventually("the child is being deleted", || {
         let child = w.get("configmaps/child").is(200);
         expect(!child.meta("deletionTimestamp").is_empty(), child)
     });

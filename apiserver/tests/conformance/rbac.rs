@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     objects::{configmap, pod},
-    wait::{eventually, expect},
+    wait::expect,
     world::{Differs, MERGE, World},
 };
 
@@ -33,7 +33,7 @@ fn bind(w: &World, bindings: &str, kind: &str, role: &str, subject: Value) {
 }
 
 fn soon(app: &World, path: &str, code: u16) {
-    eventually(format!("{path} is answered {code}"), || {
+    app.eventually(format!("{path} is answered {code}"), || {
         let answer = app.get(path);
         expect(answer.code == code, answer.text)
     });

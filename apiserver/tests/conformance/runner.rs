@@ -52,7 +52,7 @@ struct Outcome {
 /// compacted.
 pub fn run(shared: &[Case], alone: &[Case]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let kind = if arguments.iter().any(|word| word == "--real") { Kind::Real } else { Kind::Embedded };
+    let kind = Kind::chosen();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let choose = |cases: &[Case]| -> Vec<Case> { cases.iter().copied().filter(|(name, _)| chosen(name)).collect() };

@@ -42,6 +42,17 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Kind {
+    /// Which of the two this run is about.
+    pub fn chosen() -> Kind {
+        if std::env::args().any(|word| word == "--real") { Kind::Real } else { Kind::Embedded }
+    }
+}
+
+/// Ends a case that has failed. Far longer than anything takes: the real server's controllers take their time.
+pub static DEADLINE: LazyLock<Duration> =
+    LazyLock::new(|| Duration::from_secs(if Kind::chosen() == Kind::Real { 30 } else { 5 }));
+
 /// A running server, and how to talk to it.
 pub struct Server {
     pub kind: Kind,

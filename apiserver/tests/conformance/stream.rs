@@ -5,7 +5,10 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body};
 use serde_json::Value;
 
-use crate::{objects::Is, servers::RUNTIME, world::DEADLINE};
+use crate::{
+    objects::Is,
+    servers::{DEADLINE, RUNTIME},
+};
 
 /// An open watch. Dropping it hangs up.
 pub struct Watch {
@@ -82,6 +85,6 @@ fn summary(event: &Value) -> String {
 }
 
 fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let outcome = RUNTIME.block_on(async { tokio::time::timeout(DEADLINE, future).await });
-    outcome.unwrap_or_else(|_| panic!("{what}: nothing within {DEADLINE:?}"))
+    let outcome = RUNTIME.block_on(async { tokio::time::timeout(*DEADLINE, future).await });
+    outcome.unwrap_or_else(|_| panic!("{what}: nothing within {:?}", *DEADLINE))
 }

@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
-    wait::{expect, within},
-    world::World,
-};
+use crate::{wait::expect, world::World};
 
 /// The answer is the request with its token; default lifetime an hour.
 pub fn a_token_is_made_for_a_service_account(w: &World) {
@@ -55,7 +52,7 @@ pub fn a_token_ends_with_its_service_account(w: &World) {
     app.get("pods").is(403);
     w.delete("serviceaccounts/app").is(200);
     w.post("serviceaccounts", &account).is(201);
-    within(crate::world::DEADLINE, "the token is no longer good", || {
+    w.eventually("the token is no longer good", || {
         let answer = app.get("pods");
         expect(answer.code == 401, answer.text)
     });

@@ -1,9 +1,8 @@
 //! What a case has in its hands: a server, a namespace of its own, requests, and what their answers must be.
 
 use std::{
-    fmt::Debug,
+    fmt::{Debug, Display},
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
 };
 
 use http::{
@@ -16,12 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     differences,
-    servers::{Kind, RUNTIME, Server},
+    servers::{DEADLINE, Kind, RUNTIME, Server},
     stream::Watch,
+    wait::within,
 };
-
-/// The only limits in here: they end a case that has failed.
-pub const DEADLINE: Duration = Duration::from_secs(20);
 
 pub const MERGE: &str = "application/merge-patch+json";
 pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
@@ -102,8 +99,8 @@ impl<'s> World<'s> {
             (head.status.as_u16(), head.headers, String::from_utf8_lossy(&bytes).into_owned())
         };
         let (code, headers, text) = RUNTIME
-            .block_on(async { tokio::time::timeout(DEADLINE, exchange).await })
-            .unwrap_or_else(|_| panic!("{what}: no answer within {DEADLINE:?}"));
+            .block_on(async { tokio::time::timeout(*DEADLINE, exchange).await })
+            .unwrap_or_else(|_| panic!("{what}: no answer within {:?}", *DEADLINE));
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { what, code, headers, text, body }
     }
@@ -137,6 +134,12 @@ impl<'s> World<'s> {
             Some((group, rest)) if group.contains('/') => format!("/apis/{group}/namespaces/{namespace}/{rest}"),
             _ => format!("/api/v1/namespaces/{namespace}/{path}"),
         }
+    }
+
+    /// Looks until `look` is content: for what the real server's controllers and caches do a moment later.
+    #[track_caller]
+    pub fn eventually<T, E: Display>(&self, what: impl Display, look: impl FnMut() -> Result<T, E>) -> T {
+        within(*DEADLINE, what, look)
     }
 
     /// Makes it forget all versions but the present one.
