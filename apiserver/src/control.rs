@@ -1,8 +1,23 @@
-//! The control endpoint: `/control/...`, faults and the journal for whoever has no hand on the process.
+//! The control endpoint: faults, compaction and the journal, for whoever has no hand on the process.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `GET /control/faults` | lists the rules, with how often each has matched and hit |
+//! | `POST /control/faults` | adds a rule, or a list of rules: all of them or, if one is wrong, none |
+//! | `DELETE /control/faults` | removes all rules |
+//! | `POST /control/compact` | forgets every version but the present one |
+//! | `GET /control/requests` | lists the last requests |
+//!
+//! For administrators: no role that a cluster begins with allows these paths to anybody else.
 
 use serde_json::{Value, json};
 
-use crate::{request::Request, state::State, status::Result};
+use crate::{
+    faults::{self, Faults},
+    request::Request,
+    state::State,
+    status::{Result, Status},
+};
 
 /// The answer, if the path is one of the control endpoint's. Whoever asks has been authorized for the path.
 ///
@@ -10,11 +25,37 @@ use crate::{request::Request, state::State, status::Result};
 pub fn answer(state: &mut State, request: &Request) -> Option<Result<Value>> {
     let what = request.path.strip_prefix("/control/")?;
     Some(match (request.method.as_str(), what) {
-        ("GET", "requests") => Ok(json!({ "requests": state.journal.entries().collect::<Vec<_>>() })),
+        ("GET", "faults") => Ok(rules(&state.faults)),
+        ("POST", "faults") => add(&mut state.faults, &request.body),
+        ("DELETE", "faults") => {
+            state.faults.clear();
+            Ok(rules(&state.faults))
+        }
         ("POST", "compact") => {
             state.store.compact();
             Ok(json!({ "revision": state.store.revision() }))
         }
-        _ => Err(crate::status::Status::no_such_path()),
+        ("GET", "requests") => Ok(json!({ "requests": state.journal.entries().collect::<Vec<_>>() })),
+        (_, "faults" | "compact" | "requests") => Err(Status::method_not_allowed()),
+        _ => Err(Status::no_such_path()),
     })
 }
+
+fn rules(faults: &Faults) -> Value {
+    json!({ "rules": faults.active() })
+}
+
+fn add(faults: &mut Faults, body: &[u8]) -> Result<Value> {
+    let new = faults::parse(body)?;
+    if faults.active().len() + new.len() > Faults::CAPACITY {
+        return Err(Status::bad_request(format!("more than {} rules; DELETE removes all", Faults::CAPACITY)));
+    }
+    for rule in new {
+        faults.add(rule);
+    }
+    Ok(rules(faults))
+}
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

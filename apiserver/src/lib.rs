@@ -42,6 +42,7 @@ mod watch;
 mod write;
 
 pub use body::{Body, Reset};
-pub use faults::{Fault, Rule};
+pub use faults::{Active, Fault, Rule};
 pub use journal::Entry;
+pub use request::Verb;
 pub use server::{ApiServer, Settings};

@@ -18,7 +18,7 @@ use crate::{
     body::{Body, Reset},
     catalog::{Catalog, Resource},
     control,
-    faults::{Plan, Rule},
+    faults::{Active, Plan, Rule},
     journal::Entry,
     list,
     object::{GroupResource, Key},
@@ -92,6 +92,11 @@ impl ApiServer {
     /// Adds a rule for what is to go wrong.
     pub fn fault(&self, rule: Rule) {
         self.shared.lock().faults.add(rule);
+    }
+
+    /// The rules in force, and how often each has matched and hit.
+    pub fn faults(&self) -> Vec<Active> {
+        self.shared.lock().faults.active().to_vec()
     }
 
     /// All goes well again.
@@ -168,7 +173,12 @@ impl ApiServer {
         } else {
             let answer = user.clone().and_then(|user| self.answer(&user, &request, target.clone(), now));
             let response = answer.unwrap_or_else(|status| refusal(&status));
-            if plan.reset_after { Err(Reset) } else { Ok(response) }
+            if plan.reset_after {
+                Err(Reset)
+            } else {
+                let (head, body) = response.into_parts();
+                Ok(Response::from_parts(head, plan.spoil(body).await))
+            }
         };
         let user = user.map(|user| user.name).unwrap_or_default();
         let code = response.as_ref().map_or(0, |response| response.status().as_u16());

@@ -1,0 +1,285 @@
+//! What can go wrong, on demand.
+//!
+//! A [`Rule`] says for which requests, when, and how. All rules that hit a request take part in what becomes of it
+//! ([`Plan`]). The decision is a pure function of the rules, the request and the dice: the same seed and the same
+//! requests give the same faults.
+//!
+//! | fault | which requests | what the client sees |
+//! | --- | --- | --- |
+//! | `{"Delay":{"duration":"2s"}}` | any | nothing for so long, then the answer |
+//! | `{"TooManyRequests":{"retryAfter":"1s"}}` | any | 429 with `Retry-After`; nothing was done |
+//! | `"InternalError"` | any | 500; nothing was done |
+//! | `"ServiceUnavailable"` | any | 503; nothing was done |
+//! | `"ResetBefore"` | any | a closed connection; nothing was done |
+//! | `"ResetAfter"` | any | a closed connection; it *was* done |
+//! | `"Compact"` | any | every older version is forgotten, then the answer: whoever is behind gets 410 |
+//! | `{"StaleRead":{"lag":3}}` | get, list | the answer of a replica that is so many revisions behind |
+//! | `{"Undecodable":{}}` | get, list, watch | objects whose `spec` and labels are a text; with `"name"`: this object |
+//! | `"StreamingListRefused"` | watch | 422 for `sendInitialEvents`, as by a server that does not know it |
+//! | `"GoneOnOpen"` | watch | 410 as the status of the opening request |
+//! | `"EmptyWatch"` | watch | a watch that ends, properly, without a line |
+//! | `{"WatchEnd":{"after":3}}` | watch | the end, properly, after so many lines |
+//! | `{"WatchCut":{"after":3}}` | watch | a closed connection after so many lines |
+//! | `{"WatchCutInLine":{"after":3}}` | watch | a closed connection in the middle of the line that follows so many |
+//! | `{"WatchSilent":{"after":3}}` | watch | nothing more after so many lines, and no end either |
+//!
+//! Lines of a watch are counted as they are sent: events, bookmarks too.
+
+mod parse;
+mod plan;
+mod spoil;
+
+use std::time::Duration;
+
+use rand::{RngExt, rngs::StdRng};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::User,
+    object::GroupResource,
+    request::{Request, Target, Verb},
+};
+
+pub use parse::parse;
+pub use plan::{Plan, WatchPlan};
+
+/// One way to fail. See the table above.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all_fields = "camelCase")]
+pub enum Fault {
+    Delay {
+        #[serde(with = "parse::duration")]
+        duration: Duration,
+    },
+    TooManyRequests {
+        /// Sent in whole seconds.
+        #[serde(with = "parse::duration")]
+        retry_after: Duration,
+    },
+    InternalError,
+    ServiceUnavailable,
+    ResetBefore,
+    ResetAfter,
+    Compact,
+    StaleRead {
+        lag: u64,
+    },
+    Undecodable {
+        /// Only the object of this name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    StreamingListRefused,
+    GoneOnOpen,
+    EmptyWatch,
+    WatchEnd {
+        after: u64,
+    },
+    WatchCut {
+        after: u64,
+    },
+    WatchCutInLine {
+        after: u64,
+    },
+    WatchSilent {
+        after: u64,
+    },
+}
+
+impl Fault {
+    /// Whether it can happen to this request at all.
+    fn can_hit(&self, request: &Request, target: Option<&Target>) -> bool {
+        let verb = target.map(|target| target.verb);
+        match self {
+            Fault::Delay { .. }
+            | Fault::TooManyRequests { .. }
+            | Fault::InternalError
+            | Fault::ServiceUnavailable
+            | Fault::ResetBefore
+            | Fault::ResetAfter
+            | Fault::Compact => true,
+            Fault::StaleRead { .. } => matches!(verb, Some(Verb::Get | Verb::List)),
+            Fault::Undecodable { .. } => matches!(verb, Some(Verb::Get | Verb::List | Verb::Watch)),
+            Fault::StreamingListRefused => {
+                verb == Some(Verb::Watch) && request.query.get("sendInitialEvents").is_some()
+            }
+            Fault::GoneOnOpen
+            | Fault::EmptyWatch
+            | Fault::WatchEnd { .. }
+            | Fault::WatchCut { .. }
+            | Fault::WatchCutInLine { .. }
+            | Fault::WatchSilent { .. } => verb == Some(Verb::Watch),
+        }
+    }
+}
+
+/// When to fail, and how. Whatever is not given matches everything.
+///
+/// ```
+/// use apiserver::{Fault, Rule, Verb};
+/// let second_patch = Rule::new(Fault::ResetAfter).verb(Verb::Patch).resource("pkis.box.com").nth(2);
+/// let storm = Rule::new(Fault::InternalError).probability(0.3).times(100);
+/// ```
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub fault: Fault,
+    /// `system:serviceaccount:NS:NAME`, `system:admin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<Verb>,
+    /// `pods`, `pkis.box.com`, with all their subresources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// `status`. Empty: none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subresource: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The first request to hit, of those that match; counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+    /// So many hits, then no more. Not given: one if there is an `nth`, else without an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// Of a hit, from 0 to 1. Not given: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+}
+
+impl Rule {
+    /// Always, for everything that the fault can happen to.
+    pub fn new(fault: Fault) -> Self {
+        Rule {
+            fault,
+            user: None,
+            verb: None,
+            resource: None,
+            subresource: None,
+            namespace: None,
+            name: None,
+            nth: None,
+            times: None,
+            probability: None,
+        }
+    }
+
+    pub fn user(self, user: impl Into<String>) -> Self {
+        Rule { user: Some(user.into()), ..self }
+    }
+
+    pub fn verb(self, verb: Verb) -> Self {
+        Rule { verb: Some(verb), ..self }
+    }
+
+    pub fn resource(self, resource: impl Into<String>) -> Self {
+        Rule { resource: Some(resource.into()), ..self }
+    }
+
+    pub fn subresource(self, subresource: impl Into<String>) -> Self {
+        Rule { subresource: Some(subresource.into()), ..self }
+    }
+
+    pub fn namespace(self, namespace: impl Into<String>) -> Self {
+        Rule { namespace: Some(namespace.into()), ..self }
+    }
+
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Rule { name: Some(name.into()), ..self }
+    }
+
+    pub fn nth(self, nth: u64) -> Self {
+        Rule { nth: Some(nth), ..self }
+    }
+
+    pub fn times(self, times: u64) -> Self {
+        Rule { times: Some(times), ..self }
+    }
+
+    pub fn probability(self, probability: f64) -> Self {
+        Rule { probability: Some(probability), ..self }
+    }
+
+    fn matches(&self, user: &User, request: &Request, target: Option<&Target>) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        if !is(&self.user, &user.name) || !self.fault.can_hit(request, target) {
+            return false;
+        }
+        let Some(target) = target else {
+            // What is no resource has none of these.
+            return self.verb.is_none()
+                && [&self.resource, &self.subresource, &self.namespace, &self.name].iter().all(|part| part.is_none());
+        };
+        let resource = |wanted: &String| *wanted == GroupResource::new(&target.group, &target.plural).to_string();
+        self.verb.is_none_or(|verb| verb == target.verb)
+            && self.resource.as_ref().is_none_or(resource)
+            && is(&self.subresource, &target.subresource)
+            && is(&self.namespace, &target.namespace)
+            && is(&self.name, &target.name)
+    }
+}
+
+/// A rule in force.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Active {
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// So many requests were like that.
+    pub matched: u64,
+    /// So many of them it happened to.
+    pub hit: u64,
+}
+
+/// The rules in force.
+#[derive(Default)]
+pub struct Faults(Vec<Active>);
+
+impl Faults {
+    /// More are not taken.
+    pub const CAPACITY: usize = 1_000;
+
+    /// Adds a rule. False if there are too many.
+    pub fn add(&mut self, rule: Rule) -> bool {
+        let room = self.0.len() < Self::CAPACITY;
+        if room {
+            self.0.push(Active { rule, matched: 0, hit: 0 });
+        }
+        room
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// In the order in which they were added.
+    pub fn active(&self) -> &[Active] {
+        &self.0
+    }
+
+    /// Which rules this request meets, and what follows. Counts. The dice are thrown only for rules that leave it to
+    /// them.
+    pub fn plan(&mut self, user: &User, request: &Request, target: Option<&Target>, random: &mut StdRng) -> Plan {
+        let mut plan = Plan::default();
+        for active in &mut self.0 {
+            if !active.rule.matches(user, request, target) {
+                continue;
+            }
+            active.matched += 1;
+            let rule = &active.rule;
+            let times = rule.times.unwrap_or(if rule.nth.is_some() { 1 } else { u64::MAX });
+            let due = active.matched >= rule.nth.unwrap_or(1) && active.hit < times;
+            if due && rule.probability.is_none_or(|probability| random.random::<f64>() < probability) {
+                active.hit += 1;
+                plan.add(&rule.fault);
+            }
+        }
+        plan
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,121 @@
+//! Faults in what is answered: a watch that ends badly, objects that cannot be decoded.
+//!
+//! All of it happens to the body, after the answer is made: neither lists nor watches know that there are faults.
+
+use bytes::{Buf, Bytes};
+use futures::{StreamExt, future, stream, stream::BoxStream};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::{Plan, WatchPlan};
+use crate::body::{Body, Reset};
+
+impl Plan {
+    /// What is left of a body.
+    pub async fn spoil(&self, body: Body) -> Body {
+        if self.undecodable.is_none() && self.watch == WatchPlan::default() {
+            return body;
+        }
+        match body {
+            Body::Stream(chunks) => {
+                let (plan, undecodable) = (self.watch.clone(), self.undecodable.clone());
+                let watch = Watch { chunks, rest: Bytes::new(), sent: 0, plan, undecodable, cut: false };
+                let lines = stream::unfold(watch, |mut watch| async move { Some((watch.next().await?, watch)) });
+                Body::Stream(lines.boxed())
+            }
+            whole => {
+                let bytes = whole.collect().await.map(|whole| whole.to_bytes()).unwrap_or_default();
+                match &self.undecodable {
+                    Some(name) => spoil_answer(&bytes, name).into(),
+                    None => bytes.into(),
+                }
+            }
+        }
+    }
+}
+
+/// A watch that something is to happen to.
+struct Watch {
+    chunks: BoxStream<'static, Result<Bytes, Reset>>,
+    /// What has come, and has not been sent yet: whole lines.
+    rest: Bytes,
+    sent: u64,
+    plan: WatchPlan,
+    undecodable: Option<String>,
+    /// All that is left is to hang up.
+    cut: bool,
+}
+
+impl Watch {
+    async fn next(&mut self) -> Option<Result<Bytes, Reset>> {
+        let due = |after: Option<u64>| after.is_some_and(|lines| self.sent >= lines);
+        if self.cut || due(self.plan.cut_after) {
+            // The client does not ask again after that; if it does, it is told the same.
+            return Some(Err(Reset));
+        }
+        if due(self.plan.end_after) {
+            return None;
+        }
+        if due(self.plan.silent_after) {
+            future::pending::<()>().await;
+        }
+        let in_line = due(self.plan.cut_in_line_after);
+        let line = match self.line().await? {
+            Ok(line) => line,
+            Err(reset) => return Some(Err(reset)),
+        };
+        if in_line {
+            self.cut = true;
+            return Some(Ok(line.slice(..line.len() / 2)));
+        }
+        self.sent += 1;
+        Some(Ok(match &self.undecodable {
+            Some(name) => spoil_line(&line, name),
+            None => line,
+        }))
+    }
+
+    async fn line(&mut self) -> Option<Result<Bytes, Reset>> {
+        while !self.rest.has_remaining() {
+            match self.chunks.next().await? {
+                Ok(chunk) => self.rest = chunk,
+                Err(reset) => return Some(Err(reset)),
+            }
+        }
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        Some(Ok(self.rest.split_to(end)))
+    }
+}
+
+/// One object, or a list of them.
+fn spoil_answer(bytes: &Bytes, name: &str) -> Bytes {
+    let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
+        return bytes.clone();
+    };
+    match value.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(|item| spoil_object(item, name)),
+        None => spoil_object(&mut value, name),
+    }
+    value.to_string().into()
+}
+
+/// An event. Bookmarks and errors are no objects.
+fn spoil_line(line: &Bytes, name: &str) -> Bytes {
+    match serde_json::from_slice::<Value>(line) {
+        Ok(mut event) if !matches!(event["type"].as_str(), Some("BOOKMARK" | "ERROR")) => {
+            spoil_object(&mut event["object"], name);
+            format!("{event}\n").into()
+        }
+        _ => line.clone(),
+    }
+}
+
+/// Its name stays: a client can still say which object it is that it does not understand.
+fn spoil_object(object: &mut Value, name: &str) {
+    let found = object["metadata"]["name"].as_str();
+    if object["kind"] == "Status" || found.is_none() || !(name.is_empty() || found == Some(name)) {
+        return;
+    }
+    object["metadata"]["labels"] = "undecodable".into();
+    object["spec"] = "undecodable".into();
+}
