@@ -1,9 +1,226 @@
-//! `/openapi/v3` and what is below it.
-use serde_json::Value;
+//! What objects look like, told to clients: `/openapi/v3`, and a document for each group and version.
+//!
+//! Clients read three things in it:
+//! * which kinds take the parameter `fieldValidation` at PATCH: kubectl then leaves validation to the server;
+//! * the schema of a kind, for `kubectl explain`. Of a custom resource it is the definition's own; of a built-in one this
+//!   server tells the fields at the top and no more (a listed difference);
+//! * a hash for each document, in its address, so that it is read again only after it has changed.
+//!
+//! Pitfall: where PATCH takes a strategic merge patch, kubectl looks for the merge keys in this document rather than in its
+//! own types. So the patch types are left out, and `/openapi/v2`, which it would try next, is not there at all.
 
-use crate::{catalog::Catalog, request::Request};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    catalog::{Catalog, Resource},
+    request::Request,
+};
+
+const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The answer, if the path is one of OpenAPI's.
-pub fn answer(_catalog: &Catalog, _request: &Request) -> Option<Value> {
-    None
+pub fn answer(catalog: &Catalog, request: &Request) -> Option<Value> {
+    let rest = request.path.strip_prefix("/openapi/v3")?.trim_matches('/');
+    let mut documents = documents(catalog);
+    if !rest.is_empty() {
+        return documents.remove(rest);
+    }
+    let address = |(path, document): (&String, &Value)| {
+        let mut hasher = DefaultHasher::new();
+        document.to_string().hash(&mut hasher);
+        let url = format!("/openapi/v3/{path}?hash={:016X}", hasher.finish());
+        (path.clone(), json!({ "serverRelativeURL": url }))
+    };
+    Some(json!({ "paths": documents.iter().map(address).collect::<Map<_, _>>() }))
 }
+
+/// The documents by what they are about: `api/v1`, `apis/apps/v1`.
+fn documents(catalog: &Catalog) -> BTreeMap<String, Value> {
+    let mut documents = BTreeMap::new();
+    for resource in catalog.all() {
+        let about = match &*resource.group {
+            "" => format!("api/{}", resource.version),
+            group => format!("apis/{group}/{}", resource.version),
+        };
+        let document = documents.entry(about.clone()).or_insert_with(|| {
+            json!({
+                "openapi": "3.0.0",
+                "info": { "title": "Kubernetes", "version": "v1.36.3" },
+                "paths": {},
+                "components": { "schemas": { METADATA: metadata() } },
+            })
+        });
+        let namespaced = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+        let path = format!("/{about}/{namespaced}{}", resource.plural);
+        let (gvk, name) = (gvk(resource), schema_name(resource));
+        document["paths"][&path] = collection(resource, &gvk, &name);
+        document["paths"][format!("{path}/{{name}}")] = object(resource, &gvk, &name);
+        document["components"]["schemas"][&name] = schema(resource, gvk);
+    }
+    documents
+}
+
+fn gvk(resource: &Resource) -> Value {
+    json!({ "group": resource.group, "version": resource.version, "kind": resource.kind })
+}
+
+/// `io.k8s.api.core.v1.Pod`; of a custom resource its group in reverse.
+fn schema_name(resource: &Resource) -> String {
+    let (version, kind) = (&resource.version, &resource.kind);
+    if resource.custom.is_some() {
+        let group: Vec<&str> = resource.group.rsplit('.').collect();
+        return format!("{}.{version}.{kind}", group.join("."));
+    }
+    let group = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+    format!("io.k8s.api.{group}.{version}.{kind}")
+}
+
+/// The operations on a collection.
+fn collection(resource: &Resource, gvk: &Value, name: &str) -> Value {
+    json!({
+        "get": operation(resource, gvk, name, "list", &[]),
+        "post": operation(resource, gvk, name, "post", &["dryRun", "fieldManager", "fieldValidation"]),
+    })
+}
+
+/// The operations on one object.
+fn object(resource: &Resource, gvk: &Value, name: &str) -> Value {
+    let write = ["dryRun", "fieldManager", "fieldValidation"];
+    json!({
+        "get": operation(resource, gvk, name, "get", &[]),
+        "put": operation(resource, gvk, name, "put", &write),
+        "patch": operation(resource, gvk, name, "patch", &write),
+        "delete": operation(resource, gvk, name, "delete", &["dryRun"]),
+    })
+}
+
+fn operation(resource: &Resource, gvk: &Value, name: &str, action: &str, parameters: &[&str]) -> Value {
+    let parameter = |name: &&str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
+    let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+    let scope = if resource.namespaced { "Namespaced" } else { "" };
+    json!({
+        "operationId": format!("{action}{scope}{}", resource.kind),
+        "parameters": parameters.iter().map(parameter).collect::<Vec<_>>(),
+        "responses": { "200": { "description": "OK", "content": { "application/json": { "schema": schema } } } },
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": gvk,
+    })
+}
+
+/// The schema of a kind, with what every object has.
+fn schema(resource: &Resource, gvk: Value) -> Value {
+    let mut schema = match &resource.custom {
+        Some(custom) => custom.openapi().clone(),
+        None => built_in(&resource.kind),
+    };
+    let everywhere = json!({
+        "apiVersion": { "type": "string", "description": "Group and version of the kind, such as apps/v1." },
+        "kind": { "type": "string", "description": "What kind of object this is." },
+        "metadata": {
+            "description": "What every object has: name, labels, version and more.",
+            "allOf": [{ "$ref": format!("#/components/schemas/{METADATA}") }],
+        },
+    });
+    if let (Value::Object(schema), Value::Object(everywhere)) = (&mut schema, everywhere) {
+        let properties = schema.entry("properties").or_insert_with(|| json!({}));
+        if let Value::Object(properties) = properties {
+            properties.extend(everywhere);
+        }
+        schema.insert("x-kubernetes-group-version-kind".into(), json!([gvk]));
+    }
+    schema
+}
+
+/// The fields at the top of a built-in kind.
+fn built_in(kind: &str) -> Value {
+    let (about, fields) = match kind {
+        "Secret" => ("Data that is not for everybody.", "data:map stringData:map type:string immutable:boolean"),
+        "ConfigMap" => ("Data that is not secret.", "data:map binaryData:map immutable:boolean"),
+        "Event" => (
+            "Something that happened to an object.",
+            "involvedObject:object reason:string message:string type:string count:integer source:object \
+             firstTimestamp:string lastTimestamp:string eventTime:string series:object action:string related:object \
+             reportingComponent:string reportingInstance:string",
+        ),
+        "ServiceAccount" => (
+            "Who a pod is, to the API server.",
+            "automountServiceAccountToken:boolean secrets:list imagePullSecrets:list",
+        ),
+        "Role" => ("What may be done in a namespace.", "rules:list"),
+        "ClusterRole" => ("What may be done in the cluster, or in any namespace.", "rules:list aggregationRule:object"),
+        "RoleBinding" | "ClusterRoleBinding" => ("Who has a role.", "roleRef:object subjects:list"),
+        "Lease" => ("Who leads, and until when.", "spec:object"),
+        "ValidatingAdmissionPolicyBinding" => ("Where a policy applies.", "spec:object"),
+        "ValidatingAdmissionPolicy" => ("Rules for what may be stored.", "spec:object status:object"),
+        "Pod" => ("Containers that run together on one node.", "spec:object status:object"),
+        "Deployment" => ("Keeps so many pods of one template running.", "spec:object status:object"),
+        "ReplicaSet" => ("Keeps so many pods running.", "spec:object status:object"),
+        "Namespace" => ("A room for the names of objects.", "spec:object status:object"),
+        "PodDisruptionBudget" => ("How many pods may be away at once.", "spec:object status:object"),
+        "CustomResourceDefinition" => ("A kind of object that users define.", "spec:object status:object"),
+        _ => ("", "spec:object status:object"),
+    };
+    let field = |field: &str| {
+        let (name, kind) = field.split_once(':')?;
+        let schema = match kind {
+            "map" => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+            "list" => json!({ "type": "array", "items": { "type": "object" } }),
+            kind => json!({ "type": kind }),
+        };
+        Some((name.to_owned(), schema))
+    };
+    let properties: Map<String, Value> = fields.split_whitespace().filter_map(field).collect();
+    let description = format!("{about} This server tells no more of it; https://kubernetes.io/docs/reference does.");
+    json!({ "type": "object", "description": description, "properties": properties })
+}
+
+fn metadata() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let map = |description: &str| json!({ "type": "object", "additionalProperties": { "type": "string" }, "description": description });
+    json!({
+        "type": "object",
+        "description": "What every object has.",
+        "properties": {
+            "name": text("Unique among the objects of its kind in the namespace."),
+            "generateName": text("If there is no name: what the generated one begins with."),
+            "namespace": text("The room for the name."),
+            "uid": text("Unique among all objects of all times."),
+            "resourceVersion": text("The version of the object; changes with every write."),
+            "generation": { "type": "integer", "description": "Counts what was wanted: changes of the spec." },
+            "creationTimestamp": text("When it was created."),
+            "deletionTimestamp": text("When its end was decided, or will have come at the latest."),
+            "deletionGracePeriodSeconds": { "type": "integer", "description": "How long it may take to end." },
+            "labels": map("What it can be selected by."),
+            "annotations": map("What else is known of it."),
+            "finalizers": {
+                "type": "array", "items": { "type": "string" },
+                "description": "What has to be done before it is gone.",
+            },
+            "ownerReferences": {
+                "type": "array",
+                "description": "What it belongs to, and goes with.",
+                "items": {
+                    "type": "object",
+                    "required": ["apiVersion", "kind", "name", "uid"],
+                    "properties": {
+                        "apiVersion": { "type": "string" },
+                        "kind": { "type": "string" },
+                        "name": { "type": "string" },
+                        "uid": { "type": "string" },
+                        "controller": { "type": "boolean" },
+                        "blockOwnerDeletion": { "type": "boolean" },
+                    },
+                },
+            },
+        },
+    })
+}
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

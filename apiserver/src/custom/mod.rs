@@ -18,12 +18,19 @@ use crate::{
 #[derive(Debug)]
 pub struct Definition {
     columns: Vec<PrinterColumn>,
+    /// The schema as it was written, with its descriptions.
+    openapi: Value,
 }
 
 impl Definition {
     /// What `kubectl get` shows of it, after the name.
     pub fn columns(&self) -> &[PrinterColumn] {
         &self.columns
+    }
+
+    /// The schema as it was written, for people and clients to read.
+    pub fn openapi(&self) -> &Value {
+        &self.openapi
     }
 }
 
@@ -46,7 +53,10 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             subresources: subresources.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
-            custom: Some(Arc::new(Definition { columns: PrinterColumn::all(version) })),
+            custom: Some(Arc::new(Definition {
+                columns: PrinterColumn::all(version),
+                openapi: version["schema"]["openAPIV3Schema"].clone(),
+            })),
         })
     };
     let versions = spec["versions"].as_array();

@@ -1,0 +1,58 @@
+use http::{HeaderMap, Method};
+
+use super::*;
+use crate::custom;
+
+fn catalog() -> Catalog {
+    let mut catalog = Catalog::built_in();
+    let definition = json!({ "spec": {
+        "group": "ex.io", "scope": "Namespaced", "names": { "kind": "Thing", "plural": "things" },
+        "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
+            "type": "object", "description": "A thing.",
+            "properties": { "spec": { "type": "object", "description": "What is wanted." } },
+        } } }],
+    } });
+    catalog.set_custom("ex.io", "things", custom::resources(&definition));
+    catalog
+}
+
+fn ask(path: &str) -> Option<Value> {
+    answer(&catalog(), &Request::new(Method::GET, path, HeaderMap::new(), Default::default()))
+}
+
+#[test]
+fn the_index_leads_to_every_document() {
+    let index = ask("/openapi/v3").unwrap();
+    let paths = index["paths"].as_object().unwrap();
+    assert!(paths.len() > 6, "{paths:?}");
+    for (about, address) in paths {
+        let address = address["serverRelativeURL"].as_str().unwrap();
+        let (path, hash) = address.split_once("?hash=").unwrap();
+        assert_eq!((path, hash.len()), (&*format!("/openapi/v3/{about}"), 16));
+        assert_eq!(ask(path).unwrap()["openapi"], "3.0.0");
+    }
+    assert_eq!(ask("/openapi/v3/apis/nope/v1"), None);
+    assert_eq!(ask("/openapi/v2"), None);
+}
+
+#[test]
+fn every_kind_takes_field_validation_at_patch() {
+    for resource in catalog().all() {
+        let prefix = if resource.group.is_empty() { "api" } else { "apis" };
+        let document = ask(&format!("/openapi/v3/{prefix}/{}", resource.api_version())).unwrap();
+        let of_kind = |path: &&Value| path["patch"]["x-kubernetes-group-version-kind"] == gvk(resource);
+        let path = document["paths"].as_object().unwrap().values().find(of_kind).unwrap();
+        let parameters = path["patch"]["parameters"].as_array().unwrap();
+        assert!(parameters.iter().any(|p| p["name"] == "fieldValidation" && p["in"] == "query"));
+    }
+}
+
+#[test]
+fn a_custom_resource_is_described_as_in_its_definition() {
+    let document = ask("/openapi/v3/apis/ex.io/v1").unwrap();
+    let schema = &document["components"]["schemas"]["io.ex.v1.Thing"];
+    assert_eq!(schema["description"], "A thing.");
+    assert_eq!(schema["properties"]["spec"]["description"], "What is wanted.");
+    assert_eq!(schema["properties"]["kind"]["type"], "string");
+    assert_eq!(schema["x-kubernetes-group-version-kind"][0]["kind"], "Thing");
+}
