@@ -27,6 +27,7 @@ mod list;
 mod names;
 mod object;
 mod openapi;
+mod owners;
 mod patch;
 mod rbac;
 mod request;

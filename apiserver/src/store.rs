@@ -18,7 +18,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::object::{GroupResource, Key, Object};
+use crate::{
+    object::{GroupResource, Key, Object},
+    owners::Owners,
+};
 
 /// What happened to one object. No `before` means created, no `after` means deleted.
 #[derive(Debug)]
@@ -46,6 +49,7 @@ pub struct Compacted {
 pub struct Store {
     revision: u64,
     objects: HashMap<GroupResource, Collection>,
+    owners: Owners,
     /// Revisions without a gap; the last is [`Store::revision`].
     log: VecDeque<Arc<Change>>,
     /// The log is never longer; what is older is compacted away.
@@ -56,7 +60,7 @@ impl Store {
     /// An empty store. The log keeps this many changes.
     pub fn new(capacity: usize) -> Self {
         // Not 0: to a client, version 0 means "any". Nor 1: an empty etcd begins with 1, a server with its own objects.
-        Store { revision: 1, objects: HashMap::new(), log: VecDeque::new(), capacity }
+        Store { revision: 1, objects: HashMap::new(), owners: Owners::default(), log: VecDeque::new(), capacity }
     }
 
     /// The revision of the latest change.
@@ -84,6 +88,17 @@ impl Store {
         self.objects.iter()
     }
 
+    /// What a collection holds in one namespace; costs nothing for those that it does not.
+    pub fn names(&self, resource: &GroupResource, namespace: &str) -> impl Iterator<Item = &Key> {
+        let from = self.objects.get(resource).map(|objects| objects.range(Key::new(namespace, "")..));
+        from.into_iter().flatten().map(|(key, _)| key).take_while(move |key| key.namespace == namespace)
+    }
+
+    /// Everything that names this UID as an owner.
+    pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &(GroupResource, Key)> {
+        self.owners.dependents(uid)
+    }
+
     /// Creates or replaces, under the next revision, which it writes into the object.
     pub fn put(&mut self, resource: &GroupResource, key: Key, mut value: Value) -> Arc<Object> {
         let revision = self.revision + 1;
@@ -91,6 +106,7 @@ impl Store {
         let object = Arc::new(Object::new(value));
         let collection = self.objects.entry(resource.clone()).or_default();
         let before = collection.insert(key.clone(), object.clone());
+        self.owners.change(resource, &key, before.as_deref().map(Object::value), Some(object.value()));
         let after = Some(object.clone());
         self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None });
         object
@@ -99,6 +115,7 @@ impl Store {
     /// Deletes, and returns the last version under the deletion's own revision, as watchers get it.
     pub fn remove(&mut self, resource: &GroupResource, key: &Key) -> Option<Arc<Object>> {
         let before = self.objects.get_mut(resource)?.remove(key)?;
+        self.owners.change(resource, key, Some(before.value()), None);
         let revision = self.revision + 1;
         let mut value = before.value().clone();
         value["metadata"]["resourceVersion"] = revision.to_string().into();

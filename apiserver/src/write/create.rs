@@ -45,6 +45,7 @@ impl Writer<'_> {
     ) -> Result<Arc<Object>> {
         meta::settle_namespace(&mut object, resource, namespace)?;
         self.admit(resource, &object)?;
+        self.admit_custom(resource, object.name())?;
         meta::fill_in(&mut object, self.now, &mut self.state.random);
         self.name(resource, &mut object)?;
         prepare_create(resource, &mut object);
@@ -154,3 +155,7 @@ impl Place {
         Place { id: GroupResource::new("", "namespaces"), key: Key::new("", name) }
     }
 }
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

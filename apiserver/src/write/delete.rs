@@ -27,7 +27,7 @@ pub const ORPHAN: &str = "orphan";
 pub const FOREGROUND: &str = "foregroundDeletion";
 
 /// How far a deletion came.
-enum Outcome {
+pub(super) enum Outcome {
     /// Gone; the last version.
     Gone(Arc<Object>),
     /// Marked.
@@ -91,7 +91,12 @@ impl Writer<'_> {
     }
 
     /// Deletes an object, or marks it.
-    fn delete_one(&mut self, resource: &Resource, place: &Place, options: &DeleteOptions) -> Result<Outcome> {
+    pub(super) fn delete_one(
+        &mut self,
+        resource: &Resource,
+        place: &Place,
+        options: &DeleteOptions,
+    ) -> Result<Outcome> {
         let Some(old) = self.get(place).cloned() else {
             return Err(Status::not_found(&resource.group, &resource.plural, &place.key.name));
         };
@@ -99,12 +104,19 @@ impl Writer<'_> {
         if resource.plural == "namespaces" && resource.group.is_empty() {
             return self.delete_namespace(place, &old, options);
         }
+        if resource.plural == "customresourcedefinitions"
+            && let Some(outcome) = self.delete_definition(place, &old, options)
+        {
+            return Ok(outcome);
+        }
         let grace = match grace(resource, old.value(), options, self.now) {
             Grace::Pending => return Ok(Outcome::Waited(old)),
             grace => grace,
         };
         let mut object = old.value().clone();
-        let changed = set_collector_finalizers(resource, &mut object, options);
+        // Events own nothing, and the real server knows.
+        let collects = resource.plural != "events" || resource.custom.is_some();
+        let changed = collects && set_collector_finalizers(&mut object, options);
         let waits_for_finalizers = !meta::finalizers(&object).is_empty();
         match grace {
             Grace::Until(at, seconds) => {
@@ -141,12 +153,13 @@ impl Writer<'_> {
             return Ok(Outcome::Waits(old.clone()));
         }
         let mut object = old.value().clone();
+        set_collector_finalizers(&mut object, options);
         meta::metadata(&mut object).insert("deletionTimestamp".into(), meta::time(self.now));
         meta::object_in(&mut object, "status").insert("phase".into(), "Terminating".into());
         Ok(Outcome::Waits(self.mark(place, object, options)))
     }
 
-    fn mark(&mut self, place: &Place, object: Value, options: &DeleteOptions) -> Arc<Object> {
+    pub(super) fn mark(&mut self, place: &Place, object: Value, options: &DeleteOptions) -> Arc<Object> {
         if options.dry_run() { Arc::new(Object::new(object)) } else { self.put(place, object) }
     }
 
@@ -214,10 +227,7 @@ fn mark_ending(object: &mut Value, now: Timestamp) {
 
 /// Gives the object the garbage collector's finalizer that the options ask for, and takes the other. True if that is
 /// a change.
-fn set_collector_finalizers(resource: &Resource, object: &mut Value, options: &DeleteOptions) -> bool {
-    if resource.plural == "events" && resource.custom.is_none() {
-        return false;
-    }
+fn set_collector_finalizers(object: &mut Value, options: &DeleteOptions) -> bool {
     let had = meta::finalizers(object);
     let (orphan, foreground) = match (options.orphan_dependents, options.propagation()) {
         (Some(orphan), _) => (orphan, false),
@@ -272,3 +282,7 @@ fn done(resource: &Resource, object: &Value) -> Value {
     }
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
 }
+
+#[cfg(test)]
+#[path = "delete_tests.rs"]
+mod tests;

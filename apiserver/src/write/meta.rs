@@ -176,3 +176,7 @@ pub fn bump_generation(object: &mut Value) {
         metadata.insert("generation".into(), generation.saturating_add(1).into());
     }
 }
+
+#[cfg(test)]
+#[path = "meta_tests.rs"]
+mod tests;

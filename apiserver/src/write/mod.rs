@@ -15,6 +15,7 @@ mod create;
 mod definitions;
 mod delete;
 mod meta;
+mod namespaces;
 mod options;
 mod strategy;
 mod update;
@@ -124,6 +125,15 @@ impl<'a> Writer<'a> {
         after
     }
 
+    /// Stores an object that may just have lost the last finalizer it waited for: then it goes.
+    fn put_or_release(&mut self, place: &Place, object: Value, old: &Value) {
+        if update::is_released(place, &object, old) {
+            self.remove(place);
+        } else {
+            self.put(place, object);
+        }
+    }
+
     /// Removes, and remembers to follow it up. Returns the last version, under the deletion's revision.
     fn remove(&mut self, place: &Place) -> Option<Arc<Object>> {
         let last = self.state.store.remove(&place.id, &place.key)?;
@@ -151,5 +161,4 @@ impl Place {
 }
 
 #[cfg(test)]
-#[path = "write_tests.rs"]
-mod tests;
+mod fixture;

@@ -102,6 +102,11 @@ impl DeleteOptions {
         Ok(options)
     }
 
+    /// What the garbage collector asks for.
+    pub fn propagating(policy: Propagation) -> DeleteOptions {
+        DeleteOptions { propagation_policy: Some(format!("{policy:?}")), ..DeleteOptions::default() }
+    }
+
     fn from_body(body: Value) -> Result<DeleteOptions> {
         if let Some(kind) = body["kind"].as_str().filter(|kind| !kind.is_empty() && *kind != "DeleteOptions") {
             let message = format!("no kind {kind:?} is registered for the internal version of group \"meta.k8s.io\"");
@@ -157,3 +162,7 @@ fn unsupported(field: &str, value: &str, known: &str) -> Cause {
 fn refuse(kind: &str, causes: &[Cause]) -> Result<()> {
     if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", kind, "", causes)) }
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

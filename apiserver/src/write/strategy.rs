@@ -181,3 +181,7 @@ fn qos_class(pod: &Value) -> &'static str {
         (true, false) => "Burstable",
     }
 }
+
+#[cfg(test)]
+#[path = "strategy_tests.rs"]
+mod tests;

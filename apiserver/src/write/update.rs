@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     Answer, Place, Writer, Written, meta,
+    namespaces::spec_finalizers,
     options::WriteOptions,
     strategy::{prepare_update, same},
 };
@@ -91,7 +92,7 @@ impl Writer<'_> {
         types::validate(resource, &object, Some(before))?;
         meta::metadata(&mut object).insert("resourceVersion".into(), before.resource_version().into());
         let place = Place::of(resource, target);
-        if is_released(resource, &object, before) {
+        if is_released(&place, &object, before) {
             // The answer is the object as it was sent last, not a Status: a client that replaces expects one.
             if !dry_run {
                 self.remove(&place);
@@ -170,10 +171,13 @@ fn other_uid(resource: &Resource, target: &Target, object: &Value, old: &Value) 
 }
 
 /// The last finalizer went from an object whose end was decided, and nobody else is waited for.
-fn is_released(resource: &Resource, object: &Value, old: &Value) -> bool {
-    let is_namespace = resource.plural == "namespaces" && resource.group.is_empty();
+pub(super) fn is_released(place: &Place, object: &Value, old: &Value) -> bool {
     old.is_ending()
         && meta::finalizers(object).is_empty()
         && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
-        && !(is_namespace && object["spec"]["finalizers"].as_array().is_some_and(|list| !list.is_empty()))
+        && (!place.is_namespace() || spec_finalizers(object).is_empty())
 }
+
+#[cfg(test)]
+#[path = "update_tests.rs"]
+mod tests;
