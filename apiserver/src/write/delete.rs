@@ -190,7 +190,8 @@ fn grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Time
         }
         let Some(mut seconds) = wanted.filter(|seconds| *seconds < given) else { return Grace::Pending };
         let end: Timestamp = object.meta("deletionTimestamp").parse().unwrap_or(now);
-        let mut at = later(end, seconds - given);
+        // So long from the first request on, which is not later than so long from now.
+        let mut at = later(end, seconds.saturating_sub(given)).min(later(now, seconds));
         if at < now {
             at = now;
             // Still for the kubelet to end: a client that asked for grace did not ask for force.

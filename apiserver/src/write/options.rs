@@ -92,7 +92,7 @@ impl DeleteOptions {
         if let Some(text) = &options.propagation_policy
             && options.propagation().is_none()
         {
-            let known = r#""Background", "Foreground", "Orphan", "nil""#;
+            let known = r#""Foreground", "Background", "Orphan", "nil""#;
             causes.push(unsupported("propagationPolicy", &format!("{text:?}"), known));
         }
         if let Some(values) = &options.dry_run {
@@ -108,8 +108,13 @@ impl DeleteOptions {
     }
 
     fn from_body(body: Value) -> Result<DeleteOptions> {
+        // Serde would take a list for the fields in their order.
+        if !body.is_object() {
+            return Err(Status::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
+        }
         if let Some(kind) = body["kind"].as_str().filter(|kind| !kind.is_empty() && *kind != "DeleteOptions") {
-            let message = format!("no kind {kind:?} is registered for the internal version of group \"meta.k8s.io\"");
+            let version = body["apiVersion"].as_str().unwrap_or_default();
+            let message = format!("no kind {kind:?} is registered for version {version:?} in scheme");
             return Err(Status::bad_request(message));
         }
         serde_json::from_value(body).map_err(|e| Status::bad_request(format!("json: cannot unmarshal: {e}")))

@@ -168,11 +168,12 @@ fn qos_class(pod: &Value) -> &'static str {
         ["initContainers", "containers"].into_iter().flat_map(|f| spec[f].as_array().into_iter().flatten());
     let (mut any, mut all) = (false, true);
     for container in containers {
-        let resources = &container["resources"];
+        let given =
+            |what: &str, unit: &str| container["resources"][what][unit].as_str().filter(|quantity| !is_zero(quantity));
         for unit in ["cpu", "memory"] {
-            let (request, limit) = (&resources["requests"][unit], &resources["limits"][unit]);
-            any |= !request.is_null() || !limit.is_null();
-            all &= !limit.is_null() && (request.is_null() || request == limit);
+            let (request, limit) = (given("requests", unit), given("limits", unit));
+            any |= request.is_some() || limit.is_some();
+            all &= limit.is_some() && request.is_none_or(|request| Some(request) == limit);
         }
     }
     match (any, all) {
@@ -180,6 +181,11 @@ fn qos_class(pod: &Value) -> &'static str {
         (true, true) => "Guaranteed",
         (true, false) => "Burstable",
     }
+}
+
+/// `0`, `0m`, `0.0Gi`.
+fn is_zero(quantity: &str) -> bool {
+    quantity.chars().take_while(|c| !c.is_ascii_alphabetic()).all(|c| !matches!(c, '1'..='9'))
 }
 
 #[cfg(test)]
