@@ -1,156 +1,25 @@
 //! Every flag. Beside `controller.rs`, this file knows all rooms.
 //!
-//! The rows of the table below are the whole interface; the rows that connect, log and serve stand with the code that
-//! obeys them. [`parse`] turns arguments, environment and file into a [`Command`] or a [`Refusal`]. It is a pure
+//! A table for each command is its whole interface: that of `run` is in `cli/run.rs`, that of `playground` in
+//! `cli/playground.rs`; the rows that connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a [`Command`] or a [`Refusal`]. It is a pure
 //! function of those three, so that every wrong input can be tried in a unit test.
 
-use std::{
-    ffi::OsString,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 
-use crate::pki::{allowed_file, validate::is_label};
 use crate::process::{
-    Refusal, flags, log, serve,
-    settings::{Env, Given, ROW, Read, Setting, Settings, Table},
-    target::{self, Target},
+    Refusal, flags,
+    settings::{Env, Read},
 };
 
-static CONFIG: Setting = Setting {
-    flag: "config",
-    value: "FILE",
-    env: "CONFIG_FILE",
-    help: "An ini file: section [global], keys as the variables, in lower case",
-    ..ROW
-};
-static NAMESPACE: Setting = Setting {
-    flag: "namespace",
-    short: Some('n'),
-    value: "NS",
-    env: "K8S_NAMESPACE",
-    default: "all",
-    help: "Look at one namespace only; with K8S_NAMESPACED=true and without this,\n\
-           the pod's or the context's own",
-    ..ROW
-};
-static NAMESPACED: Setting = Setting { env: "K8S_NAMESPACED", ..ROW };
-static ALLOWED_NAMES: Setting = Setting {
-    flag: "allowed-names",
-    value: "FILE",
-    env: "DEMO_CONTROLLER_ALLOWED_NAMES",
-    default: "the sample's app1 and app2",
-    help: "Who may have a certificate: a line each, `name` (in any namespace) or\n\
-           `namespace/name`; # starts a comment; read again when it changes",
-    ..ROW
-};
-static WORKERS: Setting = Setting {
-    flag: "workers",
-    value: "N",
-    env: "DEMO_CONTROLLER_WORKERS",
-    default: "4",
-    help: "Keys that are worked on at once, per queue",
-    ..ROW
-};
-static RESYNC: Setting = Setting {
-    flag: "resync",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_RESYNC",
-    default: "10m",
-    help: "Look at everything again so often, from the cache; 0 turns it off",
-    ..ROW
-};
-static MAX_RETRIES: Setting = Setting {
-    flag: "max-retries",
-    value: "N",
-    env: "DEMO_CONTROLLER_MAX_RETRIES",
-    default: "12",
-    help: "Failures in a row after which a key is forgotten until it changes or is\n\
-           resynced (12 take about 20 s); an API server that is away does not count",
-    ..ROW
-};
-static REMIND: Setting = Setting {
-    flag: "remind",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_REMIND",
-    default: "30m",
-    help: "Report an error that persists again so often; events live for an hour",
-    ..ROW
-};
-static CA_SECRET: Setting = Setting {
-    flag: "ca-secret",
-    value: "NS/NAME",
-    env: "DEMO_CONTROLLER_CA_SECRET",
-    default: "controlplane/demo-controller-ca",
-    help: "The Secret with the CA that signs; created if absent, never overwritten",
-    ..ROW
-};
-static DRY_RUN: Setting = Setting {
-    flag: "dry-run",
-    env: "DEMO_CONTROLLER_DRY_RUN",
-    help: "Let the API server check every write but store none",
-    ..ROW
-};
-static WATCH_IDLE: Setting = Setting {
-    flag: "watch-idle",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_WATCH_IDLE",
-    default: "150s",
-    help: "A watch that is silent for so long, without a bookmark, is opened again",
-    ..ROW
-};
-static SHUTDOWN_GRACE: Setting = Setting {
-    flag: "shutdown-grace",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_SHUTDOWN_GRACE",
-    default: "20s",
-    help: "After SIGTERM or SIGINT, finish what is in progress for so long;\n\
-           a second signal ends the process at once",
-    ..ROW
-};
-static EXPLAIN: Setting = Setting {
-    flag: "explain",
-    env: "DEMO_CONTROLLER_EXPLAIN",
-    help: "Narrate each step, and name the chapter that explains it",
-    ..ROW
-};
+mod run;
+pub use run::{Run, Start};
 
-static TABLE: Table = &[
-    (
-        "Connection",
-        &[
-            &target::KUBECONFIG,
-            &target::CONTEXT,
-            &target::API_ENDPOINT,
-            &target::TOKEN,
-            &target::TOKEN_FILE,
-            &target::CA,
-        ],
-    ),
-    (
-        "Controller",
-        &[
-            &NAMESPACE,
-            &NAMESPACED,
-            &ALLOWED_NAMES,
-            &CA_SECRET,
-            &DRY_RUN,
-            &WORKERS,
-            &MAX_RETRIES,
-            &RESYNC,
-            &REMIND,
-            &WATCH_IDLE,
-        ],
-    ),
-    ("Process", &[&CONFIG, &serve::LISTEN, &SHUTDOWN_GRACE, &log::LOG_LEVEL, &log::LOG_FORMAT, &EXPLAIN]),
-];
-
-/// Keys of the original's file that say which resource to watch and with what plugin. `run` has no use for them, but
-/// takes a file that holds them.
-const FOREIGN: &[&str] = &["k8s_resource", "k8s_api_group", "k8s_api_version", "k8s_api_path", "watcher_plugin"];
+#[cfg(feature = "playground")]
+mod playground;
+#[cfg(feature = "playground")]
+pub use playground::Play;
 
 const ABOUT: &str = "Issues TLS certificates that applications ask for with Pki objects, tells their pods why one is \
 refused,\nand logs the life of every pod.";
@@ -163,64 +32,33 @@ Examples:
   demo-controller                                         with the current context, as kubectl
   demo-controller -n app1 --dry-run --log-level debug     one namespace, and write nothing
   demo-controller --allowed-names names.txt --listen :8080
+  demo-controller playground                              no cluster? a simulated one, and a story to begin with
   demo-controller crd | kubectl apply -f -                teach the API server what a Pki is";
 
 /// For the error about a word that is none of them.
-const COMMANDS: &str = "run (the default) or crd";
+#[cfg(feature = "playground")]
+const COMMANDS: &str = "run (the default), playground or crd";
+#[cfg(not(feature = "playground"))]
+const COMMANDS: &str = "run (the default) or crd (the playground is left out of this build: it is in one with the cargo \
+                        feature `playground`, which is on by default)";
 
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
     /// Be the controller.
     Run(Box<Start>),
+    /// Be a whole cluster, to play with.
+    #[cfg(feature = "playground")]
+    Playground {
+        /// What is played.
+        play: Play,
+        /// How to log.
+        log: crate::process::log::Logging,
+    },
     /// Print the CustomResourceDefinition.
     Crd,
     /// Print this (`--help`, `--version`), to stdout.
     Print(Box<clap::Error>),
-}
-
-/// What `run` needs, checked.
-#[derive(Debug)]
-pub struct Start {
-    /// Where to connect.
-    pub target: Target,
-    /// For the log, once there is one.
-    pub warnings: Vec<String>,
-    /// How to log.
-    pub log: log::Logging,
-    /// `K8S_NAMESPACED=true` alone: [`Run::namespace`] is the pod's or the context's own, known once connected.
-    pub own_namespace: bool,
-    /// What the controller does.
-    pub run: Run,
-}
-
-/// What the controller does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// One namespace, or None for all.
-    pub namespace: Option<String>,
-    /// The list of allowed names; was readable a moment ago. None: the sample's.
-    pub allowed_names: Option<PathBuf>,
-    /// Workers per queue, at least 1.
-    pub workers: usize,
-    /// How often everything is queued again; None: never.
-    pub resync: Option<Duration>,
-    /// Counted failures after which a key is forgotten.
-    pub max_retries: u32,
-    /// How often a persistent error is reported again.
-    pub remind: Duration,
-    /// Namespace and name of the CA's Secret.
-    pub ca_secret: (String, String),
-    /// Server-side dry run.
-    pub dry_run: bool,
-    /// How long a watch may be silent.
-    pub watch_idle: Duration,
-    /// Where health and metrics are served; None: nowhere.
-    pub listen: Option<SocketAddr>,
-    /// How long work in progress may take to finish at the end.
-    pub shutdown_grace: Duration,
-    /// Narrate.
-    pub explain: bool,
 }
 
 /// Reads the command line (the program's name first), the environment and the file.
@@ -235,86 +73,29 @@ pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Re
         }
         Err(e) => return Err(Refusal::input(flags::wrong_usage(&e, COMMANDS))),
     };
-    let flags = match matches.subcommand() {
-        Some(("crd", _)) => return Ok(Command::Crd),
-        Some((_, run)) => flags::given(run, TABLE),
-        None => flags::given(&matches, TABLE),
-    };
-    let settings = Settings::collect(TABLE, flags, env, &CONFIG, FOREIGN, read)?;
-    let log = log::decide(&settings, env, on_terminal)?;
-    let (target, warnings) = target::decide(&settings)?;
-    let run = run(&settings)?;
-    let namespaced = settings.get(&NAMESPACED).map(|given| given.switch()).transpose()?.unwrap_or(false);
-    let own_namespace = namespaced && run.namespace.is_none();
-    Ok(Command::Run(Box::new(Start { target, warnings, log, own_namespace, run })))
+    match matches.subcommand() {
+        Some(("crd", _)) => Ok(Command::Crd),
+        #[cfg(feature = "playground")]
+        Some((playground::NAME, given)) => playground::parse(given, env, read),
+        Some((_, given)) => run::parse(given, env, read, on_terminal),
+        None => run::parse(&matches, env, read, on_terminal),
+    }
 }
 
 /// `run` is the default, so its flags stand at the top level too.
 fn command() -> clap::Command {
-    let run = clap::Command::new("run").about("Run the controller (the default)").after_help(AFTER);
+    let controller = clap::Command::new("run").about("Run the controller (the default)").after_help(AFTER);
     let crd = clap::Command::new("crd").about("Print the CustomResourceDefinition of Pki, for kubectl apply -f -");
-    clap::Command::new("demo-controller")
+    let command = clap::Command::new("demo-controller")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER)
         .args_conflicts_with_subcommands(true)
-        .args(flags::arguments(TABLE))
-        .subcommand(run.args(flags::arguments(TABLE)))
-        .subcommand(crd)
-}
-
-fn run(settings: &Settings) -> Result<Run, Refusal> {
-    let duration = |setting, default: u64| {
-        let given = settings.get(setting).map(|given| given.duration(None));
-        Ok(given.transpose()?.unwrap_or(Duration::from_secs(default)))
-    };
-    let number = |setting, range, default| {
-        Ok(settings.get(setting).map(|given| given.number(range)).transpose()?.unwrap_or(default))
-    };
-    let switch = |setting| Ok(settings.get(setting).map(|given| given.switch()).transpose()?.unwrap_or(false));
-    let resync = settings.get(&RESYNC).map(|given| given.duration(Some("off"))).transpose()?;
-    Ok(Run {
-        namespace: settings.get(&NAMESPACE).map(|given| namespace(&given)).transpose()?,
-        allowed_names: settings.get(&ALLOWED_NAMES).map(|given| readable(&given)).transpose()?,
-        workers: number(&WORKERS, 1..=1024, 4)? as usize,
-        resync: Some(resync.unwrap_or(Duration::from_secs(600))).filter(|every| !every.is_zero()),
-        max_retries: number(&MAX_RETRIES, 0..=1000, 12)?,
-        remind: duration(&REMIND, 1800)?,
-        ca_secret: settings
-            .get(&CA_SECRET)
-            .map(|given| secret(&given))
-            .transpose()?
-            .unwrap_or_else(|| ("controlplane".to_owned(), "demo-controller-ca".to_owned())),
-        dry_run: switch(&DRY_RUN)?,
-        watch_idle: duration(&WATCH_IDLE, 150)?,
-        listen: serve::decide(settings)?,
-        shutdown_grace: duration(&SHUTDOWN_GRACE, 20)?,
-        explain: switch(&EXPLAIN)?,
-    })
-}
-
-fn namespace(given: &Given) -> Result<String, Refusal> {
-    let name = given.text.trim();
-    if is_label(name) {
-        return Ok(name.to_owned());
-    }
-    Err(given.wrong("expected a namespace's name: at most 63 of a-z, 0-9 and -, with no - at either end"))
-}
-
-fn secret(given: &Given) -> Result<(String, String), Refusal> {
-    let parts = given.text.trim().split_once('/');
-    parts
-        .filter(|(namespace, name)| is_label(namespace) && name.len() <= 253 && name.split('.').all(is_label))
-        .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
-        .ok_or_else(|| given.wrong("expected NAMESPACE/NAME, such as controlplane/demo-controller-ca"))
-}
-
-/// The list must be there now, and be read in the same way as later.
-fn readable(given: &Given) -> Result<PathBuf, Refusal> {
-    let path = Path::new(&given.text);
-    allowed_file::read(path)
-        .map_err(|why| given.wrong(format!("cannot be read ({why}): expected a text file, one name per line")))?;
-    Ok(path.to_owned())
+        .args(flags::arguments(run::TABLE))
+        .subcommand(controller.args(flags::arguments(run::TABLE)));
+    #[cfg(feature = "playground")]
+    let command = command.subcommand(playground::command());
+    command.subcommand(crd)
 }
 
 #[cfg(test)]

@@ -17,7 +17,9 @@ fn main() -> ExitCode {
     let read = |path: &std::path::Path| std::fs::read_to_string(path);
     let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
-        Command::Run(start) => run(*start),
+        Command::Run(start) => block_on(controller(*start)),
+        #[cfg(feature = "playground")]
+        Command::Playground { play, log } => block_on(playground(play, log)),
         Command::Crd => Ok(print(|| io::stdout().lock().write_all(pki::CRD.as_bytes()))),
         Command::Print(text) => Ok(print(|| text.print())),
     });
@@ -36,9 +38,9 @@ fn print(write: impl FnOnce() -> io::Result<()>) -> ExitCode {
     }
 }
 
-fn run(start: Start) -> Result<ExitCode, Refusal> {
+fn block_on(command: impl Future<Output = Result<ExitCode, Refusal>>) -> Result<ExitCode, Refusal> {
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Refusal::failure(format!("no threads: {e}")))?;
-    let done = runtime.block_on(controller(start));
+    let done = runtime.block_on(command);
     // Whoever still reads a file (from a file system that hangs, say) is not waited for.
     runtime.shutdown_background();
     done
@@ -82,4 +84,10 @@ async fn controller(start: Start) -> Result<ExitCode, Refusal> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+#[cfg(feature = "playground")]
+async fn playground(play: cli::Play, log: log::Logging) -> Result<ExitCode, Refusal> {
+    let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
+    demo_controller::playground::run(play, log, stop).await
 }

@@ -57,7 +57,7 @@ pub struct Connection {
 /// Exit code 2: files that are missing or wrong, an unknown context, no server at all. Exit code 1: an exec plugin that
 /// failed.
 pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) -> Result<Connection, Refusal> {
-    let (mut config, header, named_by) = match target {
+    let (config, header, named_by) = match target {
         Target::Server { url, endpoint, token, ca } => {
             let mut config = Config::new(url);
             if let Some(ca) = ca {
@@ -86,6 +86,28 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
             (config, header, named_by)
         }
     };
+    let server = format!("{} ({named_by})", config.cluster_url.to_string().trim_end_matches('/'));
+    // A context without a namespace means `default`, one with an empty namespace too.
+    let default_namespace = match config.default_namespace.trim() {
+        "" => "default".to_owned(),
+        namespace => namespace.to_owned(),
+    };
+    let client = client(config, header, &named_by)?;
+    Ok(Connection { client, default_namespace, server, warnings })
+}
+
+/// A client for a server of our own on this machine, in plain HTTP. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// The address or the token is none.
+pub fn local(url: &str, token: Option<&str>) -> Result<Client, Refusal> {
+    let uri = url.parse().map_err(|e| Refusal::failure(format!("{}: {e}", quoted(url))))?;
+    let no_token = || Refusal::failure(format!("{url}: the token that it gives cannot be sent"));
+    let header = token.map(|token| token::bearer(token).map(Header::Fixed).ok_or_else(no_token)).transpose()?;
+    client(Config::new(uri), header, url)
+}
+
+fn client(mut config: Config, header: Option<Header>, named_by: &str) -> Result<Client, Refusal> {
     if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
         // Nothing is verified, so a system without any CA certificates (an image from scratch) is no error.
         config.root_cert.get_or_insert_default();
@@ -93,14 +115,8 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = None;
     config.default_retry = false;
-    let server = format!("{} ({named_by})", config.cluster_url.to_string().trim_end_matches('/'));
-    // A context without a namespace means `default`, one with an empty namespace too.
-    let default_namespace = match config.default_namespace.trim() {
-        "" => "default".to_owned(),
-        namespace => namespace.to_owned(),
-    };
-    let builder = ClientBuilder::try_from(config).map_err(|e| unusable(&named_by, &e))?;
-    let client = match header {
+    let builder = ClientBuilder::try_from(config).map_err(|e| unusable(named_by, &e))?;
+    Ok(match header {
         None => builder.build(),
         Some(header) => {
             let authorize = move |mut request: http::Request<kube::client::Body>| {
@@ -109,8 +125,7 @@ pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) ->
             };
             builder.with_layer(&MapRequestLayer::new(authorize)).build()
         }
-    };
-    Ok(Connection { client, default_namespace, server, warnings })
+    })
 }
 
 /// The `Authorization` header of each request.

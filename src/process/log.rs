@@ -11,7 +11,7 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
 
 use super::{
     Refusal,
@@ -104,9 +104,17 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
 }
 
 /// Starts to log, for the rest of the process's life. Does nothing when called again.
-pub fn start(Logging { filter, json }: Logging) {
+pub fn start(logging: Logging) {
+    start_on(logging, std::io::stderr);
+}
+
+/// The same, but the lines go where this says, on their way to stderr.
+pub fn start_on<W>(Logging { filter, json }: Logging, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
     let started = if json {
         let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
         lines.try_init()

@@ -54,6 +54,9 @@ pub static LISTEN: Setting = Setting {
     ..ROW
 };
 
+/// Where to listen if nothing is said.
+pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 /// How long a connection may live.
 pub const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -65,8 +68,8 @@ pub const CONNECTIONS: usize = 64;
 ///
 /// # Errors
 /// Anything else.
-pub fn decide(settings: &Settings) -> Result<Option<SocketAddr>, Refusal> {
-    let Some(given) = settings.get(&LISTEN) else { return Ok(Some((Ipv4Addr::LOCALHOST, 8080).into())) };
+pub fn decide(settings: &Settings, default: Option<SocketAddr>) -> Result<Option<SocketAddr>, Refusal> {
+    let Some(given) = settings.get(&LISTEN) else { return Ok(default) };
     let text = given.text.trim();
     if text == "off" {
         return Ok(None);

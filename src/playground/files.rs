@@ -1,0 +1,125 @@
+//! What the playground puts on disk, and takes away again: a kubeconfig, and the list of allowed names.
+//!
+//! Promises:
+//! * nobody else can read them: the folder is made with mode 0700, the files with 0600, both from the first moment on;
+//! * a file that exists is never written to, and so never removed either;
+//! * dropping it leaves nothing behind, however the program ends, unless it is killed.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::process::{Refusal, settings::quoted};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Files {
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    /// Inside the folder.
+    pub allowed_names: PathBuf,
+}
+
+impl Files {
+    /// Makes them. With `out`, the kubeconfig goes there, else into the folder too.
+    ///
+    /// # Errors
+    /// Exit code 2 if `out` cannot be created, 1 if there is no place for temporary files.
+    pub fn create(server: &str, allowed_names: &str, out: Option<&Path>) -> Result<Files, Refusal> {
+        let temporary = std::env::temp_dir();
+        let wrong = |e: io::Error| {
+            let place = quoted(&temporary.to_string_lossy());
+            Refusal::failure(format!("{place}: {e}: TMPDIR may name another place for temporary files"))
+        };
+        let folder = folder(&temporary).map_err(wrong)?;
+        // From here on an error removes the folder: it drops this.
+        let mut files =
+            Files { kubeconfig: folder.join("kubeconfig"), allowed_names: folder.join("allowed-names"), folder };
+        write_new(&files.allowed_names, allowed_names).map_err(wrong)?;
+        let text = kubeconfig(server);
+        match out {
+            None => write_new(&files.kubeconfig, &text).map_err(wrong)?,
+            Some(out) => {
+                // Absolute, as it is printed for shells that may be somewhere else.
+                let path = std::path::absolute(out).and_then(|path| write_new(&path, &text).map(|()| path));
+                files.kubeconfig = path.map_err(|e| {
+                    let out = quoted(&out.to_string_lossy());
+                    let hint = match e.kind() {
+                        io::ErrorKind::AlreadyExists => "expected a new file, as it is removed at the end",
+                        _ => "expected a file that can be created",
+                    };
+                    Refusal::input(format!("--kubeconfig-out {out}: {e}: {hint}"))
+                })?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// The line that makes a shell's kubectl use the playground.
+    pub fn export(&self) -> String {
+        format!("export KUBECONFIG={}", shell_word(&self.kubeconfig.to_string_lossy()))
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // It is empty of a path while that is not ours yet; and who has removed it already has done our work.
+        let _ = fs::remove_file(&self.kubeconfig);
+        // All of it: kubectl leaves a lock beside a kubeconfig that it changes.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A folder that is ours alone.
+fn folder(parent: &Path) -> io::Result<PathBuf> {
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    // One of that name is there when a process with our id was killed. Who wants to be in the way can be: then it ends.
+    for attempt in 0..100 {
+        let path = parent.join(format!("demo-controller-{}-{attempt}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => last = e,
+            Err(e) => return Err(e),
+        }
+    }
+    Err(last)
+}
+
+/// Writes a file that must not be there yet; symbolic links count as there.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes()).inspect_err(|_| drop(fs::remove_file(path)))
+}
+
+fn kubeconfig(server: &str) -> String {
+    format!(
+        "# Of `demo-controller playground`, and gone with it.
+apiVersion: v1
+kind: Config
+current-context: playground
+contexts:
+- name: playground
+  context: {{cluster: playground, user: anyone}}
+clusters:
+- name: playground
+  cluster: {{server: \"{server}\"}}
+users:
+# Without a token one is the administrator.
+- name: anyone
+  user: {{}}
+"
+    )
+}
+
+/// As a shell reads it as one word.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '+' | ':' | '@' | ',');
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

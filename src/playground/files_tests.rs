@@ -1,0 +1,65 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+const SERVER: &str = "http://127.0.0.1:4711";
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn nobody_else_can_read_them_and_nothing_stays() {
+    let files = Files::create(SERVER, "app1\n", None).unwrap();
+    let (folder, kubeconfig) = (files.folder.clone(), files.kubeconfig.clone());
+    assert_eq!((mode(&folder), mode(&kubeconfig), mode(&files.allowed_names)), (0o700, 0o600, 0o600));
+    assert_eq!(fs::read_to_string(&files.allowed_names).unwrap(), "app1\n");
+    assert_eq!(files.export(), format!("export KUBECONFIG={}", kubeconfig.display()));
+    // As kubectl does while it changes one.
+    fs::write(folder.join("kubeconfig.lock"), "").unwrap();
+    drop(files);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn the_kubeconfig_can_be_read_as_one() {
+    let read = kube::config::Kubeconfig::from_yaml(&kubeconfig(SERVER)).unwrap();
+    assert_eq!(read.current_context.as_deref(), Some("playground"));
+    assert_eq!(read.clusters[0].cluster.as_ref().unwrap().server.as_deref(), Some(SERVER));
+}
+
+#[test]
+fn two_at_once_do_not_meet() {
+    let one = Files::create(SERVER, "", None).unwrap();
+    let two = Files::create(SERVER, "", None).unwrap();
+    assert_ne!(one.folder, two.folder);
+    drop(one);
+    assert!(two.kubeconfig.exists());
+}
+
+#[test]
+fn a_file_that_is_asked_for_is_made_and_removed_and_one_that_exists_is_left_alone() {
+    let place = folder(&std::env::temp_dir()).unwrap();
+    let out = place.join("my config");
+    let files = Files::create(SERVER, "", Some(&out)).unwrap();
+    assert_eq!(mode(&out), 0o600);
+    assert_eq!(files.export(), format!("export KUBECONFIG='{}'", out.display()));
+    let first = files.folder.clone();
+
+    let refused = Files::create(SERVER, "", Some(&out)).unwrap_err();
+    assert_eq!(refused.code, 2);
+    assert!(refused.to_string().ends_with("expected a new file, as it is removed at the end"), "{refused}");
+    assert!(out.exists(), "it is the other's");
+    drop(files);
+    assert!(!out.exists() && !first.exists());
+
+    let refused = Files::create(SERVER, "", Some(&place.join("no/where"))).unwrap_err();
+    assert!(refused.to_string().contains("No such file"), "{refused}");
+    fs::remove_dir(&place).expect("empty again");
+}
+
+#[test]
+fn a_shell_reads_the_path_as_one_word() {
+    assert_eq!(shell_word("/tmp/a-1/k"), "/tmp/a-1/k");
+    assert_eq!(shell_word("/a b/it's"), r"'/a b/it'\''s'");
+}
