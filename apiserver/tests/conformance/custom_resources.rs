@@ -52,10 +52,13 @@ fn definition(w: &World, spec: Value) -> Value {
     })
 }
 
-/// Applies the definition and waits until it is served.
+/// Applies a definition with this schema of the spec, and waits until it is served.
 fn serve(w: &World, spec: Value) -> Things {
-    let definition = definition(w, spec);
-    w.post(DEFINITIONS, &definition).is(201);
+    serve_definition(w, &definition(w, spec))
+}
+
+fn serve_definition(w: &World, definition: &Value) -> Things {
+    w.post(DEFINITIONS, definition).is(201);
     let group = definition["spec"]["group"].as_str().expect("a group").to_owned();
     let things = Things { things: format!("{group}/v1:things"), group };
     w.eventually("the definition is served", || {
@@ -165,6 +168,24 @@ pub fn objects_are_held_to_the_schema(w: &World) {
     assert!(message.starts_with(&start), "{message}");
     post(json!({ "size": 1, "colour": "red", "name": "abc", "tags": ["a"] })).is(201);
     w.patch(&t.one("a"), MERGE, &json!({ "spec": { "size": 6 } })).refusal(422, "Invalid");
+}
+
+/// Without a conversion of its own, a kind is the same in all its versions but for the name of the version.
+pub fn an_object_can_be_read_in_every_version_that_is_served(w: &World) {
+    let mut two = definition(w, any());
+    let mut version = two["spec"]["versions"][0].clone();
+    (version["name"], version["storage"]) = (json!("v2"), json!(false));
+    let mut unserved = version.clone();
+    (unserved["name"], unserved["served"]) = (json!("v3"), json!(false));
+    two["spec"]["versions"].as_array_mut().expect("versions").extend([version, unserved]);
+    let t = serve_definition(w, &two);
+    let v1 = w.post(&t.things, &t.thing("a", json!({ "x": 1 }))).is(201);
+    let mut expected = v1.clone();
+    expected["apiVersion"] = json!(format!("{}/v2", t.group));
+    assert_eq!(w.get(&t.one("a").replace("/v1:", "/v2:")).is(200), expected);
+    w.get(&t.one("a").replace("/v1:", "/v3:")).is(404);
+    // A body is of the version of its path.
+    w.put(&t.one("a"), &expected).refusal(400, "BadRequest");
 }
 
 /// What was not said is filled in, also below what was said.

@@ -68,6 +68,9 @@ const SHARED: &[Case] = cases![
     writes::a_body_that_is_no_object_is_a_bad_request,
     writes::what_is_neither_sent_nor_wanted_as_json_is_refused,
     writes::protobuf_is_not_spoken,
+    writes::yaml_is_not_spoken,
+    writes::a_body_of_more_than_3_mib_is_too_large,
+    writes::there_is_no_flow_control,
     writes::what_is_not_there_is_not_found,
     writes::a_method_that_makes_no_sense_is_not_allowed,
     writes::a_replace_keeps_uid_and_creation_time_and_raises_the_version,
@@ -179,6 +182,7 @@ const SHARED: &[Case] = cases![
     custom_resources::a_definition_is_established_and_served,
     custom_resources::a_deleted_definition_takes_its_objects_along,
     custom_resources::objects_are_held_to_the_schema,
+    custom_resources::an_object_can_be_read_in_every_version_that_is_served,
     custom_resources::defaults_are_filled_in,
     custom_resources::unknown_fields_are_pruned,
     custom_resources::the_status_subresource_separates_spec_and_status,
@@ -209,6 +213,7 @@ const SHARED: &[Case] = cases![
     rbac::everybody_may_read_what_is_served,
     rbac::who_asks_is_told_who_they_are_and_what_they_may,
     rbac::a_role_cannot_give_more_than_its_writer_has,
+    rbac::an_administrator_may_be_somebody_else,
     rbac::nobody_is_the_administrator,
     tokens::a_token_is_made_for_a_service_account,
     tokens::a_token_lives_ten_minutes_at_least_and_needs_its_account,
@@ -223,6 +228,7 @@ const ALONE: &[Case] = cases![
     paging::a_list_of_exactly_a_forgotten_version_has_expired,
     watches::a_watch_from_a_forgotten_version_is_told_so_in_an_event,
     watches::a_compaction_disturbs_no_watch_that_is_up_to_date,
+    ownership::no_controller_is_needed,
 ];
 
 fn main() -> ExitCode {

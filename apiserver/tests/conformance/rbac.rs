@@ -170,6 +170,22 @@ pub fn a_role_cannot_give_more_than_its_writer_has(w: &World) {
     w.differs("no-escalation-check", code, Differs { embedded: 201, real: 403 });
 }
 
+/// `kubectl --as`: who may, is somebody else for one request, with the groups that are named and no others.
+pub fn an_administrator_may_be_somebody_else(w: &World) {
+    let account = [("impersonate-user", "jane"), ("impersonate-group", "dev")];
+    let message = format!(
+        "pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"{}\"",
+        w.namespace
+    );
+    w.send("GET", "pods", &account, "").refused(403, "Forbidden", &message);
+    let headers = [account[0], account[1], ("content-type", "application/json")];
+    let me = w.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}").is(201);
+    assert_eq!(me["status"]["userInfo"], json!({ "username": "jane", "groups": ["dev", "system:authenticated"] }));
+    w.send("GET", "pods", &account[1..], "").refusal(400, "BadRequest");
+    let app = self::account(w);
+    app.send("GET", "pods", &account, "").refusal(403, "Forbidden");
+}
+
 /// The embedded server listens on loopback, and kubectl sends no credentials over plain HTTP.
 pub fn nobody_is_the_administrator(w: &World) {
     let code = w.anonymous().get("pods").code;

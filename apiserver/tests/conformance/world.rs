@@ -91,7 +91,7 @@ impl<'s> World<'s> {
 
     /// Any request.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let what = format!("{method} {path} {body}");
+        let what = format!("{method} {path} {body:.500}");
         let exchange = async {
             let response = self.server.client.send(self.request(method, path, headers, body)).await;
             let (head, body) = response.unwrap_or_else(|e| panic!("{what}: {e}")).into_parts();

@@ -127,6 +127,27 @@ pub fn protobuf_is_not_spoken(w: &World) {
     w.differs("no-protobuf", answer.code, Differs { embedded: 406, real: 200 });
 }
 
+/// The form that people write: kubectl turns it into JSON before it sends it.
+pub fn yaml_is_not_spoken(w: &World) {
+    let body = "metadata: {name: a}";
+    let code = w.send("POST", "configmaps", &[("content-type", "application/yaml")], body).code;
+    w.differs("no-yaml", code, Differs { embedded: 415, real: 201 });
+}
+
+/// The bound of what is read into memory for one request.
+pub fn a_body_of_more_than_3_mib_is_too_large(w: &World) {
+    let mut body = configmap("a");
+    body["data"]["a"] = json!("a".repeat(3 << 20));
+    let answer = w.post("configmaps", &body);
+    assert_eq!((answer.code, &answer.body["reason"]), (413, &json!("RequestEntityTooLarge")), "{:.500}", answer.text);
+}
+
+/// Nobody is made to wait for their turn: what a request costs is not counted.
+pub fn there_is_no_flow_control(w: &World) {
+    let counted = w.get("configmaps").headers.contains_key("x-kubernetes-pf-flowschema-uid");
+    w.differs("no-flow-control", counted, Differs { embedded: false, real: true });
+}
+
 /// Absent objects, and paths that are none.
 pub fn what_is_not_there_is_not_found(w: &World) {
     let details = w.get("configmaps/none").refused(404, "NotFound", "configmaps \"none\" not found");
