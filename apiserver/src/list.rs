@@ -1,45 +1,118 @@
 //! List and get: one page, at one revision.
+//!
+//! Promises:
+//! * all pages of a list show the collection at the revision of the first page, whatever is written meanwhile;
+//! * after a compaction the next page is refused with 410 and with a token to go on with, at the price of consistency;
+//! * a revision that does not exist yet is refused with 504, "too large resource version": a client that has seen it at
+//!   another replica must not be shown an older state.
 
-use std::{collections::VecDeque, sync::Arc};
-
-use bytes::Bytes;
+use std::{ops::Bound, sync::Arc};
 
 use crate::{
-    body::Body,
     catalog::Resource,
     object::{Key, Object},
+    options::{self, At, List},
+    page::Token,
     request::{Query, Target},
     selector::Selector,
     state::State,
     status::{Result, Status},
+    store::Compacted,
 };
 
-/// One object, as it is now.
-pub fn get(state: &State, resource: &Resource, target: &Target) -> Result<Arc<Object>> {
-    let key = Key::new(&target.namespace, &target.name);
-    let object = state.store.get(&resource.id(), &key).cloned();
-    object.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))
+/// A part of a list, or all of it.
+pub struct Page {
+    pub revision: u64,
+    pub items: Vec<Arc<Object>>,
+    /// Leads to the next page, if there is one.
+    pub next: Option<String>,
+    /// How many objects are on the pages after this one; not known with a selector.
+    pub remaining: Option<u64>,
 }
 
-/// A collection, as it is now.
-pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query) -> Result<Body> {
+/// One object. `latest` is the revision that is the latest here: of a replica that lags it is an old one.
+pub fn get(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Arc<Object>> {
+    if let Some(version) = query.get("resourceVersion") {
+        let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
+        not_from_the_future(options::revision(version).map_err(invalid)?, latest)?;
+    }
+    let key = Key::new(&target.namespace, &target.name);
+    let found = if latest == state.store.revision() {
+        state.store.get(&resource.id(), &key).cloned()
+    } else {
+        let snapshot = state.store.at(&resource.id(), latest).map_err(too_old)?;
+        snapshot
+            .range(Bound::Included(&key))
+            .next()
+            .filter(|(found, _)| **found == key)
+            .map(|(_, object)| object.clone())
+    };
+    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))
+}
+
+/// One page of a collection.
+pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Page> {
+    let options = List::parse(target, query)?;
     let selector = Selector::parse(resource, query)?;
-    let mut pieces = VecDeque::new();
-    let head = format!(
-        r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{}"}},"items":["#,
-        resource.list_kind,
-        resource.api_version(),
-        state.store.revision()
-    );
-    pieces.push_back(Bytes::from(head));
-    let mut separator: &'static str = "";
-    for (key, object) in state.store.collection(&resource.id()).into_iter().flatten() {
-        if (target.namespace.is_empty() || key.namespace == target.namespace) && selector.matches(object.value()) {
-            pieces.push_back(Bytes::from_static(separator.as_bytes()));
-            pieces.push_back(object.json());
-            separator = ",";
+    let revision = match options.at {
+        At::Latest => latest,
+        At::NotOlderThan(version) => {
+            not_from_the_future(version, latest)?;
+            latest
+        }
+        At::Exactly(version) => {
+            not_from_the_future(version, latest)?;
+            version
+        }
+    };
+    let snapshot = state.store.at(&resource.id(), revision).map_err(|compacted| match &options.after {
+        Some(after) => {
+            let mut status = Status::expired(TOKEN_TOO_OLD);
+            status.next = Some(Token { revision: None, after: after.clone() }.text(target));
+            status
+        }
+        None => too_old(compacted),
+    })?;
+
+    // Within a namespace its objects stand together: from just before the first to the first of another one.
+    let first = Key::new(&target.namespace, "");
+    let from = match &options.after {
+        Some(after) => Bound::Excluded(after),
+        None if target.namespace.is_empty() => Bound::Unbounded,
+        None => Bound::Included(&first),
+    };
+    let inside = |key: &Key| target.namespace.is_empty() || key.namespace == target.namespace;
+    let mut objects = snapshot.range(from).take_while(|(key, _)| inside(key)).peekable();
+
+    let mut page = Page { revision, items: Vec::new(), next: None, remaining: None };
+    let limit = options.limit.unwrap_or(usize::MAX);
+    while let Some((key, object)) = objects.next() {
+        if selector.matches(object.value()) {
+            page.items.push(object.clone());
+        }
+        // Whether what comes next is selected does not matter: like the real server's, the last page may be empty.
+        if page.items.len() == limit && objects.peek().is_some() {
+            page.next = Some(Token { revision: Some(revision), after: key.clone() }.text(target));
+            page.remaining = selector.is_empty().then(|| objects.count() as u64);
+            break;
         }
     }
-    pieces.push_back(Bytes::from_static(b"]}"));
-    Ok(Body::Pieces(pieces))
+    Ok(page)
 }
+
+fn not_from_the_future(version: u64, latest: u64) -> Result<()> {
+    if version > latest { Err(Status::too_large_resource_version(version, latest)) } else { Ok(()) }
+}
+
+fn too_old(_: Compacted) -> Status {
+    Status::expired("The resourceVersion for the provided list is too old.")
+}
+
+const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can \
+    start a new list without the continue parameter, or use the continue token in this response to retrieve the \
+    remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were \
+    created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

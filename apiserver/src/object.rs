@@ -1,6 +1,6 @@
 //! An object at one version: JSON, and how to look into it.
 
-use std::{fmt, sync::OnceLock};
+use std::{cmp::Ordering, fmt, sync::OnceLock};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -22,8 +22,8 @@ impl fmt::Display for GroupResource {
     }
 }
 
-/// Which object of a collection. A list is in this order: by namespace (empty where there is none), then by name.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// Which object of a collection. The namespace is empty where there is none.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     pub namespace: String,
     pub name: String,
@@ -32,6 +32,24 @@ pub struct Key {
 impl Key {
     pub fn new(namespace: &str, name: &str) -> Self {
         Key { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// A list is in this order. The real server's keys are texts, `NAMESPACE/NAME`, so what is in the namespace `a-b` comes
+/// before what is in `a`: the minus sign is less than the slash.
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.namespace == other.namespace {
+            return self.name.cmp(&other.name);
+        }
+        let [ours, theirs] = [self, other].map(|key| key.namespace.bytes().chain([b'/']).chain(key.name.bytes()));
+        ours.cmp(theirs)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

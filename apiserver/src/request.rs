@@ -1,9 +1,12 @@
 //! What is asked: method, path and query, as the real server reads them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    num::{IntErrorKind, ParseIntError},
+};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header::CONTENT_TYPE};
 
 use crate::status::{Result, Status};
 
@@ -70,6 +73,12 @@ impl Request {
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
         Request { method, uri: uri.into(), path, query: Query::parse(query), headers, body }
     }
+
+    /// Without parameters (`charset=…`); empty if there is none.
+    pub fn content_type(&self) -> &str {
+        let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim()
+    }
 }
 
 /// The parameters, decoded. Where one stands twice, the first counts.
@@ -90,6 +99,25 @@ impl Query {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Whether it is there at all, even if it is empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// # Errors
+    /// 400 for what is no whole number, in the words of the language that the real server is written in.
+    pub fn integer(&self, name: &str) -> Result<Option<i64>> {
+        let Some(text) = self.0.get(name) else { return Ok(None) };
+        let wrong = |error: ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        };
+        text.parse().map(Some).map_err(wrong)
+    }
+
     /// `true`, `1` and a bare name are true, as in the real server.
     pub fn flag(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
@@ -100,7 +128,7 @@ impl Target {
     /// None if the path is not a resource's.
     ///
     /// # Errors
-    /// 405 if the method makes no sense there.
+    /// 405 for a method that no resource knows.
     pub fn parse(request: &Request) -> Result<Option<Target>> {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let (group, version, rest) = match &parts[..] {
@@ -125,11 +153,10 @@ impl Target {
             Method::GET if !collection => Verb::Get,
             Method::GET if request.query.flag("watch") => Verb::Watch,
             Method::GET => Verb::List,
-            // Only a subresource is created below a name: a token, a binding.
-            Method::POST if collection != subresource.is_empty() => return Err(Status::method_not_allowed()),
+            // Whether it makes sense there is a question for later: whoever may not is told that first.
             Method::POST => Verb::Create,
-            Method::PUT if !collection => Verb::Update,
-            Method::PATCH if !collection => Verb::Patch,
+            Method::PUT => Verb::Update,
+            Method::PATCH => Verb::Patch,
             Method::DELETE if collection => Verb::DeleteCollection,
             Method::DELETE => Verb::Delete,
             _ => return Err(Status::method_not_allowed()),

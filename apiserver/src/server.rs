@@ -1,34 +1,33 @@
 //! The handle: a tower service, and the order in which a request is looked at.
 
 use std::{
+    error::Error,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures::{FutureExt, future::BoxFuture};
-use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
+use http::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    auth::{self, User},
+    auth,
     body::{Body, Reset},
-    catalog::{Catalog, Resource},
-    control,
+    catalog::Catalog,
+    control, dispatch,
     faults::{Active, Plan, Rule},
     journal::Entry,
-    list,
     object::{GroupResource, Key},
     rbac,
-    request::{Query, Request, Target, Verb},
+    request::{Request, Target},
+    respond,
     state::{Shared, State},
     status::{Result, Status},
     store::Store,
-    watch,
-    write::{Answer, Writer, Written},
 };
 
 /// The real server takes no more in one request either.
@@ -124,55 +123,51 @@ impl ApiServer {
     where
         B: http_body::Body + Send,
         B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (head, body) = request.into_parts();
-        let body = match Limited::new(body, LARGEST_BODY).collect().await {
-            Ok(whole) => whole.to_bytes(),
-            Err(_) => {
-                let message = format!("limit is {LARGEST_BODY}");
-                return Ok(refusal(&Status::new(413, "RequestEntityTooLarge", message)));
-            }
+        let request = match read(request).await {
+            Ok(request) => request,
+            Err(status) => return Ok(respond::refusal(&status)),
         };
-        let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str());
-        let request = Request::new(head.method, uri, head.headers, body);
         let target = Target::parse(&request);
-        let now = (self.shared.clock)();
-
-        // Who asks, and what is to go wrong with it.
-        let user = auth::authenticate(&self.shared.lock(), &request.headers, now);
         let known = target.as_ref().ok().and_then(Option::as_ref);
-        if let Ok(user) = &user
-            && let Some(answer) = self.shared.change(|state| {
-                rbac::authorize(state, user, &request, known).map_or_else(
-                    |refused| request.path.starts_with("/control/").then_some(Err(refused)),
-                    |()| control::answer(state, &request),
-                )
-            })
-        {
-            return Ok(answer.map_or_else(|status| refusal(&status), |value| answer_value(200, &value)));
+        let now = (self.shared.clock)();
+        let user = auth::authenticate(&self.shared.lock(), &request.headers, now);
+
+        // Whatever goes wrong by order, this has to work: here the orders come in.
+        if request.path.starts_with("/control/") {
+            let answer = user.and_then(|user| {
+                self.shared.change(|state| {
+                    rbac::authorize(state, &user, &request, known)?;
+                    control::answer(state, &request).unwrap_or_else(|| Err(Status::no_such_path()))
+                })
+            });
+            return Ok(answer.map_or_else(|status| respond::refusal(&status), |value| respond::value(200, &value)));
         }
-        let plan = match &user {
-            Ok(user) => {
+        let plan = user.as_ref().map_or_else(
+            |_| Plan::default(),
+            |user| {
                 let state = &mut *self.shared.lock();
                 state.faults.plan(user, &request, known, &mut state.random)
-            }
-            Err(_) => Plan::default(),
-        };
+            },
+        );
         if let Some(delay) = plan.delay {
             tokio::time::sleep(delay).await;
         }
         if plan.compact {
             self.compact();
         }
-
         let response = if plan.reset_before {
             Err(Reset)
-        } else if let Some(status) = &plan.refuse {
-            Ok(refusal(status))
         } else {
-            let answer = user.clone().and_then(|user| self.answer(&user, &request, target.clone(), now));
-            let response = answer.unwrap_or_else(|status| refusal(&status));
+            let answer = match &plan.refuse {
+                Some(status) => Err(status.clone()),
+                None => user.as_ref().map_err(Status::clone).and_then(|user| {
+                    let target = target.clone();
+                    dispatch::answer(&self.shared, user, &request, target, plan.lag, now)
+                }),
+            };
+            let response = answer.unwrap_or_else(|status| respond::refusal(&status));
             if plan.reset_after {
                 Err(Reset)
             } else {
@@ -186,83 +181,25 @@ impl ApiServer {
         self.shared.lock().journal.push(entry);
         response
     }
-
-    /// What a request is answered when nothing goes wrong.
-    fn answer(
-        &self,
-        user: &User,
-        request: &Request,
-        target: Result<Option<Target>>,
-        now: Timestamp,
-    ) -> Result<Response<Body>> {
-        self.shared.change(|state| {
-            let target = target?;
-            rbac::authorize(state, user, request, target.as_ref())?;
-            let Some(target) = target else {
-                return other(state, request);
-            };
-            let body = || match &request.body[..] {
-                b"" => Ok(Value::Null),
-                text => serde_json::from_slice(text).map_err(|error| Status::bad_request(error.to_string())),
-            };
-            if target.verb == Verb::Create
-                && let Some(review) = auth::review(state, user, &target, &body()?)
-            {
-                return Ok(answer_value(201, &review?));
-            }
-            let resource = state
-                .catalog
-                .find(&target.group, &target.version, &target.plural)
-                .filter(|resource| fits(resource, &target))
-                .ok_or_else(Status::no_such_path)?;
-            let query = &request.query;
-            let written = match target.verb {
-                Verb::Get => {
-                    let object = list::get(state, &resource, &target)?;
-                    return Ok(json_response(200, object.json().into()));
-                }
-                Verb::List => return Ok(json_response(200, list::list(state, &resource, &target, query)?)),
-                Verb::Watch => {
-                    return Ok(json_response(200, watch::watch(&self.shared, state, &resource, &target, query)?));
-                }
-                Verb::Create if target.subresource == "token" => {
-                    return Ok(answer_value(201, &auth::create_token(state, &target, body()?, now)?));
-                }
-                Verb::Create => Writer::new(state, now).create(&resource, &target, query, body()?)?,
-                Verb::Update => Writer::new(state, now).replace(&resource, &target, query, body()?)?,
-                Verb::Patch => {
-                    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-                    Writer::new(state, now).patch(&resource, &target, query, kind, &request.body)?
-                }
-                Verb::Delete => Writer::new(state, now).delete(&resource, &target, query, body()?)?,
-                Verb::DeleteCollection => {
-                    Writer::new(state, now).delete_collection(&resource, &target, query, body()?)?
-                }
-            };
-            Ok(answer_write(written))
-        })
-    }
 }
 
-/// Whether a path has a namespace where the resource wants one, and names a subresource that there is.
-fn fits(resource: &Resource, target: &Target) -> bool {
-    let all = matches!(target.verb, Verb::List | Verb::Watch) && target.namespace.is_empty();
-    (all || resource.namespaced != target.namespace.is_empty())
-        && (target.subresource.is_empty() || resource.subresources.contains(&target.subresource))
-}
-
-/// What is no resource.
-fn other(state: &State, request: &Request) -> Result<Response<Body>> {
-    if matches!(request.path.trim_end_matches('/'), "/healthz" | "/readyz" | "/livez") {
-        return Ok(response(200, "text/plain; charset=utf-8", Bytes::from_static(b"ok").into()));
-    }
-    if let Some((kind, value)) = crate::discovery::answer(&state.catalog, request) {
-        return Ok(response(200, &kind, Bytes::from(value.to_string()).into()));
-    }
-    match crate::openapi::answer(&state.catalog, request) {
-        Some(value) => Ok(answer_value(200, &value)),
-        None => Err(Status::no_such_path()),
-    }
+/// All of a request, if it is not too large.
+async fn read<B>(request: http::Request<B>) -> Result<Request>
+where
+    B: http_body::Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("Request entity too large: limit is {LARGEST_BODY}");
+            Status::new(413, "RequestEntityTooLarge", message)
+        } else {
+            Status::bad_request(error.to_string())
+        }
+    })?;
+    let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str());
+    Ok(Request::new(head.method, uri, head.headers, body.to_bytes()))
 }
 
 fn uid(random: &mut StdRng) -> String {
@@ -272,53 +209,11 @@ fn uid(random: &mut StdRng) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-fn answer_write(written: Written) -> Response<Body> {
-    let mut response = match written.answer {
-        Answer::Created(object) => json_response(201, object.json().into()),
-        Answer::Object(object) => json_response(200, object.json().into()),
-        Answer::Value(value) => answer_value(200, &value),
-        Answer::CreatedValue(value) => answer_value(201, &value),
-        Answer::Accepted(object) => json_response(202, object.json().into()),
-    };
-    for warning in &written.warnings {
-        let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
-    response
-}
-
-fn response(code: u16, kind: &str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if let Ok(kind) = HeaderValue::from_str(kind) {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    }
-    response
-}
-
-fn json_response(code: u16, body: Body) -> Response<Body> {
-    response(code, "application/json", body)
-}
-
-fn answer_value(code: u16, value: &Value) -> Response<Body> {
-    json_response(code, Bytes::from(value.to_string()).into())
-}
-
-fn refusal(status: &Status) -> Response<Body> {
-    let mut response = answer_value(status.code, &status.body());
-    if let Some(after) = status.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
-    }
-    response
-}
-
 impl<B> tower_service::Service<http::Request<B>> for ApiServer
 where
     B: http_body::Body + Send + 'static,
     B::Data: Buf + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     type Response = Response<Body>;
     type Error = Reset;

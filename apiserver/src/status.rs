@@ -20,6 +20,8 @@ pub struct Status {
     pub message: String,
     /// `details` without `retryAfterSeconds`; null if there are none.
     pub details: Value,
+    /// `metadata.continue`: how to go on with a list that has expired.
+    pub next: Option<String>,
     /// Also sent as the header Retry-After, in whole seconds.
     pub retry_after: Option<Duration>,
 }
@@ -37,7 +39,7 @@ pub struct Cause {
 
 impl Status {
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Status { code, reason, message: message.into(), details: Value::Null, retry_after: None }
+        Status { code, reason, message: message.into(), details: Value::Null, next: None, retry_after: None }
     }
 
     fn about(mut self, group: &str, resource: &str, name: &str) -> Self {
@@ -106,6 +108,16 @@ impl Status {
         Status::new(410, "Expired", message)
     }
 
+    /// A version that is yet to come: asked for by a client that has seen it elsewhere.
+    pub fn too_large_resource_version(asked: u64, latest: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {latest}");
+        let mut status = Status::new(504, "Timeout", message);
+        let cause = json!({ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" });
+        status.details = json!({ "causes": [cause] });
+        status.retry_after = Some(Duration::from_secs(1));
+        status
+    }
+
     pub fn method_not_allowed() -> Self {
         let mut status =
             Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
@@ -117,8 +129,14 @@ impl Status {
     pub fn body(&self) -> Value {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            body["reason"] = self.reason.into();
+        }
+        if let Some(next) = &self.next {
+            body["metadata"]["continue"] = next.as_str().into();
+        }
         if !self.details.is_null() {
             body["details"] = self.details.clone();
         }

@@ -13,6 +13,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -149,16 +150,13 @@ impl Store {
     ///
     /// # Errors
     /// When the log no longer reaches back so far.
-    pub fn at(&self, resource: &GroupResource, revision: u64) -> Result<Collection, Compacted> {
-        let since: Vec<&Arc<Change>> = self.since(revision)?.filter(|change| &change.resource == resource).collect();
-        let mut collection = self.objects.get(resource).cloned().unwrap_or_default();
-        for change in since.into_iter().rev() {
-            match &change.before {
-                Some(object) => collection.insert(change.key.clone(), object.clone()),
-                None => collection.remove(&change.key),
-            };
+    pub fn at(&self, resource: &GroupResource, revision: u64) -> Result<Snapshot<'_>, Compacted> {
+        let mut then = BTreeMap::new();
+        for change in self.since(revision)?.filter(|change| &change.resource == resource) {
+            // Of several changes of one object the first one knows what was there before them all.
+            then.entry(&change.key).or_insert(change.before.as_ref());
         }
-        Ok(collection)
+        Ok(Snapshot { now: self.objects.get(resource), then })
     }
 
     /// Forgets everything but the present.
@@ -166,3 +164,29 @@ impl Store {
         self.log.clear();
     }
 }
+
+/// A collection as it was: nothing is copied, what has changed since is laid over the present.
+pub struct Snapshot<'a> {
+    now: Option<&'a Collection>,
+    /// None: there was no such object then.
+    then: BTreeMap<&'a Key, Option<&'a Arc<Object>>>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// In order, from a key on.
+    pub fn range(&self, from: Bound<&Key>) -> impl Iterator<Item = (&'a Key, &'a Arc<Object>)> {
+        let same = self.now.into_iter().flat_map(move |now| now.range((from, Bound::Unbounded)));
+        let mut same = same.filter(|(key, _)| !self.then.contains_key(key)).peekable();
+        let other = self.then.range::<Key, _>((from, Bound::Unbounded));
+        let mut other = other.filter_map(|(key, object)| Some((*key, (*object)?))).peekable();
+        std::iter::from_fn(move || match (same.peek(), other.peek()) {
+            (Some((here, _)), Some((there, _))) if here > there => other.next(),
+            (Some(_), _) => same.next(),
+            (None, _) => other.next(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,148 +1,260 @@
 //! Watch: a cursor in the log.
+//!
+//! Promises:
+//! * every change after the version asked for is told, once, in order; with a selector, what begins to match is ADDED and
+//!   what no longer does is DELETED;
+//! * a version that the log no longer reaches back to is answered with 200 and one ERROR event, Status 410; so is a watch
+//!   that the log has overtaken because its client does not read;
+//! * nothing is buffered for a client but one batch of changes (their bytes are the store's) and the lines of one frame;
+//! * bookmarks come once a minute and shortly before the end, if they are asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use rand::RngExt;
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     body::{Body, Reset},
     catalog::Resource,
-    object::{GroupResource, Object},
-    request::{Query, Target},
+    format::Format,
+    object::{GroupResource, Key, Object},
+    options::Watch,
+    request::Target,
     selector::Selector,
     state::{Shared, State},
-    status::{Result, Status},
+    status::Status,
     store::{Change, Compacted},
 };
 
-/// So many changes are looked at before the lock is given back.
-const BATCH: usize = 500;
+/// So many changes are taken from the log at a time, so that nobody waits long for the lock.
+const BATCH: usize = 1000;
+/// A frame is full when it has so many bytes.
+const FRAME: usize = 64 << 10;
+/// Bookmarks: so often, and so long before the watch ends.
+const BOOKMARK: Duration = Duration::from_secs(60);
+const BEFORE_END: Duration = Duration::from_secs(2);
+/// A watch without a time limit has one from here to twice as long, so that not all come back at once.
+const SHORTEST: u64 = 1800;
+
+/// What is to be watched, and how it is told.
+pub struct Plan {
+    pub resource: Arc<Resource>,
+    pub target: Target,
+    pub selector: Selector,
+    pub options: Watch,
+    pub format: Format,
+    /// The revision that is the latest here: of a replica that lags it is an old one.
+    pub latest: u64,
+}
+
+impl Plan {
+    fn is_inside(&self, key: &Key) -> bool {
+        self.target.namespace.is_empty() || key.namespace == self.target.namespace
+    }
+}
+
+/// Opens a watch. What is there now is remembered under the lock that the caller holds, everything else is the stream's.
+pub fn open(shared: &Arc<Shared>, state: &mut State, plan: Plan) -> Body {
+    let seconds = plan.options.seconds.unwrap_or_else(|| state.random.random_range(SHORTEST..2 * SHORTEST) as i64);
+    let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    // Half a century is no limit, and keeps the clock from overflowing.
+    let ends_at = Instant::now() + limit.min(Duration::from_secs(50 * 365 * 24 * 3600));
+    let mut watcher = Watcher {
+        shared: shared.clone(),
+        wake: shared.revision.subscribe(),
+        id: plan.resource.id(),
+        revision: plan.options.since.unwrap_or(plan.latest),
+        latest: plan.latest,
+        pending: VecDeque::new(),
+        closing_bookmark: false,
+        ends_at,
+        next_bookmark: plan.options.bookmarks.then(|| bookmark_after(Instant::now(), ends_at)).flatten(),
+        fresh: true,
+        ended: false,
+        plan,
+    };
+    if watcher.plan.options.initial_events {
+        watcher.remember_all(state);
+    }
+    let frames = stream::unfold(watcher, |mut watcher| async move {
+        let frame = watcher.next().await?;
+        Some((frame, watcher))
+    });
+    Body::Stream(frames.boxed())
+}
 
 /// One watch.
 struct Watcher {
     shared: Arc<Shared>,
     wake: watch::Receiver<u64>,
+    plan: Plan,
     id: GroupResource,
-    namespace: String,
-    selector: Selector,
-    /// Everything up to here has been told.
+    /// Everything up to here has been told or is pending.
     revision: u64,
-    /// Lines that are to be sent before anything else.
-    first: Vec<u8>,
+    /// The revision of the latest change when the log was last read.
+    latest: u64,
+    /// Events that are not lines yet.
+    pending: VecDeque<(&'static str, Arc<Object>)>,
+    /// The bookmark that ends the initial events has yet to be sent.
+    closing_bookmark: bool,
     ends_at: Instant,
+    next_bookmark: Option<Instant>,
+    /// Not a line has been sent.
+    fresh: bool,
     ended: bool,
 }
 
-/// Opens a watch: the head of the answer is decided here, under the lock; all else by the stream.
-pub fn watch(shared: &Arc<Shared>, state: &State, resource: &Resource, target: &Target, query: &Query) -> Result<Body> {
-    let selector = Selector::parse(resource, query)?;
-    let asked = query.get("resourceVersion").unwrap_or("0");
-    let asked: u64 = asked.parse().map_err(|_| Status::bad_request(format!("invalid resource version {asked:?}")))?;
-    let seconds = query.get("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(1800);
-    let mut watcher = Watcher {
-        shared: shared.clone(),
-        wake: shared.revision.subscribe(),
-        id: resource.id(),
-        namespace: target.namespace.clone(),
-        selector,
-        revision: if asked == 0 { state.store.revision() } else { asked },
-        first: Vec::new(),
-        ends_at: Instant::now() + Duration::from_secs(seconds),
-        ended: false,
-    };
-    if asked == 0 {
-        for (key, object) in state.store.collection(&watcher.id).into_iter().flatten() {
-            let mine = watcher.namespace.is_empty() || key.namespace == watcher.namespace;
-            if mine && watcher.selector.matches(object.value()) {
-                line(&mut watcher.first, "ADDED", &object.json());
-            }
-        }
-    }
-    let lines = stream::unfold(watcher, |mut watcher| async move {
-        let next = watcher.next().await?;
-        Some((next, watcher))
-    });
-    Ok(Body::Stream(lines.boxed()))
-}
-
 impl Watcher {
+    /// What is there now becomes events. Only pointers are kept, however long the client takes to read them.
+    fn remember_all(&mut self, state: &State) {
+        let latest = self.plan.latest;
+        if self.revision > latest {
+            let status = Status::too_large_resource_version(self.revision, latest);
+            self.pending.push_back(("ERROR", Arc::new(Object::new(status.body()))));
+            return;
+        }
+        self.revision = latest;
+        let Ok(snapshot) = state.store.at(&self.id, self.revision) else { return };
+        let first = Key::new(&self.plan.target.namespace, "");
+        let from = if first.namespace.is_empty() { Bound::Unbounded } else { Bound::Included(&first) };
+        let objects = snapshot.range(from).take_while(|(key, _)| self.plan.is_inside(key)).map(|(_, object)| object);
+        let selected = objects.filter(|object| self.plan.selector.matches(object.value()));
+        self.pending.extend(selected.map(|object| ("ADDED", object.clone())));
+        self.closing_bookmark = self.plan.options.bookmarks;
+    }
+
     /// The next lines; None when the watch has ended.
     async fn next(&mut self) -> Option<Result<Bytes, Reset>> {
-        if !self.first.is_empty() {
-            return Some(Ok(Bytes::from(std::mem::take(&mut self.first))));
-        }
-        while !self.ended {
-            // Before the state is read: a change that comes after that wakes us.
+        while !self.ended && Instant::now() < self.ends_at {
+            // Before the log is read: a change that comes after that wakes us.
             self.wake.borrow_and_update();
-            let lines = self.read();
-            if !lines.is_empty() {
-                return Some(Ok(Bytes::from(lines)));
+            if self.pending.is_empty() && !self.closing_bookmark {
+                self.read_log();
             }
+            let frame = self.frame();
+            if !frame.is_empty() {
+                return Some(Ok(Bytes::from(frame)));
+            }
+            if self.revision < self.latest {
+                // None of a whole batch was for this watch. The others have their turn, then on with the next.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let bookmark_at = self.next_bookmark.unwrap_or(self.ends_at);
             tokio::select! {
                 heard = self.wake.changed() => self.ended = heard.is_err(),
-                () = tokio::time::sleep_until(self.ends_at) => self.ended = true,
+                () = sleep_until(bookmark_at.min(self.ends_at)) => {
+                    if self.next_bookmark.is_some_and(|at| at <= Instant::now()) {
+                        self.next_bookmark = bookmark_after(Instant::now(), self.ends_at);
+                        // A client that waits for a version that is yet to come is not told that it is there.
+                        if self.revision <= self.latest {
+                            let mut frame = Vec::new();
+                            self.line(&mut frame, "BOOKMARK", &self.bookmark(false));
+                            return Some(Ok(Bytes::from(frame)));
+                        }
+                    }
+                }
             }
         }
         None
     }
 
-    /// One batch from the log, as lines.
-    fn read(&mut self) -> Vec<u8> {
-        let shared = self.shared.clone();
-        let state = shared.lock();
-        let mut lines = Vec::new();
-        loop {
-            match state.store.since(self.revision) {
-                Err(Compacted { oldest }) => {
-                    let message = format!("too old resource version: {} ({oldest})", self.revision);
-                    line(&mut lines, "ERROR", Status::expired(message).body().to_string().as_bytes());
-                    self.ended = true;
-                    return lines;
-                }
-                Ok(changes) => {
-                    let mut seen = 0;
-                    for change in changes.take(BATCH) {
-                        seen += 1;
-                        self.revision = change.revision;
-                        if let Some((kind, object)) = self.event(change) {
-                            line(&mut lines, kind, &object.json());
-                        }
-                    }
-                    if !lines.is_empty() || seen < BATCH {
-                        return lines;
+    /// One batch of changes becomes events. What does not concern this watch is passed over.
+    fn read_log(&mut self) {
+        let mut changes: Vec<Arc<Change>> = Vec::new();
+        let state = self.shared.lock();
+        self.latest = state.store.revision();
+        // Of a version that is yet to come there is nothing since.
+        match state.store.since(self.revision) {
+            Ok(since) => {
+                for change in since.take(BATCH) {
+                    self.revision = change.revision;
+                    if change.resource == self.id && self.plan.is_inside(&change.key) {
+                        changes.push(change.clone());
                     }
                 }
             }
+            Err(Compacted { .. }) => {
+                let status = Status::expired("The resourceVersion for the provided watch is too old.");
+                self.pending.push_back(("ERROR", Arc::new(Object::new(status.body()))));
+            }
+        }
+        drop(state);
+        // The selector looks at objects without the lock.
+        self.pending.extend(changes.iter().filter_map(|change| event(&self.plan.selector, change)));
+    }
+
+    /// Pending events as lines, as many as go into one frame.
+    fn frame(&mut self) -> Vec<u8> {
+        let mut frame = Vec::new();
+        self.plan.format.now = (self.shared.clock)();
+        while frame.len() < FRAME {
+            if let Some((kind, object)) = self.pending.pop_front() {
+                self.line(&mut frame, kind, &object);
+            } else if std::mem::take(&mut self.closing_bookmark) {
+                self.line(&mut frame, "BOOKMARK", &self.bookmark(true));
+            } else {
+                break;
+            }
+        }
+        frame
+    }
+
+    fn line(&mut self, frame: &mut Vec<u8>, kind: &str, object: &Object) {
+        let first = std::mem::take(&mut self.fresh);
+        let object = if kind == "ERROR" {
+            self.ended = true;
+            object.json()
+        } else {
+            self.plan.format.event(&self.plan.resource, object, first)
+        };
+        for part in [br#"{"type":""#, kind.as_bytes(), br#"","object":"#, &object, b"}\n"] {
+            frame.extend_from_slice(part);
         }
     }
 
-    /// What this change is to this watch: an object that begins to match is ADDED, one that no longer does is DELETED.
-    fn event<'a>(&self, change: &'a Change) -> Option<(&'static str, &'a Arc<Object>)> {
-        if change.resource != self.id || !(self.namespace.is_empty() || change.key.namespace == self.namespace) {
-            return None;
+    /// An object that says only how far this watch has come.
+    fn bookmark(&self, closes_initial_events: bool) -> Object {
+        let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
+        if closes_initial_events {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
-        let matches = |object: &Option<Arc<Object>>| object.as_ref().is_some_and(|o| self.selector.matches(o.value()));
-        match (matches(&change.before), matches(&change.after)) {
-            (false, true) => Some(("ADDED", change.after.as_ref()?)),
-            (true, true) => Some(("MODIFIED", change.after.as_ref()?)),
-            (true, false) => Some(("DELETED", change.tombstone.as_ref().or(change.before.as_ref())?)),
-            (false, false) => None,
-        }
+        let Resource { kind, .. } = &*self.plan.resource;
+        let bookmark: Value =
+            json!({ "kind": kind, "apiVersion": self.plan.resource.api_version(), "metadata": metadata });
+        Object::new(bookmark)
     }
 }
 
-fn line(lines: &mut Vec<u8>, kind: &str, object: &[u8]) {
-    lines.extend_from_slice(br#"{"type":""#);
-    lines.extend_from_slice(kind.as_bytes());
-    lines.extend_from_slice(br#"","object":"#);
-    lines.extend_from_slice(object);
-    lines.extend_from_slice(b"}\n");
+/// What a change is to a watch with this selector.
+fn event(selector: &Selector, change: &Change) -> Option<(&'static str, Arc<Object>)> {
+    let matches = |object: &Option<Arc<Object>>| object.as_ref().is_some_and(|object| selector.matches(object.value()));
+    match (matches(&change.before), matches(&change.after)) {
+        (false, true) => Some(("ADDED", change.after.clone()?)),
+        (true, true) => Some(("MODIFIED", change.after.clone()?)),
+        (true, false) if change.tombstone.is_some() => Some(("DELETED", change.tombstone.clone()?)),
+        // It is still there, but not for this watch: the last version that matched, under the revision of the change.
+        (true, false) => {
+            let mut last = change.before.as_ref()?.value().clone();
+            last["metadata"]["resourceVersion"] = change.revision.to_string().into();
+            Some(("DELETED", Arc::new(Object::new(last))))
+        }
+        (false, false) => None,
+    }
 }
 
-#[expect(dead_code)]
-fn bookmark(resource: &Resource, revision: u64) -> Value {
-    json!({ "kind": resource.kind, "apiVersion": resource.api_version(), "metadata": { "resourceVersion": revision.to_string() } })
+/// When the next bookmark is due: a minute from now, or before the end if that is sooner; once that is past, never.
+fn bookmark_after(now: Instant, ends_at: Instant) -> Option<Instant> {
+    let last = ends_at.checked_sub(BEFORE_END)?;
+    (last > now).then(|| last.min(now + BOOKMARK))
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;

@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// All of them have to hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Vec<Term>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Term {
     path: String,
     negated: bool,

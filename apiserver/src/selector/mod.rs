@@ -14,7 +14,7 @@ use self::{fields::Fields, labels::Labels};
 use crate::{catalog::Resource, request::Query, status::Result};
 
 /// Label and field selector of one request. The default matches everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     labels: Labels,
     fields: Fields,
@@ -28,6 +28,11 @@ impl Selector {
             labels: Labels::parse(query.get("labelSelector").unwrap_or_default())?,
             fields: Fields::parse(resource, query.get("fieldSelector").unwrap_or_default())?,
         })
+    }
+
+    /// Whether it matches everything.
+    pub fn is_empty(&self) -> bool {
+        *self == Selector::default()
     }
 
     pub fn matches(&self, object: &Value) -> bool {

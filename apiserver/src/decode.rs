@@ -1,0 +1,38 @@
+//! The body of a request, from text to [`Value`].
+
+use serde_json::Value;
+
+use crate::{
+    request::Request,
+    status::{Result, Status},
+};
+
+/// Reads a body without knowing what it is meant to be. An empty one is null. `expected` is the kind, for the message.
+///
+/// # Errors
+/// 415 for another format, 400 for what cannot be read (too deep, too).
+pub fn body(request: &Request, expected: &str) -> Result<Value> {
+    match request.content_type() {
+        "" | "application/json" => {}
+        _ => {
+            let message = "the body of the request was in an unknown format - accepted media types include: \
+                           application/json";
+            return Err(Status::new(415, "UnsupportedMediaType", message));
+        }
+    }
+    if request.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&request.body).map_err(|error| unreadable(&request.body, expected, &error.to_string()))
+}
+
+/// What is said of a body that is not even JSON, with its beginning.
+pub fn unreadable(body: &[u8], expected: &str, why: &str) -> Status {
+    const SHOWN: usize = 30;
+    let start = String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body));
+    let dots = if body.len() > SHOWN { " ..." } else { "" };
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; json parse error: \
+         {why} ({start}{dots})"
+    ))
+}

@@ -1,0 +1,169 @@
+//! The parameters of a list or a watch, as the real server understands them.
+//!
+//! Promises:
+//! * whatever it refuses is refused, in its words and before anything is read;
+//! * a watch without a version (or with "0") is one that asks for the initial events: the two are one thing since 1.34.
+
+use crate::{
+    object::Key,
+    page::Token,
+    request::{Query, Target},
+    status::{Cause, Result, Status},
+};
+
+/// Which revision a list is to be of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum At {
+    /// The latest.
+    Latest,
+    /// Any that is not older; the latest will do.
+    NotOlderThan(u64),
+    /// This one and no other.
+    Exactly(u64),
+}
+
+/// A list.
+#[derive(PartialEq, Eq, Debug)]
+pub struct List {
+    pub at: At,
+    /// At most so many objects; None: all.
+    pub limit: Option<usize>,
+    /// Go on after this key.
+    pub after: Option<Key>,
+}
+
+/// A watch.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Watch {
+    /// Changes after this revision. None: from now on.
+    pub since: Option<u64>,
+    /// First all that is there now, as ADDED.
+    pub initial_events: bool,
+    pub bookmarks: bool,
+    /// None: as the server likes. Negative: over at once.
+    pub seconds: Option<i64>,
+}
+
+impl List {
+    pub fn parse(target: &Target, query: &Query) -> Result<List> {
+        let limit = query.integer("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        // Without a meaning for a list, but it has to be a number.
+        query.integer("timeoutSeconds")?;
+        let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+        let token = query.get("continue");
+
+        let mut wrong = Vec::new();
+        if let Some(matching) = matching {
+            if version.is_none() {
+                wrong.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            }
+            if token.is_some() {
+                wrong.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+            }
+            if !matches!(matching, "Exact" | "NotOlderThan") {
+                wrong.push(not_supported(matching, r#""Exact", "NotOlderThan", """#));
+            }
+            if (matching, version) == ("Exact", Some("0")) {
+                wrong.push(forbidden(r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#));
+            }
+        }
+        if query.has("sendInitialEvents") {
+            let message = "Forbidden: sendInitialEvents is forbidden for list".into();
+            wrong.push(Cause { reason: "FieldValueForbidden", field: "sendInitialEvents".into(), message });
+        }
+        refuse(&wrong)?;
+
+        if let Some(token) = token {
+            let token = Token::parse(token, target)?;
+            if version.is_some_and(|version| version != "0") {
+                return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+            }
+            let at = token.revision.map_or(At::Latest, At::Exactly);
+            return Ok(List { at, limit, after: Some(token.after) });
+        }
+        let version = match version {
+            None => 0,
+            Some(text) => {
+                revision(text).map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?
+            }
+        };
+        let at = match (version, matching) {
+            (0, _) => At::Latest,
+            (version, Some("Exact")) => At::Exactly(version),
+            // From before resourceVersionMatch: a limit wants pages, and pages want one revision.
+            (version, None) if limit.is_some() => At::Exactly(version),
+            (version, _) => At::NotOlderThan(version),
+        };
+        Ok(List { at, limit, after: None })
+    }
+}
+
+impl Watch {
+    pub fn parse(query: &Query) -> Result<Watch> {
+        query.integer("limit")?;
+        let seconds = query.integer("timeoutSeconds")?.filter(|seconds| *seconds != 0);
+        let (version, mut matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+        let mut initial_events = query.has("sendInitialEvents").then(|| query.flag("sendInitialEvents"));
+        if initial_events.is_none() && matching.is_none() && matches!(version, None | Some("0")) {
+            (initial_events, matching) = (Some(true), Some("NotOlderThan"));
+        }
+
+        let mut wrong = Vec::new();
+        if initial_events.is_some() && matching != Some("NotOlderThan") {
+            wrong.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        }
+        if let Some(matching) = matching {
+            if initial_events.is_none() {
+                wrong.push(forbidden(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
+            }
+            if matching != "NotOlderThan" {
+                wrong.push(not_supported(matching, r#""NotOlderThan""#));
+            }
+            if query.get("continue").is_some() {
+                wrong.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+            }
+        }
+        refuse(&wrong)?;
+
+        let since = match version {
+            None => 0,
+            // The real server has no reason for this one, and no better code.
+            Some(text) => revision(text).map_err(|why| Status::new(500, "", why))?,
+        };
+        Ok(Watch {
+            since: Some(since).filter(|since| *since > 0),
+            initial_events: initial_events.unwrap_or(false),
+            bookmarks: query.flag("allowWatchBookmarks"),
+            seconds,
+        })
+    }
+}
+
+/// A version that a client gave.
+pub fn revision(text: &str) -> Result<u64, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| plain).ok_or_else(|| {
+        let why = if plain { "value out of range" } else { "invalid syntax" };
+        format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
+    })
+}
+
+fn forbidden(why: &str) -> Cause {
+    let message = format!("Forbidden: {why}");
+    Cause { reason: "FieldValueForbidden", field: "resourceVersionMatch".into(), message }
+}
+
+fn not_supported(value: &str, supported: &str) -> Cause {
+    let message = format!("Unsupported value: {value:?}: supported values: {supported}");
+    Cause { reason: "FieldValueNotSupported", field: "resourceVersionMatch".into(), message }
+}
+
+fn refuse(wrong: &[Cause]) -> Result<()> {
+    if wrong.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", wrong)) }
+}
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

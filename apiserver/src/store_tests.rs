@@ -1,0 +1,88 @@
+use serde_json::json;
+
+use super::*;
+
+fn pods() -> GroupResource {
+    GroupResource::new("", "pods")
+}
+
+fn names(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.range(Bound::Unbounded).map(|(key, _)| format!("{}/{}", key.namespace, key.name)).collect()
+}
+
+fn put(store: &mut Store, namespace: &str, name: &str, data: u32) -> u64 {
+    let value = json!({ "metadata": { "name": name, "namespace": namespace }, "data": data });
+    store.put(&pods(), Key::new(namespace, name), value);
+    store.revision()
+}
+
+#[test]
+fn every_change_has_a_revision_of_its_own_and_it_is_the_objects_version() {
+    let mut store = Store::new(10);
+    let first = put(&mut store, "a", "x", 1);
+    let second = put(&mut store, "a", "x", 2);
+    let last = store.remove(&pods(), &Key::new("a", "x")).unwrap();
+
+    assert_eq!((second, store.revision()), (first + 1, first + 2));
+    assert_eq!(last.value()["metadata"]["resourceVersion"], (first + 2).to_string(), "a deletion is a change as well");
+    assert_eq!(last.value()["data"], 2);
+    assert!(store.remove(&pods(), &Key::new("a", "x")).is_none(), "nothing happened, so nothing is logged");
+    assert_eq!(store.revision(), first + 2);
+}
+
+#[test]
+fn whoever_knows_a_revision_learns_everything_since() {
+    let mut store = Store::new(10);
+    let known = put(&mut store, "a", "x", 1);
+    put(&mut store, "a", "y", 1);
+    store.remove(&pods(), &Key::new("a", "x"));
+
+    let since: Vec<u64> = store.since(known).unwrap().map(|change| change.revision).collect();
+    assert_eq!(since, [known + 1, known + 2]);
+    assert_eq!(store.since(known + 2).unwrap().count(), 0);
+    assert_eq!(store.since(known + 200).unwrap().count(), 0, "nothing yet, and no panic");
+}
+
+#[test]
+fn a_log_is_never_longer_than_its_capacity_and_says_what_it_has_forgotten() {
+    let mut store = Store::new(3);
+    let revisions: Vec<u64> = (0..10).map(|i| put(&mut store, "a", "x", i)).collect();
+
+    assert_eq!(store.oldest(), revisions[6]);
+    assert_eq!(store.since(revisions[6]).unwrap().count(), 3);
+    assert_eq!(store.since(revisions[5]).err(), Some(Compacted { oldest: revisions[6] }));
+
+    store.compact();
+    assert_eq!(store.since(revisions[8]).err(), Some(Compacted { oldest: revisions[9] }));
+    assert_eq!(store.since(revisions[9]).unwrap().count(), 0, "whoever knows the present goes on");
+}
+
+#[test]
+fn any_revision_in_the_log_can_be_read_as_it_was() {
+    let mut store = Store::new(10);
+    put(&mut store, "a", "b", 1);
+    let then = put(&mut store, "a", "d", 1);
+    put(&mut store, "a", "a", 1);
+    put(&mut store, "a", "d", 2);
+    put(&mut store, "a", "d", 3);
+    store.remove(&pods(), &Key::new("a", "b"));
+    put(&mut store, "a", "c", 1);
+
+    let snapshot = store.at(&pods(), then).unwrap();
+    assert_eq!(names(&snapshot), ["a/b", "a/d"]);
+    let data: Vec<_> = snapshot.range(Bound::Unbounded).map(|(_, object)| object.value()["data"].clone()).collect();
+    assert_eq!(data, [1, 1]);
+    let key = Key::new("a", "b");
+    assert_eq!(snapshot.range(Bound::Excluded(&key)).count(), 1);
+    assert_eq!(names(&store.at(&pods(), store.revision()).unwrap()), ["a/a", "a/c", "a/d"]);
+    assert!(store.at(&GroupResource::new("", "nothing"), then).unwrap().range(Bound::Unbounded).next().is_none());
+}
+
+#[test]
+fn a_list_is_in_the_order_of_namespace_slash_name() {
+    let mut store = Store::new(10);
+    for (namespace, name) in [("a", "z"), ("a-b", "y"), ("a", "b"), ("b", "a")] {
+        put(&mut store, namespace, name, 1);
+    }
+    assert_eq!(names(&store.at(&pods(), store.revision()).unwrap()), ["a-b/y", "a/b", "a/z", "b/a"]);
+}
