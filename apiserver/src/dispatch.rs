@@ -76,7 +76,7 @@ pub fn answer(
             }
             _ => {
                 let format = format(format::Answer::One)?;
-                write(state, &resource, &target, request, body, &format)
+                write(state, user, &resource, &target, request, body, &format)
             }
         }
     })
@@ -85,6 +85,7 @@ pub fn answer(
 /// A write, and its answer.
 fn write(
     state: &mut State,
+    user: &User,
     resource: &Resource,
     target: &Target,
     request: &Request,
@@ -97,7 +98,7 @@ fn write(
     if target.verb == Verb::Create && target.subresource == "token" {
         return Ok(respond::value(201, &auth::create_token(state, target, body()?, format.now)?));
     }
-    let mut writer = Writer::new(state, format.now);
+    let mut writer = Writer::new(state, user, format.now);
     let written = match target.verb {
         Verb::Create => writer.create(resource, target, query, body()?)?,
         Verb::Update => writer.replace(resource, target, query, body()?)?,

@@ -8,6 +8,7 @@ use super::{Answer, Place, Writer, Written, meta, options::WriteOptions, strateg
 use crate::{
     catalog::Resource,
     object::{Meta, Object},
+    rbac,
     request::{Query, Target},
     status::{Cause, Result, Status},
     types,
@@ -31,6 +32,7 @@ impl Writer<'_> {
             _ => return Err(Status::method_not_allowed()),
         }
         let decoded = types::decode(resource, body, options.validation)?;
+        rbac::confirm_no_escalation(self.state, self.user, target, &decoded.value, None)?;
         let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
         Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings })
     }

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
+    auth::User,
     catalog::Resource,
     object::{GroupResource, Key, Object},
     request::{Query, Target},
@@ -33,9 +34,11 @@ use crate::{
     status::Result,
 };
 
-/// One write: where, when.
+/// One write: where, whose, when.
 pub struct Writer<'a> {
     state: &'a mut State,
+    /// They may write this at all; what remains to be asked is whether they give away more than they have.
+    user: &'a User,
     now: Timestamp,
     /// What changed in this write and has not been followed up.
     changed: VecDeque<collect::Changed>,
@@ -63,8 +66,8 @@ pub enum Answer {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(state: &'a mut State, now: Timestamp) -> Self {
-        Writer { state, now, changed: VecDeque::new() }
+    pub fn new(state: &'a mut State, user: &'a User, now: Timestamp) -> Self {
+        Writer { state, user, now, changed: VecDeque::new() }
     }
 
     pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     catalog::Resource,
     object::{Meta, Object},
-    patch,
+    patch, rbac,
     request::{Query, Target},
     status::{Cause, Result, Status},
     types,
@@ -39,6 +39,7 @@ impl Writer<'_> {
         meta::settle_namespace(&mut object, resource, &target.namespace)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             if target.subresource.is_empty() && creates_on_update(resource) {
+                rbac::confirm_no_escalation(self.state, self.user, target, &object, None)?;
                 let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
                 return Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings });
             }
@@ -83,6 +84,7 @@ impl Writer<'_> {
     ) -> Result<Arc<Object>> {
         let before = old.value();
         check_version(resource, target, &object, before)?;
+        rbac::confirm_no_escalation(self.state, self.user, target, &object, Some(before))?;
         meta::keep(&mut object, before);
         prepare_update(resource, &target.subresource, &mut object, before);
         let causes = meta::immutable(&object, before);
