@@ -1,15 +1,23 @@
 //! Custom resources: definition, schema, pruning, defaults.
 
 mod definition;
+mod formats;
+mod schema;
+mod tidy;
+mod validate;
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::definition::{check, definitions, establish, names, prepare};
+use self::schema::Schema;
 use crate::{
     catalog::Resource,
-    status::Result,
+    object::Meta,
+    status::{Result, Status},
     table::PrinterColumn,
     types::{Decoded, FieldValidation},
 };
@@ -17,6 +25,7 @@ use crate::{
 /// What a CustomResourceDefinition says of one version.
 #[derive(Debug)]
 pub struct Definition {
+    schema: Schema,
     columns: Vec<PrinterColumn>,
     /// The schema as it was written, with its descriptions.
     openapi: Value,
@@ -54,6 +63,7 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             namespaced: spec["scope"] == "Namespaced",
             subresources: subresources.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
             custom: Some(Arc::new(Definition {
+                schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),
                 openapi: version["schema"]["openAPIV3Schema"].clone(),
             })),
@@ -63,12 +73,43 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     versions.into_iter().flatten().filter(|version| version["served"] == true).map(resource).collect()
 }
 
-/// [`crate::types::decode`] for a custom resource: prune, default.
-pub fn decode(_definition: &Definition, body: Value, _validation: FieldValidation) -> Result<Decoded> {
-    Ok(Decoded { value: body, warnings: Vec::new() })
+/// [`crate::types::decode`] for a custom resource: drops unknown fields, sets defaults.
+///
+/// # Errors
+/// 400 for metadata that is none, and for unknown fields, if that is asked for.
+pub fn decode(definition: &Definition, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
+    let not_handled = |body: &Value, why: &dyn Display| {
+        let kind = body["kind"].as_str().unwrap_or_default();
+        let version = body["apiVersion"].as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
+        Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    };
+    if let Err(why) = ObjectMeta::deserialize(&body["metadata"]) {
+        return Err(not_handled(&body, &why));
+    }
+    let unknown = tidy::tidy(&definition.schema, &mut body);
+    let warnings: Vec<String> = unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect();
+    match validation {
+        FieldValidation::Strict if !warnings.is_empty() => {
+            Err(not_handled(&body, &format_args!("strict decoding error: {}", warnings.join(", "))))
+        }
+        FieldValidation::Ignore => Ok(Decoded { value: body, warnings: Vec::new() }),
+        _ => Ok(Decoded { value: body, warnings }),
+    }
 }
 
 /// [`crate::types::validate`] for a custom resource.
-pub fn validate(_resource: &Resource, _definition: &Definition, _object: &Value, _old: Option<&Value>) -> Result<()> {
-    Ok(())
+///
+/// # Errors
+/// 422, with all causes.
+pub fn validate(resource: &Resource, definition: &Definition, object: &Value, old: Option<&Value>) -> Result<()> {
+    let causes = validate::validate(&definition.schema, object, old, "");
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(&resource.group, &resource.kind, object.name(), &causes))
+    }
 }
+
+#[cfg(test)]
+#[path = "custom_tests.rs"]
+mod tests;
