@@ -12,22 +12,21 @@ use http::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
-use serde_json::json;
 
 use crate::{
-    auth,
+    auth::{self, User},
     body::{Body, Reset},
     catalog::Catalog,
     control, dispatch,
     faults::{Active, Plan, Rule},
     journal::Entry,
-    object::{GroupResource, Key},
     rbac,
     request::{Request, Target},
     respond,
     state::{Shared, State},
     status::{Result, Status},
     store::Store,
+    write::{Writer, uid},
 };
 
 /// The real server takes no more in one request either.
@@ -72,16 +71,7 @@ impl ApiServer {
         let now = (settings.clock)();
         shared.change(|state| {
             for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-                let namespace = json!({
-                    "apiVersion": "v1", "kind": "Namespace",
-                    "metadata": {
-                        "name": name, "labels": { "kubernetes.io/metadata.name": name },
-                        "uid": uid(&mut state.random), "creationTimestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                    },
-                    "spec": { "finalizers": ["kubernetes"] },
-                    "status": { "phase": "Active" },
-                });
-                state.store.put(&GroupResource::new("", "namespaces"), Key::new("", name), namespace);
+                Writer::new(state, &User::admin(), now).found_namespace(name);
             }
             rbac::bootstrap(&mut state.store, now, || uid(&mut state.random));
         });
@@ -200,13 +190,6 @@ where
     })?;
     let uri = head.uri.path_and_query().map_or("/", |uri| uri.as_str());
     Ok(Request::new(head.method, uri, head.headers, body.to_bytes()))
-}
-
-fn uid(random: &mut StdRng) -> String {
-    use rand::RngExt;
-    let bits: u128 = random.random();
-    let hex = format!("{:032x}", (bits & !(0xf << 76 | 0x3 << 62)) | 0x4 << 76 | 0x2 << 62);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 impl<B> tower_service::Service<http::Request<B>> for ApiServer

@@ -63,6 +63,7 @@ impl Writer<'_> {
         if !matches!(object.resource_version(), "" | "0") {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
+        meta::check_size(&object)?;
         if dry_run {
             meta::metadata(&mut object).remove("resourceVersion");
             return Ok(Arc::new(Object::new(object)));
@@ -115,38 +116,6 @@ impl Writer<'_> {
         }
         meta::metadata(object).insert("name".into(), name.into());
         Ok(())
-    }
-
-    /// `pods/NAME/binding`: what a scheduler writes once it has found a node.
-    fn bind(&mut self, resource: &Resource, target: &Target, options: WriteOptions, body: &Value) -> Result<Written> {
-        let place = Place::of(resource, target);
-        let Some(old) = self.get(&place).cloned() else {
-            return Err(Status::not_found("", "pods", &target.name));
-        };
-        let refuse = |why: &str| Status::conflict("", "pods/binding", &target.name, why);
-        let (name, old) = (&target.name, old.value());
-        if old.is_ending() {
-            return Err(refuse(&format!("pod {name} is being deleted, cannot be assigned to a host")));
-        }
-        if let Some(node) = old["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
-            return Err(refuse(&format!("pod {name} is already assigned to node {node:?}")));
-        }
-        let mut pod = old.clone();
-        meta::object_in(&mut pod, "spec").insert("nodeName".into(), body["target"]["name"].clone());
-        let scheduled = json!({
-            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": meta::time(self.now),
-        });
-        let conditions = meta::object_in(&mut pod, "status").entry("conditions").or_insert_with(|| json!([]));
-        if let Some(list) = conditions.as_array_mut() {
-            list.retain(|condition| condition["type"] != "PodScheduled");
-            list.push(scheduled);
-        }
-        // The real server writes around the strategy: a binding is no new generation.
-        if !options.dry_run {
-            self.put(&place, pod);
-        }
-        let done = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
-        Ok(Written { answer: Answer::CreatedValue(done), warnings: vec![] })
     }
 }
 

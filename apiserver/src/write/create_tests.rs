@@ -125,19 +125,3 @@ fn generations_begin_with_one_where_they_are_counted() {
     assert_eq!(world.ok("POST", DEPLOYMENTS, deployment)["metadata"]["generation"], 1);
     assert_eq!(world.ok("POST", PODS, pod("p"))["metadata"]["generation"], 1);
 }
-
-#[test]
-fn a_binding_gives_a_pod_its_node_once() {
-    let mut world = World::new();
-    world.ok("POST", PODS, pod("p"));
-    let binding = json!({ "metadata": { "name": "p" }, "target": { "kind": "Node", "name": "n1" } });
-    let done = world.send("POST", &format!("{PODS}/p/binding"), binding.clone());
-    assert_eq!((done.0, &done.1["status"]), (201, &json!("Success")));
-    let bound = world.get(&format!("{PODS}/p"));
-    assert_eq!((&bound["spec"]["nodeName"], &bound["metadata"]["generation"]), (&json!("n1"), &json!(1)));
-    let scheduled = &bound["status"]["conditions"][0];
-    assert_eq!((&scheduled["type"], &scheduled["status"]), (&json!("PodScheduled"), &json!("True")));
-    let (code, why) = world.refused("POST", &format!("{PODS}/p/binding"), binding);
-    let expected = "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node \"n1\"";
-    assert_eq!((code, why.as_str()), (409, expected));
-}

@@ -18,7 +18,7 @@ use crate::{
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 impl Place {
-    fn is_definition(&self) -> bool {
+    pub(super) fn is_definition(&self) -> bool {
         self.id == custom::definitions()
     }
 }

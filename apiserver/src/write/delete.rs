@@ -67,7 +67,11 @@ impl Writer<'_> {
         body: Value,
     ) -> Result<Written> {
         let options = DeleteOptions::parse(query, body)?;
+        if Place::new(resource, "", "").is_namespace() {
+            return Err(Status::method_not_allowed());
+        }
         let selector = Selector::parse(resource, query)?;
+        let limit = query.get("limit").and_then(|text| text.parse().ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
         let in_scope = |key: &Key| target.namespace.is_empty() || key.namespace == target.namespace;
         let chosen: Vec<Arc<Object>> = match self.state.store.collection(&resource.id()) {
             None => vec![],
@@ -75,6 +79,7 @@ impl Writer<'_> {
                 .iter()
                 .filter(|(key, object)| in_scope(key) && selector.matches(object.value()))
                 .map(|(_, object)| object.clone())
+                .take(limit)
                 .collect(),
         };
         let version = self.state.store.revision().to_string();
@@ -101,10 +106,10 @@ impl Writer<'_> {
             return Err(Status::not_found(&resource.group, &resource.plural, &place.key.name));
         };
         check_preconditions(resource, old.value(), options)?;
-        if resource.plural == "namespaces" && resource.group.is_empty() {
+        if place.is_namespace() {
             return self.delete_namespace(place, &old, options);
         }
-        if resource.plural == "customresourcedefinitions"
+        if place.is_definition()
             && let Some(outcome) = self.delete_definition(place, &old, options)
         {
             return Ok(outcome);

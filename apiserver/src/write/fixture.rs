@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Writer};
 use crate::{
+    auth::User,
     catalog::Catalog,
     object::{Meta, Object},
     request::{Request, Target, Verb},
@@ -72,7 +73,7 @@ impl World {
                 .get(&place.id, &place.key)
                 .map_or((404, Value::Null), |o| (200, o.value().clone()));
         }
-        let (query, user) = (&request.query, crate::auth::User::admin());
+        let (query, user) = (&request.query, User::admin());
         let mut writer = Writer::new(&mut self.state, &user, self.now);
         let written = match target.verb {
             Verb::Create => writer.create(&resource, &target, query, body),

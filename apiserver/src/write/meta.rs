@@ -169,6 +169,25 @@ pub fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
     }
 }
 
+/// What etcd takes in one request.
+const LARGEST: usize = 3 << 19;
+
+/// A request is bounded; an object that is patched again and again has to be, too.
+///
+/// # Errors
+/// 500: that is how the real server puts it.
+pub fn check_size(object: &Value) -> Result<()> {
+    fn size(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len() + 2,
+            Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+            Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
+            _ => 4,
+        }
+    }
+    if size(object) > LARGEST { Err(Status::new(500, "", "etcdserver: request is too large")) } else { Ok(()) }
+}
+
 /// Counts up, where generations are counted.
 pub fn bump_generation(object: &mut Value) {
     let metadata = metadata(object);

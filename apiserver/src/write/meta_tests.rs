@@ -26,3 +26,10 @@ fn metadata_that_is_no_object_becomes_one() {
     set_finalizers(&mut object, vec!["a/b".into()]);
     assert_eq!(finalizers(&object), ["a/b"]);
 }
+
+#[test]
+fn an_object_has_a_largest_size() {
+    assert!(check_size(&json!({ "a": "x".repeat(1_500_000) })).is_ok());
+    assert_eq!(check_size(&json!({ "a": "x".repeat(1_600_000) })).unwrap_err().code, 500);
+    assert_eq!(check_size(&json!({ "a": vec![""; 800_000] })).unwrap_err().code, 500);
+}

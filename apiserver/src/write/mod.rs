@@ -10,6 +10,7 @@
 //! The real server is done when the one object is written; controllers look after the rest, a moment later. Here
 //! [`collect`] does it within the same write: a client sees the same revisions in the same order, only sooner.
 
+mod binding;
 mod collect;
 mod create;
 mod definitions;
@@ -20,10 +21,12 @@ mod options;
 mod strategy;
 mod update;
 
+pub use meta::uid;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     auth::User,
@@ -68,6 +71,16 @@ pub enum Answer {
 impl<'a> Writer<'a> {
     pub fn new(state: &'a mut State, user: &'a User, now: Timestamp) -> Self {
         Writer { state, user, now, changed: VecDeque::new() }
+    }
+
+    /// One of the namespaces that are there from the beginning.
+    pub fn found_namespace(&mut self, name: &str) {
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        if let Some(resource) = self.state.catalog.of_kind("v1", "Namespace") {
+            // It can only be there already.
+            let _ = self.insert(&resource, "", namespace, false);
+        }
+        self.settle();
     }
 
     pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {

@@ -83,6 +83,19 @@ fn a_namespaces_finalizers_are_no_business_of_an_ordinary_write() {
 }
 
 #[test]
+fn a_namespace_cannot_lose_the_label_with_its_name() {
+    let mut world = World::new();
+    let namespace = world.ok("PATCH", NS, json!({ "metadata": { "labels": null } }));
+    assert_eq!(namespace["metadata"]["labels"], json!({ "kubernetes.io/metadata.name": "ns" }));
+    assert_eq!(world.news(), [""; 0]);
+}
+
+#[test]
+fn namespaces_cannot_be_deleted_all_at_once() {
+    assert_eq!(World::new().refused("DELETE", "/api/v1/namespaces", Value::Null).0, 405);
+}
+
+#[test]
 fn other_namespaces_keep_their_contents() {
     let mut world = World::new();
     world.ok("POST", "/api/v1/namespaces", named("ns2"));

@@ -43,6 +43,12 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
         // Typed: the real server always writes the field, whatever is in it.
         "deployments" => object["status"] = json!({}),
         "replicasets" => object["status"] = json!({ "replicas": 0 }),
+        "validatingadmissionpolicies" => object["status"] = json!({}),
+        "poddisruptionbudgets" => {
+            object["status"] = json!({
+                "currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0,
+            });
+        }
         _ => (),
     }
 }
@@ -50,14 +56,18 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
 /// A new namespace is active, is not gone before its contents are, and can be selected by name.
 fn namespace(object: &mut Value) {
     object["status"] = json!({ "phase": "Active" });
-    let name = metadata(object).get("name").cloned().unwrap_or_default();
-    object_in(&mut object["metadata"], "labels").insert("kubernetes.io/metadata.name".into(), name);
+    label_with_name(object);
     let finalizers = object_in(object, "spec").entry("finalizers").or_insert_with(|| json!([]));
     if let Some(list) = finalizers.as_array_mut()
         && !list.iter().any(|f| f == "kubernetes")
     {
         list.push("kubernetes".into());
     }
+}
+
+fn label_with_name(namespace: &mut Value) {
+    let name = metadata(namespace).get("name").cloned().unwrap_or_default();
+    object_in(&mut namespace["metadata"], "labels").insert("kubernetes.io/metadata.name".into(), name);
 }
 
 /// Before a changed object is validated. `metadata` is already as it was where the sender does not decide.
@@ -73,8 +83,8 @@ pub fn prepare_update(resource: &Resource, subresource: &str, object: &mut Value
                 custom::prepare(object, Some(old));
             }
             if resource.plural == "namespaces" && resource.group.is_empty() {
-                let finalizers = old["spec"]["finalizers"].clone();
-                object_in(object, "spec").insert("finalizers".into(), finalizers);
+                put_back(object, old, "spec");
+                label_with_name(object);
             }
             if has_generation(resource) && is_new_generation(resource, object, old) {
                 super::meta::bump_generation(object);
@@ -107,7 +117,7 @@ fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
                 status.insert("qosClass".into(), old["status"]["qosClass"].clone());
             }
         }
-        "customresourcedefinitions" | "validatingadmissionpolicies" => {
+        "validatingadmissionpolicies" => {
             for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
                 put_back(&mut object["metadata"], &old["metadata"], field);
             }

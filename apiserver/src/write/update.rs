@@ -32,6 +32,9 @@ impl Writer<'_> {
         query: &Query,
         body: Value,
     ) -> Result<Written> {
+        if !matches!(target.subresource.as_str(), "" | "status" | "finalize") {
+            return Err(Status::method_not_allowed());
+        }
         let options = WriteOptions::parse("UpdateOptions", query)?;
         let decoded = types::decode(resource, body, options.validation)?;
         let mut object = decoded.value;
@@ -60,6 +63,9 @@ impl Writer<'_> {
         content_type: &str,
         patch: &[u8],
     ) -> Result<Written> {
+        if !matches!(target.subresource.as_str(), "" | "status") {
+            return Err(Status::method_not_allowed());
+        }
         patch::check_type(resource, content_type)?;
         let options = WriteOptions::parse("PatchOptions", query)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
@@ -105,6 +111,7 @@ impl Writer<'_> {
         if unchanged {
             return Ok(old.clone());
         }
+        meta::check_size(&object)?;
         if dry_run {
             return Ok(Arc::new(Object::new(object)));
         }
@@ -159,7 +166,7 @@ fn check_version(resource: &Resource, target: &Target, object: &Value, old: &Val
     Err(Status::conflict(&resource.group, &resource.plural, &target.name, STALE))
 }
 
-fn other_uid(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Status {
+pub(super) fn other_uid(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Status {
     let mut path = vec!["/registry", &resource.plural, &target.namespace, &target.name];
     path.retain(|part| !part.is_empty());
     let why = format!(
