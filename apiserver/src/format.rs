@@ -233,9 +233,9 @@ fn metadata(object: &Value) -> Value {
     json!({ "kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"] })
 }
 
-/// How the text of each object of this resource begins: fields are in alphabetical order.
+/// How the text of each object of this resource begins: see [`Object::json`].
 fn type_meta(resource: &Resource) -> String {
-    format!(r#"{{"apiVersion":"{}","kind":"{}","#, resource.api_version(), resource.kind)
+    format!(r#"{{"kind":"{}","apiVersion":"{}","#, resource.kind, resource.api_version())
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! An object at one version: JSON, and how to look into it.
 
-use std::{cmp::Ordering, fmt, sync::OnceLock};
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write},
+    sync::OnceLock,
+};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -69,10 +73,25 @@ impl Object {
         &self.value
     }
 
-    /// As text. Made once: fifty watchers send the same bytes.
+    /// As text. Made once: fifty watchers send the same bytes. What it is comes first, so that a list can leave it out.
     pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(self.value.to_string())).clone()
+        self.json.get_or_init(|| Bytes::from(text(&self.value))).clone()
     }
+}
+
+fn text(value: &Value) -> String {
+    const FIRST: [&str; 2] = ["kind", "apiVersion"];
+    let Value::Object(fields) = value else { return value.to_string() };
+    let first = FIRST.iter().filter_map(|name| fields.get_key_value(*name));
+    let rest = fields.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
+    let mut text = String::from("{");
+    for (name, value) in first.chain(rest) {
+        let separator = if text.len() == 1 { "" } else { "," };
+        // To a String: it cannot fail.
+        let _ = write!(text, "{separator}{}:{value}", Value::from(name.as_str()));
+    }
+    text.push('}');
+    text
 }
 
 /// What every object has, read from its JSON. Everything absent is empty.
