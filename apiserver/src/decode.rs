@@ -30,6 +30,7 @@ pub fn body(request: &Request, expected: &str) -> Result<Value> {
 pub fn unreadable(body: &[u8], expected: &str, why: &str) -> Status {
     const SHOWN: usize = 30;
     let start = String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body));
+    let start = if start.is_empty() { "<empty>" } else { &start };
     let dots = if body.len() > SHOWN { " ..." } else { "" };
     Status::bad_request(format!(
         "the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; json parse error: \

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Decoded, FieldValidation, compact::compact, defaults};
 use crate::{
     catalog::{Catalog, Resource},
-    custom,
+    custom, decode,
     status::{Result, Status},
 };
 
@@ -46,8 +46,11 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
 fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
     let kind = &resource.kind;
     let Value::Object(fields) = body else {
-        let message = format!("the object provided is unrecognized (must be of type {kind}): {body:.60}");
-        return Err(Status::bad_request(message));
+        let (text, why) = match body {
+            Value::Null => (String::new(), "unexpected end of JSON input"),
+            other => (other.to_string(), "not an object"),
+        };
+        return Err(decode::unreadable(text.as_bytes(), kind, why));
     };
     // Pitfall: managedFields are not kept here, and must not come in with an object read elsewhere.
     match fields.entry("metadata").or_insert(Value::Null) {

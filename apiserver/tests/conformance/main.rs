@@ -87,6 +87,7 @@ const SHARED: &[Case] = cases![
     concurrency::a_delete_with_preconditions_spares_what_has_changed,
     concurrency::many_writers_who_look_again_lose_no_change,
     validation::an_unknown_field_is_a_warning_unless_it_is_asked_otherwise,
+    validation::a_field_that_stands_twice_is_not_noticed,
     validation::a_value_of_the_wrong_type_is_a_bad_request,
     validation::a_label_s_value_is_63_characters_of_a_kind,
     validation::all_that_is_wrong_with_a_pod_is_told_at_once,

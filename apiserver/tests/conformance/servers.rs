@@ -95,7 +95,15 @@ fn embedded() -> Client {
     let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("its address");
     RUNTIME.spawn(ApiServer::new(Settings::default()).serve(listener, std::future::pending()));
-    Client::try_from(Config::new(format!("http://{address}").parse().expect("a URL"))).expect("a client")
+    client(&format!("http://{address}"), None)
+}
+
+fn client(server: &str, root_cert: Option<Vec<Vec<u8>>>) -> Client {
+    let mut config = Config::new(server.parse().expect("a URL"));
+    config.root_cert = root_cert;
+    // Pitfall: else it asks again by itself when it is told to ask later, and nobody sees the answer.
+    config.default_retry = false;
+    Client::try_from(config).expect("a client")
 }
 
 /// etcd, kube-apiserver and kube-controller-manager. Dropping it stops and removes everything.
@@ -160,10 +168,7 @@ impl ControlPlane {
             ],
         );
         let server = format!("https://127.0.0.1:{port}");
-        let mut config = Config::new(server.parse().expect("a URL"));
-        config.root_cert = Some(vec![cert.der().to_vec()]);
-        config.default_retry = false;
-        let client = Client::try_from(config).expect("a client");
+        let client = client(&server, Some(vec![cert.der().to_vec()]));
         within(Duration::from_secs(90), "the API server is ready", || {
             apiserver.alive().unwrap_or_else(|ended| panic!("kube-apiserver {ended}"));
             let request = Request::get("/readyz").header(AUTHORIZATION, format!("Bearer {TOKEN}"));
