@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    protobuf,
     request::Request,
     status::{Result, Status},
 };
@@ -14,6 +15,9 @@ use crate::{
 pub fn body(request: &Request, expected: &str) -> Result<Value> {
     match request.content_type() {
         "" | "application/json" => {}
+        "application/vnd.kubernetes.protobuf" if !request.body.is_empty() => {
+            return protobuf::read(&request.body).map_err(|why| Status::new(415, "UnsupportedMediaType", why));
+        }
         _ => {
             let message = "the body of the request was in an unknown format - accepted media types include: \
                            application/json";

@@ -34,6 +34,7 @@ mod options;
 mod owners;
 mod page;
 mod patch;
+mod protobuf;
 mod rbac;
 mod request;
 mod respond;
