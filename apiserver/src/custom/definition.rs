@@ -1,15 +1,11 @@
-//! A CustomResourceDefinition: what it leaves open, whether it is right, and its status.
+//! A CustomResourceDefinition: what it leaves open, and its status. Whether it is right is asked in [`crate::types`].
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{
-    object::{GroupResource, Meta},
-    status::{Cause, Result, Status},
-};
+use crate::object::GroupResource;
 
-pub const GROUP: &str = "apiextensions.k8s.io";
-pub const KIND: &str = "CustomResourceDefinition";
+const GROUP: &str = "apiextensions.k8s.io";
 
 /// The collection that the definitions are in.
 pub fn definitions() -> GroupResource {
@@ -70,20 +66,6 @@ pub fn establish(definition: &mut Value, now: Timestamp) {
             "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now,
         }));
     }
-}
-
-/// Whether a definition may be stored.
-///
-/// # Errors
-/// 422, with all causes.
-pub fn check(definition: &Value, _old: Option<&Value>) -> Result<()> {
-    let (group, plural) = names(definition);
-    if definition.name() != format!("{plural}.{group}") {
-        let message = format!("Invalid value: {:?}: must be spec.names.plural+\".\"+spec.group", definition.name());
-        let causes = [Cause { reason: "FieldValueInvalid", field: "metadata.name".into(), message }];
-        return Err(Status::invalid(GROUP, KIND, definition.name(), &causes));
-    }
-    Ok(())
 }
 
 /// The version in which objects are stored.

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::definition::{check, definitions, establish, names, prepare};
+pub use self::definition::{definitions, establish, names, prepare};
 use self::schema::Schema;
 use crate::{
     catalog::Resource,

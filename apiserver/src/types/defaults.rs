@@ -25,6 +25,7 @@ pub fn complete(resource: &Resource, object: &mut Value) {
                 match_resources(child(spec, "matchResources"));
             }
         }
+        "Event" => event(object),
         "PodDisruptionBudget" => drop(child(object, "spec")),
         "CustomResourceDefinition" => definition(object),
         _ => {}
@@ -52,6 +53,18 @@ fn secret(object: &mut Value) {
         if let Ok(encoded) = serde_json::to_value(bytes) {
             child(object, "data")[key.as_str()] = encoded;
         }
+    }
+}
+
+/// What says nothing is said all the same: the real server's struct leaves out none of these.
+fn event(object: &mut Value) {
+    child(object, "source");
+    child(object, "involvedObject");
+    for (field, nothing) in [("reportingComponent", json!("")), ("reportingInstance", json!(""))] {
+        absent(object, field, nothing);
+    }
+    for field in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+        absent(object, field, Value::Null);
     }
 }
 

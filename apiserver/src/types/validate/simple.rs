@@ -106,7 +106,7 @@ fn unchanged(object: &Value, old: &Value, fields: &[&str], wrong: &mut Causes) {
 pub fn event(object: &Value, wrong: &mut Causes) {
     const FIELD: &str = "involvedObject.namespace";
     let (own, other) = (object.namespace(), text(&object["involvedObject"]["namespace"]));
-    let is_new = object.get("eventTime").is_some();
+    let is_new = !object["eventTime"].is_null();
     let fits = match other {
         // About something that has no namespace: a node.
         "" => own == "default" || is_new && own == "kube-system",
