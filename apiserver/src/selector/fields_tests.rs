@@ -1,1 +1,69 @@
+use proptest::prelude::*;
+use serde_json::json;
 
+use super::*;
+use crate::catalog::Catalog;
+
+fn resource(plural: &str) -> std::sync::Arc<Resource> {
+    Catalog::built_in().all().iter().find(|resource| resource.plural == plural).cloned().expect("built in")
+}
+
+fn refusal(plural: &str, selector: &str) -> String {
+    let status = Fields::parse(&resource(plural), selector).expect_err("is refused");
+    assert_eq!((status.code, status.reason), (400, "BadRequest"));
+    status.message
+}
+
+#[test]
+fn each_resource_has_its_own_fields() {
+    let pod = json!({
+        "metadata": { "name": "a", "namespace": "n" },
+        "spec": { "nodeName": "x", "restartPolicy": "Always" },
+        "status": { "phase": "Running", "podIP": "10.0.0.1", "podIPs": [{ "ip": "10.0.0.1" }] },
+    });
+    let event = json!({
+        "metadata": { "name": "e", "namespace": "n" },
+        "involvedObject": { "kind": "Pod", "name": "a" }, "reason": "Killed", "type": "Warning", "reportingComponent": "kubelet",
+    });
+    for (plural, object, selector, expected) in [
+        ("pods", &pod, "metadata.name=a,metadata.namespace==n", true),
+        ("pods", &pod, "metadata.name!=a", false),
+        ("pods", &pod, "spec.nodeName=x,status.phase=Running,spec.restartPolicy=Always", true),
+        ("pods", &pod, "spec.host=x", true),
+        ("pods", &pod, "status.podIP=10.0.0.1", true),
+        ("pods", &pod, "spec.hostNetwork=false", true),
+        ("pods", &pod, "spec.schedulerName=,status.nominatedNodeName=", true),
+        ("pods", &pod, ",,", true),
+        ("events", &event, "involvedObject.kind=Pod,involvedObject.name=a,type=Warning,reason!=x", true),
+        ("events", &event, "source=kubelet,involvedObject.uid=", true),
+        ("secrets", &json!({ "type": "Opaque" }), "type!=kubernetes.io/tls", true),
+        ("namespaces", &json!({ "status": { "phase": "Active" } }), "status.phase=Active", true),
+        ("deployments", &json!({ "metadata": { "name": "a" } }), "metadata.name=b", false),
+    ] {
+        let fields = Fields::parse(&resource(plural), selector).expect("is a selector");
+        assert_eq!(fields.matches(object), expected, "{plural} {selector}");
+    }
+}
+
+#[test]
+fn nonsense_and_unknown_fields_are_refused_in_the_real_words() {
+    assert_eq!(refusal("pods", "a=b"), "field label not supported: a");
+    assert_eq!(refusal("namespaces", "metadata.namespace=x"), "field label not supported: metadata.namespace");
+    let only = r#"is not a known field selector: only "metadata.name", "metadata.namespace""#;
+    assert_eq!(refusal("deployments", "status.phase=b"), format!(r#""status.phase" {only}"#));
+    assert_eq!(refusal("pods", "metadata.name"), "invalid selector: 'metadata.name'; can't understand 'metadata.name'");
+    assert_eq!(refusal("pods", "metadata.name=a=b"), "invalid field selector: unescaped character in value: 61");
+    assert_eq!(refusal("pods", r"metadata.name=a\x"), r"invalid field selector: invalid escape sequence: \x");
+    assert_eq!(refusal("pods", r"metadata.name=a\"), r"invalid field selector: invalid escape sequence: \");
+}
+
+proptest! {
+    #[test]
+    fn any_value_can_be_asked_for_once_it_is_escaped(value in ".{0,12}", negated: bool) {
+        let escaped = value.replace('\\', r"\\").replace(',', r"\,").replace('=', r"\=");
+        let selector = format!("metadata.name{}{escaped}", if negated { "!=" } else { "=" });
+        let fields = Fields::parse(&resource("pods"), &selector).expect("is a selector");
+        prop_assert_eq!(fields.matches(&json!({ "metadata": { "name": value } })), !negated);
+        prop_assert_eq!(fields.matches(&json!({ "metadata": { "name": format!("{value}x") } })), negated);
+    }
+}

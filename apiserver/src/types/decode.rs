@@ -15,7 +15,8 @@ use super::{Decoded, FieldValidation, compact::compact, defaults};
 use crate::{
     catalog::{Catalog, Resource},
     custom, decode,
-    status::{Result, Status},
+    object::Meta,
+    status::{Cause, Result, Status},
 };
 
 /// Checks kind and types, drops unknown fields (or refuses them), sets defaults.
@@ -72,6 +73,9 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
     if said_version == resource.api_version() && said_kind == *kind {
         return Ok(());
     }
+    if resource.custom.is_some() {
+        return Err(other_custom(resource, &said_version, &said_kind, body.name()));
+    }
     let version = said_version.rsplit('/').next().unwrap_or_default();
     let why = match Catalog::built_in().of_kind(&said_version, &said_kind) {
         Some(_) => {
@@ -84,6 +88,19 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
         }
     };
     Err(Status::bad_request(format!("{said_kind} in version {version:?} cannot be handled as a {kind}: {why}")))
+}
+
+/// Of custom resources the real server tells it in other words: it has no structs for them.
+fn other_custom(resource: &Resource, version: &str, kind: &str, name: &str) -> Status {
+    let expected = resource.api_version();
+    if version != expected {
+        let message =
+            format!("the API version in the data ({version}) does not match the expected API version ({expected})");
+        return Status::bad_request(message);
+    }
+    let message = format!("Invalid value: {kind:?}: must be {}", resource.kind);
+    let cause = Cause { reason: "FieldValueInvalid", field: "kind".into(), message };
+    Status::invalid(&resource.group, kind, name, &[cause])
 }
 
 /// The Go package of a group, which a message of the real server shows.

@@ -1,11 +1,12 @@
 //! What the real server fills in where the sender says nothing.
 //!
 //! Only what a client can see. Each default is the real server's; where it comes from admission plugins that every
-//! cluster has on (tolerations, priority), that is said. What a new object's status is, is in [`crate::write`].
+//! cluster has on (tolerations, priority), that is said. What a new object's status is, is in [`crate::write`]; what a
+//! CustomResourceDefinition leaves open, in [`crate::custom`].
 
 use serde_json::{Value, json};
 
-use super::{items, pod_defaults, text};
+use super::{pod_defaults, text};
 use crate::catalog::Resource;
 
 /// Sets what is absent. The object is compact: what is empty is absent.
@@ -27,7 +28,6 @@ pub fn complete(resource: &Resource, object: &mut Value) {
         }
         "Event" => event(object),
         "PodDisruptionBudget" => drop(child(object, "spec")),
-        "CustomResourceDefinition" => definition(object),
         _ => {}
     }
 }
@@ -130,22 +130,6 @@ fn match_resources(resources: &mut Value) {
     absent(resources, "objectSelector", json!({}));
     for rules in ["resourceRules", "excludeResourceRules"] {
         each(resources, rules, |rule| absent(rule, "scope", "*"));
-    }
-}
-
-fn definition(object: &mut Value) {
-    let spec = child(object, "spec");
-    absent(spec, "conversion", json!({ "strategy": "None" }));
-    let stored = items(&spec["versions"]).iter().find(|version| version["storage"] == true);
-    let stored = stored.map(|version| json!([version["name"]]));
-    let names = child(spec, "names");
-    let kind = text(&names["kind"]).to_owned();
-    if !kind.is_empty() {
-        absent(names, "singular", kind.to_ascii_lowercase());
-        absent(names, "listKind", format!("{kind}List"));
-    }
-    if let Some(stored) = stored {
-        absent(child(object, "status"), "storedVersions", stored);
     }
 }
 
