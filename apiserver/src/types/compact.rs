@@ -6,7 +6,7 @@
 //! Pitfall: in a map with keys of the user's own, everything says something: `data: {key: ""}` stays. And an empty
 //! object stays if it is not such a map: `emptyDir: {}` is a choice.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// Removes what says nothing, at every depth.
 pub fn compact(object: &mut Value) {
@@ -19,6 +19,8 @@ pub fn compact(object: &mut Value) {
                 return map(value);
             }
             match value {
+                // A struct with a field for any number writes every number as a fraction.
+                Value::Number(number) => whole(number),
                 Value::Object(_) => compact(value),
                 Value::Array(elements) => elements.iter_mut().for_each(compact),
                 _ => {}
@@ -34,6 +36,15 @@ fn map(value: &mut Value) -> bool {
         entries.values_mut().for_each(compact);
         !entries.is_empty()
     })
+}
+
+/// `0.0` is written as `0`.
+fn whole(number: &mut Number) {
+    let fraction = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
+    // Beyond this, not every whole number has a fraction of its own.
+    if let Some(value) = fraction.filter(|value| value.abs() < 9e15) {
+        *number = (value as i64).into();
+    }
 }
 
 fn says_something(name: &str, value: &Value) -> bool {
@@ -69,8 +80,8 @@ const ZERO: &[&str] = &[
     "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
 ];
 
-/// Texts that are there even when they are empty.
-const ALWAYS: &[&str] = &["imageID", "reportingComponent", "reportingInstance"];
+/// Texts that are there even when they are empty. A Lease with an empty holder was given back; one without has had none.
+const ALWAYS: &[&str] = &["holderIdentity", "imageID", "reportingComponent", "reportingInstance", "storageClassName"];
 
 #[cfg(test)]
 #[path = "compact_tests.rs"]

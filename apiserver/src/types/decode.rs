@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_ignored::Path;
 use serde_json::{Value, json};
 
-use super::{Decoded, FieldValidation, compact::compact, defaults};
+use super::{Decoded, FieldValidation, compact::compact, defaults, quantity};
 use crate::{
     catalog::{Catalog, Resource},
     custom, decode,
@@ -32,6 +32,7 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
     let mut unknown = Vec::new();
     let typed = reader(resource).ok_or_else(Status::no_such_path)?;
     let mut value = typed(body, &mut unknown).map_err(|why| not_handled(resource, &why))?;
+    quantity::settle(&mut value).map_err(|why| not_handled(resource, why))?;
     compact(&mut value);
     defaults::complete(resource, &mut value);
     match validation {

@@ -17,6 +17,7 @@ pub fn complete(resource: &Resource, object: &mut Value) {
         "Secret" => secret(object),
         "Deployment" => deployment(object),
         "ReplicaSet" => replica_set(object),
+        "Event" => event(object),
         "Lease" => drop(child(object, "spec")),
         "RoleBinding" | "ClusterRoleBinding" => binding(object),
         "ValidatingAdmissionPolicy" => policy(object),
@@ -26,7 +27,6 @@ pub fn complete(resource: &Resource, object: &mut Value) {
                 match_resources(child(spec, "matchResources"));
             }
         }
-        "Event" => event(object),
         "PodDisruptionBudget" => drop(child(object, "spec")),
         _ => {}
     }

@@ -15,6 +15,7 @@ mod compact;
 mod decode;
 mod defaults;
 mod pod_defaults;
+mod quantity;
 mod validate;
 
 use serde_json::Value;

@@ -10,7 +10,7 @@ use crate::{
     object::{Meta, Object},
     rbac,
     request::{Query, Target},
-    status::{Cause, Result, Status},
+    status::{Result, Status},
     types,
 };
 
@@ -100,12 +100,8 @@ impl Writer<'_> {
         }
         let base = object.meta("generateName").to_owned();
         if base.is_empty() {
-            let cause = Cause {
-                reason: "FieldValueRequired",
-                field: "metadata.name".into(),
-                message: "Required value: name or generateName is required".into(),
-            };
-            return Err(Status::invalid(&resource.group, &resource.kind, "", &[cause]));
+            // Said by the validation, with all else that is wrong.
+            return Ok(());
         }
         let mut name = String::new();
         for _ in 0..NAME_ATTEMPTS {

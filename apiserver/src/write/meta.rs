@@ -65,7 +65,11 @@ pub fn generated_name(base: &str, random: &mut impl Rng) -> String {
 /// # Errors
 /// 400 if it is another one.
 pub fn settle_namespace(object: &mut Value, resource: &Resource, namespace: &str) -> Result<()> {
-    let namespace = if resource.namespaced { namespace } else { "" };
+    if !resource.namespaced {
+        // Whoever gives one is not told so.
+        metadata(object).remove("namespace");
+        return Ok(());
+    }
     let own = object.namespace();
     if own.is_empty() && !namespace.is_empty() {
         metadata(object).insert("namespace".into(), namespace.into());

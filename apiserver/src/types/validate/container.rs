@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Causes, items, text};
-use crate::names;
+use crate::{names, types::quantity::Quantity};
 
 /// All containers of a pod, which share one set of names.
 pub fn containers(spec: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &mut Causes) {
@@ -43,6 +43,7 @@ fn one(container: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &mut Cau
     ports(&container["ports"], &format!("{field}.ports"), wrong);
     environment(container, field, wrong);
     mounts(&container["volumeMounts"], &format!("{field}.volumeMounts"), volumes, wrong);
+    resources(&container["resources"], &format!("{field}.resources"), wrong);
     let policy = text(&container["imagePullPolicy"]);
     wrong.one_of(&format!("{field}.imagePullPolicy"), policy, &["Always", "IfNotPresent", "Never"]);
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
@@ -56,6 +57,20 @@ fn one(container: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &mut Cau
             {
                 wrong.at_least(&format!("{field}.{name}"), &probe[name], 0);
             }
+        }
+    }
+}
+
+/// Nobody can be promised more than they may have.
+fn resources(resources: &Value, field: &str, wrong: &mut Causes) {
+    for (name, request) in resources["requests"].as_object().into_iter().flatten() {
+        let limit = &resources["limits"][name];
+        let (request, limit) = (text(request), text(limit));
+        if let (Ok(asked), Ok(most)) = (request.parse::<Quantity>(), limit.parse::<Quantity>())
+            && asked.nanos > most.nanos
+        {
+            let why = format!("must be less than or equal to {name} limit of {limit}");
+            wrong.invalid(&format!("{field}.requests"), request, &why);
         }
     }
 }

@@ -141,6 +141,7 @@ fn what_a_container_refers_to_is_checked() {
         "envFrom": [{}],
         "volumeMounts": [{ "name": "nope", "mountPath": "/a" }, { "name": "v" }, { "name": "v", "mountPath": "/a" }],
         "livenessProbe": { "periodSeconds": -1 },
+        "resources": { "limits": { "cpu": "1" }, "requests": { "cpu": "1500m" } },
     });
     let volumes = json!([
         { "name": "v" }, { "name": "v", "secret": {} }, { "name": "B" },
@@ -173,6 +174,7 @@ fn what_a_container_refers_to_is_checked() {
         r#"spec.containers[0].volumeMounts[0].name: Not found: "nope""#,
         "spec.containers[0].volumeMounts[1].mountPath: Required value",
         r#"spec.containers[0].volumeMounts[2].mountPath: Invalid value: "/a": must be unique"#,
+        r#"spec.containers[0].resources.requests: Invalid value: "1500m": must be less than or equal to cpu limit of 1"#,
         r#"spec.containers[0].imagePullPolicy: Unsupported value: "Z": supported values: "Always", "IfNotPresent", "Never""#,
         "spec.containers[0].livenessProbe: Required value: must specify a handler type",
         "spec.containers[0].livenessProbe.periodSeconds: Invalid value: -1: must be greater than or equal to 0",
