@@ -32,13 +32,22 @@ pub enum Body {
 }
 
 impl Body {
-    /// A stream ends when `stop` does; pieces are sent to the end.
+    /// As it goes over a connection: a stream ends when `stop` does; pieces are sent to the end.
     pub fn until(self, stop: BoxFuture<'static, ()>) -> Body {
         match self {
-            Body::Stream(stream) => Body::Stream(stream.take_until(stop).boxed()),
+            Body::Stream(stream) => Body::Stream(stream.then(flushed).take_until(stop).boxed()),
             pieces => pieces,
         }
     }
+}
+
+/// Pitfall: hyper sends what it has been given only when the body has nothing more for now. A reset that follows at once
+/// would take the lines before it along.
+async fn flushed(part: Result<Bytes, Reset>) -> Result<Bytes, Reset> {
+    if part.is_err() {
+        tokio::task::yield_now().await;
+    }
+    part
 }
 
 impl From<Bytes> for Body {

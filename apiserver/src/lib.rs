@@ -45,6 +45,8 @@ mod state;
 mod status;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 mod types;
 mod watch;
 mod write;

@@ -58,3 +58,7 @@ impl ApiServer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -210,3 +210,7 @@ where
         self.clone().handle(request).boxed()
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,89 @@
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{ApiServer, Fault, Rule, Settings};
+
+const SOON: Duration = Duration::from_secs(10);
+
+struct Served {
+    server: ApiServer,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+async fn served() -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, server) = (listener.local_addr().unwrap(), ApiServer::new(Settings::default()));
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(server.clone().serve(listener, async { drop(stopped.await) }));
+    Served { server, address, stop, task }
+}
+
+/// Sends a GET, and returns the connection.
+async fn get(address: SocketAddr, uri: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(format!("GET {uri} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    socket
+}
+
+async fn read_until(socket: &mut TcpStream, text: &str) -> String {
+    let mut read = String::new();
+    let mut bytes = [0; 4096];
+    while !read.contains(text) {
+        let size = timeout(SOON, socket.read(&mut bytes)).await.expect("in time").unwrap();
+        assert!(size > 0, "the end, and no {text:?} in {read}");
+        read.push_str(&String::from_utf8_lossy(&bytes[..size]));
+    }
+    read
+}
+
+async fn read_all(socket: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    // A reset is an end as well.
+    let _ = timeout(SOON, socket.read_to_end(&mut read)).await.expect("in time");
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+#[tokio::test]
+async fn stopping_ends_watches_properly_and_waits_for_nobody_who_is_idle() {
+    let Served { address, stop, task, .. } = served().await;
+    let mut idle = get(address, "/healthz").await;
+    read_until(&mut idle, "ok").await;
+    let mut watch = get(address, "/api/v1/namespaces?watch=true").await;
+    read_until(&mut watch, "kube-system").await;
+
+    stop.send(()).unwrap();
+    timeout(SOON, task).await.expect("in time").unwrap().unwrap();
+    assert!(read_all(&mut watch).await.ends_with("0\r\n\r\n"), "the last chunk, not a cut");
+    assert_eq!(read_all(&mut idle).await, "");
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+}
+
+#[tokio::test]
+async fn a_reset_is_a_connection_that_closes_without_an_answer() {
+    let Served { server, address, stop: _stop, task: _task } = served().await;
+    server.fault(Rule::new(Fault::ResetBefore));
+    assert_eq!(read_all(&mut get(address, "/api/v1/namespaces").await).await, "");
+}
+
+#[tokio::test]
+async fn a_cut_comes_after_the_lines_before_it() {
+    let Served { server, address, stop: _stop, task: _task } = served().await;
+    for (fault, lines) in [(Fault::WatchCut { after: 2 }, 2), (Fault::WatchCutInLine { after: 2 }, 2)] {
+        server.clear_faults();
+        server.fault(Rule::new(fault.clone()));
+        let read = read_all(&mut get(address, "/api/v1/namespaces?watch=true").await).await;
+        assert_eq!(read.matches("}\n").count(), lines, "{read}");
+        let begun = matches!(fault, Fault::WatchCutInLine { .. });
+        assert_eq!(read.matches(r#"{"type":"ADDED""#).count(), lines + usize::from(begun), "{read}");
+        assert!(!read.ends_with("0\r\n\r\n"), "no proper end");
+    }
+}

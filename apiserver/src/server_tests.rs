@@ -1,0 +1,86 @@
+use serde_json::json;
+
+use crate::{
+    Fault, Rule, Verb,
+    testing::{CONFIG_MAPS, api},
+};
+
+#[tokio::test]
+async fn a_new_server_has_the_namespaces_that_every_cluster_has() {
+    let names = api().get("/api/v1/namespaces").await;
+    assert_eq!(names.names(), ["default", "kube-node-lease", "kube-public", "kube-system"]);
+}
+
+#[tokio::test]
+async fn a_path_that_leads_nowhere_is_404_and_a_method_that_makes_no_sense_is_405() {
+    let api = api();
+    for (method, path, code) in [
+        ("GET", "/nope", 404),
+        ("GET", "/apis/nope/v1/x", 404),
+        ("GET", "/api/v1/nope", 404),
+        ("GET", "/api/v2/pods", 404),
+        ("GET", "/api/v1/pods/x", 404),
+        ("GET", "/api/v1/namespaces/default/namespaces/x", 404),
+        ("GET", "/api/v1/namespaces/default/pods/x/nope", 404),
+        ("GET", "/api/v1/namespaces/default/pods/x/y/z", 404),
+        ("POST", "/api/v1/pods", 405),
+        ("POST", "/api/v1/namespaces/default/pods/x", 405),
+        ("DELETE", "/api/v1/pods", 405),
+        ("DELETE", "/api/v1/namespaces", 405),
+        ("PUT", "/api/v1/namespaces/default/pods", 405),
+        ("PATCH", "/api/v1/namespaces", 405),
+        ("HEAD", "/api/v1/pods", 405),
+        ("FOO", "/api/v1/pods", 405),
+        ("GET", "/api/v1/namespaces/default/serviceaccounts/default/token", 405),
+        ("GET", "/api/v1/namespaces/default/pods/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/livez/ping", 200),
+    ] {
+        let answer = api.send(method, path, &[], "").await.unwrap();
+        assert_eq!(answer.code, code, "{method} {path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_and_never_more_than_that() {
+    let api = api();
+    let deep = format!("{{\"data\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let large = " ".repeat((3 << 20) + 1);
+    for (kind, body, code) in [
+        ("application/json", "{", 400),
+        ("application/json", &*deep, 400),
+        ("application/json", &*large, 413),
+        ("text/plain", "{}", 415),
+        ("application/yaml", "a: b", 415),
+    ] {
+        let answer = api.send("POST", CONFIG_MAPS, &[("content-type", kind)], body).await.unwrap();
+        assert_eq!(answer.code, code, "{}", answer.body);
+    }
+    let plain = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } }).to_string();
+    let charset = [("content-type", "application/json; charset=utf-8")];
+    assert_eq!(api.send("POST", CONFIG_MAPS, &charset, &plain).await.unwrap().code, 201);
+}
+
+#[tokio::test]
+async fn warnings_are_headers() {
+    let api = api();
+    let body = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "what": 1}"#;
+    let answer = api.send("POST", &format!("{CONFIG_MAPS}?fieldValidation=Warn"), &[], body).await.unwrap();
+    assert_eq!(answer.headers["warning"], r#"299 - "unknown field \"what\"""#);
+}
+
+#[tokio::test]
+async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
+    let api = api();
+    let body = |name| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } }).to_string();
+    api.server.fault(Rule::new(Fault::ResetBefore).verb(Verb::Create));
+    assert!(api.send("POST", CONFIG_MAPS, &[], &body("a")).await.is_err());
+    api.server.clear_faults();
+    api.server.fault(Rule::new(Fault::ResetAfter).verb(Verb::Create));
+    assert!(api.send("POST", CONFIG_MAPS, &[], &body("b")).await.is_err());
+    assert_eq!(api.get(CONFIG_MAPS).await.names(), ["b"]);
+
+    let codes: Vec<u16> = api.server.requests().iter().map(|entry| entry.code).collect();
+    assert_eq!(codes, [0, 0, 200], "the journal says what the client saw");
+}

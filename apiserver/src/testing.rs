@@ -1,0 +1,146 @@
+//! For tests: a client of a server in process, and what is often asked of it.
+
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use tower_service::Service;
+
+use crate::{ApiServer, Body, Reset, Settings};
+
+/// A server that only this client talks to.
+#[derive(Clone)]
+pub struct Api {
+    pub server: ApiServer,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The names of a list's items.
+    pub fn names(&self) -> Vec<&str> {
+        let items = self.body["items"].as_array().unwrap_or_else(|| panic!("no list: {self:?}"));
+        items.iter().filter_map(|item| item["metadata"]["name"].as_str()).collect()
+    }
+
+    pub fn version(&self) -> u64 {
+        self.body["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub fn reason(&self) -> (u16, &str) {
+        (self.code, self.body["reason"].as_str().unwrap_or_default())
+    }
+}
+
+pub const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+pub fn api() -> Api {
+    api_with(Settings::default())
+}
+
+pub fn api_with(settings: Settings) -> Api {
+    Api { server: ApiServer::new(settings) }
+}
+
+impl Api {
+    pub async fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, Reset> {
+        let (head, body) = self.open(method, uri, headers, body).await?.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
+        Ok(Answer { code: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    async fn open(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<http::Response<Body>, Reset> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.server.clone().call(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await
+    }
+
+    pub async fn get(&self, uri: &str) -> Answer {
+        self.send("GET", uri, &[], "").await.unwrap()
+    }
+
+    pub async fn accepting(&self, accept: &str, uri: &str) -> Answer {
+        self.send("GET", uri, &[("accept", accept)], "").await.unwrap()
+    }
+
+    /// A ConfigMap with these labels (`{"a": "b"}`).
+    pub async fn create(&self, name: &str, labels: Value) -> Answer {
+        let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels } })
+            .to_string();
+        let answer = self.send("POST", CONFIG_MAPS, &[], &body).await.unwrap();
+        assert_eq!(answer.code, 201, "{answer:?}");
+        answer
+    }
+
+    pub async fn label(&self, name: &str, labels: Value) -> Answer {
+        let headers = [("content-type", "application/merge-patch+json")];
+        let body = json!({ "metadata": { "labels": labels } }).to_string();
+        let answer = self.send("PATCH", &format!("{CONFIG_MAPS}/{name}"), &headers, &body).await.unwrap();
+        assert_eq!(answer.code, 200, "{answer:?}");
+        answer
+    }
+
+    pub async fn delete(&self, name: &str) -> Answer {
+        self.send("DELETE", &format!("{CONFIG_MAPS}/{name}"), &[], "").await.unwrap()
+    }
+
+    /// A watch of ConfigMaps; `query` without `watch`.
+    pub async fn watch(&self, query: &str) -> Lines {
+        self.watch_as("application/json", query).await
+    }
+
+    pub async fn watch_as(&self, accept: &str, query: &str) -> Lines {
+        let uri = format!("{CONFIG_MAPS}?watch=true&{query}");
+        let response = self.open("GET", &uri, &[("accept", accept)], "").await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        Lines { body: Box::pin(response.into_body()), rest: BytesMut::new() }
+    }
+}
+
+/// The lines of a watch.
+pub struct Lines {
+    body: Pin<Box<Body>>,
+    rest: BytesMut,
+}
+
+impl Lines {
+    /// The next event; None at the end. Under paused time this takes no time, however long nothing happens.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                return Some(serde_json::from_slice(&self.rest.split_to(end + 1)).unwrap());
+            }
+            let frame = self.body.frame().await?.unwrap();
+            self.rest.extend_from_slice(&frame.into_data().unwrap());
+        }
+    }
+
+    /// `ADDED a 12`: type, name and version.
+    pub async fn told(&mut self) -> String {
+        match self.next().await {
+            None => "end".into(),
+            Some(event) => {
+                let metadata = &event["object"]["metadata"];
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                [text(&event["type"]), text(&metadata["name"]), text(&metadata["resourceVersion"])].join(" ")
+            }
+        }
+    }
+}
