@@ -7,6 +7,7 @@ use std::{
 };
 
 use apiserver::{ApiServer, Entry, Settings};
+use demo_controller::playground::simulation::{self, Simulation};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,11 @@ impl Embedded {
 
     /// As the administrator.
     pub fn api(&self) -> Api {
-        Api::new(&format!("http://127.0.0.1:{}", self.port), None, None)
+        Api::new(&self.url(), None, None)
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 }
 
@@ -90,7 +95,15 @@ impl Servers for Embedded {
         self.server.compact();
     }
 
-    fn start_controllers(&mut self) {}
+    /// A simulated cluster, nodes included.
+    fn start_controllers(&mut self) {
+        let running = self.running.as_ref().expect("it runs");
+        let _inside = running.handle.enter();
+        let config = kube::Config::new(self.url().parse().expect("a URL"));
+        let client = kube::Client::try_from(config).expect("a client");
+        let pace = Simulation { speed: 10.0 };
+        running.handle.spawn(simulation::run(client, pace, running.kill.clone()));
+    }
 
     fn audit(&self) -> Audit {
         let requests = self.server.requests().into_iter();
@@ -115,7 +128,7 @@ impl Servers for Embedded {
     }
 
     fn api_as(&self, token: &str) -> Api {
-        Api::new(&format!("http://127.0.0.1:{}", self.port), None, Some(token))
+        Api::new(&self.url(), None, Some(token))
     }
 
     fn kubectl(&self) -> Option<&Kubectl> {
