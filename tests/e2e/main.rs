@@ -145,6 +145,10 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "the embedded server does not evaluate the definition's CEL rules",
     ),
     (
+        "deletion::a_namespace_that_is_being_deleted_is_nobodys_error",
+        "the embedded server empties a namespace in the moment in which it is deleted",
+    ),
+    (
         "secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue",
         "takes 20 s of wall time; tests/embedded renews under a paused clock",
     ),

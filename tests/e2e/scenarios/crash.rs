@@ -91,12 +91,13 @@ pub fn what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun(stage
 
 pub fn what_was_to_be_told_at_sigterm_is_told_before_the_end(stage: &mut Stage) {
     let ns = "last-words";
-    let mut controller = Controller::ready(stage, Setup { flags: "--namespace last-words", ..Setup::default() });
     stage.namespace(ns);
-    // More than the 200 that may be told at once in one namespace; the rest would wait for a minute.
+    // More than the 200 that may be told at once in one namespace; the rest would wait for a minute. They are there
+    // before it is, so that it meets all of them within a moment.
     for n in 0..250 {
         stage.create_pki(ns, &format!("web-{n}"), json!({ "serviceName": "appp1" }));
     }
+    let mut controller = Controller::ready(stage, Setup { flags: "--namespace last-words", ..Setup::default() });
     let looked = || controller.count("reconcile_total", &[("queue", "pki"), ("result", "permanent")]);
     eventually("all are refused", || expect(looked() >= 250.0, looked()));
     assert!(controller.count("events_total", &[("result", "sent")]) < 250.0, "some have to wait");

@@ -116,8 +116,12 @@ pub fn a_secret_of_somebody_else_is_never_touched(stage: &mut Stage) {
             &json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": { "a": "YQ==" } }),
         )
     };
-    let stranger =
-        json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "stranger", "uid": "1-2-3", "controller": true });
+    // One that is there: what nobody owns any more is collected.
+    let stranger = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "stranger" } });
+    let stranger = stage.create("/api/v1/namespaces/foreign/configmaps", &stranger);
+    let stranger = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "stranger", "uid": stranger.uid(), "controller": true,
+    });
     // Ours in name, but a reference that does not control says nothing about whose it is.
     let ours = stage.create_pki("foreign", "uncontrolled", json!({ "serviceName": "app1" }));
     let only = json!({ "apiVersion": "box.com/v1", "kind": "Pki", "name": "uncontrolled", "uid": ours.uid() });
