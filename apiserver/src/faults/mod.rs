@@ -23,7 +23,8 @@
 //! | `{"WatchCutInLine":{"after":3}}` | watch | a closed connection in the middle of the line that follows so many |
 //! | `{"WatchSilent":{"after":3}}` | watch | nothing more after so many lines, and no end either |
 //!
-//! Lines of a watch are counted as they are sent: events, bookmarks too.
+//! Lines of a watch are counted as they are sent: events, bookmarks too. What becomes of a watch is decided when it is
+//! opened: removing a rule mends those that are opened afterwards.
 
 mod parse;
 mod plan;

@@ -1,0 +1,10 @@
+//! The controller and the embedded API server in one process, under a paused clock: scenarios of hours in milliseconds.
+//!
+//! The scenarios in `tests/e2e/` run the built binary. Here it is the library's [`run`](demo_controller::controller::run),
+//! because a binary's time cannot be paused; so here is everything that takes long, or has to go wrong at one moment.
+
+mod faults;
+mod fleet;
+mod quiet;
+mod storm;
+mod world;

@@ -1,0 +1,169 @@
+//! A cluster in this process: the API server, the controller as demo-controller.yaml would run it, and time that passes
+//! only while nobody has anything to do.
+//!
+//! There is no socket: the controller's client hands its requests to the server as function calls. So tokio's clock can
+//! be paused, and an hour of waiting takes as long as the work that is done in it.
+
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+
+use apiserver::{ApiServer, Rule, Settings};
+use bytes::Bytes;
+use demo_controller::{cli::Run, controller, process::shutdown::Unfinished};
+use http::{HeaderValue, Method, Request, header};
+use http_body_util::{BodyExt, Full};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tower::{Service, ServiceExt};
+
+/// Everything that a cluster needs.
+const MANIFEST: &str = include_str!("../../demo-controller.yaml");
+/// Whom demo-controller.yaml runs it as.
+pub const CONTROLLER: &str = "system:serviceaccount:controlplane:demo-controller";
+
+/// See the module.
+pub struct World {
+    pub server: ApiServer,
+    stop: CancellationToken,
+    controller: Option<JoinHandle<Result<(), Unfinished>>>,
+}
+
+impl World {
+    /// A cluster in which demo-controller.yaml has been applied. The controller does not run yet.
+    pub async fn new(seed: u64) -> World {
+        let server = ApiServer::new(Settings { seed, ..Settings::default() });
+        let world = World { server, stop: CancellationToken::new(), controller: None };
+        let objects: Vec<Value> = serde_saphyr::from_multiple(MANIFEST).expect("YAML");
+        for object in objects.iter().filter(|object| object["kind"] != "Deployment") {
+            world.create(object).await;
+        }
+        world
+    }
+
+    /// Starts the controller, as its ServiceAccount and without a port.
+    pub async fn run(&mut self, settings: Run) {
+        let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
+        let answer = self.ask(Method::POST, path, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
+        let token = answer["status"]["token"].as_str().expect("a token");
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+        let service = self.server.clone().map_request(move |mut request: Request<kube::client::Body>| {
+            request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
+            request
+        });
+        let client = Client::new(service, "controlplane");
+        self.controller = Some(tokio::spawn(controller::run(client, settings, None, self.stop.clone())));
+    }
+
+    /// Stops the controller, in the way that SIGTERM does, and looks back at what it asked for.
+    ///
+    /// # Panics
+    /// When it does not end within its grace, or was ever refused something for lack of rights.
+    pub async fn end(self) {
+        self.stop.cancel();
+        if let Some(controller) = self.controller {
+            controller.await.expect("no panic").expect("it finishes in time");
+        }
+        let forbidden: Vec<_> = self.server.requests().into_iter().filter(|entry| entry.code == 403).collect();
+        assert!(forbidden.is_empty(), "outside the rights of demo-controller.yaml: {forbidden:?}");
+    }
+
+    /// Something is to go wrong with the controller's requests.
+    pub fn fault(&self, rule: Rule) {
+        self.server.fault(rule.user(CONTROLLER));
+    }
+
+    /// Waits, in virtual time, until `check` finds nothing wrong.
+    ///
+    /// # Panics
+    /// When it still does after an hour.
+    pub async fn until<T, E: Debug>(&self, check: impl AsyncFn() -> Result<T, E>) -> T {
+        let start = Instant::now();
+        loop {
+            match check().await {
+                Ok(found) => return found,
+                Err(wrong) if start.elapsed() > Duration::from_secs(3600) => panic!("still after an hour: {wrong:?}"),
+                // More and more seldom: looking is all that takes real time here.
+                Err(_) => tokio::time::sleep(Duration::from_secs(1) + start.elapsed() / 10).await,
+            }
+        }
+    }
+
+    /// A request of the administrator. The answer, whatever it is.
+    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
+        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, kind);
+        let request = request.body(Full::<Bytes>::from(body)).expect("a request");
+        let answer = self.server.clone().call(request).await.expect("an answer");
+        let text = answer.into_body().collect().await.expect("a whole answer").to_bytes();
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{path}: {e}: {}", String::from_utf8_lossy(&text)))
+    }
+
+    /// # Panics
+    /// When it is refused.
+    async fn done(&self, method: Method, path: &str, body: &Value) -> Value {
+        let answer = self.ask(method.clone(), path, body).await;
+        assert_ne!(answer["status"], "Failure", "{method} {path}: {answer}");
+        answer
+    }
+
+    pub async fn create(&self, object: &Value) -> Value {
+        self.done(Method::POST, &collection(object), object).await
+    }
+
+    /// A merge patch.
+    pub async fn patch(&self, object: &Value, patch: Value) -> Value {
+        self.done(Method::PATCH, &path(object), &patch).await
+    }
+
+    pub async fn delete(&self, object: &Value) {
+        self.done(Method::DELETE, &format!("{}?gracePeriodSeconds=0", path(object)), &Value::Null).await;
+    }
+
+    /// All objects of a collection, by `namespace/name`.
+    pub async fn all(&self, path: &str) -> BTreeMap<String, Value> {
+        let mut list = self.done(Method::GET, path, &Value::Null).await;
+        let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        items.into_iter().map(|item| (key(&item), item)).collect()
+    }
+
+    /// Every change of a collection since a revision, as a watch tells it.
+    pub async fn history(&self, path: &str, since: u64) -> Vec<Value> {
+        let uri = format!("{path}?watch=true&resourceVersion={since}&timeoutSeconds=1");
+        let request = Request::get(uri).body(Full::<Bytes>::from("")).expect("a request");
+        let answer = self.server.clone().call(request).await.expect("an answer");
+        let text = answer.into_body().collect().await.expect("a whole watch").to_bytes();
+        text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// How many requests of the controller the server has had, by what they were: `patch pkis/status`.
+    pub fn requests(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.server.requests().iter().filter(|entry| entry.user == CONTROLLER) {
+            *counts.entry(format!("{} {}", entry.verb, entry.resource)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// `namespace/name`.
+pub fn key(object: &Value) -> String {
+    let meta = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    format!("{}/{}", meta("namespace"), meta("name"))
+}
+
+fn collection(object: &Value) -> String {
+    let (version, kind) = (object["apiVersion"].as_str().unwrap_or(""), object["kind"].as_str().unwrap_or(""));
+    let root = if version.contains('/') { "/apis" } else { "/api" };
+    let kind = kind.to_lowercase();
+    let plural = if let Some(stem) = kind.strip_suffix('y') { format!("{stem}ies") } else { format!("{kind}s") };
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("{root}/{version}/namespaces/{namespace}/{plural}"),
+        None => format!("{root}/{version}/{plural}"),
+    }
+}
+
+fn path(object: &Value) -> String {
+    format!("{}/{}", collection(object), object["metadata"]["name"].as_str().unwrap_or_default())
+}
