@@ -1,0 +1,80 @@
+//! `kubectl get`.
+
+use crate::{Cluster, POD, lines, words};
+
+const TWO_PODS: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: b, labels: {app: web}}
+spec: {nodeName: node-1, containers: [{name: main, image: 'nginx:1'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {app: other}}
+spec: {containers: [{name: main, image: 'nginx:1'}, {name: side, image: 'side:2'}]}
+";
+
+const CRASHING: &str = r#"{"status":{"phase":"Running","containerStatuses":[{"name":"main","image":"nginx:1","imageID":"",
+    "ready":false,"restartCount":3,"state":{"waiting":{"reason":"CrashLoopBackOff"}},
+    "lastState":{"terminated":{"exitCode":1,"finishedAt":"2020-01-01T00:00:00Z"}}}]}}"#;
+
+#[test]
+fn get_shows_the_columns_that_people_know() {
+    let Some(cluster) = Cluster::start() else { return };
+    assert_eq!(cluster.send("create", TWO_PODS), "pod/b created\npod/a created\n");
+    cluster.args(&["patch", "pod", "b", "--subresource=status", "-p", CRASHING]);
+    let table = lines(&cluster.ok("get pods"));
+    assert_eq!(table[0], "NAME READY STATUS RESTARTS AGE");
+    assert!(table[1].starts_with("a 0/2 Pending 0 "), "{table:?}");
+    assert!(table[2].starts_with("b 0/1 CrashLoopBackOff 3 (") && table[2].contains("y"), "{table:?}");
+    let wide = lines(&cluster.ok("get pods -o wide"));
+    assert_eq!(wide[0], "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES");
+    assert!(wide[2].ends_with("<none> node-1 <none> <none>"), "{wide:?}");
+    let namespaces = lines(&cluster.ok("get ns"));
+    assert_eq!(namespaces[0], "NAME STATUS AGE");
+    assert!(namespaces[1].starts_with("default Active "));
+    assert!(cluster.ok("get pods -n kube-system").is_empty());
+}
+
+#[test]
+fn get_selects_sorts_and_shows_other_forms() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.send("create", TWO_PODS);
+    assert_eq!(cluster.ok("get pods -o name"), "pod/a\npod/b\n");
+    assert_eq!(cluster.ok("get pods -l app=web -o name"), "pod/b\n");
+    assert_eq!(cluster.ok("get pods --field-selector spec.nodeName=node-1 -o name"), "pod/b\n");
+    assert_eq!(cluster.ok("get pods --sort-by={.metadata.labels.app} -o name"), "pod/a\npod/b\n");
+    assert_eq!(cluster.ok("get pods -A -o jsonpath={.items[*].metadata.name}"), "a b");
+    assert_eq!(lines(&cluster.ok("get pods -A"))[0], "NAMESPACE NAME READY STATUS RESTARTS AGE");
+    assert_eq!(lines(&cluster.ok("get pods -L app"))[0], "NAME READY STATUS RESTARTS AGE APP");
+    let json: serde_json::Value = serde_json::from_str(&cluster.ok("get pod b -o json")).unwrap();
+    assert_eq!((&json["kind"], &json["spec"]["nodeName"]), (&"Pod".into(), &"node-1".into()));
+    let yaml = cluster.ok("get pods -o yaml");
+    assert!(yaml.starts_with("apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n"), "{yaml}");
+    assert_eq!(cluster.fails("get pod none", ""), "Error from server (NotFound): pods \"none\" not found\n");
+    let selected = cluster.fails("get pods --field-selector spec.nope=1", "");
+    assert!(selected.contains("field label not supported: spec.nope"), "{selected}");
+}
+
+#[test]
+fn get_watch_prints_every_change() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.send("create", POD);
+    let mut watch = cluster.follow("get pods --watch --output-watch-events");
+    assert_eq!(watch.line(), "EVENT NAME READY STATUS RESTARTS AGE");
+    assert!(watch.line().starts_with("ADDED a 0/1 Pending 0 "));
+    cluster.args(&["patch", "pod", "a", "--subresource=status", "-p", CRASHING]);
+    assert!(watch.line().starts_with("MODIFIED a 0/1 CrashLoopBackOff 3 ("));
+    cluster.ok("delete pod a --grace-period=0 --force");
+    assert!(watch.line().contains(" a 0/1 "));
+}
+
+#[test]
+fn workloads_show_what_is_wanted_and_what_is_there() {
+    let Some(cluster) = Cluster::start() else { return };
+    assert_eq!(cluster.ok("create deployment web --image=nginx:1 --replicas=2"), "deployment.apps/web created\n");
+    let table = lines(&cluster.ok("get deployments -o wide"));
+    assert_eq!(table[0], "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR");
+    assert!(table[1].starts_with("web 0/2 0 0 ") && table[1].ends_with(" nginx nginx:1 app=web"), "{table:?}");
+    assert!(words(&cluster.ok("get all")).contains("deployment.apps/web 0/2"));
+}
