@@ -44,6 +44,9 @@ const HASH: &str = "pod-template-hash";
 /// Numbers the templates in the order of their use, for `kubectl rollout history` and `undo`.
 pub const REVISION: &str = "deployment.kubernetes.io/revision";
 
+/// As the cache has it.
+type Set = Arc<Whole<ReplicaSet>>;
+
 /// The job, as the worker sees it.
 pub struct Deployments {
     /// For the writes.
@@ -77,46 +80,67 @@ impl Deployments {
         let owned = self.sets.indexed(&Key::new("", deployment.uid()));
         let mut sets: Vec<_> = owned.iter().filter_map(|key| self.sets.get(key)).collect();
         sets.sort_by_key(|set| revision(set)); // the oldest first
+        let newest = sets.last().map_or(0, |set| revision(set));
         let hash = hash(&spec.template);
         let name = format!("{}-{hash}", deployment.key().name());
-        let plan = plan(spec, &name, &sets);
+        let (current, old): (Vec<_>, Vec<_>) = sets.iter().cloned().partition(|set| set.key().name() == name);
+        let current = current.first();
+        let plan = plan(spec, current, &old);
 
         // 2. The difference. Each write changes a ReplicaSet, and that change brings this key again.
-        let api: Api<ReplicaSet> = Api::namespaced(self.client.clone(), deployment.key().namespace());
-        let newest = sets.last().map_or(0, |set| revision(set));
-        let current = sets.iter().find(|set| set.key().name() == name);
-        if current.is_none() {
-            let set = replica_set(deployment, spec, &name, &hash, plan[&name], newest + 1);
-            bounded(api.create(&PostParams::default(), &set)).await?;
-            self.tell(deployment, &name, 0, plan[&name]);
+        match current {
+            None => {
+                let set = replica_set(deployment, spec, &name, &hash, plan.current, newest + 1);
+                // 409: the cache does not show it yet, or one of an earlier Deployment of this name is still there.
+                bounded(self.api(deployment).create(&PostParams::default(), &set)).await?;
+                self.tell(deployment, &name, 0, plan.current);
+            }
+            // A template of earlier is the current one again (`kubectl rollout undo`): so now it is the newest.
+            Some(set) => {
+                let revision = Some(newest + 1).filter(|_| revision(set) < newest);
+                self.scale(deployment, set, plan.current, revision).await?;
+            }
         }
-        for set in &sets {
-            let (is, should) = (replicas(set), plan[set.key().name()]);
-            // An older template is the current one again (`kubectl rollout undo`): then it is the newest.
-            let again = set.key().name() == name && revision(set) < newest;
-            if is == should && !again {
-                continue;
-            }
-            // Never modify an object of the cache. (In Go this line is a DeepCopy that is easily forgotten.)
-            let mut scaled = ReplicaSet::clone(set);
-            scaled.spec.get_or_insert_default().replicas = Some(should);
-            if again {
-                let annotations = scaled.metadata.annotations.get_or_insert_default();
-                annotations.insert(REVISION.into(), (newest + 1).to_string());
-            }
-            bounded(api.replace(set.key().name(), &PostParams::default(), &scaled)).await?;
-            self.tell(deployment, set.key().name(), is, should);
+        for (set, replicas) in old.iter().zip(plan.old) {
+            self.scale(deployment, set, replicas, None).await?;
         }
 
         // 3. The status: what the cache knows of the ReplicaSets. What was written just now is in the next one.
         let status = status(deployment, spec, &name, &sets);
         if deployment.status.as_ref() != Some(&status) {
             let api: Api<Deployment> = Api::namespaced(self.client.clone(), deployment.key().namespace());
-            let mut changed = Deployment::clone(deployment);
-            changed.status = Some(status);
+            let changed = Deployment { status: Some(status), ..Deployment::clone(deployment) };
             bounded(api.replace_status(deployment.key().name(), &PostParams::default(), &changed)).await?;
         }
         Ok(Outcome::Settled)
+    }
+
+    /// Gives a ReplicaSet another number of pods, and another revision if there is one.
+    async fn scale(
+        &self,
+        deployment: &Whole<Deployment>,
+        set: &Whole<ReplicaSet>,
+        replicas: i32,
+        revision: Option<u64>,
+    ) -> Result<(), Failure> {
+        let before = self::replicas(set);
+        if before == replicas && revision.is_none() {
+            return Ok(());
+        }
+        // Never modify an object of the cache. (In Go this line is a DeepCopy that is easily forgotten.)
+        let mut changed = ReplicaSet::clone(set);
+        changed.spec.get_or_insert_default().replicas = Some(replicas);
+        if let Some(revision) = revision {
+            let annotations = changed.metadata.annotations.get_or_insert_default();
+            annotations.insert(REVISION.into(), revision.to_string());
+        }
+        bounded(self.api(deployment).replace(set.key().name(), &PostParams::default(), &changed)).await?;
+        self.tell(deployment, set.key().name(), before, replicas);
+        Ok(())
+    }
+
+    fn api(&self, deployment: &Whole<Deployment>) -> Api<ReplicaSet> {
+        Api::namespaced(self.client.clone(), deployment.key().namespace())
     }
 
     fn tell(&self, deployment: &Whole<Deployment>, set: &str, from: i32, to: i32) {
@@ -129,36 +153,47 @@ impl Deployments {
     }
 }
 
-/// How many pods each ReplicaSet should have now, the `current` one included. Called again with each pod that becomes
-/// ready, it leads from the old template to the new one step by step:
+/// How many pods each ReplicaSet should have now.
+struct Plan {
+    current: i32,
+    /// In the order in which they were given.
+    old: Vec<i32>,
+}
+
+/// Called again with each pod that becomes ready or goes, it leads from the old template to the new one, step by step:
 ///
-/// * RollingUpdate: no more pods than a quarter above what is wanted; and an old one goes only when a new one is
-///   ready, so there are never fewer ready pods than before (a new template that never becomes ready stops here).
+/// * RollingUpdate: no more pods than a quarter above what is wanted; and an old one goes only for a new one that is
+///   ready, so there are never fewer ready ones than before. (A template that never becomes ready stops here, and the
+///   old pods go on.)
 /// * Recreate: the old ones go first, then the new ones come.
-fn plan(spec: &DeploymentSpec, current: &str, sets: &[Arc<Whole<ReplicaSet>>]) -> BTreeMap<String, i32> {
-    let want = spec.replicas.unwrap_or(1);
-    let (new, old): (Vec<_>, Vec<_>) = sets.iter().partition(|set| set.key().name() == current);
-    let (is, ready) = new.first().map_or((0, 0), |set| (replicas(set), ready(set)));
-    let old_pods: i32 = old.iter().map(|set| replicas(set)).sum();
+fn plan(spec: &DeploymentSpec, current: Option<&Set>, old: &[Set]) -> Plan {
+    // In i64, so that no sum of the users' numbers overflows.
+    let want = i64::from(spec.replicas.unwrap_or(1));
+    let (new, new_ready) = current.map_or((0, 0), |set| (replicas(set).into(), ready(set).into()));
+    let old_pods: i64 = old.iter().map(|set| i64::from(replicas(set))).sum();
     let recreate = spec.strategy.as_ref().is_some_and(|strategy| strategy.type_.as_deref() == Some("Recreate"));
-    let (should, mut spare) = if recreate {
-        let still_there: i32 = old.iter().filter_map(|set| set.status.as_ref()).map(|status| status.replicas).sum();
-        (if still_there == 0 { want } else { is.min(want) }, old_pods)
+    let (current, mut spare) = if recreate {
+        let still_there: i64 = old.iter().map(|set| i64::from(pods(set))).sum();
+        (if old_pods + still_there == 0 { want } else { want.min(new) }, old_pods)
     } else {
         let room = want + (want + 3) / 4 - old_pods;
-        (want.min(room.max(is)), (old_pods + ready.min(is) - want).clamp(0, old_pods))
+        (want.min(room.max(new)), old_pods + new_ready.min(new) - want)
     };
-    let mut plan = BTreeMap::from([(current.to_owned(), should)]);
-    for set in old {
-        let fewer = spare.min(replicas(set));
-        spare -= fewer;
-        plan.insert(set.key().name().into(), replicas(set) - fewer);
-    }
-    plan
+    let fewer = |set: &Set| {
+        let goes = spare.clamp(0, replicas(set).into());
+        spare -= goes;
+        i64::from(replicas(set)) - goes
+    };
+    let count = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
+    Plan { current: count(current), old: old.iter().map(fewer).map(count).collect() }
 }
 
 fn replicas(set: &ReplicaSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+}
+
+fn pods(set: &ReplicaSet) -> i32 {
+    set.status.as_ref().map_or(0, |status| status.replicas)
 }
 
 fn ready(set: &ReplicaSet) -> i32 {
@@ -212,17 +247,12 @@ fn hash(template: &PodTemplateSpec) -> String {
     hash.to_string().bytes().map(|digit| char::from(letters[usize::from(digit) % letters.len()])).collect()
 }
 
-fn status(
-    deployment: &Deployment,
-    spec: &DeploymentSpec,
-    current: &str,
-    sets: &[Arc<Whole<ReplicaSet>>],
-) -> DeploymentStatus {
+fn status(deployment: &Deployment, spec: &DeploymentSpec, current: &str, sets: &[Set]) -> DeploymentStatus {
     let want = spec.replicas.unwrap_or(1);
-    let sum = |count: fn(&ReplicaSet) -> i32| sets.iter().map(|set| count(set)).sum::<i32>();
-    let pods = |set: &ReplicaSet| set.status.as_ref().map_or(0, |status| status.replicas);
-    let updated = sets.iter().filter(|set| set.key().name() == current).map(|set| pods(set)).sum();
-    let (replicas, ready, missing) = (sum(pods), sum(ready), sum(self::replicas) - sum(ready));
+    let sum = |count: fn(&ReplicaSet) -> i32| sets.iter().map(|set| count(set)).fold(0, i32::saturating_add);
+    let updated = sets.iter().find(|set| set.key().name() == current).map_or(0, |set| pods(set));
+    let (replicas, ready) = (sum(pods), sum(ready));
+    let missing = sum(self::replicas).saturating_sub(ready);
     let complete = updated == want && replicas == want && ready == want;
 
     let before = deployment.status.as_ref();
@@ -277,3 +307,7 @@ fn condition(
         message: Some(message),
     }
 }
+
+#[cfg(test)]
+#[path = "deployments_tests.rs"]
+mod tests;

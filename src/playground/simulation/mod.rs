@@ -59,7 +59,7 @@ const WORKERS: usize = 4;
 const WATCH_IDLE: Duration = Duration::from_secs(90);
 
 /// What is in progress at the end may take so long.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How it goes about it.
 #[derive(Clone, Copy, Debug)]

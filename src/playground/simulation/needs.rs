@@ -42,3 +42,43 @@ fn variables(container: &Container) -> impl Iterator<Item = &str> {
     let one = container.env.iter().flatten().filter_map(|env| env.value_from.as_ref()?.secret_key_ref.as_ref());
     all.chain(one.filter(|key| key.optional != Some(true)).map(|key| key.name.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_needs_every_secret_that_it_mentions_and_that_is_not_optional() {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": { "namespace": "ns", "name": "web" },
+            "spec": {
+                "volumes": [
+                    { "name": "whole", "secret": { "secretName": "a" } },
+                    { "name": "optional", "secret": { "secretName": "x", "optional": true } },
+                    { "name": "parts", "projected": { "sources": [
+                        { "secret": { "name": "b" } }, { "secret": { "name": "x", "optional": true } },
+                        { "configMap": { "name": "x" } },
+                    ] } },
+                    { "name": "other", "emptyDir": {} },
+                ],
+                "initContainers": [{ "name": "first", "envFrom": [
+                    { "secretRef": { "name": "c" } }, { "secretRef": { "name": "x", "optional": true } },
+                ] }],
+                "containers": [{ "name": "web", "env": [
+                    { "name": "D", "valueFrom": { "secretKeyRef": { "name": "d", "key": "k" } } },
+                    { "name": "X", "valueFrom": { "secretKeyRef": { "name": "x", "key": "k", "optional": true } } },
+                    { "name": "PLAIN", "value": "x" },
+                ] }],
+            },
+        }))
+        .unwrap();
+        let needs: Vec<_> = needs(&pod).into_iter().map(|need| (need.secret.to_string(), need.volume)).collect();
+        let need = |secret: &str, volume: Option<&str>| (secret.to_owned(), volume.map(str::to_owned));
+        assert_eq!(
+            needs,
+            [need("ns/a", Some("whole")), need("ns/b", Some("parts")), need("ns/c", None), need("ns/d", None)]
+        );
+    }
+}

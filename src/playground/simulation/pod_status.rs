@@ -136,7 +136,7 @@ fn conditions(before: &[PodCondition], sandbox: bool, unready: &[&str]) -> Vec<P
     let condition = |kind: &str, holds: bool, why: Option<(&str, String)>| {
         let status = if holds { "True" } else { "False" };
         let same = before.iter().find(|it| it.type_ == kind && it.status == status);
-        let since = same.and_then(|it| it.last_transition_time.clone()).unwrap_or_else(|| Time(since.0));
+        let since = same.and_then(|it| it.last_transition_time.clone()).unwrap_or(Time(since.0));
         let (reason, message) = why.map(|(reason, message)| (reason.to_owned(), message)).unzip();
         PodCondition {
             type_: kind.into(),

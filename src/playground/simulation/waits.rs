@@ -88,3 +88,40 @@ impl Waits {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn pod(uid: &str) -> Whole<Pod> {
+        let json = json!({ "metadata": { "namespace": "ns", "name": "web", "uid": uid } });
+        serde_json::from_value(json).unwrap()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_begins_with_the_first_question_and_is_over_after_its_time() {
+        let waits = Waits::default();
+        assert_eq!(waits.on(&pod("a"), Step::Start, 2 * SECOND), Wait::Began(2 * SECOND));
+        advance(SECOND).await;
+        assert_eq!(waits.on(&pod("a"), Step::Start, 2 * SECOND), Wait::Left(SECOND));
+        advance(SECOND).await;
+        assert_eq!(waits.on(&pod("a"), Step::Start, 2 * SECOND), Wait::Over);
+        assert_eq!(waits.on(&pod("a"), Step::End, SECOND), Wait::Began(SECOND), "another step");
+        assert_eq!(waits.on(&pod("b"), Step::End, SECOND), Wait::Began(SECOND), "another pod of the same name");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_begins_again_takes_twice_as_long_up_to_a_limit() {
+        let waits = Waits::default();
+        waits.on(&pod("a"), Step::Mount, SECOND);
+        let longer: Vec<_> = (0..4).map(|_| waits.again(&pod("a"), 5 * SECOND).as_secs()).collect();
+        assert_eq!(longer, [2, 4, 5, 5]);
+        waits.forget(&Key::new("ns", "web"));
+        assert!(waits.lock().is_empty());
+    }
+}
