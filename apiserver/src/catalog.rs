@@ -62,7 +62,7 @@ impl Catalog {
 
     /// Any version of what a collection holds.
     pub fn of(&self, id: &GroupResource) -> Option<Arc<Resource>> {
-        self.resources.iter().find(|r| r.id() == *id).cloned()
+        self.resources.iter().find(|r| id.is(&r.group, &r.plural)).cloned()
     }
 
     /// The resource of a kind, as owner references and bodies name it.

@@ -18,6 +18,12 @@ impl GroupResource {
     pub fn new(group: &str, plural: &str) -> Self {
         GroupResource(if group.is_empty() { plural.into() } else { format!("{plural}.{group}").into() })
     }
+
+    /// Whether it is this one; cheaper than making it in order to compare.
+    pub fn is(&self, group: &str, plural: &str) -> bool {
+        let rest = self.0.strip_prefix(plural);
+        rest.is_some_and(|rest| if group.is_empty() { rest.is_empty() } else { rest.strip_prefix('.') == Some(group) })
+    }
 }
 
 impl fmt::Display for GroupResource {

@@ -185,10 +185,11 @@ impl Writer<'_> {
         let Some(owner) = self.get(place).cloned() else { return };
         let uid = owner.value().uid();
         let blocks = |reference: &Value| reference["uid"] == uid && reference["blockOwnerDeletion"] == true;
-        let is_blocked = self
-            .dependents(uid)
-            .iter()
-            .any(|dependent| self.get(dependent).is_some_and(|object| references(object.value()).iter().any(blocks)));
+        // Not all of them are looked at: this is asked for each dependent that goes.
+        let is_blocked = self.state.store.dependents(uid).any(|(id, key)| {
+            let dependent = self.state.store.get(id, key);
+            dependent.is_some_and(|object| references(object.value()).iter().any(blocks))
+        });
         if !is_blocked {
             self.remove_finalizer(place, FOREGROUND);
         }

@@ -146,3 +146,35 @@ fn a_long_chain_is_no_deep_recursion() {
     world.ok("DELETE", &at("n0"), json!({ "propagationPolicy": "Foreground" }));
     assert!(!world.exists(&at("n0")) && !world.exists(&at("n1999")));
 }
+
+/// Owners at random, circles and all, deleted in every way: it settles, and whoever is left has an owner that is there.
+#[test]
+fn whatever_the_owners_are_nobody_is_left_whose_owners_are_all_gone() {
+    use rand::{RngExt, SeedableRng, rngs::StdRng};
+    const COUNT: usize = 12;
+    for seed in 0..200 {
+        let (mut random, mut world) = (StdRng::seed_from_u64(seed), World::new());
+        let objects: Vec<Value> = (0..COUNT).map(|n| world.ok("POST", CONFIG_MAPS, named(&format!("n{n}")))).collect();
+        for n in 0..COUNT {
+            let mut owners: Vec<Value> = Vec::new();
+            for (other, object) in objects.iter().enumerate() {
+                if other != n && random.random_bool(0.15) {
+                    owners.push(owner(object, random.random_bool(0.5)));
+                }
+            }
+            world.ok("PATCH", &at(&format!("n{n}")), json!({ "metadata": { "ownerReferences": owners } }));
+        }
+        for _ in 0..4 {
+            let policy = ["Background", "Foreground", "Orphan"][random.random_range(0..3)];
+            let name = format!("n{}", random.random_range(0..COUNT));
+            world.send("DELETE", &at(&name), json!({ "propagationPolicy": policy }));
+        }
+        let left: Vec<Value> = (0..COUNT).map(|n| world.get(&at(&format!("n{n}")))).filter(|o| !o.is_null()).collect();
+        for object in &left {
+            let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            let exists = |owner: &Value| left.iter().any(|other| owner["uid"] == other.uid());
+            assert!(owners.iter().all(exists), "seed {seed}: {object}");
+            assert!(!object.is_ending(), "seed {seed}: {object}");
+        }
+    }
+}

@@ -49,7 +49,7 @@ impl Writer<'_> {
         self.admit(resource, &object)?;
         self.admit_custom(resource, object.name())?;
         meta::fill_in(&mut object, self.now, &mut self.state.random);
-        self.name(resource, &mut object)?;
+        self.name(resource, &mut object);
         prepare_create(resource, &mut object);
         types::validate(resource, &object, None)?;
         let place = Place::new(resource, object.namespace(), object.name());
@@ -94,14 +94,14 @@ impl Writer<'_> {
     }
 
     /// Makes a name from `generateName` if there is none.
-    fn name(&mut self, resource: &Resource, object: &mut Value) -> Result<()> {
+    fn name(&mut self, resource: &Resource, object: &mut Value) {
         if !object.name().is_empty() {
-            return Ok(());
+            return;
         }
         let base = object.meta("generateName").to_owned();
         if base.is_empty() {
             // Said by the validation, with all else that is wrong.
-            return Ok(());
+            return;
         }
         let mut name = String::new();
         for _ in 0..NAME_ATTEMPTS {
@@ -111,7 +111,6 @@ impl Writer<'_> {
             }
         }
         meta::metadata(object).insert("name".into(), name.into());
-        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 impl Place {
     pub(super) fn is_definition(&self) -> bool {
-        self.id == custom::definitions()
+        self.id.is("apiextensions.k8s.io", "customresourcedefinitions")
     }
 }
 

@@ -53,7 +53,7 @@ impl World {
     }
 
     pub fn wait(&mut self, seconds: i64) {
-        self.now = self.now + SignedDuration::from_secs(seconds);
+        self.now += SignedDuration::from_secs(seconds);
     }
 
     /// The code and the body.

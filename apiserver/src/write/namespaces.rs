@@ -33,7 +33,7 @@ const KUBERNETES: &str = "kubernetes";
 
 impl Place {
     pub(super) fn is_namespace(&self) -> bool {
-        self.key.namespace.is_empty() && self.id == GroupResource::new("", "namespaces")
+        self.id.is("", "namespaces")
     }
 }
 
@@ -52,7 +52,7 @@ impl Writer<'_> {
         }
         // It goes on when the last pod is gone; until then there is nothing to do or to say.
         let is_last = self.state.store.names(&place.id, &place.key.namespace).next().is_none();
-        if is_last || place.id != GroupResource::new("", "pods") {
+        if is_last || !place.id.is("", "pods") {
             let namespace = Place::namespace(&place.key.namespace);
             if self.get(&namespace).is_some_and(|object| object.value().is_ending()) {
                 self.end_namespace(&namespace);
