@@ -154,6 +154,7 @@ const SHARED: &[Case] = cases![
     ownership::what_has_another_owner_stays_and_forgets_the_one_that_is_gone,
     ownership::what_is_orphaned_stays_without_its_owner,
     ownership::in_the_foreground_the_owner_waits_for_what_blocks_it,
+    ownership::in_the_foreground_the_owner_waits_for_nobody_else,
     ownership::a_reference_is_complete_and_one_owner_controls,
     namespaces::a_new_namespace_is_active_and_labelled_with_its_name,
     namespaces::the_namespaces_of_every_cluster_are_there,

@@ -105,6 +105,19 @@ pub fn in_the_foreground_the_owner_waits_for_what_blocks_it(w: &World) {
     gone(w, "configmaps/owner");
 }
 
+/// Those that do not say so are deleted as well, but not waited for; and where there is nobody, nobody is waited for.
+pub fn in_the_foreground_the_owner_waits_for_nobody_else(w: &World) {
+    let owner = w.post("configmaps", &configmap("owner")).is(201);
+    w.post("configmaps", &finalized(owned(configmap("child"), &owner))).is(201);
+    w.post("configmaps", &configmap("alone")).is(201);
+    for name in ["owner", "alone"] {
+        let path = format!("configmaps/{name}");
+        w.delete_with(&path, &json!({ "propagationPolicy": "Foreground" })).is(200);
+        gone(w, &path);
+    }
+    assert!(!w.get("configmaps/child").is(200).meta("deletionTimestamp").is_empty());
+}
+
 /// A reference has to say whose it is, and only one owner is in control.
 pub fn a_reference_is_complete_and_one_owner_controls(w: &World) {
     let owner = w.post("configmaps", &configmap("owner")).is(201);
