@@ -6,6 +6,7 @@
 //! | `POST /control/faults` | adds a rule, or a list of rules: all of them or, if one is wrong, none |
 //! | `DELETE /control/faults` | removes all rules |
 //! | `POST /control/compact` | forgets every version but the present one |
+//! | `POST /control/cut` | hangs up on every watch that is open |
 //! | `GET /control/requests` | lists the last requests |
 //!
 //! For administrators: no role that a cluster begins with allows these paths to anybody else.
@@ -35,8 +36,12 @@ pub fn answer(state: &mut State, request: &Request) -> Option<Result<Value>> {
             state.store.compact();
             Ok(json!({ "revision": state.store.revision() }))
         }
+        ("POST", "cut") => {
+            state.cut.send_replace(());
+            Ok(json!({ "watches": state.cut.receiver_count() }))
+        }
         ("GET", "requests") => Ok(json!({ "requests": state.journal.entries().collect::<Vec<_>>() })),
-        (_, "faults" | "compact" | "requests") => Err(Status::method_not_allowed()),
+        (_, "faults" | "compact" | "cut" | "requests") => Err(Status::method_not_allowed()),
         _ => Err(Status::no_such_path()),
     })
 }

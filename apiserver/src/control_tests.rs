@@ -64,3 +64,23 @@ fn other_paths_and_methods_are_refused() {
     assert_eq!(ask(&server, Method::PUT, "/control/faults", "").unwrap_err().code, 405);
     assert_eq!(ask(&server, Method::GET, "/control/compact", "").unwrap_err().code, 405);
 }
+
+#[tokio::test]
+async fn a_cut_hangs_up_on_the_watches_that_are_open_and_on_no_other() {
+    use http_body_util::BodyExt;
+    use tower_service::Service;
+    let server = ApiServer::new(Settings::default());
+    let open = || async {
+        let request = http::Request::get("/api/v1/pods?watch=true&resourceVersion=0");
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        server.clone().call(request).await.unwrap().into_body()
+    };
+    let mut watches = [open().await, open().await];
+    assert_eq!(ask(&server, Method::POST, "/control/cut", "").unwrap(), json!({ "watches": 2 }));
+    for watch in &mut watches {
+        assert!(watch.frame().await.unwrap().is_err(), "no proper end");
+    }
+    let mut later = open().await;
+    let silent = tokio::time::timeout(std::time::Duration::from_millis(10), later.frame()).await;
+    assert!(silent.is_err(), "it is open: {silent:?}");
+}

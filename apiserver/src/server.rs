@@ -64,6 +64,7 @@ impl ApiServer {
             tokens: Default::default(),
             faults: Default::default(),
             journal: Default::default(),
+            cut: Default::default(),
             random: StdRng::seed_from_u64(settings.seed),
         };
         let (revision, _) = tokio::sync::watch::channel(state.store.revision());
@@ -96,6 +97,11 @@ impl ApiServer {
     /// Forgets every version but the present one: whoever is behind gets 410.
     pub fn compact(&self) {
         self.shared.lock().store.compact();
+    }
+
+    /// Hangs up on every watch that is open.
+    pub fn cut_watches(&self) {
+        self.shared.lock().cut.send_replace(());
     }
 
     /// The revision of the latest change.

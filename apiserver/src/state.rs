@@ -18,6 +18,8 @@ pub struct State {
     pub tokens: Tokens,
     pub faults: Faults,
     pub journal: Journal,
+    /// Heard by every open watch: hang up. (Rules are about requests, and a watch that is open has made its own.)
+    pub cut: watch::Sender<()>,
     /// For UIDs, generated names, tokens and the dice of faults. Seeded, so that a test can be repeated.
     pub random: StdRng,
 }

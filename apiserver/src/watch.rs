@@ -68,6 +68,7 @@ pub fn open(shared: &Arc<Shared>, state: &mut State, plan: Plan) -> Body {
     let mut watcher = Watcher {
         shared: shared.clone(),
         wake: shared.revision.subscribe(),
+        cut: state.cut.subscribe(),
         id: plan.resource.id(),
         revision: plan.options.since.unwrap_or(plan.latest),
         latest: plan.latest,
@@ -93,6 +94,7 @@ pub fn open(shared: &Arc<Shared>, state: &mut State, plan: Plan) -> Body {
 struct Watcher {
     shared: Arc<Shared>,
     wake: watch::Receiver<u64>,
+    cut: watch::Receiver<()>,
     plan: Plan,
     id: GroupResource,
     /// Everything up to here has been told or is pending.
@@ -132,6 +134,10 @@ impl Watcher {
     /// The next lines; None when the watch has ended.
     async fn next(&mut self) -> Option<Result<Bytes, Reset>> {
         while !self.ended && Instant::now() < self.ends_at {
+            if self.cut.has_changed().unwrap_or(false) {
+                self.ended = true;
+                return Some(Err(Reset));
+            }
             // Before the log is read: a change that comes after that wakes us.
             self.wake.borrow_and_update();
             if self.pending.is_empty() && !self.closing_bookmark {
@@ -149,6 +155,7 @@ impl Watcher {
             let bookmark_at = self.next_bookmark.unwrap_or(self.ends_at);
             tokio::select! {
                 heard = self.wake.changed() => self.ended = heard.is_err(),
+                Ok(()) = self.cut.changed() => self.cut.mark_changed(),
                 () = sleep_until(bookmark_at.min(self.ends_at)) => {
                     if self.next_bookmark.is_some_and(|at| at <= Instant::now()) {
                         self.next_bookmark = bookmark_after(Instant::now(), self.ends_at);

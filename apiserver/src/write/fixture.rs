@@ -36,6 +36,7 @@ impl World {
             tokens: Default::default(),
             faults: Default::default(),
             journal: Default::default(),
+            cut: Default::default(),
             random: StdRng::seed_from_u64(0),
         };
         let mut world = World { state, now: "2026-01-01T00:00:00Z".parse().unwrap(), told: 0 };
