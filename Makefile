@@ -1,11 +1,15 @@
 # Everything that there is to run. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build run test e2e conformance bench lint fmt doc
+.PHONY: help demo build run test e2e conformance bench lint fmt doc
 
 ARGS ?=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Not the release profile: that takes longer to build than the story takes to tell.
+demo: ## no cluster? a simulated one, and a story: make demo ARGS="--explain"
+	cargo run --locked -- playground $(ARGS)
 
 build: ## the binary, as it is deployed: target/release/demo-controller
 	cargo build --release --locked

@@ -85,29 +85,19 @@ mod tests {
         let list = json!({ "items": [event("pki ServiceName error", 9, 2), event("FailedMount", 3, 1)] });
         let text = events(&list, "2026-11-21T12:00:10.5Z".parse().unwrap());
         let expected = "Events:
-  Type     Reason                 Age                From          Message
-  ----     ------                 ----               ----          -------
-  Warning  FailedMount            7s                 controlplane  ServiceName: appp1
-  Warning  pki ServiceName error  1s (x2 over 10s)   controlplane  ServiceName: appp1
+  Type     Reason                 Age               From          Message
+  ----     ------                 ----              ----          -------
+  Warning  FailedMount            7s                controlplane  ServiceName: appp1
+  Warning  pki ServiceName error  1s (x2 over 10s)  controlplane  ServiceName: appp1
 ";
-        assert_eq!(
-            text,
-            expected
-                .replace("10s)   ", "10s)  ")
-                .replace("Age                ", "Age               ")
-                .replace("----               ----", "----              ----")
-                .replace("7s                 ", "7s                ")
-        );
+        assert_eq!(text, expected);
     }
 
     #[test]
     fn a_time_that_is_missing_or_in_the_future_is_no_panic() {
         assert_eq!(age(&json!({}), Timestamp::UNIX_EPOCH), "<unknown>");
         assert_eq!(age(&json!({ "lastTimestamp": "2026-11-21T12:00:00Z" }), Timestamp::UNIX_EPOCH), "0s");
-        assert_eq!(
-            ["1m", "2m", "2m5s", "11m"].map(str::to_owned),
-            [60, 120, 125, 665].map(|s| if s == 60 { "1m".into() } else { duration(s) })
-        );
+        assert_eq!([119, 120, 125, 665].map(duration), ["119s", "2m", "2m5s", "11m"]);
     }
 
     #[test]

@@ -33,14 +33,17 @@ impl Hold {
         Hold { state: Arc::new(Mutex::new(State { kept: Some(Vec::new()), out })), chatty }
     }
 
-    /// Lets out what was kept. Lines to come are kept.
-    pub fn release_if_chatty(&self) {
-        if self.chatty {
-            self.with(|state| {
-                state.flush();
-                state.kept = Some(Vec::new());
-            });
-        }
+    /// Whether lines are to be let out at each step.
+    pub fn is_chatty(&self) -> bool {
+        self.chatty
+    }
+
+    /// Lets out what was kept. Lines to come are kept again.
+    pub fn release_for_now(&self) {
+        self.with(|state| {
+            state.flush();
+            state.kept = Some(Vec::new());
+        });
     }
 
     /// Lets out what was kept, and from now on all at once.
@@ -112,17 +115,16 @@ mod tests {
         }
     }
 
-    fn log(chatty: bool) -> (Hold, impl Fn() -> String) {
+    fn log() -> (Hold, impl Fn() -> String) {
         let paper = Paper::default();
         let read = paper.clone();
-        (Hold::new(Box::new(paper), chatty), move || String::from_utf8(read.0.lock().unwrap().clone()).unwrap())
+        (Hold::new(Box::new(paper), false), move || String::from_utf8(read.0.lock().unwrap().clone()).unwrap())
     }
 
     #[test]
     fn lines_wait_until_they_are_released_and_then_pass() {
-        let (hold, read) = log(false);
+        let (hold, read) = log();
         (&hold).write_all(b"one\n").unwrap();
-        hold.release_if_chatty();
         assert_eq!((read().as_str(), hold.is_empty()), ("", false));
         hold.release();
         assert_eq!((read().as_str(), hold.is_empty()), ("one\n", true));
@@ -131,17 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn a_chatty_log_is_let_out_step_by_step() {
-        let (hold, read) = log(true);
+    fn after_a_pause_in_the_story_they_wait_again() {
+        let (hold, read) = log();
         (&hold).write_all(b"one\n").unwrap();
-        hold.release_if_chatty();
+        hold.release_for_now();
         (&hold).write_all(b"two\n").unwrap();
         assert_eq!(read(), "one\n");
     }
 
     #[test]
     fn more_than_can_be_kept_passes() {
-        let (hold, read) = log(false);
+        let (hold, read) = log();
         for _ in 0..3 {
             (&hold).write_all(&[b'x'; LIMIT / 2]).unwrap();
         }

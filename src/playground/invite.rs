@@ -6,7 +6,9 @@ use super::page::Page;
 
 /// How often everything is looked at again here. Ten minutes are the default of `run`; who tries things out has less
 /// patience.
-pub const RESYNC: Duration = Duration::from_secs(30);
+pub fn resync(speed: f64) -> Duration {
+    Duration::from_secs_f64((30.0 / speed).round().max(1.0))
+}
 
 /// One line to copy, and what to look for.
 pub struct Thing {
@@ -19,53 +21,56 @@ pub struct Thing {
 }
 
 /// What to try with the story's two applications.
-pub fn things(server: &str) -> [Thing; 5] {
+pub fn things(server: &str, resync: Duration) -> [Thing; 5] {
+    let look = |text: &str| text.to_owned();
     [
         Thing {
             title: "1. Delete a Secret",
             command: "kubectl delete secret app1-pki -n app1".to_owned(),
             look: format!(
-                "At first nothing: the controller has no right to watch Secrets. Its next resync (every \
-                 {} s here, 10 min otherwise) finds it gone: \"certificate issued\". A new pod that mounts it would be \
-                 noticed at once.",
-                RESYNC.as_secs()
+                "At first nothing: the controller has no right to watch Secrets. Its next resync (every {} s here, 10 \
+                 min otherwise) finds it gone: \"certificate issued\". A new pod that mounts it leads to the same look, at \
+                 once.",
+                resync.as_secs()
             ),
         },
         Thing {
             title: "2. Kill a pod",
             command: "kubectl delete pod -n app2 --all".to_owned(),
-            look:
-                "\"pod lifecycle\": Terminating, Deleted; a new pod goes from none to Ready. The certificate is looked \
-                   at again, and stays: its serial number does not change."
-                    .to_owned(),
+            look: look(
+                "\"pod lifecycle\": one pod goes to Terminating and Deleted, another from none to Ready. No certificate \
+                 is issued: the one that is there is good.",
+            ),
         },
         Thing {
-            title: "3. Cut the watch",
+            title: "3. Cut the watches",
             command: format!("curl -X POST {server}/control/cut"),
-            look: "The watches end without a word, and are opened again where they were: nothing is listed again, and \
-                   nothing is missed."
-                .to_owned(),
+            look: look(
+                "\"watch failed, will watch again\": a moment later it goes on from the last version that was seen. \
+                 Nothing is listed, nothing is missed: kill a pod right now, and see.",
+            ),
         },
         Thing {
-            title: "4. Forget the past, then cut the watch",
-            command: format!("curl -X POST {server}/control/compact; curl -X POST {server}/control/cut"),
-            look: "Now the server does not know any more what happened since: 410 Gone, \"listed, the cache is \
-                   complete\". The pods have no new line: no change is invented."
-                .to_owned(),
+            title: "4. Forget the past, then cut the watches",
+            command: format!("curl -X POST {server}/control/{{compact,cut}}"),
+            look: look(
+                "410 Expired: the server does not know that version any more, so \"listed, the cache is complete\"; what has \
+                 not changed meanwhile has no new line. (No 410? Each minute a bookmark brings a newer version, to avoid just \
+                 this. Kill a pod, and try again at once.)",
+            ),
         },
         Thing {
             title: "5. A storm",
             command: r#"kubectl patch deployment app2 -n app2 -p '{"spec":{"replicas":50}}'"#.to_owned(),
-            look:
-                "49 pods at once, two or three lines for each. Every one of them is a reason to look at app2-pki; not \
-                   one leads to a write."
-                    .to_owned(),
+            look: look(
+                "49 new pods, two lines for each. Each is a reason to look at app2-pki again; not one leads to a write.",
+            ),
         },
     ]
 }
 
 /// Writes them down.
-pub fn invite(page: &mut Page, export: &str, server: &str) {
+pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
     page.heading("Now it is your turn");
     page.text(
         "The cluster stays until Ctrl-C. In another terminal, point kubectl at it, and look around (get pods -A, \
@@ -73,7 +78,7 @@ pub fn invite(page: &mut Page, export: &str, server: &str) {
     );
     page.copy(export);
     page.text("What the controller does about it appears here, a line for each decision. Five things to try:");
-    for thing in things(server) {
+    for thing in things(server, resync) {
         page.thing(thing.title, &thing.command, &thing.look);
     }
     page.text("Then read how it works: docs/tour.md. With --explain the controller narrates each step.");

@@ -22,7 +22,12 @@ use std::{future, io, net::Ipv4Addr, path::Path, process::ExitCode, thread, time
 
 use apiserver::ApiServer;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::NoSubscriber;
 
@@ -68,6 +73,7 @@ const TOKEN_SECONDS: u64 = 30 * 24 * 3600;
 /// A port or a file that cannot be had; a story that broke off.
 pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> Result<ExitCode, Refusal> {
     // 1. Everything that can be wrong, before the first word.
+    end_with_the_terminal(&stop).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     let (listener, url) = bind(play.port).await?;
     let health = match play.listen {
         Some(address) => Some(serve::bind(address).await?),
@@ -78,14 +84,14 @@ pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> 
 
     // 2. The log begins, but waits while the story speaks.
     let hold = Hold::new(Box::new(io::stderr()), play.explain);
-    log::start_on(logging.with(explain::TARGET, play.explain), hold.clone());
+    log::start_on(logging.with(explain::TARGET, play.explain).brief(), hold.clone());
 
     // 3. The server; around it the cluster; then the story.
     let settings = apiserver::Settings { seed: rand::random(), ..apiserver::Settings::default() };
     let closing = CancellationToken::new();
     let server = tokio::spawn(ApiServer::new(settings).serve(listener, closing.clone().cancelled_owned()));
     let stage =
-        Stage { play: &play, url: &url, objects: &objects, files: &files, hold: &hold, end: stop.child_token() };
+        Stage { play: &play, url: &url, objects: &objects, files: &files, hold: &hold, end: CancellationToken::new() };
     let mut cluster = None;
     let told = tokio::select! {
         told = stage.live(health, &mut cluster) => told,
@@ -104,6 +110,17 @@ pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> 
     let _ = timeout(ENDS_WITHIN, server).await;
     let code = told?;
     ended.map(|()| code).map_err(|unfinished| Refusal::failure(unfinished.to_string()))
+}
+
+/// A terminal that is closed leaves nothing behind either.
+fn end_with_the_terminal(stop: &CancellationToken) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        hangup.recv().await;
+        stop.cancel();
+    });
+    Ok(())
 }
 
 /// A signal while it stays is its proper end; a story that was to be told to its end is none.
@@ -135,7 +152,8 @@ struct Stage<'a> {
     objects: &'a [Value],
     files: &'a Files,
     hold: &'a Hold,
-    /// Ends everything but the server.
+    /// Ends everything but the server. Not a child of the signal's token: at a signal it would not be clear whether the
+    /// controller ended because of it or by itself.
     end: CancellationToken,
 }
 
@@ -168,7 +186,7 @@ impl Stage<'_> {
             return Ok(ExitCode::SUCCESS);
         }
         match self.play.apps {
-            true => invite::invite(page, &self.files.export(), self.url),
+            true => invite::invite(page, &self.files.export(), self.url, invite::resync(self.play.speed)),
             false => invite::invite_to_begin(page, &self.files.export()),
         }
         self.hold.release();
@@ -248,7 +266,7 @@ impl Cluster {
 fn settings(play: &Play, allowed_names: &Path) -> cli::Run {
     cli::Run {
         allowed_names: Some(allowed_names.to_owned()),
-        resync: Some(invite::RESYNC),
+        resync: Some(invite::resync(play.speed)),
         listen: play.listen,
         shutdown_grace: GRACE,
         explain: play.explain,

@@ -93,8 +93,8 @@ impl Story<'_> {
         let text = format!("...\n{}", describe::events(&events, jiff::Timestamp::now()));
         self.page.command("kubectl describe pod -n app1", &text);
         self.page.text(
-            "Not in a log that she cannot see, but where she looks first: a Warning event on the pod that waits. The \
-             Pki says the same:",
+            "The kubelet can only say what it misses. The line from controlplane is the controller's: what is wrong, and \
+             what would be right. Not in a log that she cannot see, but on the pod that waits. The Pki says the same:",
         );
         self.pki("app1", "app1-pki", "NameNotAllowed").await?;
         self.get("kubectl get pki -n app1", "/apis/box.com/v1/namespaces/app1/pkis", false).await?;
@@ -172,7 +172,10 @@ impl Story<'_> {
 
     /// Time to read. Who has asked for every step of the controller gets to see them here.
     async fn step_ends(&mut self, seconds: f64) {
-        self.log.release_if_chatty();
+        if self.log.is_chatty() && !self.log.is_empty() {
+            self.page.text("The controller's log meanwhile:");
+            self.log.release_for_now();
+        }
         self.pace.pause(seconds).await;
     }
 }

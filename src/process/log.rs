@@ -11,7 +11,11 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::LevelFilter,
+    fmt::{MakeWriter, format::Writer, time::FormatTime},
+};
 
 use super::{
     Refusal,
@@ -42,6 +46,7 @@ pub static LOG_FORMAT: Setting = Setting {
 pub struct Logging {
     filter: EnvFilter,
     json: bool,
+    brief: bool,
 }
 
 /// Reads the settings. Nothing is logged differently yet.
@@ -85,7 +90,7 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
             _ => return Err(given.wrong("expected text or json")),
         },
     };
-    Ok(Logging { filter, json })
+    Ok(Logging { filter, json, brief: false })
 }
 
 impl Logging {
@@ -96,6 +101,20 @@ impl Logging {
             self.filter = self.filter.add_directive(directive);
         }
         self
+    }
+
+    /// Lines of text begin with the time of day (UTC), without the date and what is less than a second.
+    pub fn brief(self) -> Self {
+        Logging { brief: true, ..self }
+    }
+}
+
+/// The time of day, for lines that are read as they come.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, w: &mut Writer<'_>) -> std::fmt::Result {
+        write!(w, "{}", jiff::Timestamp::now().strftime("%H:%M:%S"))
     }
 }
 
@@ -109,7 +128,7 @@ pub fn start(logging: Logging) {
 }
 
 /// The same, but the lines go where this says, on their way to stderr.
-pub fn start_on<W>(Logging { filter, json }: Logging, writer: W)
+pub fn start_on<W>(Logging { filter, json, brief }: Logging, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -118,6 +137,8 @@ where
     let started = if json {
         let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
         lines.try_init()
+    } else if brief {
+        lines.with_target(false).with_timer(TimeOfDay).try_init()
     } else {
         lines.with_target(false).try_init()
     };
