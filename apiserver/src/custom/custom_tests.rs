@@ -7,7 +7,7 @@ const SCHEMA: &str = include_str!("test_schema.json");
 
 fn definition() -> Definition {
     let openapi: Value = serde_json::from_str(SCHEMA).unwrap();
-    Definition { schema: Schema::parse(&openapi), columns: Vec::new(), openapi }
+    Definition { schema: Schema::parse(&openapi), columns: Vec::new(), openapi, selectable: Vec::new() }
 }
 
 fn thing(body: &str) -> Value {

@@ -29,9 +29,16 @@ pub struct Definition {
     columns: Vec<PrinterColumn>,
     /// The schema as it was written, with its descriptions.
     openapi: Value,
+    /// What its objects can be selected by, besides their names: `spec.color`.
+    selectable: Vec<String>,
 }
 
 impl Definition {
+    /// Whether `?fieldSelector=` may name this field.
+    pub fn is_selectable(&self, field: &str) -> bool {
+        self.selectable.iter().any(|own| own == field)
+    }
+
     /// What `kubectl get` shows of it, after the name.
     pub fn columns(&self) -> &[PrinterColumn] {
         &self.columns
@@ -49,6 +56,8 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
     let names = &spec["names"];
+    // `.spec.color`: the only form of a path that there is here.
+    let field = |one: &Value| Some(one["jsonPath"].as_str()?.strip_prefix('.')?.to_owned());
     let resource = |version: &Value| {
         let subresources = version["subresources"].as_object();
         Arc::new(Resource {
@@ -66,6 +75,7 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
                 schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),
                 openapi: version["schema"]["openAPIV3Schema"].clone(),
+                selectable: version["selectableFields"].as_array().into_iter().flatten().filter_map(field).collect(),
             })),
         })
     };

@@ -136,6 +136,9 @@ const ANY: &[&str] = &["metadata.name", "metadata.namespace"];
 
 /// The field's name as [`field`] knows it.
 fn known(resource: &Resource, path: &str) -> Result<String> {
+    if resource.custom.as_ref().is_some_and(|definition| definition.is_selectable(path)) {
+        return Ok(path.to_owned());
+    }
     let own = match (resource.group.as_str(), resource.plural.as_str()) {
         // From the time of the first clients.
         ("", "pods") if path == "spec.host" => return Ok("spec.nodeName".into()),

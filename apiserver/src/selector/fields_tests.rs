@@ -57,6 +57,23 @@ fn nonsense_and_unknown_fields_are_refused_in_the_real_words() {
     assert_eq!(refusal("pods", r"metadata.name=a\"), r"invalid field selector: invalid escape sequence: \");
 }
 
+#[test]
+fn a_custom_resource_is_selected_by_the_fields_that_its_definition_names() {
+    let definition = json!({ "spec": {
+        "group": "x.com", "scope": "Namespaced", "names": { "plural": "foos", "kind": "Foo" },
+        "versions": [{
+            "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": { "type": "object" } },
+            "selectableFields": [{ "jsonPath": ".spec.color" }, { "jsonPath": ".spec.size" }],
+        }],
+    } });
+    let foos = crate::custom::resources(&definition).pop().expect("one version is served");
+    let fields = Fields::parse(&foos, "spec.color=red,spec.size!=1").expect("is a selector");
+    assert!(fields.matches(&json!({ "spec": { "color": "red", "size": 2 } })));
+    assert!(!fields.matches(&json!({ "spec": { "color": "red", "size": 1 } })));
+    let status = Fields::parse(&foos, "spec.shape=x").expect_err("is refused");
+    assert_eq!(status.message, "field label not supported: spec.shape");
+}
+
 proptest! {
     #[test]
     fn any_value_can_be_asked_for_once_it_is_escaped(value in ".{0,12}", negated: bool) {

@@ -28,6 +28,14 @@ pub fn containers(spec: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &m
             }
             one(container, &field, volumes, wrong);
         }
+        // In a round of its own, as in the real server.
+        for (i, container) in items(&spec[list]).iter().enumerate() {
+            let image = text(&container["image"]);
+            if image.trim() != image {
+                let field = format!("{field}.{list}[{i}].image");
+                wrong.invalid(&field, image, "must not have leading or trailing whitespace");
+            }
+        }
     }
 }
 
@@ -35,8 +43,6 @@ fn one(container: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &mut Cau
     let image = text(&container["image"]);
     if image.is_empty() {
         wrong.required(&format!("{field}.image"), "");
-    } else if image.trim() != image {
-        wrong.invalid(&format!("{field}.image"), image, "must not have leading or trailing whitespace");
     }
     let policy = text(&container["terminationMessagePolicy"]);
     wrong.one_of(&format!("{field}.terminationMessagePolicy"), policy, &["File", "FallbackToLogsOnError"]);

@@ -122,8 +122,8 @@ fn a_pod_needs_containers_with_names_of_their_own_and_images() {
         &format!(r#"spec.containers[0].name: Invalid value: "A": {DNS_LABEL}"#),
         "spec.containers[0].image: Required value",
         r#"spec.containers[2].name: Duplicate value: "x""#,
-        r#"spec.containers[2].image: Invalid value: " y": must not have leading or trailing whitespace"#,
         "spec.containers[3].name: Required value",
+        r#"spec.containers[2].image: Invalid value: " y": must not have leading or trailing whitespace"#,
         r#"spec.initContainers[0].name: Duplicate value: "x""#,
     ];
     assert_eq!(wrong("Pod", pod(json!({ "containers": containers, "initContainers": init }))), expected);
