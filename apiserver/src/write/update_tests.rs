@@ -128,6 +128,9 @@ fn a_status_is_written_through_its_subresource_alone_and_nothing_else_is() {
     let pod =
         world.ok("PATCH", &format!("{PODS}/p/status"), json!({ "status": { "phase": "Running", "qosClass": null } }));
     assert_eq!(pod["status"], json!({ "phase": "Running", "qosClass": "BestEffort" }));
+    let more =
+        json!({ "spec": { "activeDeadlineSeconds": 9 }, "metadata": { "ownerReferences": [owner(&pod, false)] } });
+    assert_eq!(world.ok("PATCH", &format!("{PODS}/p/status"), more), pod);
 }
 
 #[test]
