@@ -188,6 +188,21 @@ pub fn an_object_can_be_read_in_every_version_that_is_served(w: &World) {
     w.put(&t.one("a"), &expected).refusal(400, "BadRequest");
 }
 
+/// A webhook that knows how the versions differ is not asked. Here there is none, and who needs it is told so.
+pub fn no_webhook_converts_between_versions(w: &World) {
+    let mut two = definition(w, any());
+    let mut version = two["spec"]["versions"][0].clone();
+    (version["name"], version["storage"]) = (json!("v2"), json!(false));
+    two["spec"]["versions"].as_array_mut().expect("versions").push(version);
+    let webhook =
+        json!({ "conversionReviewVersions": ["v1"], "clientConfig": { "url": "https://127.0.0.1:1/convert" } });
+    two["spec"]["conversion"] = json!({ "strategy": "Webhook", "webhook": webhook });
+    let t = serve_definition(w, &two);
+    w.post(&t.things, &t.thing("a", json!({}))).is(201);
+    let code = w.get(&t.one("a").replace("/v1:", "/v2:")).code;
+    w.differs("no-conversion", code, Differs { embedded: 200, real: 500 });
+}
+
 /// What was not said is filled in, also below what was said.
 pub fn defaults_are_filled_in(w: &World) {
     let inner = json!({ "type": "object", "properties": { "b": { "type": "string", "default": "x" } } });
@@ -296,7 +311,7 @@ pub fn a_definition_that_makes_no_sense_is_invalid(w: &World) {
     let mut wrong = definition(w, any());
     wrong["metadata"]["name"] = json!("others.example.com");
     let group = wrong["spec"]["group"].as_str().expect("a group").to_owned();
-    let message = format!("Invalid value: \"others.example.com\": must be spec.names.plural+\".\"+spec.group");
+    let message = "Invalid value: \"others.example.com\": must be spec.names.plural+\".\"+spec.group";
     w.post(DEFINITIONS, &wrong).invalid(json!([["FieldValueInvalid", "metadata.name", message]]));
     let mut wrong = definition(w, any());
     wrong["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] =

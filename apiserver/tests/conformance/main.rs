@@ -22,7 +22,7 @@ mod world;
 // What the end-to-end tests use as well. They use more of it.
 #[allow(dead_code)]
 #[path = "../../../tests/e2e/http.rs"]
-mod etcd;
+mod http1;
 #[allow(dead_code)]
 #[path = "../../../tests/e2e/server.rs"]
 mod process;
@@ -70,6 +70,7 @@ const SHARED: &[Case] = cases![
     writes::protobuf_is_not_spoken,
     writes::yaml_is_not_spoken,
     writes::a_body_of_more_than_3_mib_is_too_large,
+    writes::there_is_no_tls,
     writes::there_is_no_flow_control,
     writes::what_is_not_there_is_not_found,
     writes::a_method_that_makes_no_sense_is_not_allowed,
@@ -185,6 +186,7 @@ const SHARED: &[Case] = cases![
     custom_resources::a_deleted_definition_takes_its_objects_along,
     custom_resources::objects_are_held_to_the_schema,
     custom_resources::an_object_can_be_read_in_every_version_that_is_served,
+    custom_resources::no_webhook_converts_between_versions,
     custom_resources::defaults_are_filled_in,
     custom_resources::unknown_fields_are_pruned,
     custom_resources::the_status_subresource_separates_spec_and_status,

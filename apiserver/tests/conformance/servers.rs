@@ -57,6 +57,7 @@ pub static DEADLINE: LazyLock<Duration> =
 pub struct Server {
     pub kind: Kind,
     pub client: Client,
+    pub port: u16,
     /// None: an administrator needs none (the embedded server).
     pub token: Option<&'static str>,
     plane: Option<ControlPlane>,
@@ -70,10 +71,13 @@ impl Server {
     pub fn start(kind: Kind, cached: bool) -> Server {
         let _inside = RUNTIME.enter();
         match kind {
-            Kind::Embedded => Server { kind, client: embedded(), token: None, plane: None },
+            Kind::Embedded => {
+                let (client, port) = embedded();
+                Server { kind, client, port, token: None, plane: None }
+            }
             Kind::Real => {
-                let (plane, client) = ControlPlane::start(cached);
-                Server { kind, client, token: Some(TOKEN), plane: Some(plane) }
+                let (plane, client, port) = ControlPlane::start(cached);
+                Server { kind, client, port, token: Some(TOKEN), plane: Some(plane) }
             }
         }
     }
@@ -87,15 +91,15 @@ impl Server {
             return;
         };
         let order = json!({ "revision": present, "physical": true });
-        crate::etcd::post_json(plane.etcd_port, "/v3/kv/compaction", &order);
+        crate::http1::post_json(plane.etcd_port, "/v3/kv/compaction", &order);
     }
 }
 
-fn embedded() -> Client {
+fn embedded() -> (Client, u16) {
     let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("its address");
     RUNTIME.spawn(ApiServer::new(Settings::default()).serve(listener, std::future::pending()));
-    client(&format!("http://{address}"), None)
+    (client(&format!("http://{address}"), None), address.port())
 }
 
 fn client(server: &str, root_cert: Option<Vec<Vec<u8>>>) -> Client {
@@ -117,7 +121,7 @@ struct ControlPlane {
 }
 
 impl ControlPlane {
-    fn start(cached: bool) -> (ControlPlane, Client) {
+    fn start(cached: bool) -> (ControlPlane, Client, u16) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("conformance-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -197,7 +201,7 @@ impl ControlPlane {
             )
         };
         let manager = cached.then(manager);
-        (ControlPlane { etcd_port, dir, manager, apiserver: Some(apiserver), _etcd: etcd }, client)
+        (ControlPlane { etcd_port, dir, manager, apiserver: Some(apiserver), _etcd: etcd }, client, port)
     }
 }
 

@@ -14,7 +14,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use crate::{
-    differences,
+    differences, http1,
     servers::{DEADLINE, Kind, RUNTIME, Server},
     stream::Watch,
     wait::within,
@@ -103,6 +103,11 @@ impl<'s> World<'s> {
             .unwrap_or_else(|_| panic!("{what}: no answer within {:?}", *DEADLINE));
         let body = serde_json::from_str(&text).unwrap_or_default();
         Answer { what, code, headers, text, body }
+    }
+
+    /// The code that a GET over plain HTTP is answered with.
+    pub fn get_without_tls(&self, path: &str) -> u16 {
+        http1::get(self.server.port, path).unwrap_or_else(|why| panic!("{why}")).0
     }
 
     /// Opens a watch: `watch=true` is added to the query.

@@ -121,7 +121,7 @@ pub fn what_is_neither_sent_nor_wanted_as_json_is_refused(w: &World) {
     assert!(answer.content_type().starts_with("application/json"), "{}", answer.content_type());
 }
 
-/// The compact binary form that Go clients prefer.
+/// The compact binary form that Go clients prefer. What kubectl sends in it is understood; nothing is answered in it.
 pub fn protobuf_is_not_spoken(w: &World) {
     let answer = w.accepting("application/vnd.kubernetes.protobuf").get("configmaps");
     w.differs("no-protobuf", answer.code, Differs { embedded: 406, real: 200 });
@@ -140,6 +140,11 @@ pub fn a_body_of_more_than_3_mib_is_too_large(w: &World) {
     body["data"]["a"] = json!("a".repeat(3 << 20));
     let answer = w.post("configmaps", &body);
     assert_eq!((answer.code, &answer.body["reason"]), (413, &json!("RequestEntityTooLarge")), "{:.500}", answer.text);
+}
+
+/// It listens on loopback, where nobody else listens in.
+pub fn there_is_no_tls(w: &World) {
+    w.differs("no-tls", w.get_without_tls("/version"), Differs { embedded: 200, real: 400 });
 }
 
 /// Nobody is made to wait for their turn: what a request costs is not counted.
