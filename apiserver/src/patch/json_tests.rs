@@ -84,6 +84,8 @@ fn a_patch_cannot_make_something_huge_or_deep_out_of_something_small() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_the_crate_finds_as_the_difference_leads_there(a in any_json(), b in any_json()) {
         let operations = serde_json::to_value(json_patch::diff(&a, &b)).expect("is JSON");

@@ -157,6 +157,8 @@ fn containers() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_patch_that_is_applied_again_changes_nothing(before in containers(), patch in containers()) {
         let once = spec(before, patch.clone());

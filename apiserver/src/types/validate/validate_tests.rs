@@ -11,6 +11,7 @@ use crate::{
 const LABEL_NAME: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
     an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const MEBIBYTE: usize = 1024 * 1024;
 const DNS_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
     start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -297,8 +298,6 @@ fn a_secret_has_what_its_type_asks_for() {
     let twice = json!({ "data": { "a": "" }, "binaryData": { "a": "" } });
     assert_eq!(wrong("ConfigMap", twice), [r#"data[a]: Invalid value: "a": duplicate of key present in binaryData"#]);
 }
-
-const MEBIBYTE: usize = 1024 * 1024;
 
 #[test]
 fn an_event_is_in_the_namespace_of_what_it_is_about() {
