@@ -33,6 +33,7 @@ mod wait;
 mod bookmarks;
 mod concurrency;
 mod custom_resources;
+mod definitions;
 mod deletion;
 mod discovery;
 mod dry_run;
@@ -182,19 +183,19 @@ const SHARED: &[Case] = cases![
     dry_run::a_dry_run_is_refused_as_the_write_would_be,
     dry_run::a_dry_run_of_an_unknown_kind_is_refused,
     dry_run::a_delete_with_a_body_does_not_look_at_its_query,
-    custom_resources::a_definition_is_established_and_served,
-    custom_resources::a_deleted_definition_takes_its_objects_along,
+    definitions::a_definition_is_established_and_served,
+    definitions::a_deleted_definition_takes_its_objects_along,
+    definitions::an_object_can_be_read_in_every_version_that_is_served,
+    definitions::no_webhook_converts_between_versions,
+    definitions::its_columns_are_those_of_the_definition,
+    definitions::a_definition_that_makes_no_sense_is_invalid,
     custom_resources::objects_are_held_to_the_schema,
-    custom_resources::an_object_can_be_read_in_every_version_that_is_served,
-    custom_resources::no_webhook_converts_between_versions,
     custom_resources::defaults_are_filled_in,
     custom_resources::unknown_fields_are_pruned,
     custom_resources::the_status_subresource_separates_spec_and_status,
     custom_resources::a_replace_without_a_version_is_invalid,
     custom_resources::a_strategic_merge_patch_is_for_built_in_kinds,
-    custom_resources::its_columns_are_those_of_the_definition,
     custom_resources::it_is_watched_as_any_other_kind,
-    custom_resources::a_definition_that_makes_no_sense_is_invalid,
     custom_resources::rules_are_not_evaluated,
     custom_resources::admission_policies_are_not_evaluated,
     tables::every_kind_has_the_columns_that_people_know,

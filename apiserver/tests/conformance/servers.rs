@@ -51,7 +51,7 @@ impl Kind {
 
 /// Ends a case that has failed. Far longer than anything takes: the real server's controllers take their time.
 pub static DEADLINE: LazyLock<Duration> =
-    LazyLock::new(|| Duration::from_secs(if Kind::chosen() == Kind::Real { 30 } else { 5 }));
+    LazyLock::new(|| Duration::from_secs(if Kind::chosen() == Kind::Real { 30 } else { 10 }));
 
 /// A running server, and how to talk to it.
 pub struct Server {
