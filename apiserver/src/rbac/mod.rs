@@ -29,7 +29,7 @@ use crate::{
 
 pub use bootstrap::bootstrap;
 pub use escalation::confirm_no_escalation;
-pub use rules::{Grant, visit};
+pub use rules::visit;
 
 /// The group of everything here.
 pub const GROUP: &str = "rbac.authorization.k8s.io";
