@@ -113,6 +113,7 @@ const SHARED: &[Case] = cases![
     paging::all_pages_are_of_the_first_page_s_version,
     paging::with_a_selector_nobody_says_how_many_are_left,
     paging::a_page_is_filled_with_what_the_selector_takes,
+    paging::a_page_of_all_namespaces_goes_on_where_it_ended,
     paging::a_continue_token_stands_alone_and_is_the_server_s_own,
     selectors::label_selectors_mean_what_they_say,
     selectors::field_selectors_mean_what_they_say,
