@@ -39,8 +39,8 @@ static SPEED: Setting = Setting {
 static KUBECONFIG_OUT: Setting = Setting {
     flag: "kubeconfig-out",
     value: "FILE",
-    env: "DEMO_CONTROLLER_PLAYGROUND_KUBECONFIG_OUT",
-    default: "in a folder for temporary files",
+    env: "DEMO_CONTROLLER_PLAYGROUND_KUBECONFIG",
+    default: "in a temporary folder",
     help: "Where to put the kubeconfig: a file that does not exist yet. It is removed\n\
            at the end",
     ..ROW
@@ -49,8 +49,8 @@ static PORT: Setting = Setting {
     flag: "port",
     value: "N",
     env: "DEMO_CONTROLLER_PLAYGROUND_PORT",
-    default: "0: any that is free",
-    help: "The API server's port on 127.0.0.1",
+    default: "any that is free",
+    help: "The API server's port on 127.0.0.1; 0 is any that is free",
     ..ROW
 };
 // The same settings as those of `run`, with other defaults.
@@ -62,21 +62,21 @@ static TABLE: Table = &[
     ("Process", &[&LISTEN, &log::LOG_LEVEL, &LOG_FORMAT, &EXPLAIN]),
 ];
 
-const ABOUT: &str = "No cluster? A whole one in this process, to play with: an API server in memory, a simulated \
-Deployment\ncontroller and kubelet, and the real controller. It begins with a story: two applications, and a typo in \
-one of them.";
+const ABOUT: &str = "No cluster? A simulated one, in this process, and a story to begin with";
 
-const AFTER: &str =
-    "It needs nothing, and touches nothing: your kubeconfig is not read. The server listens on 127.0.0.1 \
-only, in\nplain HTTP; while it runs, everyone on this machine can use it, as its administrator. The story goes to \
-stdout,\nthe controller's log to stderr. Ctrl-C ends it and leaves nothing behind.
+const AFTER: &str = "An API server in memory, a simulated Deployment controller, scheduler and kubelet, and the real \
+controller. It\nneeds nothing and touches nothing: your kubeconfig is not read. The server listens on 127.0.0.1 only, \
+in plain\nHTTP; while it runs, everyone on this machine can use it, as its administrator. The story goes to stdout, \
+the\ncontroller's log to stderr. Ctrl-C ends it and leaves nothing behind.
+
+Exit codes: 0 the story is over, or a signal while it stays; 1 it broke off, or a port is taken; 2 wrong input.
 
 Examples:
-  demo-controller playground                         the story; then it stays, for kubectl in another terminal
-  demo-controller playground --explain               the controller narrates each step that it takes
-  demo-controller playground --once --speed 20       in a second or two, for scripts
+  demo-controller playground                       the story; then it stays, for kubectl in another terminal
+  demo-controller playground --explain             the controller narrates each step that it takes
+  demo-controller playground --once --speed 20     the story in a second or two, for scripts
   demo-controller playground --no-apps --kubeconfig-out play.yaml
-                                                     an empty cluster; kubectl --kubeconfig play.yaml apply -f ...";
+                                                   an empty cluster, for kubectl --kubeconfig play.yaml";
 
 /// What is played.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,11 +106,7 @@ impl Default for Play {
 
 /// For clap.
 pub fn command() -> clap::Command {
-    clap::Command::new(NAME)
-        .about("No cluster? A simulated one, in this process, and a story to begin with")
-        .long_about(ABOUT)
-        .after_help(AFTER)
-        .args(flags::arguments(TABLE))
+    clap::Command::new(NAME).about(ABOUT).after_help(AFTER).args(flags::arguments(TABLE))
 }
 
 /// Reads flags and environment.
