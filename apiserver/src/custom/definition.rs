@@ -74,6 +74,6 @@ fn storage(definition: &Value) -> Option<&str> {
     versions.into_iter().flatten().find(|version| version["storage"] == true)?["name"].as_str()
 }
 
-fn text(value: &Value) -> &str {
+pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

@@ -1,8 +1,10 @@
 //! Custom resources: definition, schema, pruning, defaults.
 
+mod check;
 mod definition;
 mod formats;
 mod schema;
+mod structural;
 mod tidy;
 mod validate;
 
@@ -12,8 +14,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::definition::{definitions, establish, names, prepare};
 use self::schema::Schema;
+pub use self::{
+    check::check,
+    definition::{definitions, establish, names, prepare},
+};
 use crate::{
     catalog::Resource,
     object::Meta,
@@ -70,7 +75,13 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             short_names: texts(&names["shortNames"]),
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
-            subresources: subresources.into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+            // `scale` is not served.
+            subresources: subresources
+                .into_iter()
+                .flatten()
+                .map(|(n, _)| n.clone())
+                .filter(|n| n == "status")
+                .collect(),
             custom: Some(Arc::new(Definition {
                 schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),

@@ -4,7 +4,6 @@
 //! acts on (affinity, security contexts, volume types of clouds): such objects are stored as they are.
 
 mod container;
-mod definition;
 mod meta;
 mod pod;
 mod rbac;
@@ -38,7 +37,7 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Res
         "ReplicaSet" => workload::replica_set(object, old, &mut wrong),
         "Secret" => simple::secret(object, old, &mut wrong),
         "ConfigMap" => simple::config_map(object, old, &mut wrong),
-        "CustomResourceDefinition" => definition::definition(object, &mut wrong),
+        "CustomResourceDefinition" => wrong.0.extend(custom::check(object, old)),
         "Event" => simple::event(object, &mut wrong),
         "Lease" => simple::lease(object, &mut wrong),
         "PodDisruptionBudget" => simple::budget(object, &mut wrong),
