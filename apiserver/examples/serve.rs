@@ -6,5 +6,6 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("http://{}", listener.local_addr()?);
     let server = apiserver::ApiServer::new(apiserver::Settings::default());
-    server.serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await
+    server.serve(listener, async { drop(tokio::signal::ctrl_c().await) }).await;
+    Ok(())
 }

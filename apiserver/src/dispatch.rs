@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     auth::{self, User},
@@ -12,7 +13,9 @@ use crate::{
     catalog::Resource,
     decode, discovery,
     format::{self, Form, Format},
-    list, openapi,
+    list::{self, Page},
+    object::Object,
+    openapi,
     options::Watch,
     rbac,
     request::{Request, Target, Verb},
@@ -33,89 +36,98 @@ pub fn answer(
     lag: u64,
     now: Timestamp,
 ) -> Result<Response<Body>> {
-    // Read before anybody is kept waiting for the lock.
+    // Bodies are read before the lock is taken, and answers made into text after it is given back.
     let body = decode::body(request, "");
-    shared.change(|state| {
+    let outcome = shared.change(|state| {
         let target = target?;
         rbac::authorize(state, user, request, target.as_ref())?;
-        let Some(target) = target else { return Ok(no_resource(state, request)) };
+        let Some(target) = target else { return Ok(Outcome::Ready(no_resource(state, request))) };
         if target.verb == Verb::Create
             && let Ok(body) = &body
             && let Some(review) = auth::review(state, user, &target, body)
         {
-            return Ok(respond::value(201, &review?));
+            return Ok(Outcome::Ready(respond::value(201, &review?)));
         }
-        let Some(resource) = find(state, &target)? else { return Ok(not_found()) };
-        let format = |answer| {
-            let form = Form::accepted(&request.headers, &request.query, answer)?;
-            Ok(Format { form, now })
+        let Some(resource) = find(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
+        let kind = match target.verb {
+            Verb::List => format::Answer::List,
+            Verb::Watch => format::Answer::Watch,
+            _ => format::Answer::One,
         };
+        let format = Format { form: Form::accepted(&request.headers, &request.query, kind)?, now };
         // A replica that lags answers with what it knows.
         let latest = state.store.revision().saturating_sub(lag).max(state.store.oldest());
         match target.verb {
             Verb::Get => {
-                let format = format(format::Answer::One)?;
                 let object = list::get(state, &resource, &target, &request.query, latest)?;
-                Ok(respond::json(200, format.one(&resource, &object)))
+                Ok(Outcome::Object { code: 200, resource, object, format, warnings: Vec::new() })
             }
             Verb::List => {
-                let format = format(format::Answer::List)?;
                 let page = list::list(state, &resource, &target, &request.query, latest)?;
-                Ok(respond::json(200, format.page(&resource, &page)))
+                Ok(Outcome::Page { resource, page, format })
             }
             Verb::Watch => {
-                let plan = watch::Plan {
-                    format: format(format::Answer::Watch)?,
-                    options: Watch::parse(&request.query)?,
-                    selector: Selector::parse(&resource, &request.query)?,
-                    resource,
-                    target,
-                    latest,
-                };
-                Ok(respond::json(200, watch::open(shared, state, plan)))
+                let options = Watch::parse(&request.query)?;
+                let selector = Selector::parse(&resource, &request.query)?;
+                let plan = watch::Plan { resource, target, selector, options, format, latest };
+                Ok(Outcome::Ready(respond::json(200, watch::open(shared, state, plan))))
             }
-            _ => {
-                let format = format(format::Answer::One)?;
-                write(state, user, &resource, &target, request, body, &format)
-            }
+            _ => write(state, user, resource, &target, request, body, format),
+        }
+    })?;
+    Ok(match outcome {
+        Outcome::Ready(response) => response,
+        Outcome::Page { resource, page, format } => respond::json(200, format.page(&resource, &page)),
+        Outcome::Object { code, resource, object, format, warnings } => {
+            let mut response = respond::json(code, format.one(&resource, &object));
+            respond::warn(&mut response, &warnings);
+            response
         }
     })
 }
 
-/// A write, and its answer.
+/// What a request has led to, while the state was at hand.
+enum Outcome {
+    Ready(Response<Body>),
+    Object { code: u16, resource: Arc<Resource>, object: Arc<Object>, format: Format, warnings: Vec<String> },
+    Page { resource: Arc<Resource>, page: Page, format: Format },
+}
+
 fn write(
     state: &mut State,
     user: &User,
-    resource: &Resource,
+    resource: Arc<Resource>,
     target: &Target,
     request: &Request,
-    body: Result<serde_json::Value>,
-    format: &Format,
-) -> Result<Response<Body>> {
+    body: Result<Value>,
+    format: Format,
+) -> Result<Outcome> {
     let Request { query, .. } = request;
-    // Read once more for the sake of the message; nobody else is kept waiting by that for long.
+    // Read once more for the sake of the message, now that the kind is known.
     let body = || body.or_else(|_| decode::body(request, &resource.kind));
     if target.verb == Verb::Create && target.subresource == "token" {
-        return Ok(respond::value(201, &auth::create_token(state, target, body()?, format.now)?));
+        let token = auth::create_token(state, target, body()?, format.now)?;
+        return Ok(Outcome::Ready(respond::value(201, &token)));
     }
     let mut writer = Writer::new(state, user, format.now);
     let written = match target.verb {
-        Verb::Create => writer.create(resource, target, query, body()?)?,
-        Verb::Update => writer.replace(resource, target, query, body()?)?,
-        Verb::Patch => writer.patch(resource, target, query, request.content_type(), &request.body)?,
-        Verb::Delete => writer.delete(resource, target, query, body()?)?,
-        _ => writer.delete_collection(resource, target, query, body()?)?,
+        Verb::Create => writer.create(&resource, target, query, body()?)?,
+        Verb::Update => writer.replace(&resource, target, query, body()?)?,
+        Verb::Patch => writer.patch(&resource, target, query, request.content_type(), &request.body)?,
+        Verb::Delete => writer.delete(&resource, target, query, body()?)?,
+        _ => writer.delete_collection(&resource, target, query, body()?)?,
     };
-    let object = |object| format.one(resource, object);
-    let mut response = match &written.answer {
-        Answer::Created(created) => respond::json(201, object(created)),
-        Answer::Object(now) => respond::json(200, object(now)),
-        Answer::Accepted(ending) => respond::json(202, object(ending)),
-        Answer::Value(value) => respond::value(200, value),
-        Answer::CreatedValue(value) => respond::value(201, value),
+    let warnings = written.warnings;
+    let (code, value) = match written.answer {
+        Answer::Created(object) => return Ok(Outcome::Object { code: 201, resource, object, format, warnings }),
+        Answer::Object(object) => return Ok(Outcome::Object { code: 200, resource, object, format, warnings }),
+        Answer::Accepted(object) => return Ok(Outcome::Object { code: 202, resource, object, format, warnings }),
+        Answer::Value(value) => (200, value),
+        Answer::CreatedValue(value) => (201, value),
     };
-    respond::warn(&mut response, &written.warnings);
-    Ok(response)
+    let mut response = respond::value(code, &value);
+    respond::warn(&mut response, &warnings);
+    Ok(Outcome::Ready(response))
 }
 
 /// The resource, if there is one and the request makes sense there. None: not even its group is served.

@@ -11,7 +11,27 @@
 //!                                                      finalizers, garbage collection, ends of namespaces
 //! ```
 //!
-//! Start with [`store`]: objects, one revision counter, and the log that every watch reads.
+//! # Start here
+//!
+//! [`store`]: objects, one revision counter, and the log that every watch reads. Then, as a request goes:
+//!
+//! | room | in one sentence |
+//! | --- | --- |
+//! | [`object`], [`catalog`] | What there is: objects, and the resources that they are of. |
+//! | [`store`], [`owners`] | What is known, since when, and who owns it. |
+//! | [`state`] | All that the server knows, behind one lock. |
+//! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is looked at. |
+//! | [`request`], [`decode`], [`options`] | What is asked, as the real server reads it. |
+//! | [`auth`], [`rbac`] | Who asks, and whether they may. |
+//! | [`faults`], [`control`], [`journal`] | What goes wrong by order; what was asked and answered. |
+//! | [`dispatch`] | Who answers. |
+//! | [`list`], [`page`] | One page, at one revision, and the token that leads to the next. |
+//! | [`mod@watch`] | A cursor in the log. |
+//! | [`selector`] | Which objects of a collection are meant. |
+//! | [`mod@write`] | Every change, and what follows from it. |
+//! | [`types`], [`patch`], [`custom`] | What an object may look like, how it is patched, what a definition adds. |
+//! | [`format`](mod@format), [`table`], [`status`] | How an answer looks: objects, rows, refusals. |
+//! | [`discovery`], [`openapi`] | What is served, told to clients. |
 
 #![forbid(unsafe_code)]
 
@@ -56,3 +76,8 @@ pub use faults::{Active, Fault, Rule};
 pub use journal::Entry;
 pub use request::Verb;
 pub use server::{ApiServer, Settings};
+
+/// The examples in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

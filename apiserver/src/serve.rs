@@ -1,22 +1,32 @@
 //! The server on a socket.
+//!
+//! Promises:
+//! * when it is told to stop, watches end properly, and what is being answered is answered;
+//! * it does not wait for ever: neither for a client that does not read, nor for an answer that takes too long;
+//! * a client that does not read costs its connection's buffers, and no more.
 
-use std::{future::Future, io, pin::pin};
+use std::{future::Future, pin::pin, time::Duration};
 
 use futures::FutureExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tower_service::Service;
 
-use crate::server::ApiServer;
+use crate::{body::Reset, server::ApiServer};
+
+/// How long answers may take after the stop.
+const GRACE: Duration = Duration::from_secs(2);
 
 impl ApiServer {
-    /// Answers whoever connects, until `stop` is ready. Then no connection is taken anymore, every watch ends, what is
-    /// being answered is answered, and it returns.
-    ///
-    /// # Errors
-    /// When the listener fails for good.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> io::Result<()> {
+    /// Answers whoever connects, until `stop` is ready. Then no connection is taken anymore, and after at most two seconds
+    /// all are closed. Dropped, it closes them at once.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -24,39 +34,43 @@ impl ApiServer {
             tokio::select! {
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
-                taken = listener.accept() => {
-                    let Ok((socket, _)) = taken else { continue };
-                    // Watches are small lines that somebody waits for.
-                    let _ = socket.set_nodelay(true);
-                    let (server, stopped) = (self.clone(), stopped.clone());
-                    connections.spawn(async move {
-                        let mut end = stopped.clone();
-                        let service = service_fn(move |request: http::Request<Incoming>| {
-                            let mut server = server.clone();
-                            let mut stopped = stopped.clone();
-                            async move {
-                                let response = server.call(request).await?;
-                                let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                                Ok::<_, crate::Reset>(response.map(|body| body.until(stop.boxed())))
-                            }
-                        });
-                        let mut connection =
-                            pin!(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service));
-                        tokio::select! {
-                            // A connection that fails is the client's to notice.
-                            _ = &mut connection => return,
-                            _ = end.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
-                        }
-                        let _ = connection.await;
-                    });
+                taken = listener.accept() => match taken {
+                    Ok((socket, _)) => {
+                        connections.spawn(connection(self.clone(), socket, stopped.clone()));
+                    }
+                    // No more file descriptors, most likely: there may be some again in a moment.
+                    Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             }
         }
         drop(listener);
         stopping.send_replace(true);
-        while connections.join_next().await.is_some() {}
-        Ok(())
+        // What is left after that is closed as the set is dropped.
+        let _ = timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
     }
+}
+
+/// One connection, request after request.
+async fn connection(server: ApiServer, socket: TcpStream, mut stopped: watch::Receiver<bool>) {
+    // Watches are small lines that somebody waits for.
+    let _ = socket.set_nodelay(true);
+    let stop = stopped.clone();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (mut server, mut stop) = (server.clone(), stop.clone());
+        async move {
+            let response = server.call(request).await?;
+            let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
+            Ok::<_, Reset>(response.map(|body| body.until(stop.boxed())))
+        }
+    });
+    let http = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service);
+    let mut http = pin!(http);
+    // How it ends is the client's to notice: there is nothing to do about it here.
+    tokio::select! {
+        _ = &mut http => return,
+        _ = stopped.wait_for(|stop| *stop) => http.as_mut().graceful_shutdown(),
+    }
+    let _ = http.await;
 }
 
 #[cfg(test)]

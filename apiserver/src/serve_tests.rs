@@ -16,7 +16,7 @@ struct Served {
     server: ApiServer,
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 async fn served() -> Served {
@@ -61,7 +61,7 @@ async fn stopping_ends_watches_properly_and_waits_for_nobody_who_is_idle() {
     read_until(&mut watch, "kube-system").await;
 
     stop.send(()).unwrap();
-    timeout(SOON, task).await.expect("in time").unwrap().unwrap();
+    timeout(SOON, task).await.expect("in time").unwrap();
     assert!(read_all(&mut watch).await.ends_with("0\r\n\r\n"), "the last chunk, not a cut");
     assert_eq!(read_all(&mut idle).await, "");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
@@ -86,4 +86,18 @@ async fn a_cut_comes_after_the_lines_before_it() {
         assert_eq!(read.matches(r#"{"type":"ADDED""#).count(), lines + usize::from(begun), "{read}");
         assert!(!read.ends_with("0\r\n\r\n"), "no proper end");
     }
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever() {
+    let Served { server, address, stop, task } = served().await;
+    server.fault(Rule::new(Fault::Delay { duration: Duration::from_secs(3600) }).resource("pods"));
+    server.fault(Rule::new(Fault::WatchSilent { after: 0 }).resource("namespaces"));
+    let mut delayed = get(address, "/api/v1/pods").await;
+    let mut silent = get(address, "/api/v1/namespaces?watch=true").await;
+    read_until(&mut silent, "200 OK").await;
+
+    stop.send(()).unwrap();
+    timeout(SOON, task).await.expect("in time").unwrap();
+    assert_eq!(read_all(&mut delayed).await, "");
 }

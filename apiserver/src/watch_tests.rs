@@ -118,9 +118,9 @@ async fn bookmarks_come_once_a_minute_and_shortly_before_the_end() {
     let mut times = Vec::new();
     loop {
         // Something that does not concern this watch: a bookmark says that it has seen it nevertheless.
-        let uri = format!("/api/v1/namespaces/kube-system/configmaps");
+        let uri = "/api/v1/namespaces/kube-system/configmaps";
         let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "generateName": "x" } }).to_string();
-        api.send("POST", &uri, &[], &body).await.unwrap();
+        api.send("POST", uri, &[], &body).await.unwrap();
         let told = watch.told().await;
         times.push((told.clone(), start.elapsed().as_secs()));
         if told == "end" {
