@@ -135,7 +135,7 @@ fn groups(catalog: &Catalog) -> Vec<Group> {
         add(group, "v1", vec![review(plural, kind)]);
     }
     for group in &mut groups {
-        group.versions.sort_by(|a, b| preference(&b.0).cmp(&preference(&a.0)));
+        group.versions.sort_by_key(|(version, _)| std::cmp::Reverse(preference(version)));
         for (_, entries) in &mut group.versions {
             entries.sort_by(|a, b| a.name.cmp(&b.name));
         }

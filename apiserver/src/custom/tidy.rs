@@ -8,7 +8,7 @@
 //! The real server does this at every read, too. Here it is done at every write only: a new default reaches a stored
 //! object when it is written next (a listed difference).
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use serde_json::{Map, Number, Value};
 
@@ -69,7 +69,7 @@ impl Tidying {
                     if let (Value::Null, Some(default)) = (&item, item_schema.and_then(default_of_null)) {
                         *item = default;
                     }
-                    self.at(|path| drop(write!(path, "[{i}]")), |this| this.value(item, item_schema));
+                    self.at(|path| index(path, &i), |this| this.value(item, item_schema));
                 }
             }
             Value::Number(number) => whole(number),
@@ -141,6 +141,12 @@ impl Tidying {
         work(self);
         self.path.truncate(length);
     }
+}
+
+/// `[0]`, `[name]`.
+fn index(path: &mut String, at: &dyn Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(path, "[{at}]");
 }
 
 fn child(path: &mut String, name: &str) {

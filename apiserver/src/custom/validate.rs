@@ -7,7 +7,10 @@
 //!
 //! Not evaluated: `x-kubernetes-validations` (a listed difference).
 
-use std::{collections::HashSet, fmt::Write};
+use std::{
+    collections::HashSet,
+    fmt::{Display, Write},
+};
 
 use serde_json::{Value, json};
 
@@ -132,7 +135,7 @@ impl Check {
     fn items(&mut self, schema: &Schema, items: &[Value]) {
         if let Some(item) = &schema.items {
             for (i, value) in items.iter().enumerate() {
-                self.at(|path| drop(write!(path, "[{i}]")), |this| this.value(item, value, None));
+                self.at(|path| index(path, &i), |this| this.value(item, value, None));
             }
         }
         self.count(items.len(), schema.rules.min_items, schema.rules.max_items, "items");
@@ -234,7 +237,7 @@ impl Check {
                     if let Some(property) = schema.properties.get(name) {
                         self.at(|path| child(path, name), |this| this.lists(property, value));
                     } else if let Some(additional) = &schema.additional {
-                        self.at(|path| drop(write!(path, "[{name}]")), |this| this.lists(additional, value));
+                        self.at(|path| index(path, &name), |this| this.lists(additional, value));
                     }
                 }
             }
@@ -242,7 +245,7 @@ impl Check {
                 self.unique(&schema.list, items);
                 if let Some(schema) = &schema.items {
                     for (i, value) in items.iter().enumerate() {
-                        self.at(|path| drop(write!(path, "[{i}]")), |this| this.lists(schema, value));
+                        self.at(|path| index(path, &i), |this| this.lists(schema, value));
                     }
                 }
             }
@@ -265,7 +268,7 @@ impl Check {
         for (i, key) in items.iter().map(key).enumerate() {
             if self.causes.len() < MOST && seen.contains(&key) {
                 let message = format!("Duplicate value: {key}");
-                self.at(|path| drop(write!(path, "[{i}]")), |this| this.add("FieldValueDuplicate", "", message));
+                self.at(|path| index(path, &i), |this| this.add("FieldValueDuplicate", "", message));
             }
             seen.insert(key);
         }
@@ -298,6 +301,12 @@ impl Check {
         work(self);
         self.path.truncate(length);
     }
+}
+
+/// `[0]`, `[name]`.
+fn index(path: &mut String, at: &dyn Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(path, "[{at}]");
 }
 
 fn child(path: &mut String, name: &str) {
