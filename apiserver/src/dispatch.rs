@@ -43,9 +43,10 @@ pub fn answer(
         rbac::authorize(state, user, request, target.as_ref())?;
         let Some(target) = target else { return Ok(Outcome::Ready(no_resource(state, request))) };
         if target.verb == Verb::Create
-            && let Ok(body) = &body
-            && let Some(review) = auth::review(state, user, &target, body)
+            && let Some(review) = auth::review(state, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
         {
+            // A review in a language that is not spoken is refused as that, not as a path that is not there.
+            body?;
             return Ok(Outcome::Ready(respond::value(201, &review?)));
         }
         let Some(resource) = find(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
