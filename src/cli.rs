@@ -53,7 +53,7 @@ pub enum Command {
         /// What is played.
         play: Play,
         /// How to log.
-        log: crate::process::log::Logging,
+        log: Box<crate::process::log::Logging>,
     },
     /// Print the CustomResourceDefinition.
     Crd,

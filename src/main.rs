@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let done = command.and_then(|command| match command {
         Command::Run(start) => block_on(controller(*start)),
         #[cfg(feature = "playground")]
-        Command::Playground { play, log } => block_on(playground(play, log)),
+        Command::Playground { play, log } => block_on(playground(play, *log)),
         Command::Crd => Ok(print(|| io::stdout().lock().write_all(pki::CRD.as_bytes()))),
         Command::Print(text) => Ok(print(|| text.print())),
     });

@@ -98,7 +98,7 @@ impl Playground {
     }
 
     /// Everything that it says until its end.
-    fn to_the_end(&mut self) -> (Option<i32>, String, String) {
+    fn last_words(&mut self) -> (Option<i32>, String, String) {
         let code = self.ended().code();
         (code, self.stdout.rest(), self.stderr.rest())
     }
@@ -175,7 +175,7 @@ fn the_story_is_told_to_its_end_and_leaves_nothing_behind() {
     let home = Home::new("once");
     let mut playground = home.playground("--once --speed 20");
     let server = playground.server();
-    let (code, stdout, stderr) = playground.to_the_end();
+    let (code, stdout, stderr) = playground.last_words();
     assert_eq!(code, Some(0), "{stdout}\n{stderr}");
     assert_in_order(
         &stdout,
@@ -250,7 +250,7 @@ fn it_stays_until_a_signal_and_leaves_nothing_behind() {
         watch.read_exact(&mut [0; 12]).unwrap();
 
         playground.signal(signal);
-        let (code, _, stderr) = playground.to_the_end();
+        let (code, _, stderr) = playground.last_words();
         assert_eq!(code, Some(0), "SIG{signal}: {stderr}");
         assert_eq!(home.files(), Vec::<PathBuf>::new());
     }
@@ -262,7 +262,7 @@ fn a_signal_before_the_end_of_a_story_that_was_to_be_told_is_a_failure() {
     let mut playground = home.playground("--once --speed 0.1");
     playground.stdout.until("1. app2");
     playground.signal("INT");
-    let (code, _, stderr) = playground.to_the_end();
+    let (code, _, stderr) = playground.last_words();
     assert_eq!(code, Some(1));
     assert!(stderr.ends_with("error: interrupted before the end of the story"), "{stderr}");
     assert_eq!(home.files(), Vec::<PathBuf>::new());
@@ -275,7 +275,7 @@ fn a_story_that_breaks_off_ends_with_exit_code_1_and_says_where() {
     let server = playground.server();
     let rule = r#"{"fault":"InternalError","verb":"patch","resource":"pkis.box.com","user":"system:admin"}"#;
     assert_eq!(http(&server, "POST", "/control/faults", rule).0, 200);
-    let (code, stdout, stderr) = playground.to_the_end();
+    let (code, stdout, stderr) = playground.last_words();
     assert_eq!(code, Some(1), "{stdout}\n{stderr}");
     let line = stderr.lines().last().unwrap();
     assert!(line.starts_with("error: the story broke off: kubectl patch pki app1-pki -n app1"), "{stderr}");
@@ -291,7 +291,7 @@ fn two_at_once_are_two_clusters() {
     let [one, two] = both.each_mut().map(Playground::server);
     assert_ne!(one, two);
     for playground in &mut both {
-        let (code, stdout, stderr) = playground.to_the_end();
+        let (code, stdout, stderr) = playground.last_words();
         assert_eq!(code, Some(0), "{stdout}\n{stderr}");
     }
     assert_eq!(home.files(), Vec::<PathBuf>::new());
@@ -311,7 +311,7 @@ fn without_apps_it_is_an_empty_cluster_with_a_kubeconfig_where_it_was_asked_for(
 
     // The same place again: not over the first one's file.
     let mut second = home.playground("--kubeconfig-out play.yaml");
-    let (code, stdout, stderr) = second.to_the_end();
+    let (code, stdout, stderr) = second.last_words();
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
     assert!(stderr.starts_with("error: --kubeconfig-out play.yaml: File exists"), "{stderr}");
     assert!(kubeconfig.exists());
@@ -328,7 +328,7 @@ fn a_port_that_is_asked_for_is_taken_and_one_that_is_taken_is_refused() {
     let server = first.server();
     let port = server.rsplit_once(':').unwrap().1;
     let mut second = home.playground(&format!("--port {port}"));
-    let (code, stdout, stderr) = second.to_the_end();
+    let (code, stdout, stderr) = second.last_words();
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     assert!(stderr.starts_with(&format!("error: --port {port}: Address already in use")), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -446,7 +446,7 @@ fn the_five_things_to_try_do_what_is_printed_beside_them() {
         log.until(r#"to="Ready""#);
     }
     playground.signal("TERM");
-    let (code, _, stderr) = playground.to_the_end();
+    let (code, _, stderr) = playground.last_words();
     assert_eq!(code, Some(0), "{stderr}");
     let issued = stderr.lines().filter(|line| line.contains("certificate issued"));
     assert_eq!(issued.count(), 3, "two in the story, one for the Secret that was deleted: {stderr}");

@@ -132,7 +132,7 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read) -> Result<Command, Refu
         listen: serve::decide(&settings, default.listen)?,
         explain: switch(&EXPLAIN)?,
     };
-    Ok(Command::Playground { play, log })
+    Ok(Command::Playground { play, log: Box::new(log) })
 }
 
 fn port(given: &Given) -> Result<u16, Refusal> {
