@@ -84,6 +84,6 @@ fn what_is_not_served_is_not_there() {
 #[test]
 fn versions_are_told_in_order_of_preference() {
     let mut versions = ["v1", "v1alpha1", "v10", "v2beta1", "foo1", "v2", "v1beta2", "bar", "v10beta3"];
-    versions.sort_by(|a, b| preference(b).cmp(&preference(a)));
+    versions.sort_by_key(|version| std::cmp::Reverse(preference(version)));
     assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v2beta1", "v1beta2", "v1alpha1", "bar", "foo1"]);
 }

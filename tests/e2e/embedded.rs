@@ -30,7 +30,7 @@ pub struct Embedded {
 
 /// A thread of its own that does all of the server's work: what stops it, stops the server.
 struct Running {
-    thread: thread::JoinHandle<()>,
+    thread: thread::JoinHandle<Option<()>>,
     kill: CancellationToken,
     handle: runtime::Handle,
     paused: Option<mpsc::Sender<()>>,
@@ -66,7 +66,7 @@ impl Servers for Embedded {
         let killed = kill.clone();
         // What is open when it is killed is closed with the runtime, in the middle of a line if need be.
         let run = move || runtime.block_on(killed.run_until_cancelled(server.serve(listener, std::future::pending())));
-        self.running = Some(Running { thread: thread::spawn(move || drop(run())), kill, handle, paused: None });
+        self.running = Some(Running { thread: thread::spawn(run), kill, handle, paused: None });
     }
 
     fn kill(&mut self) {
