@@ -9,7 +9,7 @@
 //! * a RoleBinding gives what its role says in its own namespace only, whatever kind of role it is;
 //! * members of `system:masters` may do everything, without any rule;
 //! * what every cluster lets its users do (discovery, health, asking about oneself) is not built into this code: it is
-//!   allowed by the roles in [`bootstrap`], which are in the store like all others.
+//!   allowed by the roles in [`bootstrap`](mod@bootstrap), which are in the store like all others.
 //!
 //! The road not taken is an index from users to rules: a real server answers from a cache of bindings too, and goes
 //! through all of them. Nothing is copied on the way.
