@@ -129,6 +129,15 @@ impl Lines {
         Lines { from, seen: Vec::new() }
     }
 
+    /// Lines that hold these words, one for each, in any order: pods are worked on side by side.
+    fn until_all(&mut self, words: &[&str]) {
+        let mut left = words.to_vec();
+        while !left.is_empty() {
+            let line = self.until("");
+            left.retain(|words| !line.contains(words));
+        }
+    }
+
     /// The next line that holds these words.
     fn until(&mut self, words: &str) -> String {
         let until = Instant::now() + DEADLINE;
@@ -425,18 +434,14 @@ fn the_five_things_to_try_do_what_is_printed_beside_them() {
     assert!(line.contains("pki=app1/app1-pki") && line.contains("no Secret"), "{line}");
 
     enter("2. ");
-    let line = log.until(r#"to="Terminating""#);
-    assert!(line.contains("pod=app2/"), "{line}");
-    log.until(r#"from="none" to="Pending""#);
-    log.until(r#"to="Ready""#);
+    log.until_all(&[r#"to="Terminating""#, r#"to="Deleted""#, r#"from="none" to="Pending""#, r#"to="Ready""#]);
 
     enter("3. ");
     log.until("watch failed, will watch again");
 
     // Pods have changed since the Pkis have: their version is too old.
     enter("2. ");
-    log.until(r#"to="Deleted""#);
-    log.until(r#"to="Ready""#);
+    log.until_all(&[r#"to="Deleted""#, r#"to="Ready""#]);
     enter("4. ");
     log.until("410 Expired");
     log.until("listed, the cache is complete");
