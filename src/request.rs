@@ -187,13 +187,12 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
-/// Without a link into a library's documentation, which is for those who program with it.
+/// Without a link into a library's documentation, and without the name of a library's type: both are for those who
+/// program with it.
 fn plain(error: &dyn StdError) -> String {
     let text = error.to_string();
-    match text.find(": https://docs.rs/") {
-        Some(link) => text[..link].to_owned(),
-        None => text,
-    }
+    let text = text.strip_prefix("ServiceError: ").unwrap_or(&text);
+    text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -248,6 +247,8 @@ mod tests {
         let middle = Layer("tcp connect error: connection refused", Some(Box::new(inner)));
         let outer = Layer("error trying to connect", Some(Box::new(middle)));
         assert_eq!(chain(&outer), "error trying to connect: tcp connect error: connection refused");
+        let kube = Layer("ServiceError: connection refused: https://docs.rs/x", None);
+        assert_eq!(chain(&kube), "connection refused", "neither a type's name nor a link");
     }
 
     #[test]

@@ -435,6 +435,8 @@ async fn after_a_storm_there_is_what_was_asked_for_and_no_more() {
         stage.patch("web", json!({ "spec": { "replicas": replicas, "template": template } })).await;
     }
     stage.server.clear_faults();
+    // A watch that was opened in the storm may stay silent until it is given up, and the next one has its backoff.
+    tokio::time::sleep(2 * WATCH_IDLE).await;
     stage.until_ready(3).await;
     // It stays so.
     tokio::time::sleep(Duration::from_secs(600)).await;
