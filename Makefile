@@ -11,11 +11,12 @@ help: ## this list
 demo: ## no cluster? a simulated one, and a story: make demo ARGS="--explain"
 	cargo run --locked -- playground $(ARGS)
 
+# Without the playground: a program that is deployed holds nothing to play with.
 build: ## the binary, as it is deployed: target/release/demo-controller
-	cargo build --release --locked
+	cargo build --release --locked --no-default-features
 
 run: ## run it against your kubeconfig: make run ARGS="--explain -n app1"
-	cargo run --release --locked -- $(ARGS)
+	cargo run --release --locked --no-default-features -- $(ARGS)
 
 test: ## all tests that need nothing but Rust
 	cargo test --locked --workspace
@@ -26,7 +27,7 @@ e2e: ## the built binary on real API servers; needs KUBEBUILDER_ASSETS
 conformance: ## the embedded API server's promises, on the real one; needs KUBEBUILDER_ASSETS
 	cargo test --locked -p apiserver --test conformance -- --real
 
-bench: ## how fast the queue, the decoder and the store are
+bench: ## how fast the queue, the decoder, the store and the embedded API server are
 	cargo bench --locked --workspace
 
 lint: ## formatting, clippy and rustdoc, all warnings are errors
@@ -39,4 +40,4 @@ fmt: ## format the source
 	cargo fmt --all
 
 doc: ## the documentation of the source, to read in a browser
-	cargo doc --locked --no-deps --document-private-items --open
+	cargo doc --locked --workspace --no-deps --document-private-items --open

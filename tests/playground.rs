@@ -255,7 +255,7 @@ fn it_stays_until_a_signal_and_leaves_nothing_behind() {
 
         // A watch that nobody closes does not keep it.
         let mut watch = TcpStream::connect(&server).unwrap();
-        write!(watch, "GET /api/v1/pods?watch=true HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        write!(watch, "GET /api/v1/pods?watch=true HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
         watch.read_exact(&mut [0; 12]).unwrap();
 
         playground.signal(signal);

@@ -27,7 +27,8 @@ pub struct Entry {
 
 impl Entry {
     /// What there is to say of a request, once its answer is known.
-    pub(crate) fn of(user: String, request: Request, target: Option<Target>, code: u16) -> Self {
+    pub(crate) fn of(user: String, mut request: Request, target: Option<Target>, code: u16) -> Self {
+        cut(&mut request.uri, LONGEST_URI);
         let Some(target) = target else {
             let verb = request.method.as_str().to_lowercase();
             return Entry { user, verb, uri: request.uri, code, ..Entry::default() };
@@ -38,6 +39,8 @@ impl Entry {
         } else {
             target.name
         };
+        let mut name = name;
+        cut(&mut name, LONGEST_NAME);
         Entry {
             user,
             verb: target.verb.as_str().into(),
@@ -48,6 +51,16 @@ impl Entry {
             code,
         }
     }
+}
+
+/// What is longer is no name, and was refused.
+const LONGEST_NAME: usize = 253;
+
+/// So much of a path and query is kept, in bytes.
+const LONGEST_URI: usize = 2048;
+
+fn cut(text: &mut String, longest: usize) {
+    text.truncate(text.floor_char_boundary(longest));
 }
 
 /// As much of a body as the journal wants to know.

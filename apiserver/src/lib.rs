@@ -21,7 +21,7 @@
 //! | [`store`], [`owners`] | What is known, since when, and who owns it. |
 //! | [`state`] | All that the server knows, behind one lock. |
 //! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is looked at. |
-//! | [`request`], [`decode`], [`options`] | What is asked, as the real server reads it. |
+//! | [`request`], [`decode`], [`protobuf`], [`options`] | What is asked, as the real server reads it. |
 //! | [`auth`], [`rbac`] | Who asks, and whether they may. |
 //! | [`faults`], [`control`], [`journal`] | What goes wrong by order; what was asked and answered. |
 //! | [`dispatch`] | Who answers. |
@@ -29,8 +29,8 @@
 //! | [`mod@watch`] | A cursor in the log. |
 //! | [`selector`] | Which objects of a collection are meant. |
 //! | [`mod@write`] | Every change, and what follows from it. |
-//! | [`types`], [`patch`], [`custom`] | What an object may look like, how it is patched, what a definition adds. |
-//! | [`format`](mod@format), [`table`], [`status`] | How an answer looks: objects, rows, refusals. |
+//! | [`types`], [`names`], [`patch`], [`custom`] | What an object may look like, how it is patched, what a definition adds. |
+//! | [`format`](mod@format), [`table`], [`status`], [`respond`], [`body`] | How an answer looks: objects, rows, refusals. |
 //! | [`discovery`], [`openapi`] | What is served, told to clients. |
 
 #![forbid(unsafe_code)]

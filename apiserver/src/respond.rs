@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
-use crate::{body::Body, status::Status};
+use crate::{
+    body::Body,
+    status::{Status, whole_seconds},
+};
 
 pub fn with(code: u16, content_type: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
@@ -41,7 +44,7 @@ pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
 pub fn refusal(status: &Status) -> Response<Body> {
     let mut response = value(status.code, &status.body());
     if let Some(after) = status.retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+        response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(after).into());
     }
     response
 }

@@ -3,11 +3,14 @@
 //! Promises:
 //! * when it is told to stop, watches end properly, and what is being answered is answered;
 //! * it does not wait for ever: neither for a client that does not read, nor for an answer that takes too long;
-//! * a client that does not read costs its connection's buffers, and no more.
+//! * a client that does not read costs its connection's buffers and one batch of lines, and no more (what becomes of its
+//!   watch meanwhile, it hears when it reads again);
+//! * a web page that somebody on this machine looks at cannot use it: see [`from_a_browser`].
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use futures::FutureExt;
+use http::{HeaderMap, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -18,7 +21,7 @@ use tokio::{
 };
 use tower_service::Service;
 
-use crate::{body::Reset, server::ApiServer};
+use crate::{body::Reset, respond, server::ApiServer, status::Status};
 
 /// How long answers may take after the stop.
 const GRACE: Duration = Duration::from_secs(2);
@@ -50,6 +53,16 @@ impl ApiServer {
     }
 }
 
+/// Whether a web page has sent this. Requests without credentials are the administrator's, and every page that is open
+/// on this machine can send some: a browser says so in `Origin`. And a page of `evil.example` can be read by its owner
+/// once that name points to 127.0.0.1; then `Host` is that name. (`kubectl proxy` looks at the same two.)
+fn from_a_browser(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let name =
+        host.map(|host| host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name));
+    headers.contains_key(header::ORIGIN) || !name.is_none_or(|name| matches!(name, "127.0.0.1" | "localhost" | "[::1]"))
+}
+
 /// One connection, request after request.
 async fn connection(server: ApiServer, socket: TcpStream, mut stopped: watch::Receiver<bool>) {
     // Watches are small lines that somebody waits for.
@@ -58,7 +71,11 @@ async fn connection(server: ApiServer, socket: TcpStream, mut stopped: watch::Re
     let service = service_fn(move |request: http::Request<Incoming>| {
         let (mut server, mut stop) = (server.clone(), stop.clone());
         async move {
-            let response = server.call(request).await?;
+            let response = if from_a_browser(request.headers()) {
+                respond::refusal(&Status::new(403, "Forbidden", "web pages cannot use this server"))
+            } else {
+                server.call(request).await?
+            };
             let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
             Ok::<_, Reset>(response.map(|body| body.until(stop.boxed())))
         }

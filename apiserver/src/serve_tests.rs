@@ -30,7 +30,7 @@ async fn served() -> Served {
 /// Sends a GET, and returns the connection.
 async fn get(address: SocketAddr, uri: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(format!("GET {uri} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    socket.write_all(format!("GET {uri} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await.unwrap();
     socket
 }
 
@@ -100,4 +100,22 @@ async fn stopping_does_not_wait_for_ever() {
     stop.send(()).unwrap();
     timeout(SOON, task).await.expect("in time").unwrap();
     assert_eq!(read_all(&mut delayed).await, "");
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_use_it() {
+    let served = served().await;
+    for (headers, code) in [
+        ("Host: 127.0.0.1", "200"),
+        ("Host: localhost:8001", "200"),
+        ("Host: [::1]:8001", "200"),
+        ("Host: evil.example:8001", "403"),
+        ("Host: 127.0.0.1\r\nOrigin: https://evil.example", "403"),
+        ("Host: 127.0.0.1\r\nOrigin: null", "403"),
+    ] {
+        let mut socket = TcpStream::connect(served.address).await.unwrap();
+        socket.write_all(format!("GET /healthz HTTP/1.1\r\n{headers}\r\n\r\n").as_bytes()).await.unwrap();
+        let answer = read_until(&mut socket, "\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{headers}: {answer}");
+    }
 }

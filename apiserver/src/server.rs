@@ -150,6 +150,8 @@ impl ApiServer {
         if let Some(delay) = plan.delay {
             tokio::time::sleep(delay).await;
         }
+        // Later than the one above by the delay: an object is created when it is stored.
+        let now = (self.shared.clock)();
         if plan.compact {
             self.compact();
         }

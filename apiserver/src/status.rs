@@ -141,10 +141,15 @@ impl Status {
             body["details"] = self.details.clone();
         }
         if let Some(after) = self.retry_after {
-            body["details"]["retryAfterSeconds"] = after.as_secs().into();
+            body["details"]["retryAfterSeconds"] = whole_seconds(after).into();
         }
         body
     }
+}
+
+/// Rounded up: nobody is to come back too early.
+pub fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 impl fmt::Display for Status {

@@ -7,7 +7,11 @@ use super::{
     definition::{names, text},
     structural,
 };
-use crate::{object::Meta, status::Cause};
+use crate::{
+    catalog::Catalog,
+    object::{GroupResource, Meta},
+    status::Cause,
+};
 
 /// Everything that is wrong with a definition, in the real server's words.
 pub fn check(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
@@ -18,6 +22,7 @@ pub fn check(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
         invalid(&mut causes, "metadata.name", name, r#"must be spec.names.plural+"."+spec.group"#);
     }
     check_group(&mut causes, group);
+    check_protected(&mut causes, definition, group);
     check_scope(&mut causes, definition, old);
     check_versions(&mut causes, definition);
     check_names(&mut causes, definition, old);
@@ -36,6 +41,26 @@ fn check_group(causes: &mut Vec<Cause>, group: &str) {
         invalid(causes, "spec.group", group, &format!("a lowercase RFC 1123 subdomain {SUBDOMAIN}"));
     } else if !group.contains('.') {
         invalid(causes, "spec.group", group, "should be a domain with at least one dot");
+    }
+}
+
+/// Kubernetes' own groups are not for everybody: a definition in them needs a word of approval. And what is built in
+/// cannot be defined again at all: both would share one collection.
+fn check_protected(causes: &mut Vec<Cause>, definition: &Value, group: &str) {
+    let within = |domain: &str| group == domain || group.strip_suffix(domain).is_some_and(|head| head.ends_with('.'));
+    let annotation = "metadata.annotations[api-approved.kubernetes.io]";
+    if (within("k8s.io") || within("kubernetes.io"))
+        && definition["metadata"]["annotations"]["api-approved.kubernetes.io"].is_null()
+    {
+        causes.push(required(
+            annotation,
+            "protected groups must have approval annotation \"api-approved.kubernetes.io\", see \
+             https://github.com/kubernetes/enhancements/pull/1111",
+        ));
+    }
+    let plural = text(&definition["spec"]["names"]["plural"]);
+    if Catalog::built_in().of(&GroupResource::new(group, plural)).is_some() {
+        invalid(causes, "spec.names.plural", plural, "is built in");
     }
 }
 

@@ -71,7 +71,8 @@ impl Writer<'_> {
             return Err(Status::method_not_allowed());
         }
         let selector = Selector::parse(resource, query)?;
-        let limit = query.get("limit").and_then(|text| text.parse().ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
+        let limit =
+            query.integer("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
         let in_scope = |key: &Key| target.namespace.is_empty() || key.namespace == target.namespace;
         let chosen: Vec<Arc<Object>> = match self.state.store.collection(&resource.id()) {
             None => vec![],

@@ -190,3 +190,15 @@ pub fn a_definition_that_makes_no_sense_is_invalid(w: &World) {
         "{message}"
     );
 }
+
+/// Nobody defines a kind in a group of Kubernetes' own by mistake: it would meet the built-in ones.
+pub fn a_definition_in_a_group_of_kubernetes_own_needs_approval(w: &World) {
+    let mut protected = definition(w, any());
+    let group = format!("{}.k8s.io", w.namespace);
+    protected["metadata"]["name"] = json!(format!("things.{group}"));
+    protected["spec"]["group"] = json!(group);
+    let message = "Required value: protected groups must have approval annotation \"api-approved.kubernetes.io\", see \
+        https://github.com/kubernetes/enhancements/pull/1111";
+    let field = "metadata.annotations[api-approved.kubernetes.io]";
+    w.post(DEFINITIONS, &protected).invalid(json!([["FieldValueRequired", field, message]]));
+}

@@ -190,6 +190,7 @@ const SHARED: &[Case] = cases![
     definitions::no_webhook_converts_between_versions,
     definitions::its_columns_are_those_of_the_definition,
     definitions::a_definition_that_makes_no_sense_is_invalid,
+    definitions::a_definition_in_a_group_of_kubernetes_own_needs_approval,
     custom_resources::objects_are_held_to_the_schema,
     custom_resources::defaults_are_filled_in,
     custom_resources::unknown_fields_are_pruned,
