@@ -23,9 +23,10 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// What is only ever created, and answered instead of stored: group, plural, kind.
-const REVIEWS: [(&str, &str, &str); 2] = [
+const REVIEWS: [(&str, &str, &str); 3] = [
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
 ];
 
 /// The answer, with its content type, if the path is one of discovery's. Aggregated or not, as the Accept header wants.

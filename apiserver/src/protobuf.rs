@@ -181,6 +181,9 @@ fn message(kind: &str) -> Option<&'static [Field]> {
             (3, "", Skip),
         ],
         "SelfSubjectReview" => &[(1, "metadata", METADATA), (2, "", Skip)],
+        "SelfSubjectRulesReview" => {
+            &[(1, "metadata", METADATA), (2, "spec", Message(&[(1, "namespace", Text)])), (3, "", Skip)]
+        }
         "SelfSubjectAccessReview" => &[
             (1, "metadata", METADATA),
             (

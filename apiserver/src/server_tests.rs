@@ -84,3 +84,69 @@ async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
     let codes: Vec<u16> = api.server.requests().iter().map(|entry| entry.code).collect();
     assert_eq!(codes, [0, 0, 200], "the journal says what the client saw");
 }
+
+#[tokio::test]
+async fn a_rule_for_one_name_opens_nothing_else_however_the_selector_is_written() {
+    let api = api();
+    api.create("a", json!({})).await;
+    api.create("secret", json!({})).await;
+    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["*"] });
+    let token = api.account(json!([rule])).await;
+    let headers = [("authorization", token.as_str())];
+    let everything = format!(r"{CONFIG_MAPS}?fieldSelector=metadata.name!%3Dx\,metadata.name%3Da");
+    for (method, uri) in
+        [("GET", everything.clone()), ("GET", format!("{everything}&watch=true")), ("DELETE", everything)]
+    {
+        assert_eq!(api.send(method, &uri, &headers, "").await.unwrap().reason(), (403, "Forbidden"), "{method} {uri}");
+    }
+    let alone = format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Da");
+    assert_eq!(api.send("GET", &alone, &headers, "").await.unwrap().names(), ["a"]);
+    assert_eq!(api.get(CONFIG_MAPS).await.names(), ["a", "secret"]);
+}
+
+#[tokio::test]
+async fn a_subresource_without_a_name_is_no_path() {
+    let api = api();
+    let pod = json!({ "metadata": { "name": "a" }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    let pods = "/api/v1/namespaces/default/pods";
+    assert_eq!(api.send("POST", pods, &[], &pod.to_string()).await.unwrap().code, 201);
+    let token = api.account(json!([{ "apiGroups": [""], "resources": ["pods/status"], "verbs": ["*"] }])).await;
+    for headers in [&[][..], &[("authorization", token.as_str())]] {
+        for (method, uri) in [
+            ("GET", "/api/v1/namespaces/default/pods//status"),
+            ("GET", "/api/v1/namespaces/default/pods//status?watch=true"),
+            ("PUT", "/api/v1/namespaces/default/pods//status"),
+            ("PATCH", "/api/v1/namespaces/default/pods//status"),
+            ("DELETE", "/api/v1/namespaces/default/pods//status"),
+        ] {
+            let answer = api.send(method, uri, headers, "{}").await.unwrap();
+            assert_eq!(answer.code, 404, "{method} {uri}: {}", answer.body);
+        }
+    }
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews//x";
+    let answer = api.send("POST", reviews, &[], r#"{"spec":{"namespace":"default"}}"#).await.unwrap();
+    assert_eq!(answer.code, 404, "{}", answer.body);
+    assert_eq!(api.get(pods).await.names(), ["a"], "nothing is deleted");
+}
+
+#[tokio::test]
+async fn a_replace_that_creates_takes_the_right_to_create() {
+    const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    let rule =
+        |verbs: &[&str]| json!([{ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs }]);
+    for (verbs, code, left) in [(&["update"][..], 403, &[][..]), (&["create", "update"], 201, &["a"])] {
+        let api = api();
+        let token = api.account(rule(verbs)).await;
+        let headers = [("authorization", token.as_str())];
+        let answer = api.send("PUT", &format!("{LEASES}/a"), &headers, r#"{"metadata":{"name":"a"}}"#).await.unwrap();
+        assert_eq!(answer.code, code, "{verbs:?}: {}", answer.body);
+        if code == 403 {
+            assert_eq!(
+                answer.body["message"],
+                "leases.coordination.k8s.io \"a\" is forbidden: User \"system:serviceaccount:default:app\" cannot create \
+                 resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"default\""
+            );
+        }
+        assert_eq!(api.get(LEASES).await.names(), left);
+    }
+}

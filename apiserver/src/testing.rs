@@ -101,6 +101,26 @@ impl Api {
         self.send("DELETE", &format!("{CONFIG_MAPS}/{name}"), &[], "").await.unwrap()
     }
 
+    /// The Authorization header of a ServiceAccount `app` with these rules, in the namespace `default`.
+    pub async fn account(&self, rules: Value) -> String {
+        let namespace = "/namespaces/default";
+        let roles = format!("/apis/rbac.authorization.k8s.io/v1{namespace}");
+        let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "app" });
+        let subject = json!({ "kind": "ServiceAccount", "name": "app", "namespace": "default" });
+        let (metadata, mut token) = (json!({ "name": "app" }), String::new());
+        for (uri, body) in [
+            (format!("/api/v1{namespace}/serviceaccounts"), json!({ "metadata": metadata })),
+            (format!("{roles}/roles"), json!({ "metadata": metadata, "rules": rules })),
+            (format!("{roles}/rolebindings"), json!({ "metadata": metadata, "roleRef": role, "subjects": [subject] })),
+            (format!("/api/v1{namespace}/serviceaccounts/app/token"), json!({})),
+        ] {
+            let answer = self.send("POST", &uri, &[], &body.to_string()).await.unwrap();
+            assert_eq!(answer.code, 201, "{answer:?}");
+            token = format!("Bearer {}", answer.body["status"]["token"].as_str().unwrap_or_default());
+        }
+        token
+    }
+
     /// A watch of ConfigMaps; `query` without `watch`.
     pub async fn watch(&self, query: &str) -> Lines {
         self.watch_as("application/json", query).await

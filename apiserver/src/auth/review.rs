@@ -15,7 +15,7 @@ const AUTHENTICATION: &str = "authentication.k8s.io";
 
 /// The answer (201). None if this is not about a review. Their resources are not in the catalog: ask here first.
 pub fn review(state: &State, user: &User, target: &Target, body: &Value) -> Option<Result<Value>> {
-    if target.version != "v1" || !target.name.is_empty() {
+    if target.version != "v1" || !target.name.is_empty() || !target.subresource.is_empty() {
         return None;
     }
     match (target.group.as_str(), target.plural.as_str()) {

@@ -23,6 +23,7 @@ use serde_json::Value;
 use crate::{
     auth::User,
     request::{Query, Request, Target, Verb},
+    selector,
     state::State,
     status::{Result, Status},
 };
@@ -112,9 +113,13 @@ fn aggregate(troubles: Vec<String>) -> String {
 
 /// What a request to a resource wants.
 pub fn of<'a>(target: &'a Target, query: &'a Query) -> Attributes<'a> {
-    let collection = matches!(target.verb, Verb::List | Verb::Watch | Verb::DeleteCollection);
     // Whoever may read one object by name may also list and watch it, alone: that is how `kubectl get NAME -w` works.
-    let name = if collection && target.name.is_empty() { selected_name(query) } else { &target.name };
+    // Not so for deletecollection: there is `delete` for one object.
+    let name = if matches!(target.verb, Verb::List | Verb::Watch) && target.name.is_empty() {
+        selected_name(query)
+    } else {
+        &target.name
+    };
     // A namespace counts as lying in itself, so that its administrator can be allowed to read it.
     let itself = target.group.is_empty() && target.plural == "namespaces";
     Attributes::Resource {
@@ -129,14 +134,7 @@ pub fn of<'a>(target: &'a Target, query: &'a Query) -> Attributes<'a> {
 
 /// The one name that a field selector lets through. Empty if there may be more.
 fn selected_name(query: &Query) -> &str {
-    let selector = query.get("fieldSelector").unwrap_or_default();
-    selector.split(',').find_map(name_of).unwrap_or_default()
-}
-
-/// `metadata.name=a`, `metadata.name==a`
-fn name_of(term: &str) -> Option<&str> {
-    let value = term.strip_prefix("metadata.name=")?;
-    Some(value.strip_prefix('=').unwrap_or(value))
+    query.get("fieldSelector").and_then(|text| selector::required(text, "metadata.name")).unwrap_or_default()
 }
 
 /// Whether a rule allows it.

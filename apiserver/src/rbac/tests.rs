@@ -208,7 +208,7 @@ fn a_subresource_needs_a_rule_of_its_own() {
 #[test]
 fn a_rule_with_names_allows_the_one_object_also_to_be_listed_alone() {
     let rules = json!([{
-        "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["get", "list", "watch", "create"],
+        "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["*"],
     }]);
     let server = with_rules(rules);
     let pods = "/api/v1/namespaces/x/pods";
@@ -223,10 +223,21 @@ fn a_rule_with_names_allows_the_one_object_also_to_be_listed_alone() {
         ("?fieldSelector=metadata.name%3Db", false),
         ("?fieldSelector=metadata.name!%3Da", false),
         ("?fieldSelector=status.phase%3Da", false),
+        // One term that excludes a name with a comma in it: not two, of which one selects `a`.
+        (r"?fieldSelector=metadata.name!%3Dx\,metadata.name%3Da", false),
+        (r"?fieldSelector=metadata.name!%3Dx\,metadata.name%3Da&watch=1", false),
+        (r"?fieldSelector=metadata.name%3Dx\,metadata.name%3Da", false),
+        (r"?fieldSelector=status.phase!%3Dx\\,metadata.name%3Da", true),
+        // What is no selector names nothing.
+        ("?fieldSelector=metadata.name%3Da,b", false),
+        ("?fieldSelector=metadata.name%3Da%3D", false),
+        (r"?fieldSelector=metadata.name%3D\a", false),
     ] {
         assert_eq!(may(&server, &format!("{pods}{query}")), allowed, "{query}");
     }
     assert!(ask(&server, Method::POST, pods).is_err(), "a create has no name yet");
+    let selected = format!("{pods}?fieldSelector=metadata.name%3Da");
+    assert!(ask(&server, Method::DELETE, &selected).is_err(), "a deletion of many has none at all");
     let refused = get(&server, &format!("{pods}?fieldSelector=metadata.name%3Db")).unwrap_err();
     assert!(refused.message.starts_with("pods \"b\" is forbidden"), "{refused}");
 }

@@ -10,6 +10,7 @@ mod labels;
 
 use serde_json::Value;
 
+pub use self::fields::required;
 use self::{fields::Fields, labels::Labels};
 use crate::{catalog::Resource, request::Query, status::Result};
 

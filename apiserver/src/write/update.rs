@@ -17,7 +17,7 @@ use crate::{
     catalog::Resource,
     object::{Meta, Object},
     patch, rbac,
-    request::{Query, Target},
+    request::{Query, Target, Verb},
     status::{Cause, Result, Status},
     types,
 };
@@ -42,6 +42,9 @@ impl Writer<'_> {
         meta::settle_namespace(&mut object, resource, &target.namespace)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             if target.subresource.is_empty() && creates_on_update(resource) {
+                // It was let in as an update. Without this, that right alone would be enough to create.
+                let wanted = Target { verb: Verb::Create, ..target.clone() };
+                rbac::require(self.state, self.user, &rbac::of(&wanted, query))?;
                 rbac::confirm_no_escalation(self.state, self.user, target, &object, None)?;
                 let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
                 return Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings });

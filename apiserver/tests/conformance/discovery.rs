@@ -67,7 +67,10 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
         ),
         (
             "/apis/authorization.k8s.io/v1",
-            &[["selfsubjectaccessreviews", "SelfSubjectAccessReview", "false", "create", "", ""]],
+            &[
+                ["selfsubjectaccessreviews", "SelfSubjectAccessReview", "false", "create", "", ""],
+                ["selfsubjectrulesreviews", "SelfSubjectRulesReview", "false", "create", "", ""],
+            ],
         ),
         ("/apis/authentication.k8s.io/v1", &[["selfsubjectreviews", "SelfSubjectReview", "false", "create", "", ""]]),
     ];

@@ -215,6 +215,7 @@ const SHARED: &[Case] = cases![
     rbac::who_has_no_rights_is_told_what_is_missing,
     rbac::a_role_allows_what_its_rules_say,
     rbac::a_rule_for_names_allows_those_alone,
+    rbac::a_replace_that_creates_takes_the_right_to_create,
     rbac::a_cluster_role_is_bound_where_its_binding_is,
     rbac::a_binding_that_is_deleted_allows_nothing_any_more,
     rbac::everybody_may_read_what_is_served,

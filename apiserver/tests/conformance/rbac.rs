@@ -91,8 +91,32 @@ pub fn a_rule_for_names_allows_those_alone(w: &World) {
     app.get("configmaps/b").refusal(403, "Forbidden");
     app.get("configmaps").refusal(403, "Forbidden");
     app.get("configmaps?fieldSelector=metadata.name%3Da").is(200);
+    // A comma with a backslash before it belongs to the name that is excluded.
+    app.get(r"configmaps?fieldSelector=metadata.name!%3Dx%5C,metadata.name%3Da").refusal(403, "Forbidden");
     // A create has no name yet, as far as a rule can tell.
     app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
+}
+
+/// A PUT of what is not there creates some kinds. It takes the right to do both: `update` alone is no way around `create`.
+pub fn a_replace_that_creates_takes_the_right_to_create(w: &World) {
+    const LEASES: &str = "coordination.k8s.io/v1:leases";
+    let app = account(w);
+    let rule =
+        |verbs: &[&str]| json!({ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs });
+    allow(w, json!([rule(&["update", "list"])]));
+    soon(&app, LEASES, 200);
+    let lease = json!({ "metadata": { "name": "a" } });
+    let message = format!(
+        "leases.coordination.k8s.io \"a\" is forbidden: User \"{}\" cannot create resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"{}\"",
+        user(w),
+        w.namespace
+    );
+    let details = app.put(&format!("{LEASES}/a"), &lease).refused(403, "Forbidden", &message);
+    assert_eq!(details, json!({ "name": "a", "group": "coordination.k8s.io", "kind": "leases" }));
+    w.get(&format!("{LEASES}/a")).refusal(404, "NotFound");
+    // What is there is a matter of `update` alone.
+    let created = w.put(&format!("{LEASES}/a"), &lease).is(201);
+    app.put(&format!("{LEASES}/a"), &created).is(200);
 }
 
 /// Stars, and a ClusterRole that is bound in one namespace.

@@ -1,6 +1,6 @@
 //! create, apply, patch, label, delete, wait.
 
-use crate::{Cluster, POD, lines};
+use crate::{Cluster, POD, lines, words};
 
 fn config(data: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n{data}\n")
@@ -55,6 +55,8 @@ fn a_service_account_may_do_what_its_role_says() {
     assert!(cluster.args(&["get", "pods", bob]).is_empty());
     assert!(cluster.args(&["auth", "whoami", bob]).contains("system:serviceaccount:default:bob"));
     assert_eq!(cluster.ok("auth can-i delete secrets"), "yes\n");
+    let list = cluster.args(&["auth", "can-i", "--list", bob]);
+    assert!(list.lines().any(|line| words(line) == "pods [] [] [get list]"), "{list}");
     let refused = cluster.fails(&format!("get secrets {bob}"), "");
     let why = r#"User "system:serviceaccount:default:bob" cannot list resource "secrets" in API group "" in the namespace "default""#;
     assert!(refused.contains(why), "{refused}");
