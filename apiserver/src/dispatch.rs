@@ -140,22 +140,27 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
     let (named, below) = (!target.name.is_empty(), &*target.subresource);
     let everywhere = resource.namespaced && target.namespace.is_empty();
     let elsewhere = !resource.namespaced && !target.namespace.is_empty();
-    // Pitfall: `pods//status` has a subresource and no name. Taken for the collection, it would be all pods for whoever
-    // has rights to their status alone.
-    let known = below.is_empty() || (named && resource.subresources.iter().any(|s| s == below));
-    if elsewhere || (everywhere && named) || !known {
+    if elsewhere || (everywhere && named) || !(below.is_empty() || resource.subresources.iter().any(|s| s == below)) {
         return Err(Status::no_such_path());
     }
     let allowed = match (target.verb, below) {
-        (Verb::List | Verb::Watch, _) => true,
+        (Verb::List | Verb::Watch, "" | "status") => true,
         (Verb::Create, "") => !named && !everywhere,
-        (Verb::DeleteCollection, _) => !everywhere && resource.plural != "namespaces",
+        (Verb::DeleteCollection, "") => !everywhere && resource.plural != "namespaces",
         (Verb::Get | Verb::Update | Verb::Patch, "status") => true,
         (Verb::Update, "finalize") => true,
         (Verb::Create, "token" | "binding") => true,
         (_, below) => named && below.is_empty(),
     };
-    if allowed { Ok(Some(resource)) } else { Err(Status::method_not_allowed()) }
+    if !allowed {
+        return Err(Status::method_not_allowed());
+    }
+    // Pitfall: `pods//status` has a subresource and no name. Taken for the collection, it would be all pods for whoever
+    // has rights to their status alone.
+    if !named && !below.is_empty() {
+        return Err(Status::bad_request("name must be provided"));
+    }
+    Ok(Some(resource))
 }
 
 /// Everything that is not a resource.

@@ -105,22 +105,23 @@ async fn a_rule_for_one_name_opens_nothing_else_however_the_selector_is_written(
 }
 
 #[tokio::test]
-async fn a_subresource_without_a_name_is_no_path() {
+async fn a_subresource_without_a_name_is_not_that_of_all() {
     let api = api();
     let pod = json!({ "metadata": { "name": "a" }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
     let pods = "/api/v1/namespaces/default/pods";
     assert_eq!(api.send("POST", pods, &[], &pod.to_string()).await.unwrap().code, 201);
     let token = api.account(json!([{ "apiGroups": [""], "resources": ["pods/status"], "verbs": ["*"] }])).await;
     for headers in [&[][..], &[("authorization", token.as_str())]] {
-        for (method, uri) in [
-            ("GET", "/api/v1/namespaces/default/pods//status"),
-            ("GET", "/api/v1/namespaces/default/pods//status?watch=true"),
-            ("PUT", "/api/v1/namespaces/default/pods//status"),
-            ("PATCH", "/api/v1/namespaces/default/pods//status"),
-            ("DELETE", "/api/v1/namespaces/default/pods//status"),
+        for (method, uri, code) in [
+            ("GET", "/api/v1/namespaces/default/pods//status", 400),
+            ("GET", "/api/v1/namespaces/default/pods//status?watch=true", 400),
+            ("PUT", "/api/v1/namespaces/default/pods//status", 400),
+            ("PATCH", "/api/v1/namespaces/default/pods//status", 400),
+            ("DELETE", "/api/v1/namespaces/default/pods//status", 405),
+            ("DELETE", "/api/v1/namespaces/default/pods//nope", if headers.is_empty() { 404 } else { 403 }),
         ] {
             let answer = api.send(method, uri, headers, "{}").await.unwrap();
-            assert_eq!(answer.code, 404, "{method} {uri}: {}", answer.body);
+            assert_eq!(answer.code, code, "{method} {uri}: {}", answer.body);
         }
     }
     let reviews = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews//x";

@@ -177,6 +177,7 @@ const SHARED: &[Case] = cases![
     subresources::the_status_is_written_by_its_own_path_alone,
     subresources::a_new_object_has_no_status_of_its_own,
     subresources::a_status_patch_leaves_the_spec_alone,
+    subresources::a_subresource_without_a_name_is_not_that_of_all,
     subresources::a_pod_is_bound_once,
     subresources::a_subresource_cannot_be_created_or_deleted,
     subresources::logs_and_scale_are_not_served,

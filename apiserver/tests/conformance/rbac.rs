@@ -85,7 +85,7 @@ pub fn a_role_allows_what_its_rules_say(w: &World) {
 pub fn a_rule_for_names_allows_those_alone(w: &World) {
     let app = account(w);
     w.post("configmaps", &configmap("a")).is(201);
-    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["get", "list", "create"] });
+    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["get", "list", "create", "deletecollection"] });
     allow(w, json!([rule]));
     soon(&app, "configmaps/a", 200);
     app.get("configmaps/b").refusal(403, "Forbidden");
@@ -93,6 +93,8 @@ pub fn a_rule_for_names_allows_those_alone(w: &World) {
     app.get("configmaps?fieldSelector=metadata.name%3Da").is(200);
     // A comma with a backslash before it belongs to the name that is excluded.
     app.get(r"configmaps?fieldSelector=metadata.name!%3Dx%5C,metadata.name%3Da").refusal(403, "Forbidden");
+    // Nor is a deletion of many one of that name alone.
+    app.delete("configmaps?fieldSelector=metadata.name%3Da").refusal(403, "Forbidden");
     // A create has no name yet, as far as a rule can tell.
     app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
 }

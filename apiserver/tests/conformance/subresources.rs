@@ -23,6 +23,18 @@ pub fn the_status_is_written_by_its_own_path_alone(w: &World) {
     assert_eq!(w.get("apps/v1:deployments/a/status").is(200), written);
 }
 
+/// It is a part of one object. Without a name it is not that of all of them: rights to it would be rights to everything.
+pub fn a_subresource_without_a_name_is_not_that_of_all(w: &World) {
+    w.post("pods", &pod("a")).is(201);
+    for path in ["pods//status", "pods//status?watch=true"] {
+        w.get(path).refused(400, "BadRequest", "name must be provided");
+    }
+    w.put("pods//status", &pod("a")).refused(400, "BadRequest", "name must be provided");
+    w.patch("pods//status", MERGE, &json!({})).refused(400, "BadRequest", "name must be provided");
+    w.delete("pods//status").refusal(405, "MethodNotAllowed");
+    w.get("pods/a").is(200);
+}
+
 /// A create brings no status, except where one is given to every new object.
 pub fn a_new_object_has_no_status_of_its_own(w: &World) {
     let mut body = pod("a");
