@@ -1,0 +1,189 @@
+//! Bodies in protobuf: what kubectl sends for the kinds that it knows by heart.
+//!
+//! `kubectl create deployment`, `create token`, `auth can-i` and their like take no JSON for an answer: they send the
+//! binary form, whatever the server says. So the messages that they send can be read here, into the JSON that everything
+//! else works on. Nothing is ever written in protobuf: every client accepts JSON answers.
+//!
+//! The tables in [`kinds`] hold the fields that kubectl sets. Whatever else is in a message is refused, not dropped: an
+//! object must not lose a part on its way in.
+
+mod kinds;
+
+use k8s_openapi::ByteString;
+use serde_json::{Map, Value, json};
+
+/// Every protobuf body begins with it; an envelope with kind and bytes follows.
+const MAGIC: &[u8] = b"k8s\0";
+
+/// One field of a message: its number, its name in JSON, its type.
+type Field = (u64, &'static str, Type);
+
+/// How a field's bytes become JSON.
+#[derive(Clone, Copy)]
+enum Type {
+    Text,
+    Bytes,
+    Int,
+    Bool,
+    /// A number or a flag that is sent only if it was set: zero and false mean something.
+    Set(&'static Type),
+    IntOrString,
+    Message(&'static [Field]),
+    List(&'static Type),
+    Map(&'static Type),
+    /// Not the sender's to say: status, timestamps.
+    Skip,
+}
+
+use Type::{Bool, Bytes, Int, List, Message, Set, Skip, Text};
+
+/// The object in a protobuf body.
+///
+/// # Errors
+/// What is wrong with it, or not understood.
+pub fn read(body: &[u8]) -> Result<Value, String> {
+    const ENVELOPE: &[Field] = &[
+        (1, "type", Message(&[(1, "apiVersion", Text), (2, "kind", Text)])),
+        (2, "raw", Skip),
+        (3, "contentEncoding", Text),
+        (4, "contentType", Text),
+    ];
+    let envelope = body.strip_prefix(MAGIC).ok_or("it does not begin as Kubernetes' protobuf does")?;
+    let about = object(ENVELOPE, envelope)?;
+    let kind = about["type"]["kind"].as_str().unwrap_or_default();
+    let fields = kinds::message(kind).ok_or_else(|| format!("kind {kind:?} is not read in protobuf"))?;
+    let mut raw: &[u8] = &[];
+    let mut reader = Reader(envelope);
+    while let Some((number, item)) = reader.field()? {
+        if let (2, Item::Bytes(bytes)) = (number, item) {
+            raw = bytes;
+        }
+    }
+    let mut value = object(fields, raw)?;
+    value["apiVersion"] = about["type"]["apiVersion"].clone();
+    value["kind"] = kind.into();
+    Ok(value)
+}
+
+/// One message. It goes no deeper than its table.
+fn object(fields: &[Field], bytes: &[u8]) -> Result<Value, String> {
+    let mut map = Map::new();
+    let mut reader = Reader(bytes);
+    while let Some((number, item)) = reader.field()? {
+        let Some((_, name, kind)) = fields.iter().find(|field| field.0 == number) else {
+            if item.is_zero() {
+                continue;
+            }
+            return Err(format!("field {number} is not read in protobuf"));
+        };
+        match (kind, item) {
+            (Skip, _) => {}
+            (List(of), item) => {
+                let list = map.entry(*name).or_insert_with(|| json!([]));
+                if let Value::Array(list) = list {
+                    list.push(value(of, item)?);
+                }
+            }
+            (Type::Map(of), Item::Bytes(entry)) => {
+                let (key, item) = pair(entry)?;
+                map.entry(*name).or_insert_with(|| json!({}))[key] = value(of, item)?;
+            }
+            // Go writes what is zero, too; in JSON it is left out.
+            (Text | Int | Bool, item) if item.is_zero() => {}
+            (kind, item) => {
+                map.insert((*name).into(), value(kind, item)?);
+            }
+        }
+    }
+    Ok(Value::Object(map))
+}
+
+fn value(kind: &Type, item: Item) -> Result<Value, String> {
+    Ok(match (kind, item) {
+        (Set(kind), item) => value(kind, item)?,
+        (Text, Item::Bytes(bytes)) => text(bytes)?.into(),
+        (Bytes, Item::Bytes(bytes)) => {
+            serde_json::to_value(ByteString(bytes.to_vec())).map_err(|error| error.to_string())?
+        }
+        // Negative numbers are sent as very large ones.
+        (Int, Item::Number(number)) => number.cast_signed().into(),
+        (Bool, Item::Number(number)) => (number != 0).into(),
+        (Message(fields), Item::Bytes(bytes)) => object(fields, bytes)?,
+        (Type::IntOrString, Item::Bytes(bytes)) => {
+            let parts = object(&[(1, "type", Int), (2, "int", Int), (3, "text", Text)], bytes)?;
+            if parts["type"] == 1 { parts["text"].clone() } else { parts["int"].as_i64().unwrap_or_default().into() }
+        }
+        _ => return Err("a field has the wrong type".into()),
+    })
+}
+
+/// The key and the value of one entry of a map.
+fn pair(bytes: &[u8]) -> Result<(&str, Item<'_>), String> {
+    let (mut key, mut value) = ("", Item::Bytes(&[]));
+    let mut reader = Reader(bytes);
+    while let Some((number, item)) = reader.field()? {
+        match (number, item) {
+            (1, Item::Bytes(bytes)) => key = text(bytes)?,
+            (2, item) => value = item,
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| error.to_string())
+}
+
+/// One field as it is on the wire.
+#[derive(Clone, Copy)]
+enum Item<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+impl Item<'_> {
+    fn is_zero(&self) -> bool {
+        matches!(self, Item::Number(0) | Item::Bytes([]))
+    }
+}
+
+/// What is still to be read of a message.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn field(&mut self) -> Result<Option<(u64, Item<'a>)>, String> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.number()?;
+        let item = match tag & 7 {
+            0 => Item::Number(self.number()?),
+            2 => {
+                let length = usize::try_from(self.number()?).unwrap_or(usize::MAX);
+                let (bytes, rest) = self.0.split_at_checked(length).ok_or("unexpected end")?;
+                self.0 = rest;
+                Item::Bytes(bytes)
+            }
+            wire => return Err(format!("wire type {wire} is not read")),
+        };
+        Ok(Some((tag >> 3, item)))
+    }
+
+    /// Seven bits a byte, the lowest first; the eighth says whether there is more.
+    fn number(&mut self) -> Result<u64, String> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first().ok_or("unexpected end")?;
+            self.0 = rest;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err("a number is too long".into())
+    }
+}
+
+#[cfg(test)]
+mod tests;
