@@ -171,6 +171,9 @@ fn no_resource(state: &State, request: &Request) -> Response<Body> {
     if let Some(value) = openapi::answer(&state.catalog, request) {
         return respond::value(200, &value);
     }
+    if request.path == "/openapi/v2" {
+        return respond::with(200, openapi::EMPTY_V2, Bytes::new().into());
+    }
     match request.path.split('/').nth(1) {
         // It answers, so it lives; it is ready from the first moment on.
         Some("healthz" | "livez" | "readyz") => respond::text(200, "ok"),

@@ -7,7 +7,8 @@
 //! * a hash for each document, in its address, so that it is read again only after it has changed.
 //!
 //! Pitfall: where PATCH takes a strategic merge patch, kubectl looks for the merge keys in this document rather than in its
-//! own types. So the patch types are left out, and `/openapi/v2`, which it would try next, is not there at all.
+//! own types. So the patch types are left out, and `/openapi/v2`, which it tries next, is a document without a single
+//! kind ([`EMPTY_V2`]).
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,11 @@ use crate::{
     catalog::{Catalog, Resource},
     request::Request,
 };
+
+/// The content type of `/openapi/v2`. kubectl asks for it when it meets a kind that no document of `/openapi/v3` tells of. It
+/// reads protobuf there, and in protobuf an empty document is no byte at all. It then says that there is no such kind and
+/// that its definition has to be installed; without the document it would say that validation failed.
+pub const EMPTY_V2: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 

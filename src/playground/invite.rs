@@ -55,8 +55,8 @@ pub fn things(server: &str, resync: Duration) -> [Thing; 5] {
             command: format!("curl -X POST {server}/control/{{compact,cut}}"),
             look: look(
                 "410 Expired: the server does not know that version any more, so \"listed, the cache is complete\"; what has \
-                 not changed meanwhile has no new line. (No 410? Each minute a bookmark brings a newer version, to avoid just \
-                 this. Kill a pod, and try again at once.)",
+                 not changed meanwhile has no new line. (It is the watch that is behind that hears 410. None? Each minute a \
+                 bookmark brings a newer version, to avoid just this. Kill a pod, and try again at once.)",
             ),
         },
         Thing {
@@ -81,7 +81,7 @@ pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
     for thing in things(server, resync) {
         page.thing(thing.title, &thing.command, &thing.look);
     }
-    page.text("Then read how it works: docs/tour.md. With --explain the controller narrates each step.");
+    page.text("Then read how it works: docs/tour.md. (--explain narrates each step.)");
 }
 
 /// The same without applications.

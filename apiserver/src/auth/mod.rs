@@ -76,14 +76,15 @@ pub fn authenticate(state: &State, headers: &HeaderMap, now: Timestamp) -> Resul
     impersonate(state, user, headers)
 }
 
-/// The token, if there is one. Other schemes mean nothing here, as in a real server.
+/// The token, if there is one. Other schemes are refused: to a real server they mean nothing, so that it takes the sender
+/// for nobody; here nobody is the administrator, which nobody becomes by a mistake.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = headers.get(AUTHORIZATION) else {
         return Ok(None);
     };
     let value = value.to_str().map_err(|_| Status::unauthorized())?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()))
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(Status::unauthorized()) }
 }
 
 /// Whoever `Impersonate-User` and `Impersonate-Group` name, if they do.

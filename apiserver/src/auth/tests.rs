@@ -70,7 +70,13 @@ fn with_token(server: &ApiServer, token: &str, now: Timestamp) -> Result<User> {
 fn without_a_token_it_is_the_administrator() {
     let server = server();
     assert_eq!(who(&server, &[], now()), Ok(User::admin()));
-    assert_eq!(who(&server, &[("authorization", "Basic Zm9v")], now()), Ok(User::admin()));
+}
+
+#[test]
+fn with_credentials_of_another_kind_it_is_nobody() {
+    for wrong in ["Basic Zm9v", "rubbish", ""] {
+        assert_eq!(who(&server(), &[("authorization", wrong)], now()), Err(Status::unauthorized()), "{wrong:?}");
+    }
 }
 
 #[test]

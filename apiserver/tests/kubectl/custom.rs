@@ -87,6 +87,16 @@ fn what_the_schema_does_not_allow_is_refused() {
     assert_eq!(cluster.send("create --validate=warn", &thing("{size: 3, sise: 4}")), "thing.ex.io/t created\n");
 }
 
+/// The mistake that everybody makes once.
+#[test]
+fn an_object_whose_definition_is_not_installed_is_told_as_that() {
+    let Some(cluster) = cluster() else { return };
+    let stray = "{apiVersion: nobody.example/v1, kind: Stray, metadata: {name: s}}";
+    let told = cluster.fails("apply", stray);
+    assert!(told.contains(r#"no matches for kind "Stray" in version "nobody.example/v1""#), "{told}");
+    assert!(told.contains("ensure CRDs are installed first"), "{told}");
+}
+
 #[test]
 fn explain_tells_what_the_definition_says() {
     let Some(cluster) = cluster() else { return };
