@@ -3,6 +3,7 @@
 mod check;
 mod definition;
 mod formats;
+mod path;
 mod schema;
 mod structural;
 mod tidy;

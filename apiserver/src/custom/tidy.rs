@@ -8,11 +8,12 @@
 //! The real server does this at every read, too. Here it is done at every write only: a new default reaches a stored
 //! object when it is written next (a listed difference).
 
-use std::fmt::{Display, Write};
-
 use serde_json::{Map, Number, Value};
 
-use super::schema::Schema;
+use super::{
+    path::{child, index},
+    schema::Schema,
+};
 
 /// So many unknown fields are named; the rest is dropped without a word.
 const NAMED: usize = 100;
@@ -141,19 +142,6 @@ impl Tidying {
         work(self);
         self.path.truncate(length);
     }
-}
-
-/// `[0]`, `[name]`.
-fn index(path: &mut String, at: &dyn Display) {
-    // Writing to a String cannot fail.
-    let _ = write!(path, "[{at}]");
-}
-
-fn child(path: &mut String, name: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(name);
 }
 
 /// What stands in for a null that is not allowed.

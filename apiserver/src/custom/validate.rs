@@ -7,15 +7,13 @@
 //!
 //! Not evaluated: `x-kubernetes-validations` (a listed difference).
 
-use std::{
-    collections::HashSet,
-    fmt::{Display, Write},
-};
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
 use super::{
     formats,
+    path::{child, index},
     schema::{Kind, ListType, Rules, Schema},
 };
 use crate::status::Cause;
@@ -301,19 +299,6 @@ impl Check {
         work(self);
         self.path.truncate(length);
     }
-}
-
-/// `[0]`, `[name]`.
-fn index(path: &mut String, at: &dyn Display) {
-    // Writing to a String cannot fail.
-    let _ = write!(path, "[{at}]");
-}
-
-fn child(path: &mut String, name: &str) {
-    if !path.is_empty() {
-        path.push('.');
-    }
-    path.push_str(name);
 }
 
 /// The type as messages call it. A number without a fraction is an integer.
