@@ -150,11 +150,11 @@ const REAL_ONLY: &[(&str, &str)] = &[
     ),
     (
         "secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue",
-        "takes 20 s of wall time; tests/embedded renews under a paused clock",
+        "takes 20 s: certificates go by the wall clock, which cannot be paused",
     ),
     (
         "outage::a_watch_that_falls_silent_is_opened_again",
-        "takes up to a minute of wall time; tests/embedded does it under a paused clock",
+        "takes up to a minute of wall time; tests/embedded has silent watches under a paused clock",
     ),
 ];
 
