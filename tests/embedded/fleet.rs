@@ -17,9 +17,10 @@ pub const EVENTS: &str = "/api/v1/events";
 /// What the refusal of a typo is called.
 const REFUSED: &str = "pki ServiceName error";
 
-/// So many of them.
+/// So many Pkis.
 pub const PKI_COUNT: usize = 20;
-const POD_COUNT: usize = 50;
+/// So many pods.
+pub const POD_COUNT: usize = 50;
 
 /// The namespace of the n-th Pki: five each.
 fn namespace(n: usize) -> String {
