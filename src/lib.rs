@@ -17,6 +17,7 @@
 //! | room | in one sentence |
 //! | --- | --- |
 //! | [`request`] | What can go wrong with a request, in one type. |
+//! | [`text`] | Text from outside, fit for one line. |
 //! | [`mod@explain`] | The steps, for `--explain`. |
 //! | [`informer`] | KNOW: mirror a resource into memory. |
 //! | [`workqueue`] | DECIDE: what to look at next, and never at one key twice at once. |
@@ -24,6 +25,7 @@
 //! | [`events`] | TELL: the event recorder. |
 //! | [`pki`] | The certificate job: validate, issue, say why not. |
 //! | [`pods`] | The lifecycle job: what happens to every pod, in one line each. |
+//! | [`watch`] | The any-resource job: what happens to its objects, handed to a plugin. |
 //! | [`process`] | What every daemon needs, and nothing about controllers. |
 //! | [`cli`] | Every flag. |
 //! | `wiring` | Caches with their reflectors, crews of workers: what controllers are put together from. |
@@ -36,6 +38,7 @@
 #![warn(missing_docs)]
 
 pub mod request;
+pub mod text;
 pub mod explain;
 pub mod informer;
 pub mod workqueue;
@@ -43,6 +46,7 @@ pub mod worker;
 pub mod events;
 pub mod pki;
 pub mod pods;
+pub mod watch;
 pub mod process;
 pub mod cli;
 mod wiring;

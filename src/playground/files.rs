@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::process::{Refusal, settings::quoted};
+use crate::{process::Refusal, text::quoted};
 
 /// See the module.
 #[derive(Debug)]

@@ -29,11 +29,12 @@ use x509_parser::pem::Pem;
 
 use super::{
     Refusal,
-    settings::{Env, Given, quoted},
+    settings::{Env, Given},
     target::{self, Target, Token},
     token::{self, TokenFile},
 };
 use crate::request::chain;
+use crate::text::quoted;
 
 /// How long a connection may take to come about.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

@@ -19,8 +19,9 @@ use tracing_subscriber::{
 
 use super::{
     Refusal,
-    settings::{Env, ROW, Setting, Settings, Source, quoted},
+    settings::{Env, ROW, Setting, Settings, Source},
 };
+use crate::text::quoted;
 
 /// How much.
 pub static LOG_LEVEL: Setting = Setting {

@@ -7,12 +7,13 @@
 //! * [`serve`]: health and metrics over HTTP.
 //! * [`shutdown`]: from the first signal to the exit code.
 //!
-//! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and exit
-//! code
-//! 2. So nothing here prints or exits (a second signal is the one exception); everything returns a [`Refusal`], and
+//! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and the
+//! exit code 2. So nothing here prints or exits (a second signal is the one exception); everything returns a [`Refusal`], and
 //! `main` prints it.
 
 use std::fmt;
+
+use crate::text::one_line;
 
 pub mod connect;
 pub mod flags;
@@ -51,21 +52,6 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
-
-/// The text in one line: line ends become `; `, other control characters are escaped, so that no value can write a
-/// second line or move a terminal's cursor.
-pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
-        if !line.is_empty() {
-            line.push_str("; ");
-        }
-        for c in part.chars() {
-            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
-        }
-    }
-    line
-}
 
 #[cfg(test)]
 mod tests {

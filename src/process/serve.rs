@@ -39,9 +39,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Refusal, one_line,
+    Refusal,
     settings::{Given, ROW, Setting, Settings},
 };
+use crate::text::one_line;
 
 /// Where to listen.
 pub static LISTEN: Setting = Setting {

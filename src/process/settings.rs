@@ -26,6 +26,7 @@ use std::{
 use ini::{Ini, ParseOption};
 
 use super::Refusal;
+use crate::text::{nearest, quoted};
 
 /// One setting: a row of the table.
 #[derive(Debug)]
@@ -216,15 +217,6 @@ impl fmt::Display for Given {
     }
 }
 
-/// A value as an error shows it: bare where that is clear, quoted and escaped where it is not, and not endless.
-pub fn quoted(text: &str) -> String {
-    const LIMIT: usize = 200;
-    let cut: String = text.chars().take(LIMIT).collect();
-    let dots = if cut.len() < text.len() { "…" } else { "" };
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\');
-    if !cut.is_empty() && cut.chars().all(plain) { format!("{cut}{dots}") } else { format!("{cut:?}{dots}") }
-}
-
 /// The longest duration that is accepted: a year. Timers are not made for more, and it is surely a mistake.
 pub const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 
@@ -303,26 +295,6 @@ fn keys(
         }
     }
     Ok(found)
-}
-
-/// The candidate that a misspelt word most likely meant; None if nothing is near.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
-    (near.0 <= 1 + word.len() / 4).then_some(near.1)
-}
-
-/// How many single characters have to be added, dropped or changed to get from one word to the other (Levenshtein).
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

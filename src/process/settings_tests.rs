@@ -121,12 +121,3 @@ fn a_duration_is_whole_numbers_with_units_the_larger_first() {
         assert_eq!(duration(text), None, "{text}");
     }
 }
-
-#[test]
-fn a_value_is_quoted_where_it_would_mislead_and_cut_where_it_is_endless() {
-    assert_eq!(quoted("10m"), "10m");
-    assert_eq!(quoted("two words"), "\"two words\"");
-    assert_eq!(quoted("a\nb"), "\"a\\nb\"");
-    assert_eq!(quoted(""), "\"\"");
-    assert_eq!(quoted(&"é".repeat(500)).chars().filter(|c| *c == 'é').count(), 200);
-}

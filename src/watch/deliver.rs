@@ -1,0 +1,3 @@
+//! What the plugin is told.
+/// See the module.
+pub struct Deliver;

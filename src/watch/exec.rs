@@ -1,0 +1,1 @@
+//! The plugin `exec`: one long-lived child process.

@@ -1,0 +1,4 @@
+//! The plugin `simple`: says what happened.
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Simple;
