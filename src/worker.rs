@@ -249,7 +249,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                     ?key,
                     error = why,
                     attempt,
-                    "reconcile failed, given up until a change or the next resync"
+                    "reconcile failed, given up until something brings the key back"
                 );
                 self.forget(key);
                 if let Outcome::RequeueAfter(delay) = outcome {

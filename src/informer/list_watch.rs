@@ -33,6 +33,8 @@ pub struct ListWatch<T> {
     client: Client,
     /// `/api/v1/pods`, `/apis/box.com/v1/namespaces/app1/pkis`.
     path: String,
+    /// The part that is wanted, as every query repeats it: `labelSelector=…&fieldSelector=…`, or nothing.
+    selectors: String,
     decodes: PhantomData<fn() -> T>,
 }
 
@@ -51,8 +53,8 @@ pub enum List {
 }
 
 impl List {
-    fn query(&self) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
+    fn query(&self, selectors: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(selectors.to_owned());
         if *self != List::Whole {
             query.append_pair("limit", &PAGE_SIZE.to_string());
         }
@@ -103,7 +105,16 @@ pub enum Event<T> {
 impl<T: Object> ListWatch<T> {
     /// `path` is the collection's, as the API server serves it.
     pub fn new(client: Client, path: impl Into<String>) -> Self {
-        ListWatch { client, path: path.into(), decodes: PhantomData }
+        ListWatch { client, path: path.into(), selectors: String::new(), decodes: PhantomData }
+    }
+
+    /// Only the objects that these selectors choose. The server does the choosing; an object that stops to fit is
+    /// `DELETED` to this watch.
+    pub fn selecting(mut self, labels: Option<&str>, fields: Option<&str>) -> Self {
+        let given = [("labelSelector", labels), ("fieldSelector", fields)];
+        let given = given.into_iter().filter_map(|(name, selector)| Some((name, selector?)));
+        self.selectors = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+        self
     }
 
     /// Asks for a page.
@@ -113,7 +124,7 @@ impl<T: Object> ListWatch<T> {
     /// # Errors
     /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`].
     pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
-        let answer = self.get(&list.query()).await?;
+        let answer = self.get(&list.query(&self.selectors)).await?;
         decode_page(&read_all(answer.into_body(), LARGEST_LIST).await?)
     }
 
@@ -122,7 +133,7 @@ impl<T: Object> ListWatch<T> {
     /// # Errors
     /// Any [`Failure`]; what goes wrong later comes out of the stream.
     pub async fn watch(&self, resource_version: &str, time_limit: Duration) -> Result<Watch<T>, Failure> {
-        let query = form_urlencoded::Serializer::new(String::new())
+        let query = form_urlencoded::Serializer::new(self.selectors.clone())
             .append_pair("watch", "true")
             .append_pair("allowWatchBookmarks", "true")
             .append_pair("resourceVersion", resource_version)

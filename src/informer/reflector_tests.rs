@@ -333,6 +333,24 @@ async fn a_server_that_accepts_and_says_nothing_is_given_30_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_selectors_choose_is_asked_for_in_every_request() {
+    let (client, mut server) = api_server();
+    let list_watch = ListWatch::<Thing>::new(client, "/api/v1/things").selecting(Some("app in (a,b)"), Some("x=1"));
+    tokio::spawn(async move {
+        let _ = list_watch.list(&List::First).await;
+        let _ = list_watch.list(&List::Continue("more".into())).await;
+        let _ = list_watch.watch("7", Duration::from_secs(60)).await;
+    });
+    for part in ["limit", "continue", "watch"] {
+        let call = server.next().await;
+        assert!(call.query.contains_key(part), "{:?}", call.query);
+        let chosen = (call.param("labelSelector"), call.param("fieldSelector"));
+        assert_eq!(chosen, ("app+in+%28a%2Cb%29", "x%3D1"));
+        call.json(200, &list(&[], "7", ""));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_may_take_as_long_as_it_likes_while_bytes_keep_coming() {
     let mut rig = start();
     let body = rig.server.next().await.stream();

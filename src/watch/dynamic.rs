@@ -84,3 +84,41 @@ impl<'de> Deserialize<'de> for Dynamic {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(json: &str) -> Dynamic {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_text_stays_as_it_came() {
+        let json =
+            r#"{"kind":"Route","metadata":{"name":"a","namespace":"ns","uid":"u","resourceVersion":"7"},"x":1.0}"#;
+        let route = decode(json);
+        assert_eq!(route.json(), json, "1.0 does not become 1, keys keep their order");
+        assert_eq!((route.key().as_str(), route.uid(), route.resource_version()), ("ns/a", "u", "7"));
+        assert!(route.is_typed());
+    }
+
+    #[test]
+    fn an_item_of_a_list_does_not_say_what_it_is() {
+        let node = decode(r#"{"metadata":{"name":"n\u00e9"}}"#);
+        assert!(!node.is_typed());
+        assert_eq!((node.key().as_str(), node.uid()), ("né", ""));
+    }
+
+    #[test]
+    fn an_object_is_one_line() {
+        let pretty = decode("{\n  \"metadata\": {\"name\": \"a\"},\r\n \"text\": \"two\\nlines\"\n}");
+        assert_eq!(pretty.json(), r#"{"metadata":{"name":"a"},"text":"two\nlines"}"#);
+    }
+
+    #[test]
+    fn an_object_without_a_name_is_none() {
+        assert!(serde_json::from_str::<Dynamic>(r#"{"metadata":{}}"#).is_err());
+        assert!(serde_json::from_str::<Dynamic>("[]").is_err());
+    }
+}
