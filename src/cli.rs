@@ -14,7 +14,11 @@ use crate::process::{
 };
 
 mod run;
-pub use run::{Run, Start};
+mod start;
+mod watch;
+pub use run::Run;
+pub use start::Start;
+pub use watch::{PluginChoice, Watch};
 
 #[cfg(feature = "playground")]
 mod playground;
@@ -37,16 +41,18 @@ Examples:
 
 /// For the error about a word that is none of them.
 #[cfg(feature = "playground")]
-const COMMANDS: &str = "run (the default), playground or crd";
+const COMMANDS: &str = "run (the default), watch, playground or crd";
 #[cfg(not(feature = "playground"))]
-const COMMANDS: &str = "run (the default) or crd (the playground is left out of this build: it is in one with the cargo \
+const COMMANDS: &str = "run (the default), watch or crd (the playground is left out of this build: it is in one with the cargo \
                         feature `playground`, which is on by default)";
 
 /// What to do.
 #[derive(Debug)]
 pub enum Command {
     /// Be the controller.
-    Run(Box<Start>),
+    Run(Box<Start<Run>>),
+    /// Hand what happens to the objects of a resource to a plugin.
+    Watch(Box<Start<Watch>>),
     /// Be a whole cluster, to play with.
     #[cfg(feature = "playground")]
     Playground {
@@ -77,6 +83,7 @@ pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Re
         Some(("crd", _)) => Ok(Command::Crd),
         #[cfg(feature = "playground")]
         Some((playground::NAME, given)) => playground::parse(given, env, read),
+        Some(("watch", given)) => watch::parse(given, env, read, on_terminal),
         Some((_, given)) => run::parse(given, env, read, on_terminal),
         None => run::parse(&matches, env, read, on_terminal),
     }
@@ -92,7 +99,8 @@ fn command() -> clap::Command {
         .after_help(AFTER)
         .args_conflicts_with_subcommands(true)
         .args(flags::arguments(run::TABLE))
-        .subcommand(controller.args(flags::arguments(run::TABLE)));
+        .subcommand(controller.args(flags::arguments(run::TABLE)))
+        .subcommand(watch::command());
     #[cfg(feature = "playground")]
     let command = command.subcommand(playground::command());
     command.subcommand(crd)

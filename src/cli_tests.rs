@@ -21,7 +21,7 @@ impl World<'_> {
         parse(args, &env, &read, false)
     }
 
-    fn start(self) -> Start {
+    fn start(self) -> Start<Run> {
         match self.parse() {
             Ok(Command::Run(start)) => *start,
             other => panic!("expected run, got {other:?}"),
@@ -56,10 +56,10 @@ fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
         shutdown_grace: Duration::from_secs(20),
         explain: false,
     };
-    assert_eq!(args(&[]).start().run, expected);
-    assert_eq!(args(&["run"]).start().run, expected);
-    assert_eq!(args(&["--workers", "8"]).start().run, Run { workers: 8, ..expected.clone() });
-    assert_eq!(args(&["run", "--workers=8"]).start().run, Run { workers: 8, ..expected });
+    assert_eq!(args(&[]).start().what, expected);
+    assert_eq!(args(&["run"]).start().what, expected);
+    assert_eq!(args(&["--workers", "8"]).start().what, Run { workers: 8, ..expected.clone() });
+    assert_eq!(args(&["run", "--workers=8"]).start().what, Run { workers: 8, ..expected });
 }
 
 #[test]
@@ -96,23 +96,23 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
 
     let flags: Vec<String> = values.iter().map(|(flag, _, value)| format!("--{flag}={value}")).collect();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    assert_eq!(World { args: &flags, files: &[names], ..World::default() }.start().run, expected);
+    assert_eq!(World { args: &flags, files: &[names], ..World::default() }.start().what, expected);
 
     let env: Vec<(&str, &str)> = values.iter().map(|(_, variable, value)| (*variable, *value)).collect();
-    assert_eq!(World { env: &env, files: &[names], ..World::default() }.start().run, expected);
+    assert_eq!(World { env: &env, files: &[names], ..World::default() }.start().what, expected);
 
     let keys: String =
         values.iter().map(|(_, variable, value)| format!("{} = {value}\n", variable.to_lowercase())).collect();
     let files = [names, ("a.ini", &format!("[global]\n{keys}"))];
-    assert_eq!(World { args: &["--config", "a.ini"], files: &files, ..World::default() }.start().run, expected);
+    assert_eq!(World { args: &["--config", "a.ini"], files: &files, ..World::default() }.start().what, expected);
 }
 
 #[test]
 fn a_switch_that_a_variable_sets_can_be_unset_by_its_flag() {
     let env = &[("DEMO_CONTROLLER_DRY_RUN", "true")][..];
-    assert!(World { env, ..World::default() }.start().run.dry_run);
-    assert!(!World { args: &["--dry-run=false"], env, ..World::default() }.start().run.dry_run);
-    assert!(args(&["--dry-run"]).start().run.dry_run);
+    assert!(World { env, ..World::default() }.start().what.dry_run);
+    assert!(!World { args: &["--dry-run=false"], env, ..World::default() }.start().what.dry_run);
+    assert!(args(&["--dry-run"]).start().what.dry_run);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn one_own_namespace_only_without_a_name() {
     let namespaced = ("K8S_NAMESPACED", "True");
     assert!(World { env: &[namespaced], ..World::default() }.start().own_namespace);
     let named = World { args: &["-n", "app1"], env: &[namespaced], ..World::default() }.start();
-    assert!(!named.own_namespace && named.run.namespace.as_deref() == Some("app1"));
+    assert!(!named.own_namespace && named.what.namespace.as_deref() == Some("app1"));
     assert!(!World { env: &[("K8S_NAMESPACED", "")], ..World::default() }.start().own_namespace);
 }
 
@@ -130,7 +130,7 @@ fn the_originals_config_file_is_taken_unchanged() {
                k8s_namespaced=\nk8s_namespace=\nk8s_resource=routes\nwatcher_plugin=simple\nlog_level=CRITICAL\n\n\
                [plugin_simple]\nmessage_log_level = WARNING\n";
     let world = World { env: &[("CONFIG_FILE", "config.ini")], files: &[("config.ini", ini)], ..World::default() };
-    assert_eq!(world.start().run, args(&[]).start().run);
+    assert_eq!(world.start().what, args(&[]).start().what);
 }
 
 #[test]
@@ -139,17 +139,18 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
         ("--wrokers 3", "unknown flag --wrokers: did you mean --workers?"),
         ("--leader-elect", "unknown flag --leader-elect: see --help for those there are"),
         ("--zzz=s3cret", "unknown flag --zzz: see --help for those there are"),
+        ("wacht", "unexpected argument \"wacht\": did you mean watch?"),
         (
-            "watch",
-            "unexpected argument \"watch\": expected flags, or one command before them: run (the default), playground or crd",
+            "zzz",
+            "unexpected argument \"zzz\": expected flags, or one command before them: run (the default), watch, playground or crd",
         ),
         (
             "run extra",
-            "unexpected argument \"extra\": expected flags, or one command before them: run (the default), playground or crd",
+            "unexpected argument \"extra\": expected flags, or one command before them: run (the default), watch, playground or crd",
         ),
         (
             "crd extra",
-            "unexpected argument \"extra\": expected flags, or one command before them: run (the default), playground or crd",
+            "unexpected argument \"extra\": expected flags, or one command before them: run (the default), watch, playground or crd",
         ),
         ("crd --workers 1", "unknown flag --workers: see --help for those there are"),
         ("--workers 1 crd", "flags stand before the command: expected the command first"),
@@ -184,7 +185,7 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
 fn a_variable_with_a_services_name_is_not_ours() {
     // What Kubernetes sets in each pod beside a Service called demo-controller.
     let env = &[("DEMO_CONTROLLER_PORT", "tcp://10.0.0.1:80"), ("DEMO_CONTROLLER_SERVICE_HOST", "10.0.0.1")];
-    assert_eq!(World { env, ..World::default() }.start().run, args(&[]).start().run);
+    assert_eq!(World { env, ..World::default() }.start().what, args(&[]).start().what);
 }
 
 #[test]

@@ -30,6 +30,7 @@
 //! | [`cli`] | Every flag. |
 //! | `wiring` | Caches with their reflectors, crews of workers: what controllers are put together from. |
 //! | [`controller`] | Wires it all together, on one page. |
+//! | [`watcher`] | The same for `watch`. |
 //! | `playground` | No cluster needed: a simulated one, made of the same rooms (a cargo feature, on by default). |
 //!
 //! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s. Both are pure: they do no I/O, read
@@ -51,6 +52,7 @@ pub mod process;
 pub mod cli;
 mod wiring;
 pub mod controller;
+pub mod watcher;
 #[cfg(feature = "playground")]
 pub mod playground;
 

@@ -3,14 +3,23 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    net::SocketAddr,
     process::ExitCode,
 };
 
 use demo_controller::{
-    cli::{self, Command, Start},
-    controller, explain, pki,
-    process::{Refusal, connect::connect, log, serve, shutdown},
+    cli::{self, Command, Run, Start, Watch},
+    controller, pki,
+    process::{
+        Refusal,
+        connect::{Connection, connect},
+        log, serve,
+        shutdown::{self, Unfinished},
+    },
+    watcher,
 };
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
@@ -18,6 +27,7 @@ fn main() -> ExitCode {
     let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
         Command::Run(start) => block_on(controller(*start)),
+        Command::Watch(start) => block_on(watch(*start)),
         #[cfg(feature = "playground")]
         Command::Playground { play, log } => block_on(playground(play, *log)),
         Command::Crd => Ok(print(|| io::stdout().lock().write_all(pki::CRD.as_bytes()))),
@@ -46,42 +56,89 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Refusal>>) -> Result<
     done
 }
 
-async fn controller(start: Start) -> Result<ExitCode, Refusal> {
-    let Start { target, warnings, log, own_namespace, mut run } = start;
+/// What `run` and `watch` begin with.
+struct Begun {
+    stop: CancellationToken,
+    connection: Connection,
+    listener: Option<TcpListener>,
+}
+
+/// Steps 1 to 3.
+async fn begin<T>(start: Start<T>, listen: Option<SocketAddr>) -> Result<(Begun, T), Refusal> {
     // 1. Handlers first: from now on a signal is a shutdown, not an end.
     let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     // 2. Everything that can be wrong, before the first log line.
-    let connection = connect(target, warnings, &|name| std::env::var_os(name)).await?;
-    let listener = match run.listen {
+    let connection = connect(start.target, start.warnings, &|name| std::env::var_os(name)).await?;
+    let listener = match listen {
         Some(address) => Some(serve::bind(address).await?),
         None => None,
     };
-    if own_namespace {
-        run.namespace = Some(connection.default_namespace.clone());
-    }
     // 3. The log begins.
-    log::start(log.with(explain::TARGET, run.explain));
-    let listen = listener.as_ref().and_then(|l| l.local_addr().ok()).map(|address| address.to_string());
+    log::start(start.log);
+    Ok((Begun { stop, connection, listener }, start.what))
+}
+
+/// The address that the port has, if there is one.
+fn listens(listener: Option<&TcpListener>) -> String {
+    let address = listener.and_then(|l| l.local_addr().ok());
+    address.map_or("off".to_owned(), |address| address.to_string())
+}
+
+async fn controller(start: Start<Run>) -> Result<ExitCode, Refusal> {
+    let (own_namespace, listen) = (start.own_namespace, start.what.listen);
+    let (Begun { stop, connection, listener }, mut run) = begin(start, listen).await?;
+    if own_namespace {
+        run.namespace = Some(connection.default_namespace);
+    }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = connection.server,
         namespace = run.namespace.as_deref().unwrap_or("(all)"),
-        listen = listen.as_deref().unwrap_or("off"),
+        listen = listens(listener.as_ref()),
         dry_run = run.dry_run.then_some(true),
         "demo-controller starts"
     );
-    for warning in &connection.warnings {
+    warn(&connection.warnings);
+    // 4. The controller, until a signal.
+    Ok(ended(controller::run(connection.client, run, listener, stop).await))
+}
+
+async fn watch(start: Start<Watch>) -> Result<ExitCode, Refusal> {
+    let (own_namespace, listen) = (start.own_namespace, start.what.listen);
+    let (Begun { stop, connection, listener }, mut watch) = begin(start, listen).await?;
+    if own_namespace {
+        watch.namespace = Some(connection.default_namespace);
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        server = connection.server,
+        resource = %watch.wanted,
+        namespace = watch.namespace.as_deref().unwrap_or("(all)"),
+        plugin = watch.plugin.name(),
+        listen = listens(listener.as_ref()),
+        "demo-controller starts to watch"
+    );
+    warn(&connection.warnings);
+    // 4. The watcher, until a signal.
+    Ok(ended(watcher::run(connection.client, watch, listener, stop).await))
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
-    // 4. The controller, until a signal.
-    match controller::run(connection.client, run, listener, stop).await {
+}
+
+/// 5. The last line, and the exit code.
+fn ended(done: Result<(), Unfinished>) -> ExitCode {
+    match done {
         Ok(()) => {
             tracing::info!("bye");
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Err(unfinished) => {
             tracing::error!("{unfinished}");
-            Ok(ExitCode::FAILURE)
+            ExitCode::FAILURE
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 
 use super::{
     Command,
-    run::{CONFIG, EXPLAIN},
+    start::{CONFIG, EXPLAIN},
 };
 use crate::process::{
     Refusal, flags, log, serve,
@@ -115,8 +115,7 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read) -> Result<Command, Refu
     let settings = Settings::collect(TABLE, flags, env, &CONFIG, &[], read)?;
     // A person reads this log, be it in a file.
     let log = log::decide(&settings, env, true)?;
-    let switch = |setting| Ok(settings.get(setting).map(|given| given.switch()).transpose()?.unwrap_or(false));
-    let (once, no_apps) = (switch(&ONCE)?, switch(&NO_APPS)?);
+    let (once, no_apps) = (settings.switch(&ONCE)?, settings.switch(&NO_APPS)?);
     if once && no_apps {
         return Err(Refusal::input(
             "--once contradicts --no-apps: expected one of the two, as without applications there is no story",
@@ -130,7 +129,7 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read) -> Result<Command, Refu
         kubeconfig_out: settings.get(&KUBECONFIG_OUT).map(|given| given.text.into()),
         speed: settings.get(&SPEED).map(|given| speed(&given)).transpose()?.unwrap_or(default.speed),
         listen: serve::decide(&settings, default.listen)?,
-        explain: switch(&EXPLAIN)?,
+        explain: settings.switch(&EXPLAIN)?,
     };
     Ok(Command::Playground { play, log: Box::new(log) })
 }

@@ -8,33 +8,16 @@ use std::{
 
 use clap::ArgMatches;
 
-use super::Command;
+use super::{
+    Command,
+    start::{CONFIG, CONNECTION, EXPLAIN, NAMESPACE, NAMESPACED, SHUTDOWN_GRACE, Start, WATCH_IDLE, collect, place},
+};
 use crate::pki::{allowed_file, validate::is_label};
 use crate::process::{
-    Refusal, flags, log, serve,
-    settings::{Env, Given, ROW, Read, Setting, Settings, Table},
-    target::{self, Target},
+    Refusal, log, serve,
+    settings::{Env, Given, ROW, Read, Setting, Table},
 };
 
-/// The file with settings.
-pub static CONFIG: Setting = Setting {
-    flag: "config",
-    value: "FILE",
-    env: "CONFIG_FILE",
-    help: "An ini file: section [global], keys as the variables, in lower case",
-    ..ROW
-};
-static NAMESPACE: Setting = Setting {
-    flag: "namespace",
-    short: Some('n'),
-    value: "NS",
-    env: "K8S_NAMESPACE",
-    default: "all",
-    help: "Look at one namespace only; with K8S_NAMESPACED=true and without this,\n\
-           the pod's or the context's own",
-    ..ROW
-};
-static NAMESPACED: Setting = Setting { env: "K8S_NAMESPACED", ..ROW };
 static ALLOWED_NAMES: Setting = Setting {
     flag: "allowed-names",
     value: "FILE",
@@ -44,7 +27,8 @@ static ALLOWED_NAMES: Setting = Setting {
            `namespace/name`; # starts a comment; read again when it changes",
     ..ROW
 };
-static WORKERS: Setting = Setting {
+/// How much at once.
+pub static WORKERS: Setting = Setting {
     flag: "workers",
     value: "N",
     env: "DEMO_CONTROLLER_WORKERS",
@@ -60,7 +44,8 @@ static RESYNC: Setting = Setting {
     help: "Look at everything again so often, from the cache; 0 turns it off",
     ..ROW
 };
-static MAX_RETRIES: Setting = Setting {
+/// How stubborn to be.
+pub static MAX_RETRIES: Setting = Setting {
     flag: "max-retries",
     value: "N",
     env: "DEMO_CONTROLLER_MAX_RETRIES",
@@ -91,44 +76,10 @@ static DRY_RUN: Setting = Setting {
     help: "Let the API server check every write but store none",
     ..ROW
 };
-static WATCH_IDLE: Setting = Setting {
-    flag: "watch-idle",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_WATCH_IDLE",
-    default: "150s",
-    help: "A watch that is silent for so long, without a bookmark, is opened again",
-    ..ROW
-};
-static SHUTDOWN_GRACE: Setting = Setting {
-    flag: "shutdown-grace",
-    value: "DURATION",
-    env: "DEMO_CONTROLLER_SHUTDOWN_GRACE",
-    default: "20s",
-    help: "After SIGTERM or SIGINT, finish what is in progress for so long;\n\
-           a second signal ends the process at once",
-    ..ROW
-};
-/// Whether to narrate.
-pub static EXPLAIN: Setting = Setting {
-    flag: "explain",
-    env: "DEMO_CONTROLLER_EXPLAIN",
-    help: "Narrate each step, and name the chapter that explains it",
-    ..ROW
-};
 
 /// All of them.
 pub static TABLE: Table = &[
-    (
-        "Connection",
-        &[
-            &target::KUBECONFIG,
-            &target::CONTEXT,
-            &target::API_ENDPOINT,
-            &target::TOKEN,
-            &target::TOKEN_FILE,
-            &target::CA,
-        ],
-    ),
+    ("Connection", CONNECTION),
     (
         "Controller",
         &[
@@ -146,25 +97,6 @@ pub static TABLE: Table = &[
     ),
     ("Process", &[&CONFIG, &serve::LISTEN, &SHUTDOWN_GRACE, &log::LOG_LEVEL, &log::LOG_FORMAT, &EXPLAIN]),
 ];
-
-/// Keys of the original's file that say which resource to watch and with what plugin. `run` has no use for them, but
-/// takes a file that holds them.
-const FOREIGN: &[&str] = &["k8s_resource", "k8s_api_group", "k8s_api_version", "k8s_api_path", "watcher_plugin"];
-
-/// What `run` needs, checked.
-#[derive(Debug)]
-pub struct Start {
-    /// Where to connect.
-    pub target: Target,
-    /// For the log, once there is one.
-    pub warnings: Vec<String>,
-    /// How to log.
-    pub log: log::Logging,
-    /// `K8S_NAMESPACED=true` alone: [`Run::namespace`] is the pod's or the context's own, known once connected.
-    pub own_namespace: bool,
-    /// What the controller does.
-    pub run: Run,
-}
 
 /// What the controller does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,48 +149,25 @@ impl Default for Run {
 
 /// Reads flags, environment and file.
 pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> Result<Command, Refusal> {
-    let settings = Settings::collect(TABLE, flags::given(matches, TABLE), env, &CONFIG, FOREIGN, read)?;
-    let log = log::decide(&settings, env, on_terminal)?;
-    let (target, warnings) = target::decide(&settings)?;
-    let run = run(&settings)?;
-    let namespaced = settings.get(&NAMESPACED).map(|given| given.switch()).transpose()?.unwrap_or(false);
-    let own_namespace = namespaced && run.namespace.is_none();
-    Ok(Command::Run(Box::new(Start { target, warnings, log, own_namespace, run })))
-}
-
-fn run(settings: &Settings) -> Result<Run, Refusal> {
-    let default = Run::default();
-    let duration = |setting, default: Duration| {
-        let given = settings.get(setting).map(|given| given.duration(None));
-        Ok(given.transpose()?.unwrap_or(default))
-    };
-    let number = |setting, range, default| {
-        Ok(settings.get(setting).map(|given| given.number(range)).transpose()?.unwrap_or(default))
-    };
-    let switch = |setting| Ok(settings.get(setting).map(|given| given.switch()).transpose()?.unwrap_or(false));
+    let settings = collect(TABLE, matches, env, read)?;
+    let (place, default) = (place(&settings)?, Run::default());
     let resync = settings.get(&RESYNC).map(|given| given.duration(Some("off"))).transpose()?;
-    Ok(Run {
-        namespace: settings.get(&NAMESPACE).map(|given| namespace(&given)).transpose()?,
+    let run = Run {
+        namespace: place.namespace.clone(),
         allowed_names: settings.get(&ALLOWED_NAMES).map(|given| readable(&given)).transpose()?,
-        workers: number(&WORKERS, 1..=1024, default.workers as u32)? as usize,
+        workers: settings.number(&WORKERS, 1..=1024, default.workers as u32)? as usize,
         resync: resync.map_or(default.resync, |every| Some(every).filter(|every| !every.is_zero())),
-        max_retries: number(&MAX_RETRIES, 0..=1000, default.max_retries)?,
-        remind: duration(&REMIND, default.remind)?,
+        max_retries: settings.number(&MAX_RETRIES, 0..=1000, default.max_retries)?,
+        remind: settings.duration(&REMIND, default.remind)?,
         ca_secret: settings.get(&CA_SECRET).map(|given| secret(&given)).transpose()?.unwrap_or(default.ca_secret),
-        dry_run: switch(&DRY_RUN)?,
-        watch_idle: duration(&WATCH_IDLE, default.watch_idle)?,
-        listen: serve::decide(settings, default.listen)?,
-        shutdown_grace: duration(&SHUTDOWN_GRACE, default.shutdown_grace)?,
-        explain: switch(&EXPLAIN)?,
-    })
-}
-
-fn namespace(given: &Given) -> Result<String, Refusal> {
-    let name = given.text.trim();
-    if is_label(name) {
-        return Ok(name.to_owned());
-    }
-    Err(given.wrong("expected a namespace's name: at most 63 of a-z, 0-9 and -, with no - at either end"))
+        dry_run: settings.switch(&DRY_RUN)?,
+        watch_idle: settings.duration(&WATCH_IDLE, default.watch_idle)?,
+        listen: serve::decide(&settings, default.listen)?,
+        shutdown_grace: settings.duration(&SHUTDOWN_GRACE, default.shutdown_grace)?,
+        explain: settings.switch(&EXPLAIN)?,
+    };
+    let explain = run.explain;
+    Ok(Command::Run(Box::new(Start::new(&settings, env, on_terminal, place, explain, run)?)))
 }
 
 fn secret(given: &Given) -> Result<(String, String), Refusal> {

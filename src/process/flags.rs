@@ -41,10 +41,17 @@ fn argument(row: &'static Setting) -> Arg {
     }
 }
 
+/// The rows of a table, without its headings.
+pub fn rows(table: Table) -> impl Iterator<Item = &'static Setting> {
+    table.iter().flat_map(|(_, rows)| rows.iter().copied())
+}
+
 /// What was given, by variable name.
 pub fn given(matches: &ArgMatches, table: Table) -> HashMap<&'static str, String> {
-    let rows = table.iter().flat_map(|(_, rows)| rows.iter()).filter(|row| !row.flag.is_empty());
-    rows.filter_map(|row| Some((row.env, matches.get_one::<String>(row.env)?.clone()))).collect()
+    rows(table)
+        .filter(|row| !row.flag.is_empty())
+        .filter_map(|row| Some((row.env, matches.get_one::<String>(row.env)?.clone())))
+        .collect()
 }
 
 /// clap's error in one line. Its own is several: the error, a tip, the usage, a pointer to `--help`. `commands` are

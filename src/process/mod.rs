@@ -16,6 +16,7 @@ use std::fmt;
 use crate::text::one_line;
 
 pub mod connect;
+mod file;
 pub mod flags;
 pub mod log;
 pub mod serve;

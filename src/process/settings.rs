@@ -15,7 +15,7 @@
 //! more in every pod of a namespace that has a Service called `demo-controller`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     fmt,
     ops::RangeInclusive,
@@ -23,10 +23,11 @@ use std::{
     time::Duration,
 };
 
-use ini::{Ini, ParseOption};
-
-use super::Refusal;
-use crate::text::{nearest, quoted};
+use super::{
+    Refusal,
+    file::{self, Sections},
+};
+use crate::text::quoted;
 
 /// One setting: a row of the table.
 #[derive(Debug)]
@@ -81,12 +82,13 @@ pub struct Settings {
     flags: HashMap<&'static str, String>,
     environment: HashMap<&'static str, String>,
     keys: HashMap<&'static str, String>,
+    sections: Sections,
     file: Option<PathBuf>,
 }
 
 impl Settings {
     /// Collects the three sources. `flags` by variable name; `config` is the row that names the file itself;
-    /// `foreign` are keys of the file that other commands use.
+    /// the file may also hold keys of `foreign` rows, which other commands use.
     ///
     /// # Errors
     /// A flag with an empty value, a variable that is not UTF-8, a file that cannot be read or that holds what it
@@ -96,7 +98,7 @@ impl Settings {
         flags: HashMap<&'static str, String>,
         env: Env,
         config: &'static Setting,
-        foreign: &[&str],
+        foreign: &[&'static Setting],
         read: Read,
     ) -> Result<Self, Refusal> {
         let rows = || table.iter().flat_map(|(_, rows)| rows.iter().copied());
@@ -115,8 +117,10 @@ impl Settings {
         if let Some(config) = all.get(config) {
             let path = PathBuf::from(&config.text);
             let text = read(&path).map_err(|e| config.wrong(format!("cannot be read: {e}")))?;
+            // A file does not name a file.
             let rows: Vec<_> = rows().filter(|row| row.env != config.setting.env).collect();
-            all.keys = keys(&text, &path, &rows, foreign)?;
+            let foreign: Vec<_> = foreign.iter().copied().filter(|row| row.env != config.setting.env).collect();
+            (all.keys, all.sections) = file::parse(&text, &path, &rows, &foreign)?;
             all.file = Some(path);
         }
         Ok(all)
@@ -136,6 +140,44 @@ impl Settings {
         };
         let text = values.get(setting.env)?.clone();
         Some(Given { setting, source, text, file: self.file.clone() })
+    }
+
+    /// A plugin's section of the file, keys in lower case; empty if there is none. An empty value counts as not set.
+    ///
+    /// # Errors
+    /// A key that is given twice.
+    pub fn section(&self, name: &str) -> Result<BTreeMap<String, String>, Refusal> {
+        let file = self.file.as_deref().unwrap_or(Path::new("the file"));
+        file::section(&self.sections, name).map_err(|why| Refusal::input(format!("{}: {why}", file.display())))
+    }
+
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// A whole number in a range, or the default.
+    ///
+    /// # Errors
+    /// As [`Given::number`].
+    pub fn number(&self, setting: &'static Setting, range: RangeInclusive<u32>, default: u32) -> Result<u32, Refusal> {
+        self.get(setting).map_or(Ok(default), |given| given.number(range))
+    }
+
+    /// Yes or no; no if nothing is said.
+    ///
+    /// # Errors
+    /// As [`Given::switch`].
+    pub fn switch(&self, setting: &'static Setting) -> Result<bool, Refusal> {
+        self.get(setting).map_or(Ok(false), |given| given.switch())
+    }
+
+    /// A length of time, more than 0, or the default.
+    ///
+    /// # Errors
+    /// As [`Given::duration`].
+    pub fn duration(&self, setting: &'static Setting, default: Duration) -> Result<Duration, Refusal> {
+        self.get(setting).map_or(Ok(default), |given| given.duration(None))
     }
 }
 
@@ -240,61 +282,6 @@ pub fn duration(text: &str) -> Option<Duration> {
         rest = tail;
     }
     (!text.trim().is_empty()).then(|| Duration::from_millis(millis))
-}
-
-/// The section of the file that holds our keys.
-const SECTION: &str = "global";
-
-/// Sections that belong to plugins begin so.
-const PLUGIN: &str = "plugin_";
-
-/// The settings in the file. Read as Python's configparser does, whose files these are: no quotes, no escapes, no
-/// comments behind a value, keys in any case.
-fn keys(
-    text: &str,
-    path: &Path,
-    rows: &[&'static Setting],
-    foreign: &[&str],
-) -> Result<HashMap<&'static str, String>, Refusal> {
-    let wrong = |what: String| Refusal::input(format!("{}: {what}", path.display()));
-    let options = ParseOption { enabled_quote: false, enabled_escape: false, ..ParseOption::default() };
-    // The parser's own words speak of tokens and its line may be the next one: left out.
-    let ini = Ini::load_from_str_opt(text.trim_start_matches('\u{feff}'), options)
-        .map_err(|e| wrong(format!("expected an ini file, [section] and key = value, but not near line {}", e.line)))?;
-    let mut found = HashMap::new();
-    for (section, properties) in ini.iter() {
-        match section {
-            None if properties.is_empty() => continue,
-            None => return Err(wrong(format!("expected the section [{SECTION}] before the first key"))),
-            Some(SECTION) => {}
-            Some(name) if name.starts_with(PLUGIN) => continue,
-            Some(name) => {
-                return Err(wrong(format!("unknown section [{name}]: expected [{SECTION}] or [{PLUGIN}NAME]")));
-            }
-        }
-        for (key, value) in properties.iter() {
-            let name = key.to_lowercase();
-            let Some(row) = rows.iter().find(|row| row.env.to_lowercase() == name) else {
-                if foreign.contains(&name.as_str()) {
-                    continue;
-                }
-                let known: Vec<String> = rows.iter().map(|row| row.env.to_lowercase()).collect();
-                let known = known.iter().map(String::as_str).chain(foreign.iter().copied());
-                let hint = nearest(&name, known)
-                    .map_or("see --help for what is known, in lower case".to_owned(), |k| format!("did you mean {k}?"));
-                // A line without a = runs on into the next one, value and all: only its first word is shown.
-                let word = quoted(key.split_whitespace().next().unwrap_or_default());
-                return Err(wrong(format!("unknown key {word} in [{SECTION}]: {hint}")));
-            };
-            if value.trim().is_empty() {
-                continue;
-            }
-            if found.insert(row.env, value.trim().to_owned()).is_some() {
-                return Err(wrong(format!("{name} is given twice in [{SECTION}]")));
-            }
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use super::*;
 static WORKERS: Setting = Setting { flag: "workers", value: "N", env: "APP_WORKERS", ..ROW };
 static TOKEN: Setting = Setting { flag: "token", value: "TOKEN", env: "APP_TOKEN", secret: true, ..ROW };
 static DRY: Setting = Setting { flag: "dry", env: "APP_DRY", ..ROW };
+static RESOURCE: Setting = Setting { flag: "resource", env: "K8S_RESOURCE", ..ROW };
 static CONFIG: Setting = Setting { flag: "config", value: "FILE", env: "APP_CONFIG", ..ROW };
 static TABLE: Table = &[("All", &[&WORKERS, &TOKEN, &DRY, &CONFIG])];
 
@@ -14,7 +15,7 @@ fn collect(flags: &[(&'static str, &str)], env: &[(&str, &str)], ini: Option<&st
         _ => env.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value)),
     };
     let read = |_: &Path| ini.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into());
-    Settings::collect(TABLE, flags, &env, &CONFIG, &["k8s_resource"], &read)
+    Settings::collect(TABLE, flags, &env, &CONFIG, &[&RESOURCE], &read)
 }
 
 fn workers(flags: &[(&'static str, &str)], env: &[(&str, &str)], ini: &str) -> String {

