@@ -1,26 +1,16 @@
-//! The built binary, run as it is deployed: with the ServiceAccount's own token and nothing more.
+//! The controller, run as it is deployed: with the ServiceAccount's own token and nothing more.
 
 use std::{
-    cell::Cell,
     fs,
-    io::{BufRead, BufReader},
+    ops::{Deref, DerefMut},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
-    http,
-    metrics::Metrics,
-    runner::note,
-    server::{free_port, signal, tail},
+    daemon::{Daemon, Line, program},
+    server::free_port,
     servers::write_kubeconfig,
     stage::Stage,
     wait::{eventually, expect, within},
@@ -43,32 +33,23 @@ impl Default for Setup<'_> {
     }
 }
 
-/// A running controller. Dropping it kills it, and a failing scenario is told the end of its log.
+/// A running controller.
 pub struct Controller {
-    child: Child,
-    port: u16,
+    daemon: Daemon,
     names: PathBuf,
-    log: Arc<Mutex<String>>,
-    reader: Option<thread::JoinHandle<()>>,
-    ended: Cell<Option<ExitStatus>>,
 }
 
-/// A line of its log.
-#[derive(Clone, Debug)]
-pub struct Line(pub Value);
-
-impl Line {
-    fn says(&self, text: &str) -> bool {
-        self.0.as_str().is_some_and(|words| words.contains(text))
+/// Log, pages and end are any daemon's.
+impl Deref for Controller {
+    type Target = Daemon;
+    fn deref(&self) -> &Daemon {
+        &self.daemon
     }
+}
 
-    /// A field as text, empty if there is none.
-    pub fn text(&self, field: &str) -> String {
-        match &self.0[field] {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        }
+impl DerefMut for Controller {
+    fn deref_mut(&mut self) -> &mut Daemon {
+        &mut self.daemon
     }
 }
 
@@ -81,9 +62,8 @@ impl Controller {
         let (port, kubeconfig, names) = (free_port(), file("kubeconfig"), file("names"));
         let server = stage.servers.cluster(setup.through.unwrap_or(stage.servers.port()));
         write_kubeconfig(&kubeconfig, &server, &stage.token());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
-        // Nothing of ours leaks in: neither a KUBECONFIG nor a RUST_LOG.
-        command.env_clear().env("HOME", &stage.dir);
+        let mut command = program();
+        command.env("HOME", &stage.dir);
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         if let Some(text) = setup.names {
@@ -91,19 +71,7 @@ impl Controller {
             command.arg("--allowed-names").arg(&names);
         }
         command.args(setup.flags.split_whitespace());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the built binary can be started");
-        let stderr = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let log: Arc<Mutex<String>> = Arc::default();
-        let reader = thread::spawn({
-            let log = log.clone();
-            move || {
-                for line in stderr.lines().map_while(Result::ok) {
-                    *log.lock().unwrap() += &(line + "\n");
-                }
-            }
-        });
-        Controller { child, port, names, log, reader: Some(reader), ended: Cell::new(None) }
+        Controller { daemon: Daemon::start(command, port), names }
     }
 
     /// Starts it and waits until it is ready.
@@ -113,36 +81,9 @@ impl Controller {
         controller
     }
 
-    /// Waits until `/readyz` is 200.
-    #[track_caller]
-    pub fn wait_ready(&mut self) {
-        within(Duration::from_secs(60), "the controller is ready", || {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("the controller has ended: {status}");
-            }
-            let (code, body) = self.readyz()?;
-            expect(code == 200, body)
-        });
-    }
-
-    /// The answer of `/readyz`.
-    pub fn readyz(&self) -> Result<(u16, String), String> {
-        http::get(self.port, "/readyz")
-    }
-
-    /// The answer of a page.
-    pub fn page(&self, path: &str) -> Result<(u16, String), String> {
-        http::get(self.port, path)
-    }
-
-    /// What it counts.
-    pub fn metrics(&self) -> Result<Metrics, String> {
-        self.page("/metrics").map(|(_, text)| Metrics(text))
-    }
-
-    /// The sum of a counter or gauge. Zero where there is no such metric, or no answer.
-    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.metrics().map_or(0.0, |metrics| metrics.sum(name, labels))
+    /// As the out-of-memory killer does.
+    pub fn kill(self) {
+        self.daemon.kill();
     }
 
     /// Waits until every Pki was looked at again so many times. They are settled: what brings their keys is the resync.
@@ -156,25 +97,6 @@ impl Controller {
             let now = done()?;
             expect(now >= wanted, format!("{now} reconciles, {wanted} wanted"))
         });
-    }
-
-    /// All that it has logged.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The lines of its log that are JSON. All are, but for a panic.
-    pub fn lines(&self) -> Vec<Line> {
-        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).map(Line).collect()
-    }
-
-    /// Waits for a line whose message or fields contain this text.
-    #[track_caller]
-    pub fn wait_line(&self, text: &str) -> Line {
-        let holds = |line: &Line| line.0.as_object().is_some_and(|f| f.values().any(|v| Line(v.clone()).says(text)));
-        eventually(format!("a log line says {text:?}"), || {
-            self.lines().into_iter().find(holds).ok_or_else(|| tail(&self.log(), 10))
-        })
     }
 
     /// What the lifecycle log says about a pod (`namespace/name`): `none>Pending baseline`, `Ready>Ready restarts=1`.
@@ -218,47 +140,5 @@ impl Controller {
     /// Takes the list of allowed names away.
     pub fn remove_names(&self) {
         fs::remove_file(&self.names).expect("the list can be removed");
-    }
-
-    /// Sends a signal: `TERM`, `INT`.
-    pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
-    }
-
-    /// Sends SIGTERM and returns the exit code, once all of its log is read.
-    #[track_caller]
-    pub fn terminate(&mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.wait_end()
-    }
-
-    /// Waits for its end and returns the exit code.
-    #[track_caller]
-    pub fn wait_end(&mut self) -> Option<i32> {
-        let status = eventually("the controller ends", || match self.child.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            other => Err(format!("{other:?}")),
-        });
-        self.ended.set(Some(status));
-        self.reader.take().into_iter().for_each(|reader| reader.join().unwrap());
-        status.code()
-    }
-
-    /// As the out-of-memory killer does.
-    pub fn kill(mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        if self.ended.get().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-        if thread::panicking() {
-            note(format!("the end of the controller's log:\n{}", tail(&self.log(), 40)));
-        }
     }
 }

@@ -16,6 +16,7 @@ mod api;
 mod audit;
 mod control_plane;
 mod controller;
+mod daemon;
 mod embedded;
 mod http;
 mod kubectl;

@@ -18,7 +18,7 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     }
     let setup = Setup { flags: "--ca-secret two-ca/ca --resync 150ms", ..Setup::default() };
     let mut controllers = [Controller::start(stage, setup), Controller::start(stage, setup)];
-    controllers.iter_mut().for_each(Controller::wait_ready);
+    controllers.iter_mut().for_each(|controller| controller.wait_ready());
     let issued = pkis.map(|name| stage.wait_pki("two", name, "Issued"));
     let ca = stage.secret("two-ca", "ca");
     assert_eq!((&ca["type"], ca["data"].as_object().map(|data| data.len())), (&"kubernetes.io/tls".into(), Some(2)));
