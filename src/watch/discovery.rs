@@ -1,1 +1,296 @@
-//! Where the API server serves a resource.
+//! Where the API server serves what a person named.
+//!
+//! No table of resources can be compiled in: a CRD adds one while the program runs. So the server is asked. It has a
+//! short document for each group and version, which lists the resources in it with all their names. (Newer servers also
+//! tell everything in one document. The short ones do the same job, on every server since 1.0, and one that fails does
+//! not hide the others.)
+//!
+//! Promises:
+//! * few requests: one for a name with group and version, two for a name with its group, one for a core resource;
+//! * the core group comes first, then the groups that belong to Kubernetes, then those of strangers; two of the same
+//!   rank that both have the name are not chosen between: the candidates are named;
+//! * only what can be listed and watched counts, and no subresource;
+//! * a group whose document cannot be had does not stop the search, but if nothing is found it is part of the reason.
+
+use std::fmt;
+
+use futures::{StreamExt, stream};
+use kube::Client;
+use serde::de::DeserializeOwned;
+
+use super::{Resource, Wanted, resource::Place};
+use crate::{
+    request::{self, Failure},
+    text,
+};
+use documents::{Entry, Group, Groups, Match, Resources, Versions};
+
+mod documents;
+
+/// So many documents are asked for at a time.
+const AT_A_TIME: usize = 8;
+
+/// Why a resource cannot be watched, for now: all of it may change while the program runs.
+#[derive(Clone, Debug)]
+pub enum Absent {
+    /// Nothing goes by that name.
+    Unserved {
+        /// What was asked for.
+        wanted: String,
+        /// What was perhaps meant.
+        nearest: Option<String>,
+        /// The documents that could not be had: it may be in one of them.
+        unknown: Vec<(String, Failure)>,
+    },
+    /// It is there, in other versions.
+    OtherVersion {
+        /// What was asked for.
+        wanted: String,
+        /// The versions that have it, with the group: `apps/v1`.
+        served: Vec<String>,
+    },
+    /// It is several.
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// Names that are not ambiguous.
+        candidates: Vec<String>,
+    },
+    /// It is there, but not to be listed and watched.
+    Unwatchable {
+        /// Its name.
+        name: String,
+        /// What can be done with it.
+        verbs: Vec<String>,
+    },
+    /// The search failed.
+    Failed {
+        /// At this document.
+        path: String,
+        /// In its own words.
+        failure: Failure,
+    },
+}
+
+/// One line for a person.
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |failure: &Failure| text::one_line(&failure.to_string());
+        match self {
+            Absent::Unserved { wanted, nearest, unknown } => {
+                write!(f, "the API server serves no {wanted}")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; the nearest is {nearest}")?,
+                    None => f.write_str("; is its CRD installed?")?,
+                }
+                unknown.iter().try_for_each(|(path, failure)| write!(f, "; {path} is not known: {}", words(failure)))
+            }
+            Absent::OtherVersion { wanted, served } => {
+                write!(f, "the API server serves no {wanted}, but {}", served.join(", "))
+            }
+            Absent::Ambiguous { wanted, candidates } => {
+                write!(f, "{wanted} is ambiguous: expected one of {}", candidates.join(", "))
+            }
+            Absent::Unwatchable { name, verbs } => {
+                write!(f, "{name} cannot be listed and watched: the API server offers {}", verbs.join(", "))
+            }
+            Absent::Failed { path, failure } => write!(f, "{path}: {}", words(failure)),
+        }
+    }
+}
+
+/// Asks the API server where it serves what is wanted, in one namespace or in all.
+///
+/// The namespace is a namespace's name, checked by the caller; a path that was asked for has its own. If the resource
+/// turns out not to be [`namespaced`](Resource::namespaced) it is ignored, as kubectl does.
+///
+/// Cancellation: dropping the future abandons the search.
+///
+/// # Errors
+/// Why it cannot be watched now. It may be worth asking again.
+pub async fn find(client: &Client, wanted: &Wanted, namespace: Option<&str>) -> Result<Resource, Absent> {
+    let mut search = Search { client, wanted, seen: Vec::new(), unwatchable: None, unknown: Vec::new() };
+    let (entry, namespace) = match &wanted.place {
+        Place::Prefix(prefix) => (search.below(prefix).await?, namespace),
+        Place::Path { prefix, namespace } => (search.below(prefix).await?, namespace.as_deref()),
+        Place::Group { group: Some(group), version: Some(version) } => {
+            (search.in_version(group, version).await?, namespace)
+        }
+        Place::Group { group: Some(group), version: None } => (search.in_group(group).await?, namespace),
+        Place::Group { group: None, version } => (search.anywhere(version.as_deref()).await?, namespace),
+    };
+    Ok(entry.resource(namespace))
+}
+
+/// A search, and what it has come across.
+struct Search<'a> {
+    client: &'a Client,
+    wanted: &'a Wanted,
+    /// Every name that was served, to find the nearest in: the word, and the name that is not ambiguous.
+    seen: Vec<(String, String)>,
+    unwatchable: Option<Absent>,
+    unknown: Vec<(String, Failure)>,
+}
+
+impl Search<'_> {
+    async fn below(&mut self, prefix: &str) -> Result<Entry, Absent> {
+        match self.look([prefix.to_owned()]).await.pop() {
+            Some((_, entry)) => Ok(entry),
+            None => Err(self.nothing()),
+        }
+    }
+
+    async fn in_version(&mut self, group: &str, version: &str) -> Result<Entry, Absent> {
+        if let Some((_, entry)) = self.look([prefix(group, version)]).await.pop() {
+            return Ok(entry);
+        }
+        let reason = self.nothing();
+        match reason {
+            // Is it there at all? Only to say so.
+            Absent::Unserved { .. } => match self.in_group(group).await {
+                Ok(entry) => Err(self.other_version(&entry)),
+                Err(_) => Err(reason),
+            },
+            reason => Err(reason),
+        }
+    }
+
+    async fn in_group(&mut self, group: &str) -> Result<Entry, Absent> {
+        let versions = match group {
+            "" => self.ask::<Versions>("/api").await?.versions,
+            _ => match self.ask::<Group>(&format!("/apis/{group}")).await {
+                Ok(group) => group.versions(),
+                Err(Absent::Failed { failure, .. }) if failure.code() == Some(404) => return Err(self.nothing()),
+                Err(failed) => return Err(failed),
+            },
+        };
+        for version in versions {
+            if let Some((_, entry)) = self.look([prefix(group, &version)]).await.pop() {
+                return Ok(entry);
+            }
+        }
+        Err(self.nothing())
+    }
+
+    /// kubectl takes the first that matches, in the order in which the server lists its groups, and that order changes
+    /// when somebody installs a CRD. A program that runs for months had better not watch something else after a
+    /// restart. So: what is Kubernetes' own cannot be hidden by a CRD, and between strangers there is no guessing.
+    async fn anywhere(&mut self, version: Option<&str>) -> Result<Entry, Absent> {
+        if let Some((_, entry)) = self.look([prefix("", version.unwrap_or("v1"))]).await.pop() {
+            return Ok(entry);
+        }
+        if let Some((path, failure)) = self.unknown.pop() {
+            // Whatever it is, it is not about one group.
+            return Err(Absent::Failed { path, failure });
+        }
+        let groups = self.ask::<Groups>("/apis").await?.groups;
+        let (own, strangers): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(Group::is_kubernetes);
+        for rank in [own, strangers] {
+            if let Some(entry) = self.in_rank(&rank, version).await? {
+                return Ok(entry);
+            }
+        }
+        let reason = self.nothing();
+        match (version, &reason) {
+            (Some(_), Absent::Unserved { .. }) => match Box::pin(self.anywhere(None)).await {
+                Ok(entry) => Err(self.other_version(&entry)),
+                Err(_) => Err(reason),
+            },
+            _ => Err(reason),
+        }
+    }
+
+    /// In groups of the same rank.
+    async fn in_rank(&mut self, groups: &[Group], version: Option<&str>) -> Result<Option<Entry>, Absent> {
+        let in_order = |group: &Group| -> Vec<String> {
+            let wanted = |v: &String| version.is_none_or(|version| version == v);
+            group.versions().into_iter().filter(wanted).map(|v| prefix(&group.name, &v)).collect()
+        };
+        let mut versions: Vec<_> = groups.iter().map(|group| in_order(group).into_iter()).collect();
+        let first: Vec<String> = versions.iter_mut().filter_map(Iterator::next).collect();
+        let mut found = self.look(first).await;
+        if found.is_empty() {
+            // What a group has in another version than its preferred one only.
+            found = self.look(versions.into_iter().flatten()).await;
+        }
+        // A name beats an abbreviation: a CRD must not hide another by choosing its name for a short one.
+        let best = found.iter().map(|(how, _)| *how).min();
+        found.retain(|(how, _)| Some(*how) == best);
+        // Several versions of one group are no ambiguity: the first is the preferred.
+        let mut candidates: Vec<String> = found.iter().map(|(_, entry)| entry.name()).collect();
+        candidates.sort();
+        candidates.dedup();
+        match found.len() {
+            0 => Ok(None),
+            _ if candidates.len() == 1 => Ok(Some(found.swap_remove(0).1)),
+            _ => Err(Absent::Ambiguous { wanted: self.wanted.to_string(), candidates }),
+        }
+    }
+
+    /// What these documents have by the name that is wanted, in their order.
+    async fn look(&mut self, prefixes: impl IntoIterator<Item = String>) -> Vec<(Match, Entry)> {
+        let client = self.client;
+        let ask = |prefix: String| async move { (get::<Resources>(client, &prefix).await, prefix) };
+        let mut answers = stream::iter(prefixes).map(ask).buffered(AT_A_TIME);
+        let mut found = Vec::new();
+        while let Some((answer, prefix)) = answers.next().await {
+            match answer {
+                Ok(document) => found.extend(self.pick(&prefix, document)),
+                // It went away between the list and the look, or nobody listed it.
+                Err(failure) if failure.code() == Some(404) => {}
+                Err(failure) => self.unknown.push((prefix, failure)),
+            }
+        }
+        found
+    }
+
+    fn pick(&mut self, prefix: &str, document: Resources) -> Option<(Match, Entry)> {
+        let mut best: Option<(Match, Entry)> = None;
+        for entry in document.entries(prefix) {
+            let name = entry.name();
+            self.seen.extend(entry.words().map(|word| (word.to_owned(), name.clone())));
+            let Some(how) = entry.matches(&self.wanted.word) else { continue };
+            if !entry.is_watchable() {
+                self.unwatchable = Some(Absent::Unwatchable { name, verbs: entry.verbs().to_vec() });
+            } else if best.as_ref().is_none_or(|(other, _)| how < *other) {
+                best = Some((how, entry));
+            }
+        }
+        best
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, Absent> {
+        get(self.client, path).await.map_err(|failure| Absent::Failed { path: path.to_owned(), failure })
+    }
+
+    /// Why nothing was found.
+    fn nothing(&mut self) -> Absent {
+        if let Some(unwatchable) = self.unwatchable.take() {
+            return unwatchable;
+        }
+        let seen = self.seen.iter().map(|(word, _)| word.as_str());
+        let nearest = text::nearest(&self.wanted.word, seen);
+        let nearest = nearest.and_then(|near| self.seen.iter().find(|(word, _)| word == near));
+        Absent::Unserved {
+            wanted: self.wanted.to_string(),
+            nearest: nearest.map(|(_, name)| name.clone()),
+            unknown: std::mem::take(&mut self.unknown),
+        }
+    }
+
+    fn other_version(&self, entry: &Entry) -> Absent {
+        let served = vec![format!("{} in {}", entry.name(), entry.api_version)];
+        Absent::OtherVersion { wanted: self.wanted.to_string(), served }
+    }
+}
+
+/// Where a group and version is served.
+fn prefix(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+}
+
+async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Failure> {
+    let request = http::Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
+    let request = request.map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
+    request::bounded(client.request(request)).await
+}
