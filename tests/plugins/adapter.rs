@@ -1,0 +1,241 @@
+//! `adapter.py` and plugins written for the original, in `tests/plugins/`.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{Plugin, event, file, have, route};
+
+/// The adapter with this plugin, in an environment without a cluster.
+fn adapter(plugin: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.arg(file("examples/plugins/adapter.py")).arg(file(&format!("tests/plugins/{plugin}")));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("K8S_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("LOG_LEVEL").env_remove("CONFIG_FILE").env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// What the plugin `settings` answers with this expression.
+fn ask(plugin: &mut Plugin, expression: &str, config: &Value) -> (String, String) {
+    let mut object = route();
+    object["spec"]["ask"] = json!(expression);
+    plugin.ask(&event("ADDED", &object), config)
+}
+
+/// A file of this test alone, gone when dropped.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("demo-controller-{name}-{}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_plugin_of_the_original_runs_unchanged() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let mut plugin = Plugin::start(&mut adapter("plugin_simple"));
+    assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({})), ("Kind: Route; Name: web".into(), "INFO".into()));
+    let config = json!({"command": "python3 adapter.py", "message_log_level": "warning"});
+    assert_eq!(plugin.ask(&event("DELETED", &route()), &config), ("Kind: Route; Name: web".into(), "WARNING".into()));
+    let (status, stderr) = plugin.end();
+    assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
+}
+
+#[test]
+fn what_the_plugin_prints_goes_to_the_log_and_what_it_reads_is_not_the_next_event() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let mut plugin = Plugin::start(&mut adapter("plugin_prints"));
+    for _ in 0..2 {
+        assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({})).0, "said ''\non two lines");
+    }
+    let (_, stderr) = plugin.end();
+    for printed in ["printed while imported", "\"level\": \"ERROR\"", "written", "by the system call", "from a program"]
+    {
+        assert!(stderr.contains(printed), "{printed}: {stderr}");
+    }
+}
+
+/// The controller takes the end for a failure and repeats the event, at once even where the plugin has left a thread.
+#[test]
+fn an_exception_ends_the_process_with_a_traceback_and_without_an_answer() {
+    if !have(&["python3"]) {
+        return;
+    }
+    for (name, why) in [("raises", "KeyError: 'host'"), ("exits", "SystemExit: 0"), ("threads", "KeyError: 'host'")] {
+        let mut plugin = Plugin::start(&mut adapter("plugin_raises"));
+        let mut object = route();
+        assert_eq!(plugin.ask(&event("ADDED", &object), &json!({})).0, "web is fine");
+        object["metadata"]["name"] = json!(name);
+        let (code, stderr) = plugin.dies_of(&event("ADDED", &object), &json!({}));
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains(why) && stderr.contains("the event is to be retried"), "{stderr}");
+    }
+}
+
+#[test]
+fn odd_answers_are_made_the_best_of() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let mut plugin = Plugin::start(&mut adapter("plugin_settings"));
+    let nothing = "ADDED Route web: handled; the plugin has no message";
+    for (result, message, level) in [
+        ("('m', 'WARN')", "m", "WARNING"),
+        ("['m', ' error ']", "m", "ERROR"),
+        ("('m', 'FATAL')", "m", "CRITICAL"),
+        ("('m', 'Trace')", "m", "TRACE"),
+        ("('m', 30)", "m", "WARNING"),
+        ("('m', 25)", "m", "INFO"),
+        ("('m', '40')", "m", "ERROR"),
+        ("('m', None)", "m", "INFO"),
+        ("('m', 'loud')", "m", "WARNING"),
+        ("(None, 'DEBUG')", nothing, "DEBUG"),
+        ("None", nothing, "INFO"),
+        ("'m'", "m", "INFO"),
+        ("(7, 'INFO')", "7", "INFO"),
+        ("('half of a pair: \\ud83d', 'INFO')", "half of a pair: ?", "INFO"),
+        ("(1, 2, 3)", "(1, 2, 3)", "WARNING"),
+    ] {
+        assert_eq!(ask(&mut plugin, result, &json!({})), (message.into(), level.into()), "{result}");
+    }
+    let (_, stderr) = plugin.end();
+    assert!(stderr.contains("knows no level 'loud'") && stderr.contains("got tuple"), "{stderr}");
+}
+
+#[test]
+fn the_watcher_has_a_logger_with_the_level_that_was_set() {
+    if !have(&["python3"]) {
+        return;
+    }
+    for (level, shown) in [("info", "[INFO] said\n[CRITICAL] shouted\n"), ("error", "[CRITICAL] shouted\n")] {
+        let mut plugin = Plugin::start(adapter("plugin_settings").env("LOG_LEVEL", level));
+        assert_eq!(ask(&mut plugin, "watcher.config.log_level", &json!({})).0, level.to_uppercase());
+        assert_eq!(plugin.end().1, shown);
+    }
+}
+
+#[test]
+fn the_plugins_own_section_comes_first_and_exec_s_fills_in() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let ini = Temporary::new(
+        "sections.ini",
+        "[global]\nk8s_resource=routes\n[plugin_settings]\nurl=https://old/\nTimeout=3\npassword=100%\nhost=%(url)sx\n",
+    );
+    let mut plugin = Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini.0));
+    let exec = json!({"command": "python3", "timeout": "20s", "url": "https://new/", "realm": "R"});
+    for (expression, value) in [
+        ("config['url']", "https://old/"),
+        ("config.get('URL')", "https://old/"),
+        ("config['realm']", "R"),
+        ("config.getint('timeout')", "3"),
+        ("config['password']", "100%"),
+        ("config['host']", "https://old/x"),
+        ("config.get('absent', 'default')", "default"),
+        ("config.get('command')", "None"),
+        ("'absent' in config", "False"),
+        ("watcher.config.getPluginConfig()['realm']", "R"),
+        ("watcher.config.getPlugin()", "settings"),
+        ("watcher.config.plugin", "settings"),
+        ("watcher.config.k8s_resource", "routes"),
+        ("watcher.config.config_file", &ini.0.to_string_lossy()),
+    ] {
+        assert_eq!(ask(&mut plugin, &format!("str({expression})"), &exec).0, value, "{expression}");
+    }
+    let mut object = route();
+    object["spec"]["ask"] = json!("config['absent']");
+    let (_, stderr) = plugin.dies_of(&event("ADDED", &object), &exec);
+    assert!(stderr.contains("KeyError: 'absent'"), "{stderr}");
+}
+
+#[test]
+fn what_the_controller_found_out_comes_before_the_config_file_and_that_before_the_defaults() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let ini = Temporary::new("order.ini", "[global]\nk8s_namespace=from-file\nk8s_api_version=v2\nk8s_ca=\n");
+    let mut plugin = Plugin::start(
+        adapter("plugin_settings")
+            .env("CONFIG_FILE", &ini.0)
+            .env("K8S_API_ENDPOINT", "https://master.example.com:8443/")
+            .env("K8S_NAMESPACE", "shop"),
+    );
+    for (expression, value) in [
+        ("watcher.config.k8s_endpoint", "master.example.com:8443"),
+        ("watcher.config.k8s_namespace", "shop"),
+        ("watcher.config.k8s_api_version", "v2"),
+        ("watcher.config.k8s_api_group", "oapi"),
+        ("watcher.config.k8s_api_path", ""),
+        ("watcher.config.k8s_namespaced", "True"),
+        ("watcher.config.k8s_ca", "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+        ("watcher.config.getParam('k8s_namespace')", "shop"),
+        ("watcher.config.getParam('MINE', '/nowhere', 'default')", "default"),
+    ] {
+        assert_eq!(ask(&mut plugin, expression, &json!({})).0, value, "{expression}");
+    }
+}
+
+#[test]
+fn the_token_is_read_anew_and_never_handed_to_a_server_that_it_was_not_meant_for() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let token = "watcher.config.k8s_token";
+    let file = Temporary::new("token", "first\n");
+    let config = json!({"k8s_token_file": file.0});
+    let mut plugin = Plugin::start(adapter("plugin_settings").env("K8S_API_ENDPOINT", "master.example.com:8443"));
+    assert_eq!(ask(&mut plugin, token, &config).0, "first");
+    fs::write(&file.0, "second\n").unwrap();
+    assert_eq!(ask(&mut plugin, token, &config).0, "second");
+
+    // The file's token is for the file's server.
+    let ini =
+        Temporary::new("token.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://master.example.com:8443\n");
+    for (endpoint, value) in [("master.example.com:8443", "mine"), ("elsewhere.example.com", "")] {
+        let mut plugin =
+            Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint));
+        assert_eq!(ask(&mut plugin, token, &json!({})).0, value, "{endpoint}");
+        let told =
+            plugin.end().1.contains("none belongs to elsewhere.example.com; name one in [plugin_exec]: k8s_token_file");
+        assert_eq!(told, value.is_empty());
+    }
+}
+
+#[test]
+fn a_plugin_can_import_what_lies_beside_it() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let mut plugin = Plugin::start(&mut adapter("plugin_sibling"));
+    assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({"url": "dir:"})).0, "hello dir:web");
+}
+
+#[test]
+fn a_directory_without_a_plugin_is_refused_with_its_name() {
+    if !have(&["python3"]) {
+        return;
+    }
+    for (plugin, why) in [("nowhere", "nowhere holds no __init__.py"), ("Directory", "has no handle_event(")] {
+        let (status, stderr) = Plugin::start(&mut adapter(plugin)).end();
+        assert_eq!(status.code(), Some(1));
+        assert!(stderr.starts_with("adapter.py: ") && stderr.contains(why), "{stderr}");
+    }
+}

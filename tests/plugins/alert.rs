@@ -1,0 +1,183 @@
+//! `alert.sh` and a webhook.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::Command,
+    sync::mpsc::{Receiver, channel},
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::{DEADLINE, Plugin, event, file, have, route};
+
+const SECRET: &str = "T0-B0-s3cr3t";
+
+/// A webhook that gives these answers, one a request, and then is silent.
+struct Webhook {
+    url: String,
+    bodies: Receiver<Value>,
+}
+
+impl Webhook {
+    fn new(statuses: &'static [&str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/services/{SECRET}?a=%7B{{x}}", listener.local_addr().unwrap());
+        let (sender, bodies) = channel();
+        thread::spawn(move || {
+            let mut statuses = statuses.iter();
+            let mut silent = Vec::new();
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let body = body(&connection);
+                // A test may not care what was sent.
+                let _ = sender.send(body);
+                match statuses.next() {
+                    Some(status) => {
+                        write!(connection, "HTTP/1.1 {status}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                            .unwrap();
+                    }
+                    None => silent.push(connection),
+                }
+            }
+        });
+        Webhook { url, bodies }
+    }
+
+    fn body(&self) -> Value {
+        self.bodies.recv_timeout(DEADLINE).expect("a request")
+    }
+
+    fn config(&self) -> Value {
+        json!({"command": "sh alert.sh", "webhook_url": self.url})
+    }
+}
+
+/// The JSON that is posted.
+fn body(connection: &TcpStream) -> Value {
+    let mut reader = BufReader::new(connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+fn alert() -> Plugin {
+    Plugin::start(Command::new("sh").arg(file("examples/plugins/alert.sh")))
+}
+
+#[test]
+fn a_deletion_raises_an_alert_and_nothing_else_does() {
+    if !have(&["curl", "jq"]) {
+        return;
+    }
+    let (webhook, mut plugin) = (Webhook::new(&["200 OK", "204 No Content"]), alert());
+
+    assert_eq!(
+        plugin.ask(&event("ADDED", &route()), &webhook.config()),
+        ("ADDED Route shop/web: no alert".into(), "DEBUG".into())
+    );
+    assert_eq!(
+        plugin.ask(&event("DELETED", &route()), &webhook.config()),
+        ("DELETED Route shop/web: alert raised".into(), "INFO".into())
+    );
+    assert_eq!(webhook.body(), json!({"text": "DELETED Route shop/web"}));
+
+    let node = json!({"kind": "Node", "metadata": {"name": "node-1"}});
+    let answer = plugin.ask(&event("DELETED", &node), &webhook.config());
+    assert_eq!(answer.0, "DELETED Node node-1: alert raised");
+    assert_eq!(webhook.body(), json!({"text": "DELETED Node node-1"}));
+    let (status, stderr) = plugin.end();
+    assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
+}
+
+#[test]
+fn what_is_worth_an_alert_and_its_form_can_be_set() {
+    if !have(&["curl", "jq"]) {
+        return;
+    }
+    let (webhook, mut plugin) = (Webhook::new(&["200 OK"]), alert());
+    let mut config = webhook.config();
+    config["alert_on"] = json!("added, modified");
+    config["webhook_format"] = json!("alertmanager");
+
+    assert_eq!(plugin.ask(&event("DELETED", &route()), &config).1, "DEBUG");
+    assert_eq!(plugin.ask(&event("MODIFIED", &route()), &config).1, "INFO");
+    let alert = &webhook.body()[0];
+    let labels =
+        json!({"alertname": "ObjectChanged", "type": "MODIFIED", "kind": "Route", "namespace": "shop", "name": "web"});
+    assert_eq!(alert["labels"], labels);
+    assert_eq!(alert["annotations"]["summary"], "MODIFIED Route shop/web");
+}
+
+/// An answer would mean that the event is done with.
+#[test]
+fn a_webhook_that_does_not_take_the_alert_ends_the_script_and_its_url_stays_a_secret() {
+    if !have(&["curl", "jq"]) {
+        return;
+    }
+    let cases = [
+        (Webhook::new(&["500 Internal Server Error"]).config(), "it answered with status 500"),
+        (Webhook::new(&["302 Found"]).config(), "it answered with status 302"),
+        (Webhook::new(&[]).config(), "it did not answer in time"),
+        (json!({"webhook_url": format!("http://127.0.0.1:1/{SECRET}")}), "the connection was refused"),
+        (json!({"webhook_url": format!("ftp://{SECRET}/")}), "webhook_url is no http:// or https:// URL"),
+        (json!({"webhook_url": format!("http://{SECRET}/ --next file:///etc/passwd")}), "webhook_url is no http://"),
+        (json!({}), "webhook_url is missing"),
+        (json!({"webhook_url": "http://x/", "alert_on": "GONE"}), "alert_on=\"GONE\": use ADDED, MODIFIED and DELETED"),
+        (json!({"webhook_url": "http://x/", "webhook_timeout": "5s"}), "webhook_timeout=\"5s\": use seconds, like 5"),
+        (json!({"webhook_url": "http://x/", "webhook_format": "xml"}), "webhook_format=\"xml\": use slack or"),
+    ];
+    for (mut config, why) in cases {
+        if config.get("webhook_timeout").is_none() {
+            config["webhook_timeout"] = json!("0.5");
+        }
+        let (code, stderr) = alert().dies_of(&event("DELETED", &route()), &config);
+        assert_eq!(code, Some(1));
+        assert!(stderr.starts_with("alert.sh: ") && stderr.lines().count() == 1, "one line: {stderr}");
+        assert!(stderr.contains(why) && !stderr.contains(SECRET), "{why}: {stderr}");
+    }
+}
+
+/// Most names are harmless. Those of RBAC objects can hold nearly anything.
+#[test]
+fn no_name_is_taken_for_anything_but_text() {
+    if !have(&["curl", "jq"]) {
+        return;
+    }
+    let (webhook, mut plugin) = (Webhook::new(&["200 OK", "200 OK"]), alert());
+    let name = "a\"b\\c\n$(exit 9) `exit 9` 'x' <!channel> & \u{1f} é %s";
+    let object = json!({"kind": "ClusterRole", "metadata": {"name": name}});
+
+    let answer = plugin.ask(&event("DELETED", &object), &webhook.config());
+    assert_eq!(answer, (format!("DELETED ClusterRole {name}: alert raised"), "INFO".into()));
+    let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    assert_eq!(webhook.body(), json!({"text": format!("DELETED ClusterRole {escaped}")}));
+
+    // A large object takes no longer than exec's timeout, and is not passed on.
+    let mut large = route();
+    large["data"] = json!("x".repeat(1 << 20));
+    assert_eq!(plugin.ask(&event("DELETED", &large), &webhook.config()).1, "INFO");
+    assert_eq!(webhook.body(), json!({"text": "DELETED Route shop/web"}));
+}
+
+#[test]
+fn without_jq_it_says_so_at_once() {
+    let mut plugin =
+        Plugin::start(Command::new("/bin/sh").arg(file("examples/plugins/alert.sh")).env("PATH", "/nowhere"));
+    let (status, stderr) = plugin.end();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(stderr, "alert.sh: needs curl, which is not on the PATH\n");
+}

@@ -1,0 +1,125 @@
+//! The plugins in `examples/plugins/`, driven by the protocol of `exec` over pipes. Nothing here needs an API server.
+//!
+//! They need programs that not every machine has: python3, sh with curl and jq. Where one is missing, its tests say on
+//! stderr that they were skipped.
+
+mod adapter;
+mod alert;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+/// How long anything may take before a test fails.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Whether all these programs are here. If not, says so where the test harness cannot hide it.
+fn have(programs: &[&str]) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|program| !runs(program)).collect();
+    if !missing.is_empty() {
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        writeln!(std::io::stderr(), "{test}: skipped, {missing:?} not found").unwrap();
+    }
+    missing.is_empty()
+}
+
+fn runs(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+}
+
+/// A file of the repository.
+fn file(path: &str) -> String {
+    format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A running plugin, ended when dropped.
+struct Plugin {
+    child: Child,
+    /// None once nothing more is to come.
+    stdin: Option<ChildStdin>,
+    answers: Receiver<String>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Plugin {
+    fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a plugin");
+        let stdin = child.stdin.take();
+        let (sender, answers) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut all = Vec::new();
+            stderr.read_to_end(&mut all).unwrap();
+            String::from_utf8_lossy(&all).into_owned()
+        });
+        Plugin { child, stdin, answers, stderr: Some(stderr) }
+    }
+
+    fn send(&mut self, event: &Value, config: &Value) {
+        let line = json!({"event": event, "config": config}).to_string() + "\n";
+        self.stdin.as_mut().unwrap().write_all(line.as_bytes()).expect("a plugin that reads");
+    }
+
+    /// Message and level of the answer to this event. Panics, with what the plugin wrote to stderr, if there is none.
+    fn ask(&mut self, event: &Value, config: &Value) -> (String, String) {
+        self.send(event, config);
+        let Ok(line) = self.answers.recv_timeout(DEADLINE) else {
+            panic!("no answer, but {:?}", self.end());
+        };
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?} is no JSON: {e}"));
+        let word = |key: &str| answer[key].as_str().unwrap_or_else(|| panic!("{line:?} has no {key}")).to_owned();
+        (word("message"), word("level"))
+    }
+
+    /// How it ends when its input does, and what it wrote to stderr. Panics if it still has something to say.
+    fn end(&mut self) -> (ExitStatus, String) {
+        self.stdin = None;
+        assert_eq!(self.answers.recv_timeout(DEADLINE).ok(), None, "one answer for one event");
+        let status = self.child.wait().unwrap();
+        (status, self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
+    }
+
+    /// How it dies of this event without an answer: exit code and stderr.
+    fn dies_of(&mut self, event: &Value, config: &Value) -> (Option<i32>, String) {
+        self.send(event, config);
+        assert_eq!(self.answers.recv_timeout(DEADLINE).ok(), None, "no answer");
+        let (status, stderr) = self.end();
+        (status.code(), stderr)
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An event as `exec` writes it.
+fn event(r#type: &str, object: &Value) -> Value {
+    json!({"type": r#type, "object": object})
+}
+
+/// A Route `shop/web`.
+fn route() -> Value {
+    json!({
+        "apiVersion": "route.openshift.io/v1",
+        "kind": "Route",
+        "metadata": {"namespace": "shop", "name": "web", "uid": "u1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"host": "web.apps.example.com"},
+    })
+}

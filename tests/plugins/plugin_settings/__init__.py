@@ -1,0 +1,7 @@
+# Answers with what it was asked for: spec.ask is an expression.
+def handle_event(watcher, event, config):
+    watcher.logger.debug('whispered')
+    watcher.logger.info('said')
+    watcher.log('shouted', 'CRITICAL')
+    ask = event['object']['spec']['ask']
+    return eval(ask, {'watcher': watcher, 'config': config})
