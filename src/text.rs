@@ -1,4 +1,7 @@
-//! Text from outside, made fit for one line of a log or an error: values, messages, names that were misspelt.
+//! Text from outside, made fit for one line of a log or an error: values, messages, names that were misspelt. And
+//! durations, as people write them.
+
+use std::time::Duration;
 
 /// The text in one line: line ends become `; `, other control characters are escaped, so that no value can write a
 /// second line or move a terminal's cursor.
@@ -44,6 +47,31 @@ fn distance(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
+/// The longest duration that is accepted: a year. Timers are not made for more, and it is surely a mistake.
+pub const LONGEST: Duration = Duration::from_secs(8760 * 3600);
+
+/// Reads `3s`, `10m`, `1h30m`, `500ms` or a bare `0`: whole numbers, each with its unit, each unit at most once, the
+/// larger first.
+pub fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut millis, mut units) = (0u64, UNITS.iter());
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let word = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        let (unit, tail) = tail.split_at(word);
+        // `find` goes on from the last unit that was seen, so none comes twice or out of order.
+        let (_, size) = units.find(|(name, _)| *name == unit)?;
+        millis = number.parse::<u64>().ok()?.checked_mul(*size)?.checked_add(millis)?;
+        rest = tail;
+    }
+    (!text.trim().is_empty()).then(|| Duration::from_millis(millis))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +89,19 @@ mod tests {
     fn the_nearest_word_is_near() {
         assert_eq!(nearest("podz", ["nodes", "pods"].into_iter()), Some("pods"));
         assert_eq!(nearest("zebra", ["nodes", "pods"].into_iter()), None);
+    }
+
+    #[test]
+    fn a_duration_is_whole_numbers_with_units_the_larger_first() {
+        for (text, millis) in
+            [("3s", 3000), ("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("1m5ms", 60_005), ("0", 0)]
+        {
+            assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in
+            ["", "3", "s", "-3s", "3.5s", "3 s", "30m1h", "1s1s", "3x", "3S", "99999999999999999999s", "+1s", "1h 30m"]
+        {
+            assert_eq!(duration(text), None, "{text}");
+        }
     }
 }

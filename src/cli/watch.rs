@@ -14,7 +14,7 @@ use crate::{
         Refusal, flags, log, serve,
         settings::{Env, Given, ROW, Read, Setting, Settings, Table},
     },
-    watch::{self, Wanted, exec},
+    watch::{self, Simple, Wanted, exec},
 };
 
 static RESOURCE: Setting = Setting {
@@ -192,12 +192,11 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
     let name = given.as_ref().map_or("simple", |given| given.text.trim());
     let config = settings.section(&format!("plugin_{name}"))?;
     let choice = match (name, &given) {
-        ("exec", _) => {
-            let settings =
-                exec::Settings::read(&config).map_err(|why| Refusal::input(format!("[plugin_exec]: {why}")))?;
-            PluginChoice::Exec(settings)
+        ("exec", _) => PluginChoice::Exec(exec::Settings::read(&config).map_err(Refusal::input)?),
+        ("simple", _) | (_, None) => {
+            Simple::check(&config).map_err(Refusal::input)?;
+            PluginChoice::Simple
         }
-        ("simple", _) | (_, None) => PluginChoice::Simple,
         (_, Some(given)) => return Err(given.wrong("unknown plugin: expected simple or exec")),
     };
     Ok((choice, config))

@@ -25,6 +25,7 @@ mod reflector;
 mod resync;
 mod store;
 
+pub use backoff::Backoff;
 pub use health::Health;
 pub use key::Key;
 pub use list_watch::{Event, List, ListWatch, Page, Undecodable, Watch};

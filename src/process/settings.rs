@@ -27,7 +27,7 @@ use super::{
     Refusal,
     file::{self, Sections},
 };
-use crate::text::quoted;
+use crate::text::{LONGEST, duration, quoted};
 
 /// One setting: a row of the table.
 #[derive(Debug)]
@@ -257,31 +257,6 @@ impl fmt::Display for Given {
             }
         }
     }
-}
-
-/// The longest duration that is accepted: a year. Timers are not made for more, and it is surely a mistake.
-pub const LONGEST: Duration = Duration::from_secs(8760 * 3600);
-
-/// Reads `3s`, `10m`, `1h30m`, `500ms` or a bare `0`: whole numbers, each with its unit, each unit at most once, the
-/// larger first.
-pub fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (mut millis, mut units) = (0u64, UNITS.iter());
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, tail) = rest.split_at(digits);
-        let word = tail.len() - tail.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        let (unit, tail) = tail.split_at(word);
-        // `find` goes on from the last unit that was seen, so none comes twice or out of order.
-        let (_, size) = units.find(|(name, _)| *name == unit)?;
-        millis = number.parse::<u64>().ok()?.checked_mul(*size)?.checked_add(millis)?;
-        rest = tail;
-    }
-    (!text.trim().is_empty()).then(|| Duration::from_millis(millis))
 }
 
 #[cfg(test)]

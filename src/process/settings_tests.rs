@@ -108,17 +108,3 @@ fn a_value_that_is_wrong_is_told_with_what_is_accepted() {
         "APP_WORKERS=\"10 min\": expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"
     );
 }
-
-#[test]
-fn a_duration_is_whole_numbers_with_units_the_larger_first() {
-    for (text, millis) in
-        [("3s", 3000), ("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("1m5ms", 60_005), ("0", 0)]
-    {
-        assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
-    }
-    for text in
-        ["", "3", "s", "-3s", "3.5s", "3 s", "30m1h", "1s1s", "3x", "3S", "99999999999999999999s", "+1s", "1h 30m"]
-    {
-        assert_eq!(duration(text), None, "{text}");
-    }
-}

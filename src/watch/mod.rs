@@ -14,6 +14,8 @@ mod deliver;
 pub mod discovery;
 mod dynamic;
 pub mod exec;
+#[cfg(test)]
+mod fixture;
 pub mod plugin;
 pub mod resource;
 mod simple;
