@@ -8,6 +8,10 @@ use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
 use kube::{client::AuthError, core::Status};
 
+mod get;
+
+pub use get::{get, read};
+
 /// The longest that a single request may take, from the first byte sent to the last byte received. Lists have their
 /// own rule (so long without a byte), because a list of a large cluster may well take longer than this.
 ///

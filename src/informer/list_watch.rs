@@ -5,16 +5,15 @@
 
 use std::{borrow::Cow, marker::PhantomData, time::Duration};
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::{Request, Response, header};
+use bytes::{Buf, BytesMut};
+use http::Response;
 use http_body_util::BodyExt;
 use kube::{Client, client::Body, core::Status};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
 use super::{Key, Object};
-use crate::request::{Failure, TIME_LIMIT, chain};
+use crate::request::{self, Failure, chain};
 
 /// Objects in a page of a list: what client-go and kubectl ask for.
 pub const PAGE_SIZE: u32 = 500;
@@ -24,9 +23,6 @@ const LONGEST_LINE: usize = 32 << 20;
 
 /// The largest answer to a list that is read. Generous, as it has to hold a large cluster's pods in one unpaged list.
 const LARGEST_LIST: usize = 2 << 30;
-
-/// Error answers are a few hundred bytes, or some proxy's page of HTML.
-const LARGEST_ERROR: usize = 64 << 10;
 
 /// One resource, and the part of it that is wanted.
 pub struct ListWatch<T> {
@@ -122,10 +118,10 @@ impl<T: Object> ListWatch<T> {
     /// Cancellation: dropping the future abandons the request and loses nothing.
     ///
     /// # Errors
-    /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`].
+    /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`request::TIME_LIMIT`].
     pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
         let answer = self.get(&list.query(&self.selectors)).await?;
-        decode_page(&read_all(answer.into_body(), LARGEST_LIST).await?)
+        decode_page(&request::read(answer.into_body(), LARGEST_LIST).await?)
     }
 
     /// Opens a watch of what happens after `resource_version`. The server ends it after `time_limit` (whole seconds).
@@ -144,51 +140,7 @@ impl<T: Object> ListWatch<T> {
     }
 
     async fn get(&self, query: &str) -> Result<Response<Body>, Failure> {
-        let request = Request::get(format!("{}?{query}", self.path))
-            .header(header::ACCEPT, "application/json")
-            .body(Body::empty())
-            .map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
-        let answer = match timeout(TIME_LIMIT, self.client.send(request)).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
-        };
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let code = answer.status();
-        let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-        let body = read_all(answer.into_body(), LARGEST_ERROR).await.unwrap_or_default();
-        let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
-            let text = match code.as_u16() {
-                // What an API server says, in plain text, of a path that it does not serve.
-                404 => format!("the server does not serve {} (is the CRD installed?)", self.path),
-                // Not the API server's words: a proxy's or a load balancer's.
-                _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
-            };
-            Status::failure(&text, code.canonical_reason().unwrap_or("error"))
-        });
-        status.code = code.as_u16();
-        Err(Failure::from_status(status, seconds.map(Duration::from_secs)))
-    }
-}
-
-/// Reads a whole body, as long as bytes keep coming.
-async fn read_all(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
-    let mut all = BytesMut::new();
-    loop {
-        match timeout(TIME_LIMIT, body.frame()).await {
-            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
-            Ok(None) => return Ok(all.freeze()),
-            Ok(Some(Err(e))) => return Err(Failure::Connection(chain(&e))),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    all.extend_from_slice(&data);
-                }
-            }
-        }
-        if all.len() > limit {
-            return Err(Failure::Malformed(format!("more than {limit} bytes")));
-        }
+        request::get(&self.client, &format!("{}?{query}", self.path)).await
     }
 }
 

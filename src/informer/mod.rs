@@ -25,7 +25,7 @@ mod reflector;
 mod resync;
 mod store;
 
-pub use backoff::Backoff;
+pub use backoff::{Backoff, LONGEST as LONGEST_BACKOFF};
 pub use health::Health;
 pub use key::Key;
 pub use list_watch::{Event, List, ListWatch, Page, Undecodable, Watch};

@@ -26,6 +26,12 @@ use crate::{
 use documents::{Entry, Group, Groups, Match, Resources, Versions};
 
 mod documents;
+mod wait;
+
+pub use wait::{Waiting, wait};
+
+/// The largest document that is read. A group with a thousand resources fits ten times over.
+const LARGEST_DOCUMENT: usize = 4 << 20;
 
 /// So many documents are asked for at a time.
 const AT_A_TIME: usize = 8;
@@ -110,16 +116,13 @@ impl fmt::Display for Absent {
 /// Why it cannot be watched now. It may be worth asking again.
 pub async fn find(client: &Client, wanted: &Wanted, namespace: Option<&str>) -> Result<Resource, Absent> {
     let mut search = Search { client, wanted, seen: Vec::new(), unwatchable: None, unknown: Vec::new() };
-    let (entry, namespace) = match &wanted.place {
-        Place::Prefix(prefix) => (search.below(prefix).await?, namespace),
-        Place::Path { prefix, namespace } => (search.below(prefix).await?, namespace.as_deref()),
-        Place::Group { group: Some(group), version: Some(version) } => {
-            (search.in_version(group, version).await?, namespace)
-        }
-        Place::Group { group: Some(group), version: None } => (search.in_group(group).await?, namespace),
-        Place::Group { group: None, version } => (search.anywhere(version.as_deref()).await?, namespace),
+    let entry = match &wanted.place {
+        Place::Prefix(prefix) | Place::Path { prefix, .. } => search.below(prefix).await?,
+        Place::Group { group: Some(group), version: Some(version) } => search.in_version(group, version).await?,
+        Place::Group { group: Some(group), version: None } => search.in_group(group).await?,
+        Place::Group { group: None, version } => search.anywhere(version.as_deref()).await?,
     };
-    Ok(entry.resource(namespace))
+    Ok(entry.resource(wanted.namespace(namespace)))
 }
 
 /// A search, and what it has come across.
@@ -133,20 +136,18 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Below one path.
     async fn below(&mut self, prefix: &str) -> Result<Entry, Absent> {
-        match self.look([prefix.to_owned()]).await.pop() {
-            Some((_, entry)) => Ok(entry),
-            None => Err(self.nothing()),
-        }
+        self.one(prefix.to_owned()).await?.ok_or_else(|| self.nothing())
     }
 
     async fn in_version(&mut self, group: &str, version: &str) -> Result<Entry, Absent> {
-        if let Some((_, entry)) = self.look([prefix(group, version)]).await.pop() {
+        if let Some(entry) = self.one(prefix(group, version)).await? {
             return Ok(entry);
         }
         let reason = self.nothing();
+        // Is it there at all? Only to say so.
         match reason {
-            // Is it there at all? Only to say so.
             Absent::Unserved { .. } => match self.in_group(group).await {
                 Ok(entry) => Err(self.other_version(&entry)),
                 Err(_) => Err(reason),
@@ -165,23 +166,28 @@ impl Search<'_> {
             },
         };
         for version in versions {
-            if let Some((_, entry)) = self.look([prefix(group, &version)]).await.pop() {
+            if let Some(entry) = self.one(prefix(group, &version)).await? {
                 return Ok(entry);
             }
         }
         Err(self.nothing())
     }
 
+    /// In one document. If that cannot be had, there is nothing to look further for.
+    async fn one(&mut self, prefix: String) -> Result<Option<Entry>, Absent> {
+        let found = self.look([prefix]).await.pop();
+        match self.unknown.pop() {
+            Some((path, failure)) => Err(Absent::Failed { path, failure }),
+            None => Ok(found.map(|(_, entry)| entry)),
+        }
+    }
+
     /// kubectl takes the first that matches, in the order in which the server lists its groups, and that order changes
     /// when somebody installs a CRD. A program that runs for months had better not watch something else after a
     /// restart. So: what is Kubernetes' own cannot be hidden by a CRD, and between strangers there is no guessing.
     async fn anywhere(&mut self, version: Option<&str>) -> Result<Entry, Absent> {
-        if let Some((_, entry)) = self.look([prefix("", version.unwrap_or("v1"))]).await.pop() {
+        if let Some(entry) = self.one(prefix("", version.unwrap_or("v1"))).await? {
             return Ok(entry);
-        }
-        if let Some((path, failure)) = self.unknown.pop() {
-            // Whatever it is, it is not about one group.
-            return Err(Absent::Failed { path, failure });
         }
         let groups = self.ask::<Groups>("/apis").await?.groups;
         let (own, strangers): (Vec<Group>, Vec<Group>) = groups.into_iter().partition(Group::is_kubernetes);
@@ -290,7 +296,11 @@ fn prefix(group: &str, version: &str) -> String {
 }
 
 async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Failure> {
-    let request = http::Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
-    let request = request.map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
-    request::bounded(client.request(request)).await
+    let answer = request::get(client, path).await?;
+    let document = request::read(answer.into_body(), LARGEST_DOCUMENT).await?;
+    serde_json::from_slice(&document).map_err(|e| Failure::Malformed(e.to_string()))
 }
+
+#[cfg(test)]
+#[path = "discovery_tests.rs"]
+mod tests;

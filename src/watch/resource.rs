@@ -94,6 +94,14 @@ impl Wanted {
         };
         Ok(Wanted { word, place: Place::Group { group, version } })
     }
+
+    /// The namespace to watch, if this one is set. A path has its own, or none.
+    pub(super) fn namespace<'a>(&'a self, set: Option<&'a str>) -> Option<&'a str> {
+        match &self.place {
+            Place::Path { namespace, .. } => namespace.as_deref(),
+            Place::Group { .. } | Place::Prefix(_) => set,
+        }
+    }
 }
 
 impl fmt::Display for Wanted {

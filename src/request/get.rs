@@ -1,0 +1,76 @@
+//! Reading from the API server without the client's own way of doing it, which reads any body whole, however large, and
+//! forgets the `Retry-After` header.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, header};
+use http_body_util::BodyExt;
+use kube::{Client, client::Body, core::Status};
+use tokio::time::timeout;
+
+use super::{Failure, TIME_LIMIT, chain};
+
+/// Error answers are a few hundred bytes, or some proxy's page of HTML.
+const LARGEST_ERROR: usize = 64 << 10;
+
+/// Asks for JSON at a path, with its query. The head of the answer is there within [`TIME_LIMIT`]; the body is the
+/// caller's to read.
+///
+/// Cancellation: dropping the future abandons the request and loses nothing.
+///
+/// # Errors
+/// Any [`Failure`], every answer but 2xx included.
+pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> {
+    let request = Request::get(uri)
+        .header(header::ACCEPT, "application/json")
+        .body(Body::empty())
+        .map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
+    let answer = match timeout(TIME_LIMIT, client.send(request)).await {
+        Ok(answer) => answer?,
+        Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
+    };
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let code = answer.status();
+    let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+    let body = read(answer.into_body(), LARGEST_ERROR).await.unwrap_or_default();
+    let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
+        let text = match code.as_u16() {
+            // What an API server says, in plain text, of a path that it does not serve.
+            404 => {
+                let path = uri.split('?').next().unwrap_or_default();
+                format!("the server does not serve {path} (is the CRD installed?)")
+            }
+            // Not the API server's words: a proxy's or a load balancer's.
+            _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
+        };
+        Status::failure(&text, code.canonical_reason().unwrap_or("error"))
+    });
+    status.code = code.as_u16();
+    Err(Failure::from_status(status, seconds.map(Duration::from_secs)))
+}
+
+/// Reads a whole body of at most so many bytes, for as long as bytes keep coming.
+///
+/// # Errors
+/// [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`]; a connection that broke; a body that is larger.
+pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let mut all = BytesMut::new();
+    loop {
+        match timeout(TIME_LIMIT, body.frame()).await {
+            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
+            Ok(None) => return Ok(all.freeze()),
+            Ok(Some(Err(e))) => return Err(Failure::Connection(chain(&e))),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    all.extend_from_slice(&data);
+                }
+            }
+        }
+        if all.len() > limit {
+            return Err(Failure::Malformed(format!("more than {limit} bytes")));
+        }
+    }
+}
