@@ -14,6 +14,8 @@ use crate::process::{
 };
 
 mod run;
+mod selector;
+mod show;
 mod start;
 mod watch;
 pub use run::Run;
@@ -63,6 +65,8 @@ pub enum Command {
     },
     /// Print the CustomResourceDefinition.
     Crd,
+    /// Print this (`--show-config`), to stdout.
+    ShowConfig(String),
     /// Print this (`--help`, `--version`), to stdout.
     Print(Box<clap::Error>),
 }

@@ -4,6 +4,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
+    path::Path,
     process::ExitCode,
 };
 
@@ -14,6 +15,7 @@ use demo_controller::{
         Refusal,
         connect::{Connection, connect},
         log, serve,
+        service_account::DIRECTORY,
         shutdown::{self, Unfinished},
     },
     watcher,
@@ -23,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
-    let read = |path: &std::path::Path| std::fs::read_to_string(path);
+    let read = |path: &Path| std::fs::read_to_string(path);
     let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
         Command::Run(start) => block_on(controller(*start)),
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "playground")]
         Command::Playground { play, log } => block_on(playground(play, *log)),
         Command::Crd => Ok(print(|| io::stdout().lock().write_all(pki::CRD.as_bytes()))),
+        Command::ShowConfig(text) => Ok(print(|| io::stdout().lock().write_all(text.as_bytes()))),
         Command::Print(text) => Ok(print(|| text.print())),
     });
     done.unwrap_or_else(|refusal| {
@@ -68,7 +71,8 @@ async fn begin<T>(start: Start<T>, listen: Option<SocketAddr>) -> Result<(Begun,
     // 1. Handlers first: from now on a signal is a shutdown, not an end.
     let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     // 2. Everything that can be wrong, before the first log line.
-    let connection = connect(start.target, start.warnings, &|name| std::env::var_os(name)).await?;
+    let connection =
+        connect(start.target, start.warnings, &|name| std::env::var_os(name), Path::new(DIRECTORY)).await?;
     let listener = match listen {
         Some(address) => Some(serve::bind(address).await?),
         None => None,

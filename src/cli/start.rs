@@ -36,6 +36,7 @@ pub static NAMESPACE: Setting = Setting {
 pub static NAMESPACED: Setting = Setting {
     flag: "namespaced",
     env: "K8S_NAMESPACED",
+    default: "true where a --namespace is given",
     help: "true, and no --namespace: the pod's or the context's own namespace;\n\
            false: all namespaces, even with a --namespace",
     ..ROW
@@ -118,8 +119,8 @@ pub struct Place {
     pub namespace: Option<String>,
     /// The pod's or the context's own.
     pub own: bool,
-    /// The warning about a name that does not count.
-    pub ignored: Option<String>,
+    /// Warnings about what does not count.
+    pub ignored: Vec<String>,
 }
 
 /// Reads the two settings about namespaces. The original asks for both, a namespace and that it counts
@@ -132,7 +133,7 @@ pub fn place(settings: &Settings) -> Result<Place, Refusal> {
     Ok(match (namespaced.switch()?, given) {
         (true, None) => Place { own: true, ..Place::default() },
         (false, Some(name)) if namespaced.source <= name.source => {
-            let ignored = Some(format!("{name} is ignored: {namespaced} asks for all namespaces"));
+            let ignored = vec![format!("{name} is ignored: {namespaced} asks for all namespaces")];
             Place { ignored, ..Place::default() }
         }
         _ => Place { namespace, ..Place::default() },

@@ -7,7 +7,11 @@ use clap::ArgMatches;
 use super::{
     Command,
     run::{MAX_RETRIES, WORKERS},
-    start::{CONFIG, CONNECTION, EXPLAIN, NAMESPACE, NAMESPACED, SHUTDOWN_GRACE, Start, WATCH_IDLE, collect, place},
+    selector,
+    show::show,
+    start::{
+        CONFIG, CONNECTION, EXPLAIN, NAMESPACE, NAMESPACED, Place, SHUTDOWN_GRACE, Start, WATCH_IDLE, collect, place,
+    },
 };
 use crate::{
     process::{
@@ -140,23 +144,51 @@ impl PluginChoice {
     }
 }
 
+/// The one flag that is no setting.
+const SHOW_CONFIG: &str = "show-config";
+
+const ABOUT: &str = "Hand what happens to the objects of any resource to a plugin";
+
+const AFTER: &str = "An object that appears, changes or goes is an event, ADDED, MODIFIED or DELETED. The plugin says \
+what to log about it,
+and how loud: `simple` one line, `exec` whatever a program of yours answers, in any language. Events of one object
+come in order, those of different objects at the same time; after a reconnect nothing is repeated and nothing lost. A
+plugin that fails is asked again. A resource that the API server does not know yet is waited for.
+
+Where a setting comes from, first match wins: flag, variable, --config file; conf/config.ini.sample shows them all.
+For someone who has the Python event controller: its config.ini and variables work, see docs/event-controller.md.
+Exit codes: 0 done, 1 failed or the grace ran out, 2 wrong input, 128+N second signal N.
+
+Examples:
+  demo-controller watch --resource pods                       a line in the log for each event, in all namespaces
+  demo-controller watch --resource deploy -n app1 -l app=web  one namespace, and labels that the server compares
+  demo-controller watch --resource routes.route.openshift.io  a resource of a CRD, be it there yet or not
+  demo-controller watch -c config.ini --plugin exec           a program of yours: [plugin_exec] says which
+  demo-controller watch -c config.ini --show-config           what would be done, and which file or variable says so";
+
+const NO_RESOURCE: &str = "no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the --config file, \
+                           such as pods or deployments.apps";
+
 /// For clap.
 pub fn command() -> clap::Command {
-    clap::Command::new("watch")
-        .about("Hand what happens to the objects of any resource to a plugin")
-        .args(flags::arguments(TABLE))
+    let show =
+        clap::Arg::new(SHOW_CONFIG).long(SHOW_CONFIG).action(clap::ArgAction::SetTrue).help_heading("Process").help(
+            "Print each setting, its value and where it came from, and end; connects\nnowhere, and shows no secret",
+        );
+    clap::Command::new("watch").about(ABOUT).after_help(AFTER).args(flags::arguments(TABLE)).arg(show)
 }
 
 /// Reads flags, environment and file.
 pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> Result<Command, Refusal> {
     let settings = collect(TABLE, matches, env, read)?;
-    let place = place(&settings)?;
+    let mut place = place(&settings)?;
+    let wanted = wanted(&settings, &mut place)?;
     let (plugin, config) = plugin(&settings)?;
     let watch = Watch {
-        wanted: wanted(&settings)?,
+        wanted,
         namespace: place.namespace.clone(),
-        labels: settings.get(&SELECTOR).map(|given| given.text.trim().to_owned()),
-        fields: settings.get(&FIELD_SELECTOR).map(|given| given.text.trim().to_owned()),
+        labels: settings.get(&SELECTOR).map(|given| selector::labels(&given)).transpose()?,
+        fields: settings.get(&FIELD_SELECTOR).map(|given| selector::fields(&given)).transpose()?,
         plugin,
         config,
         workers: settings.number(&WATCH_WORKERS, 1..=1024, 4)? as usize,
@@ -167,23 +199,44 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
         explain: settings.switch(&EXPLAIN)?,
     };
     let explain = watch.explain;
-    Ok(Command::Watch(Box::new(Start::new(&settings, env, on_terminal, place, explain, watch)?)))
+    let start = Start::new(&settings, env, on_terminal, place, explain, watch)?;
+    if matches.get_flag(SHOW_CONFIG) {
+        return Ok(Command::ShowConfig(show(TABLE, &settings, &start, env)));
+    }
+    Ok(Command::Watch(Box::new(start)))
 }
 
-/// Which resource. Everything that was given for it stands in the error, as the values may be right each by itself.
-fn wanted(settings: &Settings) -> Result<Wanted, Refusal> {
-    let given = [&RESOURCE, &API_GROUP, &API_VERSION, &API_PATH].map(|setting| settings.get(setting));
-    if given[0].is_none() && given[3].is_none() {
-        return Err(Refusal::input(
-            "which resource? give --resource, K8S_RESOURCE or k8s_resource in the --config file, such as pods or \
-             deployments.apps",
-        ));
-    }
-    let [resource, group, version, path] = given.each_ref().map(|given| given.as_ref().map(|given| given.text.trim()));
-    Wanted::parse(resource, group, version, path).map_err(|why| {
+/// Which resource. A path says everything, also the namespace, unless a stronger source names a resource: who types
+/// `--resource pods` wants pods, whatever the environment holds.
+fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
+    let [resource, group, version, path] =
+        [&RESOURCE, &API_GROUP, &API_VERSION, &API_PATH].map(|setting| settings.get(setting));
+    let overruled = |loser: &Given, winner: &Given| format!("{loser} is ignored: {winner} says what to watch");
+    let given = match (resource, path) {
+        (None, None) => return Err(Refusal::input(NO_RESOURCE)),
+        (Some(resource), Some(path)) if resource.source < path.source => {
+            place.ignored.push(overruled(&path, &resource));
+            [Some(resource), group, version, None]
+        }
+        (resource, Some(path)) => {
+            let overruled = [resource, group, version].into_iter().flatten().map(|loser| overruled(&loser, &path));
+            place.ignored.extend(overruled);
+            [None, None, None, Some(path)]
+        }
+        (resource, None) => [resource, group, version, None],
+    };
+    let [resource, group, version, path] = given.each_ref().map(|given| given.as_ref().map(|g| g.text.as_str()));
+    let wanted = Wanted::parse(resource, group, version, path).map_err(|why| {
+        // All of them: each may be right by itself.
         let all: Vec<String> = given.iter().flatten().map(Given::to_string).collect();
         Refusal::input(format!("{}: {why}", all.join(", ")))
-    })
+    })?;
+    if let Some(path) = &given[3] {
+        let lost = [&NAMESPACE, &NAMESPACED].into_iter().filter_map(|setting| settings.get(setting));
+        place.ignored.extend(lost.map(|loser| overruled(&loser, path)));
+        (place.namespace, place.own) = (wanted.namespace(None).map(str::to_owned), false);
+    }
+    Ok(wanted)
 }
 
 /// The plugin, and its section of the file.
@@ -191,13 +244,22 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
     let given = settings.get(&PLUGIN);
     let name = given.as_ref().map_or("simple", |given| given.text.trim());
     let config = settings.section(&format!("plugin_{name}"))?;
-    let choice = match (name, &given) {
-        ("exec", _) => PluginChoice::Exec(exec::Settings::read(&config).map_err(Refusal::input)?),
-        ("simple", _) | (_, None) => {
-            Simple::check(&config).map_err(Refusal::input)?;
-            PluginChoice::Simple
+    let checked = match (name, &given) {
+        ("exec", _) => exec::Settings::read(&config).map(PluginChoice::Exec),
+        ("simple", _) | (_, None) => Simple::check(&config).map(|()| PluginChoice::Simple),
+        (_, Some(given)) => {
+            return Err(given.wrong(
+                "unknown plugin: expected simple or exec; exec also runs a plugin of the Python event controller, by \
+                 examples/plugins/adapter.py (see docs/event-controller.md)",
+            ));
         }
-        (_, Some(given)) => return Err(given.wrong("unknown plugin: expected simple or exec")),
     };
+    let choice = checked.map_err(|why| {
+        let by = given.as_ref().map_or(String::new(), |given| format!("{given}: "));
+        match settings.file() {
+            Some(file) => Refusal::input(format!("{by}{}: {why}", file.display())),
+            None => Refusal::input(format!("{by}{why}; it stands in the file that --config names, and none is named")),
+        }
+    })?;
     Ok((choice, config))
 }

@@ -1,8 +1,7 @@
 //! A client for the API server: from a [`Target`] to a `kube::Client`.
 //!
 //! The order is kubectl's and client-go's: a server or kubeconfig that a setting names, else `KUBECONFIG`, else
-//! `~/.kube/config`, else the pod's service account. Of several files in `KUBECONFIG` those that do not exist are
-//! skipped; if none exists, that is an error.
+//! `~/.kube/config`, else the pod's service account.
 //!
 //! Three decisions about the client:
 //! * **No retries of its own.** `kube` would repeat a 429, 503 or 504 up to 15 times behind our back, obeying any
@@ -12,7 +11,6 @@
 //! * **A connection is given 10 s** to come about, so that a server that swallows packets is noticed.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -22,13 +20,13 @@ use http::header::AUTHORIZATION;
 use kube::{
     Client, Config,
     client::{AuthError, ClientBuilder},
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use tower::util::MapRequestLayer;
 use x509_parser::pem::Pem;
 
 use super::{
-    Refusal,
+    Refusal, kubeconfig,
+    service_account::ServiceAccount,
     settings::{Env, Given},
     target::{self, Target, Token},
     token::{self, TokenFile},
@@ -52,36 +50,57 @@ pub struct Connection {
 }
 
 /// Makes the client. Sends nothing yet: the server may well be down. An exec plugin of the kubeconfig is run, though.
-/// Must be called inside a tokio runtime.
+/// Must be called inside a tokio runtime. `pod` is where a pod has its service account's files,
+/// [`service_account::DIRECTORY`].
 ///
 /// # Errors
 /// Exit code 2: files that are missing or wrong, an unknown context, no server at all. Exit code 1: an exec plugin that
 /// failed.
-pub async fn connect(target: Target, mut warnings: Vec<String>, env: Env<'_>) -> Result<Connection, Refusal> {
+pub async fn connect(
+    target: Target,
+    mut warnings: Vec<String>,
+    env: Env<'_>,
+    pod: &Path,
+) -> Result<Connection, Refusal> {
+    let account = ServiceAccount { directory: pod, env };
     let (config, header, named_by) = match target {
         Target::Server { url, endpoint, token, ca } => {
+            let own = account.is_for(&url);
             let mut config = Config::new(url);
-            if let Some(ca) = ca {
-                config.root_cert = Some(certificates(&ca)?);
-                // Read again as it rotates, as the pod's is.
-                config.root_cert_file = Some(PathBuf::from(&ca.text));
-            }
+            // Read again as it rotates, as the pod's is.
+            config.root_cert_file = match (ca, own) {
+                (Some(ca), _) => {
+                    config.root_cert = Some(certificates(Path::new(&ca.text)).map_err(|why| ca.wrong(why))?);
+                    Some(PathBuf::from(ca.text))
+                }
+                (None, true) if account.ca().exists() => {
+                    config.root_cert =
+                        Some(certificates(&account.ca()).map_err(|why| unreadable(&account.ca(), &why))?);
+                    Some(account.ca())
+                }
+                (None, _) => None,
+            };
+            config.default_namespace = account.namespace().unwrap_or_default();
             let header = match token {
-                None => None,
                 Some(Token::Inline(secret)) => {
                     let fixed = token::bearer(&secret.0).ok_or_else(|| endpoint.wrong("no usable token"))?;
                     Some(Header::Fixed(fixed))
                 }
                 Some(Token::File(given)) => Some(open(given.text.clone().into()).map_err(|why| given.wrong(why))?),
+                None if own && account.token().exists() => {
+                    Some(open(account.token()).map_err(|why| unreadable(&account.token(), &why))?)
+                }
+                None => {
+                    warnings.extend(no_token(&endpoint, &config.cluster_url, &account));
+                    None
+                }
             };
             (config, header, endpoint.sibling(endpoint.setting))
         }
         Target::Kubeconfig { files, context } => {
-            let (mut config, named_by) = match kubeconfig(files.as_ref(), context.as_ref(), env)? {
-                Some((kubeconfig, place)) => {
-                    from_kubeconfig(kubeconfig, &place, context.as_ref(), env, &mut warnings).await?
-                }
-                None => (service_account(env)?, "the pod's service account".to_owned()),
+            let (mut config, named_by) = match kubeconfig::find(files.as_ref(), context.as_ref(), env)? {
+                Some((found, place)) => kubeconfig::config(found, &place, context.as_ref(), env, &mut warnings).await?,
+                None => (in_pod(&account)?, "the pod's service account".to_owned()),
             };
             let header = rotating(&mut config).map_err(|why| Refusal::input(format!("{named_by}: {why}")))?;
             (config, header, named_by)
@@ -164,8 +183,8 @@ fn rotating(config: &mut Config) -> Result<Option<Header>, String> {
 }
 
 /// The certificates of a PEM file, as DER. At least one, or every connection would fail later and say less.
-fn certificates(given: &Given) -> Result<Vec<Vec<u8>>, Refusal> {
-    let bytes = std::fs::read(&given.text).map_err(|e| given.wrong(format!("cannot be read: {e}")))?;
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("cannot be read: {e}"))?;
     let blocks: Result<Vec<Pem>, _> = Pem::iter_from_buffer(&bytes).collect();
     let certificates: Vec<Vec<u8>> = blocks
         .unwrap_or_default()
@@ -175,116 +194,44 @@ fn certificates(given: &Given) -> Result<Vec<Vec<u8>>, Refusal> {
         .collect();
     let whole = |der: &Vec<u8>| x509_parser::parse_x509_certificate(der).is_ok();
     if certificates.is_empty() || !certificates.iter().all(whole) {
-        return Err(given.wrong("expected CA certificates in PEM"));
+        return Err("expected CA certificates in PEM".to_owned());
     }
     Ok(certificates)
 }
 
-/// The merged kubeconfig and where it was found, or None where there is none and none was asked for.
-fn kubeconfig(
-    files: Option<&Given>,
-    context: Option<&Given>,
-    env: Env,
-) -> Result<Option<(Kubeconfig, String)>, Refusal> {
-    let (paths, place) = match files {
-        Some(given) => (target::files(given), given.to_string()),
-        None => {
-            let home = env("HOME").filter(|home: &OsString| !home.is_empty());
-            let Some(home) = home else { return no_kubeconfig(context) };
-            let path = Path::new(&home).join(".kube").join("config");
-            (vec![path], "~/.kube/config".to_owned())
-        }
-    };
-    let mut merged: Option<Kubeconfig> = None;
-    for path in &paths {
-        let wrong = |e: KubeconfigError| Refusal::input(format!("{}: {}", path.display(), explain(&e)));
-        match Kubeconfig::read_from(path) {
-            Err(KubeconfigError::ReadConfig(e, _)) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(wrong(e)),
-            Ok(next) => merged = Some(merged.unwrap_or_default().merge(next).map_err(wrong)?),
-        }
-    }
-    match (merged, files) {
-        (Some(found), Some(_)) => Ok(Some((found, place))),
-        // kubectl leaves an empty file behind when the last context is deleted.
-        (Some(found), None) if found.contexts.is_empty() && found.current_context.is_none() => no_kubeconfig(context),
-        (Some(found), None) => Ok(Some((found, place))),
-        (None, Some(given)) => Err(given.wrong("there is no such file")),
-        (None, None) => no_kubeconfig(context),
-    }
-}
-
-/// Without a kubeconfig it is the service account, unless a context was asked for: that has to be somewhere.
-fn no_kubeconfig(context: Option<&Given>) -> Result<Option<(Kubeconfig, String)>, Refusal> {
-    match context {
-        None => Ok(None),
-        Some(context) => {
-            Err(context.wrong("there is no kubeconfig: expected --kubeconfig, KUBECONFIG or ~/.kube/config"))
-        }
-    }
-}
-
-async fn from_kubeconfig(
-    kubeconfig: Kubeconfig,
-    place: &str,
-    context: Option<&Given>,
-    env: Env<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<(Config, String), Refusal> {
-    let names: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
-    let known = if names.is_empty() { "none".to_owned() } else { quoted(&names.join(",")) };
-    let name = match (context, &kubeconfig.current_context) {
-        (Some(given), _) if !names.contains(&given.text.as_str()) => {
-            return Err(given.wrong(format!("no such context in {place}: expected one of {known}")));
-        }
-        (Some(given), _) => given.text.clone(),
-        (None, Some(current)) if names.contains(&current.as_str()) => current.clone(),
-        (None, current) => {
-            let what = match current.as_deref().unwrap_or_default() {
-                "" => "it has no current-context".to_owned(),
-                current => format!("its current-context {} does not exist", quoted(current)),
-            };
-            return Err(Refusal::input(format!("{place}: {what}: give --context, one of {known}")));
-        }
-    };
-    let cluster =
-        kubeconfig.contexts.iter().find(|c| c.name == name).and_then(|c| c.context.as_ref()).map(|c| &c.cluster);
-    let cluster = kubeconfig.clusters.iter().find(|c| Some(&c.name) == cluster).and_then(|c| c.cluster.as_ref());
-    if cluster.and_then(|c| c.proxy_url.as_deref()).is_some_and(|proxy| !proxy.is_empty()) {
-        return Err(Refusal::input(format!("{place}: context {name}: proxy-url is not supported: connect directly")));
-    }
-    let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|e| Refusal::input(format!("{place}: context {name}: {}", explain(&e))))?;
-    if config.proxy_url.take().is_some() {
-        let variable =
-            ["HTTPS_PROXY", "https_proxy"].into_iter().find(|name| env(name).is_some()).unwrap_or("HTTPS_PROXY");
-        warnings.push(format!("{variable} is ignored: the API server is connected to directly"));
-    }
-    Ok((config, format!("context {name} of {place}")))
-}
-
-/// Why a kubeconfig cannot be used. A YAML error prints the lines around it, and those may hold a token: only the place
-/// is told.
-fn explain(error: &KubeconfigError) -> String {
-    match error {
-        KubeconfigError::Parse(e) => match e.location() {
-            Some(at) => format!("expected a kubeconfig, but line {}, column {} is not that", at.line(), at.column()),
-            None => "expected a kubeconfig".to_owned(),
-        },
-        KubeconfigError::ReadConfig(e, _) => format!("cannot be read: {e}"),
-        other => chain(other),
-    }
-}
-
-fn service_account(env: Env) -> Result<Config, Refusal> {
+/// The cluster that this pod is in, as its service account.
+fn in_pod(account: &ServiceAccount) -> Result<Config, Refusal> {
     const WAYS: &str =
         "give --kubeconfig, KUBECONFIG, ~/.kube/config or --api-endpoint, or run in a pod that has a service account";
-    if env("KUBERNETES_SERVICE_HOST").is_none() {
-        return Err(Refusal::input(format!("no API server to connect to: {WAYS}")));
-    }
-    Config::incluster().map_err(|e| Refusal::input(format!("no API server to connect to ({}): {WAYS}", chain(&e))))
+    let nowhere = |why: String| Refusal::input(format!("no API server to connect to{why}: {WAYS}"));
+    let url = account.server().ok_or_else(|| nowhere(String::new()))?.map_err(|why| nowhere(format!(" ({why})")))?;
+    let missing = |path: PathBuf, why| nowhere(format!(" ({}: {why})", path.display()));
+    let mut config = Config::new(url);
+    config.root_cert = Some(certificates(&account.ca()).map_err(|why| missing(account.ca(), why))?);
+    config.root_cert_file = Some(account.ca());
+    config.default_namespace = account.namespace().unwrap_or_default();
+    // Looked at now for the sake of the error; opened with the others.
+    open(account.token()).map_err(|why| missing(account.token(), why))?;
+    config.auth_info.token_file = Some(account.token().display().to_string());
+    Ok(config)
+}
+
+fn unreadable(path: &Path, why: &str) -> Refusal {
+    Refusal::input(format!("{}: {why}", path.display()))
+}
+
+/// The warning about a server that will not know who asks. On this machine it is usual (`kubectl proxy`).
+fn no_token(endpoint: &Given, url: &http::Uri, account: &ServiceAccount) -> Option<String> {
+    let (token, file) = (endpoint.sibling(&target::TOKEN), endpoint.sibling(&target::TOKEN_FILE));
+    let how = match account.token() {
+        path if path.exists() => format!(
+            "the pod's service account's goes to the cluster's own server only; if it is meant for this one, give {file} {}",
+            path.display()
+        ),
+        _ => format!("give {file} or {token}"),
+    };
+    (!target::is_loopback(url))
+        .then(|| format!("{endpoint}: no token is sent, as none is given in the same place: {how}"))
 }
 
 /// Why no client could be made. An exec plugin's output is left out: it may hold the token.

@@ -34,7 +34,7 @@ async fn connected(flags: &[(&'static str, &str)], home: &Path) -> Result<Connec
     let env = |name: &str| (name == "HOME").then(|| home.as_os_str().to_owned());
     let settings = Settings::collect(TABLE, flags, &env, &CONFIG, &[], &|path| std::fs::read_to_string(path))?;
     let (target, warnings) = target::decide(&settings)?;
-    connect(target, warnings, &env).await
+    connect(target, warnings, &env, &home.join("account")).await
 }
 
 /// A server that answers everything with this status, and the `Authorization` headers it has seen.

@@ -2,7 +2,8 @@
 //!
 //! * [`settings`]: where a setting comes from (flag, environment, file), and errors that say so.
 //! * [`flags`]: the command line, made from the same table of settings.
-//! * [`target`] and [`connect`]: which API server, and a client for it; [`token`]: a bearer token that rotates.
+//! * [`target`] and [`connect`]: which API server, and a client for it, from a kubeconfig or a [`service_account`];
+//!   [`token`]: a bearer token that rotates.
 //! * [`log`]: lines on stderr, text or JSON.
 //! * [`serve`]: health and metrics over HTTP.
 //! * [`shutdown`]: from the first signal to the exit code.
@@ -18,8 +19,10 @@ use crate::text::one_line;
 pub mod connect;
 mod file;
 pub mod flags;
+mod kubeconfig;
 pub mod log;
 pub mod serve;
+pub mod service_account;
 pub mod settings;
 pub mod shutdown;
 pub mod target;

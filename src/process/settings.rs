@@ -200,6 +200,15 @@ impl Given {
         Refusal::input(format!("{self}: {expected}"))
     }
 
+    /// Where it comes from, without the value: `--workers`, `DEMO_CONTROLLER_WORKERS`, `demo_controller_workers in F`.
+    pub fn place(&self) -> String {
+        let name = self.sibling(self.setting);
+        match (self.source, &self.file) {
+            (Source::File, Some(file)) => format!("{name} in {}", file.display()),
+            _ => name,
+        }
+    }
+
     /// What another setting is called in this value's source, for errors about the two.
     pub fn sibling(&self, other: &Setting) -> String {
         match self.source {

@@ -11,18 +11,23 @@
 //! * what a stronger source overrules is ignored, with a warning;
 //! * two answers from one source (`--token` with `--token-file`, `--api-endpoint` with `--context`) are refused.
 //!
+//! One exception: a server that is the cluster's own is sent the pod's service account's token if its source gives none.
+//! That token comes from this very server ([`service_account`]).
+//!
 //! With no server named, it is the kubeconfig as `kubectl` finds it (`KUBECONFIG`, else `~/.kube/config`), else the
 //! pod's service account. The variable `KUBECONFIG` therefore overrules nothing: it is often set for other programs. A
 //! pod's service account is such a server too: `K8S_TOKEN` alone does not replace its token, but is refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::Uri;
 
 use super::{
     Refusal,
-    settings::{Given, ROW, Setting, Settings, Source},
+    service_account::{self, ServiceAccount},
+    settings::{Env, Given, ROW, Setting, Settings, Source},
 };
+use crate::text::quoted;
 
 /// The file(s) of contexts.
 pub static KUBECONFIG: Setting = Setting {
@@ -116,6 +121,35 @@ pub struct Secret(pub String);
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
+    }
+}
+
+impl Target {
+    /// Which server it will be, and with whose token, as far as that can be known without looking at any file.
+    pub fn describe(&self, env: Env) -> String {
+        let account = ServiceAccount { directory: Path::new(service_account::DIRECTORY), env };
+        match self {
+            Target::Server { url, endpoint, token, .. } => {
+                let token = match token {
+                    Some(Token::Inline(_)) => "with the token".to_owned(),
+                    Some(Token::File(file)) => format!("with the token in {}", quoted(&file.text)),
+                    None if account.is_for(url) => "with the service account's token, if this pod has one".to_owned(),
+                    None => "without a token".to_owned(),
+                };
+                format!("{url}, as {} says, {token}", endpoint.place())
+            }
+            Target::Kubeconfig { files, context } => {
+                let context = context.as_ref().map(|given| format!("context {}", quoted(&given.text)));
+                let context = context.as_deref().unwrap_or("the current context");
+                match (files, account.server()) {
+                    (Some(files), _) => format!("that of {context} of {files}"),
+                    (None, Some(Ok(url))) => {
+                        format!("that of {context} of ~/.kube/config, else {url}, with the service account's token")
+                    }
+                    (None, _) => format!("that of {context} of ~/.kube/config"),
+                }
+            }
+        }
     }
 }
 
@@ -221,7 +255,8 @@ fn url(given: &Given) -> Result<Uri, Refusal> {
         })
 }
 
-fn is_loopback(url: &Uri) -> bool {
+/// Whether it is this machine.
+pub fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

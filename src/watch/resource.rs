@@ -96,7 +96,7 @@ impl Wanted {
     }
 
     /// The namespace to watch, if this one is set. A path has its own, or none.
-    pub(super) fn namespace<'a>(&'a self, set: Option<&'a str>) -> Option<&'a str> {
+    pub fn namespace<'a>(&'a self, set: Option<&'a str>) -> Option<&'a str> {
         match &self.place {
             Place::Path { namespace, .. } => namespace.as_deref(),
             Place::Group { .. } | Place::Prefix(_) => set,

@@ -1,0 +1,67 @@
+//! `--show-config`: each setting, its value and where it came from. It connects nowhere.
+
+use super::{PluginChoice, Start, Watch};
+use crate::{
+    process::{
+        flags,
+        settings::{Env, Setting, Settings, Table},
+    },
+    text::{one_line, quoted},
+};
+
+/// What a plugin takes that is not given.
+fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
+    match plugin {
+        PluginChoice::Simple => &[("message_log_level", "INFO")],
+        PluginChoice::Exec(_) => &[("timeout", "10s")],
+    }
+}
+
+/// The text for stdout: the settings in columns, what they lead to, and the plugin's section. No secret is in it.
+pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -> String {
+    let mut text = String::new();
+    let mut rows = vec![["setting".to_owned(), "value".to_owned(), "where it came from".to_owned()]];
+    rows.extend(flags::rows(table).map(|setting| match settings.get(setting) {
+        Some(given) if setting.secret => [setting.flag.to_owned(), "***".to_owned(), given.place()],
+        Some(given) => [setting.flag.to_owned(), quoted(given.text.trim()), given.place()],
+        None => [setting.flag.to_owned(), default(setting).to_owned(), "default".to_owned()],
+    }));
+    columns(&mut text, "", rows);
+
+    text.push_str(&format!("\nserver: {}\n", one_line(&start.target.describe(env))));
+    for warning in &start.warnings {
+        text.push_str(&format!("warning: {}\n", one_line(warning)));
+    }
+
+    let Watch { plugin, config, .. } = &start.what;
+    let name = plugin.name();
+    let section = match settings.file() {
+        Some(file) if !config.is_empty() => format!("[plugin_{name}] in {}", file.display()),
+        _ => format!("[plugin_{name}]"),
+    };
+    text.push_str(&format!("\nplugin: {name}, its settings are those of {}\n", one_line(&section)));
+    let hidden = |key: &str| ["password", "secret", "token", "key"].iter().any(|word| key.contains(word));
+    let shown = |key: &str, value: &str| if hidden(key) { "***".to_owned() } else { quoted(value) };
+    let given = config.iter().map(|(key, value)| [one_line(key), shown(key, value), section.clone()]);
+    let unset = defaults(plugin).iter().filter(|(key, _)| !config.contains_key(*key));
+    let unset = unset.map(|(key, default)| [(*key).to_owned(), (*default).to_owned(), "default".to_owned()]);
+    columns(&mut text, "  ", given.chain(unset).collect());
+    text
+}
+
+fn default(setting: &Setting) -> &str {
+    match (setting.default, setting.value) {
+        ("", "") => "false",
+        ("", _) => "(none)",
+        (default, _) => default,
+    }
+}
+
+/// Aligned, two spaces apart, nothing after the last column.
+fn columns(text: &mut String, indent: &str, rows: Vec<[String; 3]>) {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let (first, second) = (width(0), width(1));
+    for [setting, value, place] in &rows {
+        text.push_str(&format!("{indent}{setting:first$}  {value:second$}  {}\n", one_line(place)));
+    }
+}
