@@ -13,7 +13,7 @@
 The directory holds an `__init__.py` with `handle_event(watcher, event, config)`, which returns a message and a level.
 Python 3.6 or later, nothing but the standard library. docs/event-controller.md has the whole story. The promises:
 
-* The package is imported by its directory's name, and what lies beside it can be imported too (`from IPAClient import …`).
+* The package is imported by its directory's name, and what lies beside it can be imported too (`import IPAClient`).
 * `config` is the section `[plugin_NAME]` of the config file, NAME being the directory's name without `plugin_`; what it
   lacks is looked up in `[plugin_exec]`.
 * `watcher.logger`, `watcher.log()` and `watcher.config` work. The token is read anew each time it is asked for.
@@ -58,7 +58,7 @@ class Lenient(configparser.BasicInterpolation):
 
 
 class WatcherConfig:
-    """`watcher.config`: the original's names, and its order: the environment, the config file, the pod's files, defaults.
+    """`watcher.config`: the original's names, and its order: environment, config file, the pod's files, defaults.
 
     The controller sets the variables to what it found out itself, all but the token.
     """
@@ -94,8 +94,8 @@ class WatcherConfig:
     def getParam(self, env='', file='', default=''):
         return os.environ.get(env.upper()) or self.config['global'].get(env.lower()) or read(file) or default
 
-    # TRACE is unknown to Python.
-    log_level = property(lambda self: level_name(max(number(self.getParam('LOG_LEVEL', default='INFO')), logging.DEBUG)))
+    # Not below DEBUG: Python has no TRACE.
+    log_level = property(lambda self: level_name(max(logging.DEBUG, number(self.getParam('LOG_LEVEL') or 'INFO'))))
     k8s_endpoint = property(lambda self: host_and_port(self.getParam('K8S_API_ENDPOINT', default=OWN_CLUSTER[-1])))
     k8s_ca = property(lambda self: self.getParam('K8S_CA', default=SERVICE_ACCOUNT + 'ca.crt'))
     k8s_namespace = property(lambda self: self.getParam('K8S_NAMESPACE', SERVICE_ACCOUNT + 'namespace'))

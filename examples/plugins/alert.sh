@@ -11,13 +11,14 @@
 # More settings, all optional:
 #   alert_on = DELETED         which events are worth it, of ADDED,MODIFIED,DELETED. ADDED comes once for each object
 #                              that is there when the controller starts.
-#   webhook_format = slack     {"text": "DELETED Route shop/web"}, which Slack, Mattermost and Rocket.Chat understand; or
-#                    alertmanager   [{"labels": …, "annotations": …}], for Prometheus' /api/v2/alerts
+#   webhook_format = slack     {"text": "DELETED Route shop/web"}, for Slack, Mattermost and Rocket.Chat; or
+#     alertmanager             [{"labels": …, "annotations": …}], for Alertmanager's /api/v2/alerts
 #   webhook_timeout = 5        seconds; keep it below exec's own `timeout` (10s)
 #
-# A webhook that does not take the alert (slow, gone, 500, 404) ends this script. Nothing else asks for a retry: whatever
-# is answered, an ERROR too, means that the event is done with. The controller starts the script again and repeats
-# the event, up to --max-retries times, then says so with an ERROR. An alert whose answer got lost is raised twice.
+# A webhook that does not take the alert (slow, gone, 500, 404) ends this script. Nothing else asks for a retry:
+# whatever is answered, an ERROR too, means that the event is done with. The controller starts the script again and
+# repeats the event, up to --max-retries times, then says so with an ERROR. An alert whose answer got lost is raised
+# twice.
 #
 # The URL is a secret (whoever has it can write to the channel): it is neither logged nor put on a command line,
 # where `ps` would show it.
@@ -58,7 +59,8 @@ def list: ascii_upcase | split(",") | map(gsub("^\\s+|\\s+$"; "")) | map(select(
    elif $url == "" then "webhook_url is missing in [plugin_exec]"
    elif ($url | test("^https?://[^\\s\"]+$") | not) then "webhook_url is no http:// or https:// URL"
    elif ($timeout | test("^[0-9]+([.][0-9]+)?$") | not) then "webhook_timeout=\($timeout | tojson): use seconds, like 5"
-   elif (["slack", "alertmanager"] | index($format) | not) then "webhook_format=\($format | tojson): use slack or alertmanager"
+   elif (["slack", "alertmanager"] | index($format) | not)
+     then "webhook_format=\($format | tojson): use slack or alertmanager"
    else "" end),
   (if $due then "url = \($url | tojson)\u001fmax-time = \($timeout)\u001fdata-binary = \($body | tojson | tojson)"
    else "" end),
@@ -69,8 +71,8 @@ def list: ascii_upcase | split(",") | map(gsub("^\\s+|\\s+$"; "")) | map(select(
 # Hands the request to curl and says in $failed why the alert was not taken. curl's own words may hold the URL.
 send() {
     status=$(printf '%s\n' "$1" | tr '\037' '\n' |
-        curl --silent --globoff --output /dev/null --write-out '%{http_code}' --header 'Content-Type: application/json' \
-            --config - 2>/dev/null)
+        curl --silent --globoff --output /dev/null --write-out '%{http_code}' \
+            --header 'Content-Type: application/json' --config - 2>/dev/null)
     code=$?
     case $code:$status in
     0:2*) return 0 ;;
@@ -95,7 +97,8 @@ $lines
 LINES
     [ -z "$wrong" ] || die "$wrong"
     if [ -n "$request" ]; then
-        send "$request" || die "no alert for $(printf '%s\n' "$answer" | jq -r '.message | sub(": alert raised$"; "")'): the webhook failed: $failed"
+        # The controller's own line names the object.
+        send "$request" || die "the webhook did not take the alert: $failed"
     fi
     printf '%s\n' "$answer"
 done

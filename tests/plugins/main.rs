@@ -5,6 +5,7 @@
 
 mod adapter;
 mod alert;
+mod nsupdate;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

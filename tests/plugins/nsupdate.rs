@@ -1,0 +1,292 @@
+//! `nsupdate.py`: what it tells nsupdate, and what tenants cannot make it say.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use serde_json::{Value, json};
+
+use crate::{Plugin, event, file, have, route};
+
+/// A directory of one test; in it an `nsupdate` that notes what it is told, or fails while there is a file `down`.
+struct Dns(PathBuf);
+
+impl Dns {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("demo-controller-dns-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        let script = "cd \"$0/..\" 2>/dev/null || cd \"${0%/*}\"; test ! -e down || { echo REFUSED >&2; exit 2; }; cat >> told; echo \"$*\" >> arguments";
+        fs::write(path.join("nsupdate.sh"), script).unwrap();
+        Dns(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+
+    fn config(&self) -> Value {
+        json!({
+            "zone": "apps.example.com",
+            "target": "192.0.2.10",
+            "nsupdate": format!("sh {}", self.path("nsupdate.sh")),
+        })
+    }
+
+    /// What nsupdate was told since the last time.
+    fn told(&self) -> String {
+        let told = fs::read_to_string(self.path("told")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("told"));
+        told
+    }
+}
+
+impl Drop for Dns {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn plugin() -> Plugin {
+    Plugin::start(Command::new("python3").arg(file("examples/plugins/nsupdate.py")))
+}
+
+/// A Route `shop/NAME` for this host.
+fn named(name: &str, host: &str) -> Value {
+    let mut route = route();
+    route["metadata"]["name"] = json!(name);
+    route["spec"]["host"] = json!(host);
+    route
+}
+
+/// The commands for these names, with these records each.
+fn commands(names: &[(&str, &[&str])]) -> String {
+    let mut text = "zone apps.example.com.\n".to_owned();
+    for (name, records) in names {
+        for kind in ["A", "AAAA", "CNAME"] {
+            text += &format!("update delete {name}. {kind}\n");
+        }
+        for record in *records {
+            text += &format!("update add {name}. 300 {record}\n");
+        }
+    }
+    text + "send\n"
+}
+
+const TARGET: &[&str] = &["A 192.0.2.10"];
+
+#[test]
+fn a_record_follows_the_host_name_and_goes_with_its_object() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let (dns, mut plugin) = (Dns::new(), plugin());
+    let config = dns.config();
+
+    let answer = plugin.ask(&event("ADDED", &named("web", "Web.apps.example.com.")), &config);
+    assert_eq!(answer, ("ADDED Route shop/web: web.apps.example.com A 192.0.2.10".into(), "INFO".into()));
+    assert_eq!(dns.told(), commands(&[("web.apps.example.com", TARGET)]));
+
+    let answer = plugin.ask(&event("MODIFIED", &named("web", "web.apps.example.com")), &config);
+    assert_eq!(answer, ("MODIFIED Route shop/web: nothing to do".into(), "DEBUG".into()));
+    assert_eq!(dns.told(), "");
+
+    let answer = plugin.ask(&event("MODIFIED", &named("web", "www.apps.example.com")), &config);
+    assert_eq!(answer.0, "MODIFIED Route shop/web: www.apps.example.com A 192.0.2.10; web.apps.example.com removed");
+    assert_eq!(dns.told(), commands(&[("www.apps.example.com", TARGET), ("web.apps.example.com", &[])]));
+
+    plugin.ask(&event("DELETED", &named("web", "www.apps.example.com")), &config);
+    assert_eq!(dns.told(), commands(&[("www.apps.example.com", &[])]));
+
+    // Told of an end without a beginning, as after a restart.
+    plugin.ask(&event("DELETED", &named("old", "old.apps.example.com")), &config);
+    assert_eq!(dns.told(), commands(&[("old.apps.example.com", &[])]));
+}
+
+#[test]
+fn no_host_name_becomes_anything_but_a_host_name_below_the_zone() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let (dns, mut plugin) = (Dns::new(), plugin());
+    let mut config = dns.config();
+    config["reserved"] = json!("ns1 www, mail");
+    let long = format!("{}.apps.example.com", "a".repeat(64));
+    let longer = format!("{}apps.example.com", "a.".repeat(130));
+    for host in [
+        "x.apps.example.com\nserver 203.0.113.6",
+        "x.apps.example.com\nsend\nupdate delete apps.example.com. SOA",
+        "x.apps.example.com 300 A 203.0.113.6",
+        "x.apps.example.com\r",
+        "x.apps.example.com\n",
+        "\u{212a}.apps.example.com", // The Kelvin sign, a "k" in lower case.
+        "x;.apps.example.com",
+        "x\\.apps.example.com",
+        "*.apps.example.com",
+        "-x.apps.example.com",
+        "x..apps.example.com",
+        "x.apps.example.com..",
+        ".apps.example.com",
+        ".",
+        " ",
+        &long,
+        &longer,
+        "apps.example.com",
+        "evil-apps.example.com",
+        "x.example.com",
+        "x.apps.example.com.evil.org",
+        "NS1.apps.example.com",
+        "mail.apps.example.com.",
+    ] {
+        let (message, level) = plugin.ask(&event("ADDED", &named("evil", host)), &config);
+        assert!(level == "WARN" && message.contains("refused: "), "{host:?}: {level} {message}");
+        assert!(message.len() < 400 && message.is_ascii(), "{message}");
+        assert_eq!(dns.told(), "", "{host:?}");
+    }
+    // The shape of an object is up to whoever defines its kind.
+    for spec in
+        [json!(null), json!([]), json!({"host": 7}), json!({"host": {}, "rules": {}}), json!({"rules": [7, {}]})]
+    {
+        let thing = json!({"kind": "Thing", "metadata": {"name": "odd"}, "spec": spec, "status": "x"});
+        let answer = plugin.ask(&event("ADDED", &thing), &config);
+        assert_eq!(answer, ("ADDED Thing odd: nothing to do".into(), "DEBUG".into()));
+    }
+    // The good one among them gets its record.
+    let rules = json!([{"host": "a.apps.example.com"}, {"host": "x y"}, {}, {"host": "a.apps.example.com"}]);
+    let ingress = json!({"kind": "Ingress", "metadata": {"name": "i"}, "spec": {"rules": rules}});
+    assert_eq!(plugin.ask(&event("ADDED", &ingress), &config).1, "WARN");
+    assert_eq!(dns.told(), commands(&[("a.apps.example.com", TARGET)]));
+}
+
+#[test]
+fn the_oldest_owns_a_name_and_the_next_gets_it() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let (dns, mut plugin) = (Dns::new(), plugin());
+    let mut config = dns.config();
+    config["target"] = json!("");
+    let service = |name: &str, year: &str, address: Value| {
+        json!({
+            "kind": "Service",
+            "metadata": {"namespace": "shop", "name": name, "creationTimestamp": format!("{year}-01-01T00:00:00Z"),
+                "annotations": {"external-dns.alpha.kubernetes.io/hostname": "db.apps.example.com"}},
+            "spec": {"type": "LoadBalancer"},
+            "status": {"loadBalancer": {"ingress": [address]}},
+        })
+    };
+    let young = service("young", "2025", json!({"ip": "192.0.2.2"}));
+    let old = service("old", "2024", json!({"hostname": "lb-1.example.net"}));
+    let waiting = service("waiting", "2023", json!({}));
+    let db = "db.apps.example.com";
+
+    plugin.ask(&event("ADDED", &young), &config);
+    assert_eq!(dns.told(), commands(&[(db, &["A 192.0.2.2"])]));
+    plugin.ask(&event("ADDED", &old), &config);
+    assert_eq!(dns.told(), commands(&[(db, &["CNAME lb-1.example.net."])]));
+    plugin.ask(&event("ADDED", &waiting), &config);
+    assert_eq!(dns.told(), commands(&[(db, &["CNAME lb-1.example.net."])]));
+    let (message, level) = plugin.ask(&event("MODIFIED", &young), &config);
+    assert_eq!(level, "WARN");
+    assert!(message.ends_with("refused: db.apps.example.com belongs to shop/old, which is older"), "{message}");
+    assert_eq!(dns.told(), "");
+
+    plugin.ask(&event("DELETED", &old), &config);
+    assert_eq!(dns.told(), commands(&[(db, &["A 192.0.2.2"])]));
+    plugin.ask(&event("DELETED", &young), &config);
+    assert_eq!(dns.told(), commands(&[(db, &[])]));
+
+    // One without a load balancer of its own says nothing about the load balancer's name.
+    let mut internal = service("internal", "2022", json!({"ip": "192.0.2.9"}));
+    internal["spec"]["type"] = json!("ClusterIP");
+    plugin.ask(&event("ADDED", &internal), &config);
+    assert_eq!(dns.told(), "");
+}
+
+/// An answer would mean that the event is done with.
+#[test]
+fn an_update_that_fails_is_retried_and_with_a_state_file_nothing_is_forgotten() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let dns = Dns::new();
+    let mut config = dns.config();
+    config["state"] = json!(dns.path("state"));
+    let mut first = plugin();
+    first.ask(&event("ADDED", &named("web", "web.apps.example.com")), &config);
+    dns.told();
+
+    fs::write(dns.path("down"), "").unwrap();
+    let changed = event("MODIFIED", &named("web", "www.apps.example.com"));
+    let (code, stderr) = first.dies_of(&changed, &config);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("REFUSED\n") && stderr.contains("nsupdate.py: nsupdate ended with 2; what it was told: zone")
+    );
+
+    fs::remove_file(dns.path("down")).unwrap();
+    // What was being written when the process died is of no use.
+    let journal = fs::read_to_string(dns.path("state")).unwrap();
+    fs::write(dns.path("state"), journal + "[\"shop/we").unwrap();
+    plugin().ask(&changed, &config);
+    assert_eq!(dns.told(), commands(&[("www.apps.example.com", TARGET), ("web.apps.example.com", &[])]));
+    assert_eq!(fs::read_to_string(dns.path("state")).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn server_key_and_ttl_are_passed_on_and_the_original_s_names_for_them_work() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let dns = Dns::new();
+    let mut config = dns.config();
+    config["target"] = json!("");
+    config["application_router_ip"] = json!("2001:DB8::0:1, 192.0.2.10");
+    config["dns_server"] = json!("192.0.2.53");
+    config["dns_key_file"] = json!("/etc/dns/a key");
+    config["ttl"] = json!("60");
+    config["out"] = json!(dns.path("out"));
+    plugin().ask(&event("ADDED", &route()), &config);
+    let told = dns.told();
+    assert!(told.starts_with("server 192.0.2.53\nzone apps.example.com.\n"), "{told}");
+    assert!(told.contains("\nupdate add web.apps.example.com. 60 AAAA 2001:db8::1\n"), "{told}");
+    assert!(told.contains("\nupdate add web.apps.example.com. 60 A 192.0.2.10\nsend\n"), "{told}");
+    assert_eq!(fs::read_to_string(dns.path("arguments")).unwrap(), "-k /etc/dns/a key\n");
+    assert_eq!(fs::read_to_string(dns.path("out")).unwrap(), told);
+}
+
+#[test]
+fn without_nsupdate_the_log_shows_what_it_would_be_told() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let mut plugin = plugin();
+    plugin.ask(&event("ADDED", &route()), &json!({"zone": "apps.example.com", "target": "192.0.2.10"}));
+    assert_eq!(plugin.end().1, commands(&[("web.apps.example.com", TARGET)]));
+}
+
+#[test]
+fn wrong_settings_are_told_in_one_line() {
+    if !have(&["python3"]) {
+        return;
+    }
+    for (config, why) in [
+        (json!({}), "zone is missing in [plugin_exec]"),
+        (json!({"zone": "a b"}), "\"a b\" is no host name"),
+        (json!({"zone": "example.com", "target": "a_b"}), "\"a_b\" is no host name"),
+        (json!({"zone": "example.com", "ttl": "5m"}), "ttl=5m: use seconds, as a whole number from 1"),
+        (json!({"zone": "example.com", "server": "a\nsend"}), "server=\"a\\nsend\": use a host name or an address"),
+        (json!({"zone": "example.com", "nsupdate": "/nowhere/nsupdate"}), "/nowhere/nsupdate"),
+        (json!({"zone": "example.com", "out": "/nowhere/out"}), "/nowhere/out"),
+        (json!({"zone": "example.com", "state": "/nowhere/state"}), "/nowhere/state"),
+    ] {
+        let (code, stderr) = plugin().dies_of(&event("ADDED", &route()), &config);
+        assert_eq!(code, Some(1));
+        assert!(stderr.starts_with("nsupdate.py: ") && stderr.lines().count() == 1, "one line: {stderr}");
+        assert!(stderr.contains(why), "{why}: {stderr}");
+    }
+}
