@@ -24,6 +24,7 @@ Python 3.6 or later, nothing but the standard library. docs/event-controller.md 
 
 import configparser
 import importlib.util
+import ipaddress
 import json
 import logging
 import os
@@ -38,6 +39,8 @@ OWN_CLUSTER = ('kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'ku
 NOT_THE_PLUGINS = ('command', 'timeout', 'k8s_token_file')
 # What `demo-controller watch` accepts as a level.
 LEVELS = ('TRACE', 'DEBUG', 'INFO', 'WARN', 'WARNING', 'ERROR', 'CRITICAL')
+# In characters. It takes an answer of at most 64 KiB.
+LONGEST_MESSAGE = 10000
 
 
 def complain(text):
@@ -114,9 +117,10 @@ class WatcherConfig:
         if os.environ.get('K8S_TOKEN'):
             return os.environ['K8S_TOKEN']  # Only by hand: the controller never hands its own down.
         ini = self.config['global']
-        if ini.get('k8s_token') and host_and_port(ini.get('k8s_api_endpoint') or OWN_CLUSTER[-1]) == self.k8s_endpoint:
-            return ini['k8s_token']
-        if urlsplit('//' + self.k8s_endpoint).hostname in OWN_CLUSTER + (os.environ.get('KUBERNETES_SERVICE_HOST'),):
+        token = ini.get('k8s_token') or read(ini.get('demo_controller_token_file') or '')
+        if token and host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint:
+            return token
+        if is_own_cluster(self.k8s_endpoint):
             return read(SERVICE_ACCOUNT + 'token') or self._no_token('no service account is mounted')
         return self._no_token('none belongs to {0}'.format(self.k8s_endpoint))
 
@@ -150,6 +154,18 @@ def read(file):
 def host_and_port(endpoint):
     """The original puts `https://` before it by itself."""
     return endpoint.split('://', 1)[-1].rstrip('/')
+
+
+def is_own_cluster(endpoint):
+    def same(text):
+        text = (text or '').strip('[]').rstrip('.').lower()
+        try:
+            return ipaddress.ip_address(text)
+        except ValueError:
+            return text
+
+    host = same(urlsplit('//' + endpoint).hostname)
+    return host in OWN_CLUSTER or (host and host == same(os.environ.get('KUBERNETES_SERVICE_HOST')))
 
 
 def number(level):
@@ -191,7 +207,7 @@ def answer(result, event):
             event['type'], event['object'].get('kind'), event['object']['metadata']['name'])
     # A half of a surrogate pair is no text for anyone else.
     message = str(message).encode('utf-8', 'replace').decode('utf-8')
-    return {'message': message, 'level': level_name(level)}
+    return {'message': message[:LONGEST_MESSAGE], 'level': level_name(level)}
 
 
 def load(directory):
@@ -211,7 +227,7 @@ def load(directory):
 def main():
     # The protocol keeps stdin and stdout for itself. Everybody else, the programs that the plugin starts too, reads
     # nothing from 0 and writes 1 to where 2 goes. Copies of a file descriptor are not inherited.
-    requests, answers = os.fdopen(os.dup(0), 'rb'), os.fdopen(os.dup(1), 'w')
+    requests, answers = os.fdopen(os.dup(0), 'rb'), os.fdopen(os.dup(1), 'w', encoding='utf-8')
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -246,7 +262,7 @@ def main():
             traceback.print_exc()
             complain('the plugin failed; the event is to be retried')
             os._exit(1)
-        answers.write(json.dumps(answer(result, event)) + '\n')
+        answers.write(json.dumps(answer(result, event), ensure_ascii=False) + '\n')
         answers.flush()
 
 

@@ -40,7 +40,7 @@ pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -
         _ => format!("[plugin_{name}]"),
     };
     text.push_str(&format!("\nplugin: {name}, its settings are those of {}\n", one_line(&section)));
-    let hidden = |key: &str| ["password", "secret", "token", "key"].iter().any(|word| key.contains(word));
+    let hidden = |key: &str| ["password", "secret", "token", "key", "webhook"].iter().any(|word| key.contains(word));
     let shown = |key: &str, value: &str| if hidden(key) { "***".to_owned() } else { quoted(value) };
     let given = config.iter().map(|(key, value)| [one_line(key), shown(key, value), section.clone()]);
     let unset = defaults(plugin).iter().filter(|(key, _)| !config.contains_key(*key));

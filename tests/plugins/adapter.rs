@@ -112,6 +112,8 @@ fn odd_answers_are_made_the_best_of() {
         ("(7, 'INFO')", "7", "INFO"),
         ("('half of a pair: \\ud83d', 'INFO')", "half of a pair: ?", "INFO"),
         ("(1, 2, 3)", "(1, 2, 3)", "WARNING"),
+        ("('\\U0001f600' * 100000, 'INFO')", &"\u{1f600}".repeat(10_000), "INFO"),
+        ("('\\0' * 100000, 'INFO')", &"\0".repeat(10_000), "INFO"),
     ] {
         assert_eq!(ask(&mut plugin, result, &json!({})), (message.into(), level.into()), "{result}");
     }
@@ -206,16 +208,25 @@ fn the_token_is_read_anew_and_never_handed_to_a_server_that_it_was_not_meant_for
     fs::write(&file.0, "second\n").unwrap();
     assert_eq!(ask(&mut plugin, token, &config).0, "second");
 
-    // The file's token is for the file's server.
-    let ini =
-        Temporary::new("token.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://master.example.com:8443\n");
-    for (endpoint, value) in [("master.example.com:8443", "mine"), ("elsewhere.example.com", "")] {
-        let mut plugin =
-            Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint));
-        assert_eq!(ask(&mut plugin, token, &json!({})).0, value, "{endpoint}");
-        let told =
-            plugin.end().1.contains("none belongs to elsewhere.example.com; name one in [plugin_exec]: k8s_token_file");
-        assert_eq!(told, value.is_empty());
+    // The file's token is for the file's server, that of the pod for the cluster's own.
+    let ini = Temporary::new("token.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://a.example.com:8443/\n");
+    let asked = |endpoint: &str| {
+        let mut plugin = adapter("plugin_settings");
+        plugin.env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint).env("KUBERNETES_SERVICE_HOST", "fd00:0::1");
+        let mut plugin = Plugin::start(&mut plugin);
+        (ask(&mut plugin, token, &json!({})).0, plugin.end().1)
+    };
+    assert_eq!(asked("a.example.com:8443").0, "mine");
+    for endpoint in ["b.example.com", "a.example.com", "kubernetes.default.svc.example.com", "fd00::1:6443"] {
+        let (token, stderr) = asked(endpoint);
+        assert_eq!(token, "");
+        let why = format!("none belongs to {endpoint}; name one in [plugin_exec]: k8s_token_file = FILE");
+        assert!(stderr.contains(&why), "{stderr}");
+    }
+    for endpoint in ["kubernetes.default.svc:443", "Kubernetes.Default.", "[fd00::1]:6443"] {
+        // Whether there is one depends on where this test runs.
+        let (token, stderr) = asked(endpoint);
+        assert!(token != "mine" && !stderr.contains("none belongs to"), "{endpoint}: {stderr}");
     }
 }
 

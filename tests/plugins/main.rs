@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 /// How long anything may take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether all these programs are here. If not, says so where the test harness cannot hide it.
+/// Whether all these programs are here. If not, says so where the test harness cannot hide it, as it would with eprintln.
+#[expect(clippy::explicit_write)]
 fn have(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|program| !runs(program)).collect();
     if !missing.is_empty() {
