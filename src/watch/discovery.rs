@@ -36,6 +36,9 @@ const LARGEST_DOCUMENT: usize = 4 << 20;
 /// So many documents are asked for at a time.
 const AT_A_TIME: usize = 8;
 
+/// So many names that are like the one that was not found are told.
+const NEAREST: usize = 3;
+
 /// Why a resource cannot be watched, for now: all of it may change while the program runs.
 #[derive(Clone, Debug)]
 pub enum Absent {
@@ -43,8 +46,8 @@ pub enum Absent {
     Unserved {
         /// What was asked for.
         wanted: String,
-        /// What was perhaps meant.
-        nearest: Option<String>,
+        /// What was perhaps meant, the nearest first.
+        nearest: Vec<String>,
         /// The documents that could not be had: it may be in one of them.
         unknown: Vec<(String, Failure)>,
     },
@@ -52,7 +55,9 @@ pub enum Absent {
     OtherVersion {
         /// What was asked for.
         wanted: String,
-        /// The versions that have it, with the group: `apps/v1`.
+        /// Its name.
+        name: String,
+        /// The versions that have it.
         served: Vec<String>,
     },
     /// It is several.
@@ -84,15 +89,14 @@ impl fmt::Display for Absent {
         let words = |failure: &Failure| text::one_line(&failure.to_string());
         match self {
             Absent::Unserved { wanted, nearest, unknown } => {
-                write!(f, "the API server serves no {wanted}")?;
-                match nearest {
-                    Some(nearest) => write!(f, "; the nearest is {nearest}")?,
-                    None => f.write_str("; is its CRD installed?")?,
+                write!(f, "the API server serves no {wanted} (is its CRD installed?)")?;
+                if !nearest.is_empty() {
+                    write!(f, "; names like that: {}", nearest.join(", "))?;
                 }
                 unknown.iter().try_for_each(|(path, failure)| write!(f, "; {path} is not known: {}", words(failure)))
             }
-            Absent::OtherVersion { wanted, served } => {
-                write!(f, "the API server serves no {wanted}, but {}", served.join(", "))
+            Absent::OtherVersion { wanted, name, served } => {
+                write!(f, "the API server serves no {wanted}: it has {name} in {}", served.join(", "))
             }
             Absent::Ambiguous { wanted, candidates } => {
                 write!(f, "{wanted} is ambiguous: expected one of {}", candidates.join(", "))
@@ -145,27 +149,11 @@ impl Search<'_> {
         if let Some(entry) = self.one(prefix(group, version)).await? {
             return Ok(entry);
         }
-        let reason = self.nothing();
-        // Is it there at all? Only to say so.
-        match reason {
-            Absent::Unserved { .. } => match self.in_group(group).await {
-                Ok(entry) => Err(self.other_version(&entry)),
-                Err(_) => Err(reason),
-            },
-            reason => Err(reason),
-        }
+        Err(self.not_in_version(group).await)
     }
 
     async fn in_group(&mut self, group: &str) -> Result<Entry, Absent> {
-        let versions = match group {
-            "" => self.ask::<Versions>("/api").await?.versions,
-            _ => match self.ask::<Group>(&format!("/apis/{group}")).await {
-                Ok(group) => group.versions(),
-                Err(Absent::Failed { failure, .. }) if failure.code() == Some(404) => return Err(self.nothing()),
-                Err(failed) => return Err(failed),
-            },
-        };
-        for version in versions {
+        for version in self.versions(group).await? {
             if let Some(entry) = self.one(prefix(group, &version)).await? {
                 return Ok(entry);
             }
@@ -173,9 +161,47 @@ impl Search<'_> {
         Err(self.nothing())
     }
 
+    /// The versions of a group, the preferred one first.
+    async fn versions(&mut self, group: &str) -> Result<Vec<String>, Absent> {
+        if group.is_empty() {
+            return self.ask::<Versions>("/api").await.map(|document| document.versions);
+        }
+        match self.ask::<Group>(&format!("/apis/{group}")).await {
+            Ok(document) => Ok(document.versions()),
+            Err(Absent::Failed { failure, .. }) if failure.code() == Some(404) => {
+                // Only to say which groups there are.
+                let groups = self.ask::<Groups>("/apis").await.map(|document| document.groups).unwrap_or_default();
+                let near = text::nearest(group, groups.iter().map(|group| group.name.as_str()));
+                let mut reason = self.nothing();
+                if let (Some(group), Absent::Unserved { nearest, .. }) = (near, &mut reason) {
+                    nearest.push(format!("{}.{group}", self.wanted.word));
+                }
+                Err(reason)
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Why a version does not have it: only others do, or none.
+    async fn not_in_version(&mut self, group: &str) -> Absent {
+        let versions = match self.versions(group).await {
+            Ok(versions) => versions,
+            Err(reason) => return reason,
+        };
+        let documents = versions.iter().map(|version| prefix(group, version)).collect();
+        let found = self.look(documents).await;
+        match found.first().map(|(_, entry)| entry.name()) {
+            Some(name) => {
+                let served = found.into_iter().map(|(_, entry)| entry.api_version).collect();
+                Absent::OtherVersion { wanted: self.wanted.to_string(), name, served }
+            }
+            None => self.nothing(),
+        }
+    }
+
     /// In one document. If that cannot be had, there is nothing to look further for.
     async fn one(&mut self, prefix: String) -> Result<Option<Entry>, Absent> {
-        let found = self.look([prefix]).await.pop();
+        let found = self.look(vec![prefix]).await.pop();
         match self.unknown.pop() {
             Some((path, failure)) => Err(Absent::Failed { path, failure }),
             None => Ok(found.map(|(_, entry)| entry)),
@@ -196,13 +222,12 @@ impl Search<'_> {
                 return Ok(entry);
             }
         }
-        let reason = self.nothing();
-        match (version, &reason) {
-            (Some(_), Absent::Unserved { .. }) => match Box::pin(self.anywhere(None)).await {
-                Ok(entry) => Err(self.other_version(&entry)),
-                Err(_) => Err(reason),
+        match version {
+            None => Err(self.nothing()),
+            Some(_) => match Box::pin(self.anywhere(None)).await {
+                Ok(entry) => Err(self.not_in_version(entry.group()).await),
+                Err(reason) => Err(reason),
             },
-            _ => Err(reason),
         }
     }
 
@@ -213,11 +238,11 @@ impl Search<'_> {
             group.versions().into_iter().filter(wanted).map(|v| prefix(&group.name, &v)).collect()
         };
         let mut versions: Vec<_> = groups.iter().map(|group| in_order(group).into_iter()).collect();
-        let first: Vec<String> = versions.iter_mut().filter_map(Iterator::next).collect();
+        let first = versions.iter_mut().filter_map(Iterator::next).collect();
         let mut found = self.look(first).await;
         if found.is_empty() {
             // What a group has in another version than its preferred one only.
-            found = self.look(versions.into_iter().flatten()).await;
+            found = self.look(versions.into_iter().flatten().collect()).await;
         }
         // A name beats an abbreviation: a CRD must not hide another by choosing its name for a short one.
         let best = found.iter().map(|(how, _)| *how).min();
@@ -234,7 +259,7 @@ impl Search<'_> {
     }
 
     /// What these documents have by the name that is wanted, in their order.
-    async fn look(&mut self, prefixes: impl IntoIterator<Item = String>) -> Vec<(Match, Entry)> {
+    async fn look(&mut self, prefixes: Vec<String>) -> Vec<(Match, Entry)> {
         let client = self.client;
         let ask = |prefix: String| async move { (get::<Resources>(client, &prefix).await, prefix) };
         let mut answers = stream::iter(prefixes).map(ask).buffered(AT_A_TIME);
@@ -254,7 +279,7 @@ impl Search<'_> {
         let mut best: Option<(Match, Entry)> = None;
         for entry in document.entries(prefix) {
             let name = entry.name();
-            self.seen.extend(entry.words().map(|word| (word.to_owned(), name.clone())));
+            self.seen.extend(entry.words().map(|word| (word.to_ascii_lowercase(), name.clone())));
             let Some(how) = entry.matches(&self.wanted.word) else { continue };
             if !entry.is_watchable() {
                 self.unwatchable = Some(Absent::Unwatchable { name, verbs: entry.verbs().to_vec() });
@@ -274,19 +299,14 @@ impl Search<'_> {
         if let Some(unwatchable) = self.unwatchable.take() {
             return unwatchable;
         }
-        let seen = self.seen.iter().map(|(word, _)| word.as_str());
-        let nearest = text::nearest(&self.wanted.word, seen);
-        let nearest = nearest.and_then(|near| self.seen.iter().find(|(word, _)| word == near));
-        Absent::Unserved {
-            wanted: self.wanted.to_string(),
-            nearest: nearest.map(|(_, name)| name.clone()),
-            unknown: std::mem::take(&mut self.unknown),
+        let mut nearest = Vec::new();
+        while nearest.len() < NEAREST {
+            let others = || self.seen.iter().filter(|(_, name)| !nearest.contains(name));
+            let near = text::nearest(&self.wanted.word, others().map(|(word, _)| word.as_str()));
+            let Some((_, name)) = near.and_then(|near| others().find(|(word, _)| word == near)) else { break };
+            nearest.push(name.clone());
         }
-    }
-
-    fn other_version(&self, entry: &Entry) -> Absent {
-        let served = vec![format!("{} in {}", entry.name(), entry.api_version)];
-        Absent::OtherVersion { wanted: self.wanted.to_string(), served }
+        Absent::Unserved { wanted: self.wanted.to_string(), nearest, unknown: std::mem::take(&mut self.unknown) }
     }
 }
 

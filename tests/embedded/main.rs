@@ -3,6 +3,7 @@
 //! The scenarios in `tests/e2e/` run the built binary. Here it is the library's [`run`](demo_controller::controller::run),
 //! because a binary's time cannot be paused; so here is everything that takes long, or has to go wrong at one moment.
 
+mod discovery;
 mod faults;
 mod fleet;
 mod quiet;

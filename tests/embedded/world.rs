@@ -41,8 +41,8 @@ impl World {
         world
     }
 
-    /// Starts the controller, as its ServiceAccount and without a port.
-    pub async fn run(&mut self, settings: Run) {
+    /// A client of the controller's ServiceAccount.
+    pub async fn client(&self) -> Client {
         let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
         let answer = self.ask(Method::POST, path, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
         let token = answer["status"]["token"].as_str().expect("a token");
@@ -51,7 +51,12 @@ impl World {
             request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
             request
         });
-        let client = Client::new(service, "controlplane");
+        Client::new(service, "controlplane")
+    }
+
+    /// Starts the controller, as its ServiceAccount and without a port.
+    pub async fn run(&mut self, settings: Run) {
+        let client = self.client().await;
         self.controller = Some(tokio::spawn(controller::run(client, settings, None, self.stop.clone())));
     }
 
@@ -108,6 +113,10 @@ impl World {
         answer
     }
 
+    pub async fn get(&self, path: &str) -> Value {
+        self.done(Method::GET, path, &Value::Null).await
+    }
+
     pub async fn create(&self, object: &Value) -> Value {
         self.done(Method::POST, &collection(object), object).await
     }
@@ -123,7 +132,7 @@ impl World {
 
     /// All objects of a collection, by `namespace/name`.
     pub async fn all(&self, path: &str) -> BTreeMap<String, Value> {
-        let mut list = self.done(Method::GET, path, &Value::Null).await;
+        let mut list = self.get(path).await;
         let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         items.into_iter().map(|item| (key(&item), item)).collect()
     }

@@ -136,11 +136,16 @@ impl Entry {
         ["list", "watch"].iter().all(|needed| self.served.verbs.iter().any(|verb| verb == needed))
     }
 
+    /// Empty for the core group.
+    pub fn group(&self) -> &str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
     /// `pods`, `deployments.apps`.
     pub fn name(&self) -> String {
-        match self.api_version.split_once('/') {
-            Some((group, _)) => format!("{}.{group}", self.served.name),
-            None => self.served.name.clone(),
+        match self.group() {
+            "" => self.served.name.clone(),
+            group => format!("{}.{group}", self.served.name),
         }
     }
 
