@@ -111,5 +111,11 @@ fn command() -> clap::Command {
 }
 
 #[cfg(test)]
+#[path = "cli/sample_tests.rs"]
+mod sample;
+#[cfg(test)]
+mod world;
+
+#[cfg(test)]
 #[path = "cli_tests.rs"]
 mod tests;

@@ -142,3 +142,7 @@ fn speed(given: &Given) -> Result<f64, Refusal> {
     let speed = given.text.trim().parse().ok().filter(|speed| (0.1..=100.0).contains(speed));
     speed.ok_or_else(|| given.wrong("expected a number from 0.1 to 100; 2 is twice as fast as usual"))
 }
+
+#[cfg(test)]
+#[path = "playground_tests.rs"]
+mod tests;

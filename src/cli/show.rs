@@ -9,6 +9,10 @@ use crate::{
     text::{one_line, quoted},
 };
 
+/// A plugin's value is not shown if its key has one of these in it: better one too many than one too few. The URL of a
+/// webhook lets whoever has it write there.
+const SECRETS: [&str; 7] = ["password", "passwd", "secret", "token", "key", "credential", "webhook"];
+
 /// What a plugin takes that is not given.
 fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
     match plugin {
@@ -40,7 +44,7 @@ pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -
         _ => format!("[plugin_{name}]"),
     };
     text.push_str(&format!("\nplugin: {name}, its settings are those of {}\n", one_line(&section)));
-    let hidden = |key: &str| ["password", "secret", "token", "key", "webhook"].iter().any(|word| key.contains(word));
+    let hidden = |key: &str| SECRETS.iter().any(|word| key.contains(word));
     let shown = |key: &str, value: &str| if hidden(key) { "***".to_owned() } else { quoted(value) };
     let given = config.iter().map(|(key, value)| [one_line(key), shown(key, value), section.clone()]);
     let unset = defaults(plugin).iter().filter(|(key, _)| !config.contains_key(*key));
@@ -65,3 +69,7 @@ fn columns(text: &mut String, indent: &str, rows: Vec<[String; 3]>) {
         text.push_str(&format!("{indent}{setting:first$}  {value:second$}  {}\n", one_line(place)));
     }
 }
+
+#[cfg(test)]
+#[path = "show_tests.rs"]
+mod tests;

@@ -173,7 +173,7 @@ const NO_RESOURCE: &str = "no resource to watch: give --resource, K8S_RESOURCE o
 pub fn command() -> clap::Command {
     let show =
         clap::Arg::new(SHOW_CONFIG).long(SHOW_CONFIG).action(clap::ArgAction::SetTrue).help_heading("Process").help(
-            "Print each setting, its value and where it came from, and end; connects\nnowhere, and shows no secret",
+            "Print each setting, its value (a secret's as ***) and where it came\nfrom, and end; connects nowhere",
         );
     clap::Command::new("watch").about(ABOUT).after_help(AFTER).args(flags::arguments(TABLE)).arg(show)
 }
@@ -263,3 +263,7 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
     })?;
     Ok((choice, config))
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
