@@ -1,7 +1,7 @@
-//! The child: a process group that is killed as a whole, and always before its number is given back.
+//! The child: a process group that is killed as a whole, and never after its number was given back.
 
 use std::{
-    fmt, io,
+    io,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -13,9 +13,9 @@ use nix::{
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{ChildStderr, ChildStdin, ChildStdout, Command},
+    process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tracing::info;
 
@@ -23,39 +23,28 @@ use super::{
     Settings,
     protocol::{self, NoAnswer},
 };
-use crate::{text::one_line, watch::Level};
+use crate::{
+    text::{one_line, quoted},
+    watch::Level,
+};
 
 /// A longer line on stderr is logged in pieces.
 const LONGEST_LINE: usize = 8 * 1024;
-/// How long a killed group gets to be gone. A process that hangs in the kernel is not waited for.
+
+/// How long a killed child gets to be gone, and its last words to be logged. One that hangs in the kernel is not waited
+/// for; tokio takes note of its end when it comes.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A child that runs. Dropping it kills its group, at whatever await point that happens.
+/// A child that runs. Dropping it kills it, with all that it has started.
+#[derive(Debug)]
 pub struct Child {
-    process: tokio::process::Child,
+    process: process::Child,
     /// Its process group, which has its own number. None once it was killed.
     group: Option<Pid>,
-    stdin: ChildStdin,
+    /// None: told that there is nothing more to come.
+    stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     stderr: JoinHandle<()>,
-}
-
-/// What a child did that was not asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Unasked {
-    /// It wrote something.
-    Spoke,
-    /// It closed its stdout: as a rule, it is gone.
-    Left,
-}
-
-impl fmt::Display for Unasked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unasked::Spoke => "it spoke without being asked",
-            Unasked::Left => "it ended without being asked",
-        })
-    }
 }
 
 impl Child {
@@ -64,107 +53,141 @@ impl Child {
     /// # Errors
     /// Whatever the system says: no such program, no permission, too many processes.
     pub fn start(settings: &Settings, environment: &[(String, String)]) -> io::Result<Self> {
-        let mut process = Command::new(&settings.program)
-            .args(&settings.arguments)
-            .env_remove("K8S_TOKEN")
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            // A group of its own, so that what it starts can be ended with it. And so that Ctrl-C in a terminal reaches
-            // us alone: the child may finish what it is at.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+        let mut process = command(settings, environment).spawn()?;
         let group = process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(io::Error::other("no pipes"));
+        let (stdin, Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::Error::other("there are no pipes to it"));
         };
-        info!(
-            plugin = "exec",
-            program = settings.program,
-            pid = group.map(Pid::as_raw),
-            "the plugin's child is started"
-        );
+        // Not its arguments: one may be a password.
+        info!(plugin = "exec", program = settings.program, pid = group.map(Pid::as_raw), "the plugin's child starts");
         let stderr = tokio::spawn(log(stderr));
         Ok(Child { process, group, stdin, stdout: BufReader::new(stdout), stderr })
     }
 
-    /// Whether it did something while nobody asked it. Asks the pipe itself, not the runtime: that learns of it later.
-    pub fn unasked(&self) -> Option<Unasked> {
+    /// What it did while nobody asked it for anything, if it did: it spoke, or it ended.
+    ///
+    /// The pipe itself is looked at. The runtime learns what is in a pipe only when it looks for something to do, so
+    /// that it may not know yet of something that has been there for long.
+    pub fn unasked(&self) -> Option<String> {
+        let spoke = |said| {
+            let said = quoted(&String::from_utf8_lossy(said));
+            Some(format!("it wrote to its stdout without being asked: {said} (what is not an answer goes to stderr)"))
+        };
         if !self.stdout.buffer().is_empty() {
-            return Some(Unasked::Spoke);
+            return spoke(self.stdout.buffer());
         }
-        // The byte is lost, but then so is the child.
-        match nix::unistd::read(self.stdout.get_ref(), &mut [0]) {
+        // What is read here nobody else will read, but then it is this child's last.
+        let mut said = [0; 256];
+        match nix::unistd::read(self.stdout.get_ref(), &mut said) {
             Err(Errno::EAGAIN | Errno::EINTR) => None,
-            Ok(0) | Err(_) => Some(Unasked::Left),
-            Ok(_) => Some(Unasked::Spoke),
+            Ok(0) | Err(_) => Some("it ended without being asked".to_owned()),
+            Ok(n) => spoke(said.get(..n).unwrap_or_default()),
         }
     }
 
-    /// Writes the line and reads the answer, both at once: a child that answers before it has read all would else wait
-    /// for us to read while we wait for it to read.
+    /// Writes the line and reads the answer, both at once: a child that answers before it has read all would otherwise
+    /// wait for us to read, while we wait for it to read. The answer counts when the whole line is written.
     ///
-    /// Cancellation: nobody knows how much it has read. It has to be ended.
+    /// Cancellation: nobody knows how much of it was read by then. The child has to be ended.
     pub async fn ask(&mut self, line: &[u8]) -> Result<(String, Level), NoAnswer> {
-        let write = async { self.stdin.write_all(line).await.map_err(|_: io::Error| NoAnswer::Gone) };
+        let Some(stdin) = &mut self.stdin else { return Err(NoAnswer::Gone) };
+        let write = async { stdin.write_all(line).await.map_err(|_: io::Error| NoAnswer::Gone) };
         let ((), answer) = tokio::try_join!(write, protocol::answer(&mut self.stdout))?;
         Ok(answer)
     }
 
-    /// Ends it: closes its stdin, which is the polite request; waits until nobody holds its stdout any more, itself or
-    /// what it has started, but not longer than `until`; kills what is left.
-    pub async fn finish(mut self, until: Instant) -> Option<ExitStatus> {
-        let _ = self.stdin.shutdown().await;
-        let gone = async {
-            loop {
-                match self.stdout.fill_buf().await {
-                    Ok([]) | Err(_) => return,
-                    Ok(some) => {
-                        let n = some.len();
-                        self.stdout.consume(n);
-                    }
-                }
+    /// Asks it to end, by closing its stdin, waits for that until then, and ends what is left of it.
+    ///
+    /// It has ended when nobody holds its stdout any more, neither itself nor what it has started, so that a `curl &`
+    /// of a shell's last lines may come to its end as well. The road not taken: to wait for the process. To be told of
+    /// its end is to give its number back, and with it the right to kill what it leaves behind.
+    pub async fn finish(mut self, until: Instant) {
+        self.stdin = None;
+        let ended = async {
+            // It may have more to say, to nobody.
+            while let Ok(rest) = self.stdout.fill_buf().await
+                && !rest.is_empty()
+            {
+                let length = rest.len();
+                self.stdout.consume(length);
             }
         };
-        let _ = timeout_at(until, gone).await;
-        self.end().await
+        let _ = timeout_at(until, ended).await;
+        self.end().await;
     }
 
-    /// Kills it with all that it has started, and takes note of its end. None if that does not come.
+    /// Kills it, with all that it has started, and says how it ended. None if that takes too long.
     pub async fn end(mut self) -> Option<ExitStatus> {
         self.kill();
-        let gone = async { tokio::join!(self.process.wait(), &mut self.stderr) };
-        let status = timeout(LAST_WORDS, gone).await.ok().and_then(|(status, _)| status.ok());
+        let until = Instant::now() + LAST_WORDS;
+        let status = timeout_at(until, self.process.wait()).await.ok().and_then(Result::ok);
+        // Whatever it wrote is in the pipe by now, and then comes the end of it.
+        let _ = timeout_at(until, &mut self.stderr).await;
         info!(plugin = "exec", status = status.map(tracing::field::display), "the plugin's child has ended");
         status
     }
 
+    /// The group's number is the leader's process id, which may be given to another process as soon as somebody waits
+    /// for the leader. So it is killed once, and before that.
     fn kill(&mut self) {
-        // Once only, and before the process is waited for: then its number may be someone else's.
         if let Some(group) = self.group.take() {
+            // The only error there can be: there is nobody left.
             let _ = killpg(group, Signal::SIGKILL);
         }
     }
 }
 
 impl Drop for Child {
+    /// The process itself is waited for by tokio.
     fn drop(&mut self) {
         self.kill();
         self.stderr.abort();
     }
 }
 
-/// Logs what the child says on stderr.
+fn command(settings: &Settings, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(&settings.program);
+    command
+        .args(&settings.arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        // It has no business with our token.
+        .env_remove("K8S_TOKEN")
+        // A group of its own, so that what it starts can be killed with it. And so that Ctrl-C at a terminal reaches
+        // only us: the child may finish what it is at.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Logs what the child says on stderr, until it closes it.
+///
+/// Nothing is kept: who writes faster than the log takes it has to wait, in the end. A task of its own, so that its
+/// answers are not waited for.
 async fn log(stderr: ChildStderr) {
     let mut stderr = BufReader::with_capacity(LONGEST_LINE, stderr);
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut stderr).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => info!(plugin = "exec", stream = "stderr", "{}", one_line(&String::from_utf8_lossy(&line))),
+    while let Ok(1..) = (&mut stderr).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await {
+        let text = one_line(&String::from_utf8_lossy(&line));
+        if !text.is_empty() {
+            info!(plugin = "exec", stream = "stderr", "{text}");
         }
+        line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_not_handed_on() {
+        let settings = Settings { program: "sh".into(), arguments: Vec::new(), timeout: LAST_WORDS };
+        let given = [("A".to_owned(), "1".to_owned()), ("K8S_TOKEN".to_owned(), "s3cret".to_owned())];
+        let command = command(&settings, &given);
+        let environment: Vec<_> = command.as_std().get_envs().map(|(name, value)| (name.to_str(), value)).collect();
+        assert_eq!(environment, [(Some("A"), Some("1".as_ref())), (Some("K8S_TOKEN"), None)]);
     }
 }

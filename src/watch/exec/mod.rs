@@ -1,4 +1,26 @@
-//! The plugin `exec`: one long-lived child process.
+//! The plugin `exec`: one long-lived child process that is told of events and answers, line by line.
+//!
+//! Reading order: [`Settings`], `protocol` (the lines), `child` (the process), and here who speaks with it, and what
+//! becomes of a child that misbehaves.
+//!
+//! Promises:
+//!
+//! * **One event at a time**: workers take turns, in the order in which they come.
+//! * **Nobody waits for ever**: an event has its answer within `timeout`, or has failed. A child that is silent for
+//!   longer, ends or answers nonsense is killed, with all that it has started; its event fails
+//!   ([`Error::Transient`]), and the next one starts a new child. The wait before that gets longer from failure to
+//!   failure, 0.8 s doubling to 30 s, until a child answers.
+//! * **An answer belongs to its event**: each child has pipes of its own, and one that has not answered in time and
+//!   whole is never asked again, so that no late answer can be taken for the next. One that has spoken or ended
+//!   unasked is replaced before the next event is sent, to which this is not charged.
+//! * **Nothing is left behind**: whatever becomes of the future or the [`Exec`], the process group is killed.
+//! * **A flood on stderr costs neither memory nor answers**: it is logged line by line, at the log's pace.
+//!
+//! What remains possible. A second line for one event that comes after the next one was sent is taken for the answer to
+//! that one: a number in the lines would prevent it, for the price of a plugin in shell having to parse them. A child
+//! that ends while something that it started holds its pipes is missed only when it does not answer. What has left the
+//! process group (`setsid`) is not killed, and when this process itself is killed, the child is left to notice that
+//! its stdin is closed.
 
 use tokio::{
     sync::Mutex,
@@ -12,7 +34,11 @@ use crate::{informer::Backoff, worker::Error};
 
 mod child;
 mod protocol;
+#[cfg(test)]
+mod rig;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use settings::Settings;
 
@@ -20,19 +46,20 @@ use child::Child;
 use protocol::NoAnswer;
 
 /// See the module.
+#[derive(Debug)]
 pub struct Exec {
     settings: Settings,
     environment: Vec<(String, String)>,
     /// No child is started any more.
     stop: CancellationToken,
-    /// The turn to speak with the child.
+    /// Whoever holds it speaks with the child. A tokio Mutex, since that takes a while, and a fair one at that.
     turn: Mutex<Turn>,
 }
 
-/// What whoever has the turn finds.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Turn {
-    /// A child that has answered everything that it was asked.
+    /// A child that has answered all that it was asked. Whoever asks it something takes it out, and puts it back with
+    /// the answer in hand. If they are cancelled in between, they drop it, which kills it.
     idle: Option<Child>,
     backoff: Backoff,
     /// Not before this is another child started.
@@ -40,16 +67,26 @@ struct Turn {
 }
 
 impl Exec {
-    /// Starts nothing yet: the first event does. `environment` is added to this process's own, which the child
-    /// inherits without `K8S_TOKEN`. When `stop` is cancelled no child is started any more: an event that would need
-    /// one fails at once ([`Error::Unavailable`]), while a child that runs goes on until it is [ended](Exec::end).
+    /// Starts nothing yet, that is for the first event to do: there may be none for days, and what a start can meet is
+    /// handled in one place.
+    ///
+    /// `environment` is added to this process's own, which the child inherits, without `K8S_TOKEN`. Once `stop` is
+    /// cancelled no child is started any more. An event that would need one fails at once ([`Error::Unavailable`]),
+    /// so that a shutdown does not wait for a backoff; a child that runs goes on until [`end`](Exec::end).
     pub fn new(settings: Settings, environment: Vec<(String, String)>, stop: CancellationToken) -> Self {
-        Exec { settings, environment, stop, turn: Mutex::default() }
+        // A token of its own, which `end` cancels.
+        Exec { settings, environment, stop: stop.child_token(), turn: Mutex::default() }
     }
 
-    /// Ends the child, politely at first: closes its stdin, waits for it until then, and kills what is left of its
-    /// process group.
+    /// Ends the child, and no other is started. First it is asked: its stdin is closed. `until` then there is time for
+    /// it and what it has started to end; what is left is killed. Returns at most about a second later.
+    ///
+    /// For when the workers have stopped. An event that is still being handled is waited for, until then; drop it to
+    /// have its child killed.
+    ///
+    /// Cancellation: kills at once.
     pub async fn end(&self, until: Instant) {
+        self.stop.cancel();
         let Ok(mut turn) = timeout_at(until, self.turn.lock()).await else { return };
         if let Some(child) = turn.idle.take() {
             child.finish(until).await;
@@ -60,15 +97,17 @@ impl Exec {
     async fn child(&self, turn: &mut Turn) -> Result<Child, Error> {
         if let Some(child) = turn.idle.take() {
             let Some(what) = child.unasked() else { return Ok(child) };
-            warn!(plugin = "exec", "the plugin's child is ended: {what}");
+            warn!(plugin = "exec", "the plugin's child is replaced: {what}");
             turn.failed();
             child.end().await;
         }
         if let Some(start) = turn.next_start {
-            let _ = self.stop.run_until_cancelled(sleep_until(start)).await;
+            // Here rather than by handing the event back: whoever comes next would be in the same place, and the queue
+            // keeps those that wait in order.
+            self.stop.run_until_cancelled(sleep_until(start)).await;
         }
         if self.stop.is_cancelled() {
-            return Err(Error::Unavailable("plugin exec: shutting down, no child is started any more".to_owned()));
+            return Err(Error::Unavailable("plugin exec: no child is started during the shutdown".to_owned()));
         }
         Child::start(&self.settings, &self.environment).map_err(|e| {
             turn.failed();
@@ -84,11 +123,14 @@ impl Turn {
 }
 
 impl Plugin for Exec {
+    /// Cancellation: the child that is being asked is killed.
     async fn handle_event(&self, event: &Event, config: &Config) -> Result<(String, Level), Error> {
-        let line =
-            protocol::line(event, config).map_err(|e| Error::Permanent { why: e.to_string(), requeue_after: None })?;
+        // Absorb: the same event would make the same line.
+        let line = protocol::line(event, config).map_err(|e| Error::Permanent {
+            why: format!("plugin exec: the event cannot be written: {e}"),
+            requeue_after: None,
+        })?;
         let mut turn = self.turn.lock().await;
-        // Out of its place: dropped here, in the middle of a call, it is killed.
         let mut child = self.child(&mut turn).await?;
         let why = match timeout(self.settings.timeout, child.ask(&line)).await {
             Ok(Ok(answer)) => {
@@ -97,12 +139,15 @@ impl Plugin for Exec {
                 turn.idle = Some(child);
                 return Ok(answer);
             }
-            Ok(Err(NoAnswer::Nonsense(what))) => format!("the child's answer is nonsense: {what}"),
-            Ok(Err(NoAnswer::Gone)) => "the child went away without an answer".to_owned(),
-            Err(_) => format!("no answer from the child within {:?}", self.settings.timeout),
+            Ok(Err(why)) => why,
+            Err(_) => NoAnswer::Late(self.settings.timeout),
         };
         turn.failed();
-        child.end().await;
-        Err(Error::Transient(format!("plugin exec: {why}")))
+        let status = child.end().await;
+        // Retry, a few times: it may be this very event that the child cannot bear.
+        Err(Error::Transient(match (why, status) {
+            (NoAnswer::Gone, Some(status)) => format!("plugin exec: {} ({status})", NoAnswer::Gone),
+            (why, _) => format!("plugin exec: {why}"),
+        }))
     }
 }

@@ -5,7 +5,7 @@
 //! {"message":"web-1 is there","level":"INFO"}
 //! ```
 
-use std::io;
+use std::{io, time::Duration};
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
@@ -48,11 +48,16 @@ pub fn line(event: &Event, config: &Config) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Why there is no answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
     /// Nobody is left who could give one.
+    #[error("the child left without an answer")]
     Gone,
-    /// It is none, says this.
+    /// It took longer than this.
+    #[error("the child was silent for {0:?}")]
+    Late(Duration),
+    /// There is a line, but.
+    #[error("the child answered nonsense: {0}; expected {{\"message\":TEXT,\"level\":LEVEL}}")]
     Nonsense(String),
 }
 
@@ -61,17 +66,19 @@ pub enum NoAnswer {
 /// Cancellation: loses what was read so far.
 pub async fn answer(from: &mut (impl AsyncBufRead + Unpin)) -> Result<(String, Level), NoAnswer> {
     let mut line = Vec::new();
-    from.take(LONGEST_ANSWER as u64 + 1).read_until(b'\n', &mut line).await.map_err(|_: io::Error| NoAnswer::Gone)?;
-    if line.pop_if(|end| *end == b'\n').is_none() {
-        return Err(match line.len() {
-            0..=LONGEST_ANSWER => NoAnswer::Gone,
-            _ => NoAnswer::Nonsense(format!("a line of more than {LONGEST_ANSWER} bytes")),
-        });
+    let limit = LONGEST_ANSWER as u64 + 1;
+    from.take(limit).read_until(b'\n', &mut line).await.map_err(|_: io::Error| NoAnswer::Gone)?;
+    if line.pop_if(|last| *last == b'\n').is_none() {
+        let long = line.len() > LONGEST_ANSWER;
+        let why = format!("a line of more than {LONGEST_ANSWER} bytes, {}", shown(&line));
+        return Err(if long { NoAnswer::Nonsense(why) } else { NoAnswer::Gone });
     }
-    understand(&line).map_err(|why| {
-        let line = quoted(&String::from_utf8_lossy(&line));
-        NoAnswer::Nonsense(format!("{line} ({why}; expected {{\"message\":TEXT,\"level\":LEVEL}})"))
-    })
+    understand(&line).map_err(|why| NoAnswer::Nonsense(format!("{} ({why})", shown(&line))))
+}
+
+/// The start of it.
+fn shown(line: &[u8]) -> String {
+    quoted(&String::from_utf8_lossy(line))
 }
 
 fn understand(line: &[u8]) -> Result<(String, Level), String> {
@@ -86,7 +93,10 @@ fn understand(line: &[u8]) -> Result<(String, Level), String> {
         return Err("no JSON object".to_owned());
     }
     let Answer { message, level } = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let known =
-        level.parse().map_err(|_| format!("the level {} is not known: it is {}", quoted(&level), Level::ACCEPTED))?;
+    let known = level.parse().map_err(|_| format!("level {}: expected {}", quoted(&level), Level::ACCEPTED))?;
     Ok((message, known))
 }
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

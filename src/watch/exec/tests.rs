@@ -1,0 +1,258 @@
+//! Real children, each a few lines of shell. Where one is to be silent for too long the clock is paused: when everybody
+//! waits it jumps to the time-out at once.
+
+use std::{collections::HashSet, fs, time::Duration};
+
+use futures::future::join_all;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    protocol,
+    rig::{Log, MINUTE, eventually, gone, jumping, rig, why},
+};
+use crate::{
+    watch::{Config, EventType, Plugin, fixture},
+    worker::Error,
+};
+
+#[tokio::test]
+async fn it_is_told_the_event_and_the_config() {
+    let mirror = r#"while read -r line; do answer "$(printf %s "$line" | sed 's/["\\]/\\&/g')"; done"#;
+    let rig = rig("told", mirror);
+    let heard: Value = serde_json::from_str(&rig.ask("web").await.unwrap()).unwrap();
+    assert_eq!((&heard["event"]["type"], &heard["config"]["region"]), (&"ADDED".into(), &"eu".into()));
+    let object = &heard["event"]["object"];
+    assert_eq!((&object["kind"], &object["metadata"]["name"]), (&"Pod".into(), &"web".into()));
+}
+
+#[tokio::test]
+async fn one_child_is_asked_one_thing_after_the_other_in_the_order_in_which_they_come() {
+    let rig = rig("order", r#"while read -r line; do name; echo $n >>"$dir/heard"; answer "$$ $n"; done"#);
+    let names: Vec<String> = (0..50).map(|n| format!("n{n}")).collect();
+    let answers: Vec<_> =
+        join_all(names.iter().map(|name| rig.ask(name))).await.into_iter().map(Result::unwrap).collect();
+    let (pids, said): (HashSet<_>, Vec<_>) = answers.iter().filter_map(|answer| answer.split_once(' ')).unzip();
+    assert_eq!((pids.len(), said), (1, names.iter().map(String::as_str).collect()));
+    assert_eq!(rig.note("heard").await, names.join("\n") + "\n");
+}
+
+#[tokio::test]
+async fn a_child_that_is_silent_for_too_long_is_killed_and_the_next_event_gets_another() {
+    let rig = rig("silent", r#"while read -r line; do name; [ $n = bad ] || answer $$; done"#);
+    let first = rig.ask("good").await.unwrap();
+    assert_eq!(why(jumping(rig.ask("bad")).await), "plugin exec: the child was silent for 60s");
+    gone(&first).await;
+    assert_ne!(rig.ask_another("good").await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_not_taken_for_the_next_one() {
+    let rig = rig("late", r#"while read -r line; do name; [ $n = late ] && sleep 0.2; answer $n; done"#);
+    assert!(why(jumping(rig.ask("late")).await).contains("silent"));
+    assert_eq!(rig.ask_another("next").await.unwrap(), "next");
+}
+
+#[tokio::test]
+async fn a_second_line_is_not_taken_for_the_next_answer() {
+    let two = r#"printf '{"message":"1","level":"INFO"}\n{"message":"2","level":"INFO"}\n'"#;
+    let rig = rig("two", &format!("while read -r line; do name; [ $n = two ] && {two} || answer $n; done"));
+    assert_eq!(rig.ask("two").await.unwrap(), "1");
+    assert_eq!(rig.ask_another("next").await.unwrap(), "next", "this event is not charged for it");
+}
+
+#[tokio::test]
+async fn a_second_line_that_comes_later_is_not_either() {
+    let later = r#"until [ -e "$dir/go" ]; do sleep 0.01; done; answer again; echo >"$dir/spoke""#;
+    let rig = rig("later", &format!("while read -r line; do name; answer $n; [ $n = two ] && {{ {later}; }}; done"));
+    assert_eq!(rig.ask("two").await.unwrap(), "two");
+    fs::write(rig.dir.join("go"), "").unwrap();
+    rig.note("spoke").await;
+    assert_eq!(rig.ask_another("next").await.unwrap(), "next");
+}
+
+#[tokio::test]
+async fn a_child_that_ends_between_two_events_is_replaced_at_the_expense_of_neither() {
+    let rig = rig("between", "read -r line; answer $$");
+    let first = rig.ask("a").await.unwrap();
+    gone(&first).await;
+    assert_ne!(rig.ask_another("b").await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_crash_fails_the_event_that_it_met() {
+    let rig = rig("crash", "while read -r line; do name; [ $n = bad ] && exit 3; answer $n; done");
+    assert_eq!(why(rig.ask("bad").await), "plugin exec: the child left without an answer (exit status: 3)");
+    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
+}
+
+#[tokio::test]
+async fn nonsense_fails_the_event_that_it_answers() {
+    let rig = rig(
+        "nonsense",
+        r#"while read -r line; do name; case $n in
+            text) echo done;;
+            loud) echo '{"message":"a","level":"LOUD"}';;
+            endless) tr '\0' x </dev/zero;;
+            *) answer $n;;
+        esac; done"#,
+    );
+    let start = "plugin exec: the child answered nonsense: ";
+    assert!(why(rig.ask("text").await).starts_with(&format!("{start}done (")));
+    assert!(why(rig.ask_another("loud").await).contains("level LOUD: expected TRACE"));
+    assert!(why(rig.ask_another("endless").await).starts_with(&format!("{start}a line of more than 65536 bytes")));
+    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
+}
+
+#[tokio::test]
+async fn a_child_may_answer_before_it_has_read() {
+    // More than there is room for in the pipes, in both directions.
+    let empty = r#"{"message":"","level":"INFO"}"#;
+    let length = protocol::LONGEST_ANSWER - empty.len();
+    let rig = rig("early", &format!("answer $(head -c {length} /dev/zero | tr '\\0' x); head -n 1 >/dev/null; cat"));
+    let object = format!(r#"{{"metadata":{{"name":"a"}},"data":"{}"}}"#, "d".repeat(1 << 20));
+    let event = fixture::of(EventType::Added, &object);
+    let (message, _) = rig.exec.handle_event(&event, &Config::new()).await.unwrap();
+    assert_eq!(message.len(), length);
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_keeps_no_answer_back() {
+    let flood = "(while :; do echo flood; tr '\\0' x </dev/zero | head -c 1000000; done >&2) &";
+    let rig = rig("flood", &format!("{flood}\nwhile read -r line; do name; answer $n; done"));
+    for name in (0..20).map(|n| n.to_string()) {
+        assert_eq!(rig.ask(&name).await.unwrap(), name);
+    }
+}
+
+#[tokio::test]
+async fn the_waits_before_a_start_get_longer_until_a_child_answers() {
+    let rig = rig("backoff", "while read -r line; do name; [ $n = bad ] && exit; answer $n; done");
+    rig.ask("good").await.unwrap();
+    assert_eq!(rig.backoff().await, None);
+    why(rig.ask("bad").await);
+    assert!(rig.backoff().await.unwrap() <= Duration::from_millis(1600));
+    for _ in 0..3 {
+        why(rig.ask_another("bad").await);
+    }
+    assert!(rig.backoff().await.unwrap() > Duration::from_secs(5), "6.4 s to 12.8 s, of which some have passed");
+    rig.ask_another("good").await.unwrap();
+    why(rig.ask("bad").await);
+    assert!(rig.backoff().await.unwrap() <= Duration::from_millis(1600));
+}
+
+#[tokio::test]
+async fn no_event_is_charged_for_a_child_that_cannot_be_started() {
+    let mut rig = rig("start", "while read -r line; do name; answer $n; done");
+    let program = rig.dir.join("plugin");
+    rig.exec.settings.program = program.display().to_string();
+    let Err(Error::Unavailable(why)) = rig.ask("a").await else { panic!("it is not there") };
+    assert_eq!(
+        why,
+        format!("plugin exec: {} cannot be started: No such file or directory (os error 2)", program.display())
+    );
+    assert!(rig.backoff().await.is_some());
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    assert_eq!(rig.ask_another("a").await.unwrap(), "a");
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_takes_the_child_and_all_that_it_has_started_along() {
+    let script = r#"sleep 1000 & echo $! >"$dir/helper"; echo $$ >"$dir/child"; while read -r line; do :; done"#;
+    let rig = rig("cancelled", script);
+    let child = tokio::select! {
+        answer = rig.ask("a") => panic!("{answer:?}"),
+        child = rig.note("child") => child,
+    };
+    gone(&child).await;
+    gone(&rig.note("helper").await).await;
+    assert!(rig.exec.turn.lock().await.idle.is_none());
+}
+
+#[tokio::test]
+async fn nothing_outlives_the_plugin() {
+    let rig = rig("dropped", r#"sleep 1000 & while read -r line; do answer "$$ $!"; done"#);
+    let pids = rig.ask("a").await.unwrap();
+    drop(rig);
+    for pid in pids.split(' ') {
+        gone(pid).await;
+    }
+}
+
+#[tokio::test]
+async fn at_the_end_the_child_is_asked_to_end_and_has_time_for_it() {
+    let rig = rig("end", r#"while read -r line; do name; answer $n; done; echo more; sleep 0.1; echo bye >"$dir/bye""#);
+    rig.ask("a").await.unwrap();
+    rig.exec.end(Instant::now() + MINUTE).await;
+    assert_eq!(fs::read_to_string(rig.dir.join("bye")).unwrap(), "bye\n");
+    assert!(matches!(rig.ask("b").await, Err(Error::Unavailable(_))), "no other is started");
+}
+
+#[tokio::test]
+async fn at_the_end_a_child_that_stays_is_killed() {
+    let rig = rig("stays", r#"trap '' TERM HUP INT; while read -r line; do answer $$; done; sleep 1000"#);
+    let child = rig.ask("a").await.unwrap();
+    let (start, grace) = (Instant::now(), Duration::from_secs(20));
+    let took = jumping(async {
+        rig.exec.end(start + grace).await;
+        start.elapsed()
+    })
+    .await;
+    assert!(took >= grace && took < grace + Duration::from_secs(5), "{took:?}");
+    gone(&child).await;
+}
+
+#[tokio::test]
+async fn at_the_end_what_the_child_leaves_behind_is_killed_too() {
+    let rig = rig("helper", r#"sleep 1000 & while read -r line; do answer $!; done"#);
+    let helper = rig.ask("a").await.unwrap();
+    jumping(rig.exec.end(Instant::now() + MINUTE)).await;
+    gone(&helper).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_backoff() {
+    let rig = rig("stop", "read -r line; exit");
+    why(rig.ask("a").await);
+    let stop = async {
+        eventually("it is asked", || rig.exec.turn.try_lock().is_err().then_some(())).await;
+        rig.stop.cancel();
+    };
+    let (answer, ()) = tokio::join!(rig.ask("b"), stop);
+    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    assert!(rig.backoff().await.is_some());
+}
+
+#[tokio::test]
+async fn start_stderr_and_end_are_logged_but_no_argument() {
+    // Pitfall: with only one subscriber, tracing may ask another test's thread whether anyone listens, and remember it.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(lines);
+
+    let script =
+        r#"read -r line; printf 'one\033[31m\n\n' >&2; head -c 20000 /dev/zero | tr '\0' x >&2; answer $$; exit 4"#;
+    let rig = rig("log", &format!("password=s3cret; {script}"));
+    let child = rig.ask("a").await.unwrap();
+    gone(&child).await;
+    rig.ask_another("b").await.unwrap();
+    rig.exec.end(Instant::now() + MINUTE).await;
+
+    let text = log.text();
+    assert!(!text.contains("s3cret"), "{text}");
+    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(all.iter().all(|line| line["plugin"] == "exec"));
+    // Of the first child: the second says the same.
+    let until = all.iter().position(|line| line["message"] == "the plugin's child has ended").unwrap();
+    let is = |line: &Value, level: &str, message: &str| line["level"] == level && line["message"] == message;
+    assert!(is(&all[0], "INFO", "the plugin's child starts"), "{}", all[0]);
+    assert_eq!((&all[0]["program"], &all[0]["pid"].to_string()), (&"sh".into(), &child));
+    assert_eq!(all[until]["status"], "exit status: 4");
+    let (stderr, others): (Vec<&Value>, _) = all[1..until].iter().partition(|line| line["stream"] == "stderr");
+    assert!(is(others[0], "WARN", "the plugin's child is replaced: it ended without being asked"), "{others:?}");
+    assert!(is(stderr[0], "INFO", "one\\u{1b}[31m"), "{}", stderr[0]);
+    let pieces: Vec<_> = stderr[1..].iter().map(|line| line["message"].as_str().unwrap().len()).collect();
+    assert_eq!(pieces, [8192, 8192, 20000 - 2 * 8192], "a line that is too long comes in pieces");
+}
