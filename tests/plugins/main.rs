@@ -5,6 +5,7 @@
 
 mod adapter;
 mod alert;
+mod guide;
 mod nsupdate;
 
 use std::{
