@@ -257,3 +257,6 @@ fn unusable(named_by: &str, error: &kube::Error) -> Refusal {
 #[cfg(test)]
 #[path = "connect_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "connect_pod_tests.rs"]
+mod pod_tests;

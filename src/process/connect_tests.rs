@@ -30,8 +30,20 @@ static TABLE: Table = &[(
 
 /// Connects as these flags (by their variables' names) and this `HOME` say.
 async fn connected(flags: &[(&'static str, &str)], home: &Path) -> Result<Connection, Refusal> {
+    connected_in(&[], flags, home).await
+}
+
+/// The same in an environment. The service account's files are in the folder `account`.
+pub async fn connected_in(
+    env: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+    home: &Path,
+) -> Result<Connection, Refusal> {
     let flags: HashMap<_, _> = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    let env = |name: &str| (name == "HOME").then(|| home.as_os_str().to_owned());
+    let env = |name: &str| match name {
+        "HOME" => Some(home.as_os_str().to_owned()),
+        _ => env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into()),
+    };
     let settings = Settings::collect(TABLE, flags, &env, &CONFIG, &[], &|path| std::fs::read_to_string(path))?;
     let (target, warnings) = target::decide(&settings)?;
     connect(target, warnings, &env, &home.join("account")).await
@@ -52,12 +64,12 @@ async fn server(status: StatusCode) -> (String, Arc<Mutex<Vec<String>>>) {
     (format!("http://{address}"), seen)
 }
 
-async fn ask(connection: &Connection) -> Result<String, kube::Error> {
+pub async fn ask(connection: &Connection) -> Result<String, kube::Error> {
     connection.client.request_text(http::Request::get("/version").body(Vec::new()).unwrap()).await
 }
 
 /// A directory of one test, with these files.
-fn home(files: &[(&str, &str)]) -> PathBuf {
+pub fn home(files: &[(&str, &str)]) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("demo-controller-connect-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
