@@ -127,6 +127,11 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
         ("--workers 0", "--workers 0: expected a whole number from 1 to 1024"),
         ("--max-retries -1", "--max-retries -1: expected a whole number from 0 to 1000"),
         ("--max-retries=-1", "--max-retries -1: expected a whole number from 0 to 1000"),
+        (
+            "--resync -5s",
+            "unknown flag -5: see --help for those there are; a value that begins with - is written as in ",
+        ),
+        ("--resync=-5s", "--resync -5s: expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"),
         ("--resync 10", "--resync 10: expected a duration such as 3s, 10m or 1h30m, 0 for off, at most 8760h"),
         ("--remind 0", "--remind 0: expected a duration such as 3s, 10m or 1h30m, more than 0, at most 8760h"),
         ("--dry-run=maybe", "--dry-run=maybe: expected true or false"),

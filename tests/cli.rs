@@ -152,6 +152,11 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
             ("token.ini", "[global]\nk8s_token = s3cret\n"),
             ("both.ini", "[global]\nk8s_api_endpoint = a:1\nk8s_token = s3cret\ndemo_controller_token_file = empty\n"),
             ("broken.ini", "[global\n"),
+            (
+                "exec.ini",
+                "[global]\nwatcher_plugin = exec\n[plugin_exec]\ncommand = no-such-program s3cret\npassword = s3cret\n",
+            ),
+            ("loud.ini", "[plugin_simple]\nmessage_log_level = loud\n"),
         ],
     );
     fs::write(home.0.join("huge"), "app1\n".repeat(300_000)).unwrap();
@@ -215,8 +220,9 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("--kubeconfig nowhere", &[], "--kubeconfig nowhere: there is no such file"),
         ("", &[("KUBECONFIG", "nowhere")], "KUBECONFIG=nowhere: there is no such file"),
         ("", &[("KUBECONFIG", "nowhere:neither")], "KUBECONFIG=nowhere:neither: there is no such file"),
-        ("--kubeconfig .", &[], ".: cannot be read: Is a directory"),
-        ("--kubeconfig notyaml", &[], "notyaml: expected a kubeconfig, but line "),
+        ("--kubeconfig .", &[], "--kubeconfig .: cannot be read: Is a directory"),
+        ("", &[("KUBECONFIG", ".:kube")], "KUBECONFIG=.:kube: .: cannot be read: Is a directory"),
+        ("--kubeconfig notyaml", &[], "--kubeconfig notyaml: expected a kubeconfig, but line "),
         ("--kubeconfig empty", &[], "--kubeconfig empty: it has no current-context: give --context, one of none"),
         (
             "--kubeconfig nocurrent",
@@ -253,6 +259,40 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("--kubeconfig kube --api-endpoint a:1", &[], "--api-endpoint a:1 contradicts --kubeconfig kube"),
         ("--listen example.com:80", &[], "--listen example.com:80: expected ADDRESS:PORT such as 127.0.0.1:8080"),
         ("--ca-secret demo", &[], "--ca-secret demo: expected NAMESPACE/NAME"),
+        ("-c typo.ini", &[], "typo.ini: unknown key k8s_tokn in [global]: did you mean k8s_token?"),
+        ("watch", &[], "no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the --config file"),
+        ("watch", &[("K8S_RESOURCE", "pods")], "no API server to connect to: give --kubeconfig, "),
+        ("watch --resource pods/status", &[], "--resource pods/status: expected one resource, as kubectl names it"),
+        ("watch --resource pods --plugin dns", &[], "--plugin dns: unknown plugin: expected simple or exec"),
+        ("watch --resource pods", &[("WATCHER_PLUGIN", "exec")], "WATCHER_PLUGIN=exec: [plugin_exec] needs command: "),
+        (
+            "watch --resource pods -c exec.ini",
+            &[],
+            "watcher_plugin = exec in exec.ini: exec.ini: [plugin_exec] command = no-such-program …: ",
+        ),
+        (
+            "watch --resource pods -c loud.ini",
+            &[],
+            "loud.ini: [plugin_simple] message_log_level = loud: expected TRACE",
+        ),
+        ("watch --resource pods -l a=b=c", &[], "--selector a=b=c: expected labels such as app=web"),
+        (
+            "watch --resource pods --field-selector a",
+            &[],
+            "--field-selector a: expected fields such as metadata.name=web",
+        ),
+        (
+            "watch --resource deployments.apps --api-group batch",
+            &[],
+            "--resource deployments.apps, --api-group batch: the name has another group in it",
+        ),
+        ("watch --resource pods --resync 1s", &[], "unknown flag --resync: "),
+        (
+            "watch --resource pods -c typo.ini",
+            &[],
+            "typo.ini: unknown key k8s_tokn in [global]: did you mean k8s_token?",
+        ),
+        ("watch --resource pods --show-config --workers 0", &[], "--workers 0: expected a whole number from 1 to 1024"),
     ];
     for (args, env, expected) in table {
         let output = controller(&home.0).args(args.split_whitespace()).envs(env.iter().copied()).output().unwrap();
@@ -268,6 +308,8 @@ fn help_version_and_crd_go_to_stdout_and_are_no_error() {
     for (args, expected) in [
         (&["--help"][..], "--shutdown-grace <DURATION>"),
         (&["run", "--help"], "--shutdown-grace <DURATION>"),
+        (&["--help"], "Hand what happens to the objects of any resource to a plugin"),
+        (&["watch", "--help"], "--field-selector <SELECTOR>"),
         (&["crd", "--help"], "Usage: demo-controller crd"),
         (&["--version"], concat!("demo-controller ", env!("CARGO_PKG_VERSION"))),
         (&["crd"], ""),
@@ -289,10 +331,40 @@ fn a_port_that_is_taken_ends_with_exit_code_1_and_one_line() {
     assert!(one_line(&output, 1).starts_with(&format!("--listen {address}: Address already in use")));
 }
 
+#[test]
+fn show_config_prints_what_would_be_done_before_anything_is() {
+    let ini = "[global]\nk8s_resource = pods\nk8s_api_endpoint = 127.0.0.1:1\nk8s_token = s3cret\nk8s_ca = nowhere\n";
+    let home = Home::new("show", &[("a.ini", ini)]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = controller(&home.0)
+        .args(["watch", "-c", "a.ini", "--show-config", "--listen", &taken.local_addr().unwrap().to_string()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "not one line of log: {}", String::from_utf8_lossy(&output.stderr));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = shown.lines().map(words).collect();
+    for expected in [
+        "resource pods k8s_resource in a.ini",
+        "token *** k8s_token in a.ini",
+        "workers 4 default",
+        "server: https://127.0.0.1:1/, as k8s_api_endpoint in a.ini says, with the token",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} is missing:\n{shown}");
+    }
+    assert!(!shown.contains("s3cret"));
+}
+
 /// Connected to nobody, with health on a free port. Returns the port's address too.
 fn running(command: &mut Command) -> (Running, String, Value) {
+    started(command, "demo-controller starts")
+}
+
+/// The same for a command that begins with other words.
+fn started(command: &mut Command, words: &str) -> (Running, String, Value) {
     let running = Running::start(command.args(["--listen", "127.0.0.1:0"]));
-    let line = running.line("demo-controller starts");
+    let line = running.line(words);
     let address = line["listen"].as_str().unwrap().to_owned();
     (running, address, line)
 }
@@ -320,6 +392,25 @@ fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {
         );
         assert_eq!(running.ended().code(), Some(0));
     }
+}
+
+#[test]
+fn watch_starts_with_the_sample_file_and_ends_with_0() {
+    let sample = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/config.ini.sample")).unwrap();
+    let home = Home::new("sample", &[("config.ini", &sample)]);
+    let mut command = controller(&home.0);
+    let command = command.args(["watch", "-c", "config.ini", "--api-endpoint", "http://127.0.0.1:1", "-n", "app1"]);
+    let (mut running, _, line) = started(command, "demo-controller starts to watch");
+    for (field, expected) in [
+        ("resource", "pods"),
+        ("namespace", "app1"),
+        ("plugin", "simple"),
+        ("server", "http://127.0.0.1:1 (--api-endpoint)"),
+    ] {
+        assert_eq!(line[field], expected);
+    }
+    running.signal("TERM");
+    assert_eq!(running.ended().code(), Some(0));
 }
 
 #[test]

@@ -67,9 +67,14 @@ pub fn wrong_usage(error: &clap::Error, commands: &str) -> String {
     let flag = |text: &str| text.split(['=', ' ', '[']).next().unwrap_or_default().to_owned();
     let argument = context(ContextKind::InvalidArg).unwrap_or_default();
     let (what, expected) = match error.kind() {
-        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+        ErrorKind::UnknownArgument if argument.starts_with("--") => {
             (format!("unknown flag {}", flag(&argument)), "see --help for those there are".to_owned())
         }
+        // `--resync -5s`: clap takes the value for flags, and tells the first letter only.
+        ErrorKind::UnknownArgument if argument.starts_with('-') => (
+            format!("unknown flag {}", flag(&argument)),
+            "see --help for those there are; a value that begins with - is written as in --flag=-5".to_owned(),
+        ),
         ErrorKind::UnknownArgument => {
             (format!("unexpected argument {argument:?}"), format!("expected flags{or_command}"))
         }
