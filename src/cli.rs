@@ -1,8 +1,9 @@
 //! Every flag. Beside `controller.rs`, this file knows all rooms.
 //!
-//! A table for each command is its whole interface: that of `run` is in `cli/run.rs`, that of `playground` in
-//! `cli/playground.rs`; the rows that connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a [`Command`] or a [`Refusal`]. It is a pure
-//! function of those three, so that every wrong input can be tried in a unit test.
+//! A table for each command is its whole interface: that of `run` is in `cli/run.rs`, that of `watch` in
+//! `cli/watch.rs`, what the two share in `cli/start.rs`, that of `playground` in `cli/playground.rs`; the rows that
+//! connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a
+//! [`Command`] or a [`Refusal`]. It is a function of those three, so that every wrong input can be tried in a unit test.
 
 use std::ffi::OsString;
 
@@ -38,6 +39,7 @@ Examples:
   demo-controller                                         with the current context, as kubectl
   demo-controller -n app1 --dry-run --log-level debug     one namespace, and write nothing
   demo-controller --allowed-names names.txt --listen :8080
+  demo-controller watch --resource deployments            what happens to any resource, handed to a plugin
   demo-controller playground                              no cluster? a simulated one, and a story to begin with
   demo-controller crd | kubectl apply -f -                teach the API server what a Pki is";
 

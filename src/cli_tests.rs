@@ -91,12 +91,20 @@ fn one_own_namespace_only_without_a_name() {
 }
 
 #[test]
-fn the_originals_config_file_is_taken_unchanged() {
-    let ini = "[global]\nk8s_ca=\nk8s_token=\nk8s_api_endpoint=\nk8s_api_path=\nk8s_api_group=\nk8s_api_version=\n\
-               k8s_namespaced=\nk8s_namespace=\nk8s_resource=routes\nwatcher_plugin=simple\nlog_level=CRITICAL\n\n\
-               [plugin_simple]\nmessage_log_level = WARNING\n";
-    let world = World { env: &[("CONFIG_FILE", "config.ini")], files: &[("config.ini", ini)], ..World::default() };
-    assert_eq!(world.start().what, args(&[]).start().what);
+fn an_outspoken_false_takes_back_a_namespace_of_its_own_or_a_weaker_source() {
+    let namespaces = |line: &str, env: &[(&str, &str)]| {
+        let line: Vec<&str> = line.split_whitespace().collect();
+        let start = World { args: &line, env, ..World::default() }.start();
+        (start.what.namespace, start.warnings)
+    };
+    let (namespace, warnings) = namespaces("", &[("K8S_NAMESPACED", "False"), ("K8S_NAMESPACE", "app1")]);
+    assert_eq!(namespace, None);
+    assert_eq!(warnings, ["K8S_NAMESPACE=app1 is ignored: K8S_NAMESPACED=False asks for all namespaces"]);
+    assert_eq!(namespaces("--namespaced=false", &[("K8S_NAMESPACE", "app1")]).0, None);
+    let (namespace, warnings) = namespaces("-n app1", &[("K8S_NAMESPACED", "False")]);
+    assert_eq!(namespace.as_deref(), Some("app1"), "who types a namespace means it");
+    assert!(warnings.is_empty());
+    assert!(args(&["--namespaced"]).start().own_namespace);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{PluginChoice, Start, Watch};
 use crate::{
     process::{
-        flags,
+        flags, log,
         settings::{Env, Setting, Settings, Table},
     },
     text::{one_line, quoted},
@@ -25,10 +25,9 @@ fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
 pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -> String {
     let mut text = String::new();
     let mut rows = vec![["setting".to_owned(), "value".to_owned(), "where it came from".to_owned()]];
-    rows.extend(flags::rows(table).map(|setting| match settings.get(setting) {
-        Some(given) if setting.secret => [setting.flag.to_owned(), "***".to_owned(), given.place()],
-        Some(given) => [setting.flag.to_owned(), quoted(given.text.trim()), given.place()],
-        None => [setting.flag.to_owned(), default(setting).to_owned(), "default".to_owned()],
+    rows.extend(flags::rows(table).map(|setting| {
+        let (value, place) = origin(setting, settings, env);
+        [setting.flag.to_owned(), value, place]
     }));
     columns(&mut text, "", rows);
 
@@ -53,11 +52,21 @@ pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -
     text
 }
 
-fn default(setting: &Setting) -> &str {
-    match (setting.default, setting.value) {
-        ("", "") => "false",
-        ("", _) => "(none)",
-        (default, _) => default,
+/// A setting's value, fit to be shown, and where it came from.
+fn origin(setting: &'static Setting, settings: &Settings, env: Env) -> (String, String) {
+    // The one setting that something else may decide.
+    let filter = log::finer(settings, env).filter(|_| setting.env == log::LOG_LEVEL.env);
+    if let Some(filter) = filter {
+        return (quoted(&filter), "RUST_LOG".to_owned());
+    }
+    match settings.get(setting) {
+        Some(given) if setting.secret => ("***".to_owned(), given.place()),
+        Some(given) => (quoted(given.text.trim()), given.place()),
+        None => {
+            let nothing = if setting.value.is_empty() { "false" } else { "(none)" };
+            let value = if setting.default.is_empty() { nothing } else { setting.default };
+            (value.to_owned(), "default".to_owned())
+        }
     }
 }
 

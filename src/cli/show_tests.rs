@@ -36,6 +36,15 @@ fn each_setting_is_shown_with_its_value_and_where_it_came_from() {
 }
 
 #[test]
+fn what_a_filter_overrules_is_not_shown_as_if_it_counted() {
+    let env = &[("RUST_LOG", "info,kube=debug"), ("LOG_LEVEL", "warn")];
+    let mut world = World { args: &["watch", "--show-config", "--resource", "pods"], env, ..World::default() };
+    assert_eq!(line(&world.shown(), "log-level"), "log-level info,kube=debug RUST_LOG");
+    world.args = &["watch", "--show-config", "--resource", "pods", "--log-level", "error"];
+    assert_eq!(line(&world.shown(), "log-level"), "log-level error --log-level");
+}
+
+#[test]
 fn no_secret_is_shown() {
     let ini = "[global]\nk8s_resource = pods\nwatcher_plugin = exec\nk8s_token = s3cret\n[plugin_exec]\ncommand = sh\n\
                dns_PassWord = s3cret\napi_key = s3cret\nclient_secret = s3cret\nbot_token = s3cret\nwebhook_url = s3cret\n\

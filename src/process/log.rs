@@ -67,9 +67,8 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
             _ => return Err(given.wrong("expected trace, debug, info, warn or error")),
         },
     };
-    let finer = env("RUST_LOG").map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.trim().is_empty());
-    let filter = match finer {
-        Some(text) if settings.at(Source::Flag, &LOG_LEVEL).is_none() => {
+    let filter = match finer(settings, env) {
+        Some(text) => {
             // Off here as well, unless it is named: it logs whole bodies that it cannot decode, and one may be a
             // Secret.
             let quiet = if text.contains("kube_client") { "" } else { ",kube_client=off" };
@@ -78,7 +77,7 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
                 Refusal::input(format!("RUST_LOG={text}: expected a filter such as info,demo_controller=debug ({why})"))
             })?
         }
-        _ => {
+        None => {
             let libraries = level.min(LevelFilter::WARN);
             parse(&format!("{libraries},demo_controller={level},kube_client=off")).map_err(Refusal::failure)?
         }
@@ -92,6 +91,12 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
         },
     };
     Ok(Logging { filter, json, brief: false })
+}
+
+/// The filter of `RUST_LOG`, if it is what decides.
+pub fn finer(settings: &Settings, env: Env) -> Option<String> {
+    let text = env("RUST_LOG")?.to_string_lossy().into_owned();
+    Some(text).filter(|text| !text.trim().is_empty() && settings.at(Source::Flag, &LOG_LEVEL).is_none())
 }
 
 impl Logging {
