@@ -29,6 +29,7 @@ mod server;
 mod servers;
 mod stage;
 mod wait;
+mod watcher;
 
 mod scenarios;
 
@@ -125,6 +126,30 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        on: Stage::watching,
+        scenarios: scenarios![
+            watching::a_pod_is_told_from_its_beginning_to_its_end,
+            watching::a_resource_that_is_defined_later_is_waited_for,
+            watching::a_resource_without_namespaces_is_watched_as_well,
+            watching::what_the_selectors_leave_out_is_not_told,
+            watching::the_environment_alone_will_do,
+            watching::the_sample_file_will_do_once_it_is_filled_in,
+            watching::after_an_outage_nothing_is_repeated_and_nothing_lost,
+            watching::a_token_that_is_rotated_is_picked_up,
+        ],
+    },
+    Group {
+        on: Stage::watching,
+        scenarios: scenarios![
+            plugins::a_plugin_is_handed_whole_objects_and_its_own_settings,
+            plugins::whatever_a_plugin_does_it_is_started_again_and_nothing_is_lost,
+            plugins::an_event_that_kills_the_plugin_is_given_up_and_stops_no_other,
+            plugins::a_call_that_is_in_progress_at_sigterm_is_finished,
+            plugins::a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started,
+            plugins::a_plugin_that_is_slower_than_the_changes_costs_no_memory,
+        ],
+    },
+    Group {
         on: Stage::without_watch_cache,
         scenarios: scenarios![outage::a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing],
     },
@@ -153,6 +178,7 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue",
         "takes 20 s: certificates go by the wall clock, which cannot be paused",
     ),
+    ("watching::a_token_that_is_rotated_is_picked_up", "takes 10 s: the file is read again so often"),
     (
         "outage::a_watch_that_falls_silent_is_opened_again",
         "takes up to a minute of wall time; tests/embedded has silent watches under a paused clock",

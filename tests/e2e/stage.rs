@@ -43,6 +43,14 @@ impl Stage {
         stage
     }
 
+    /// With what `watch` needs: examples/watch.yaml. Its Deployment's part, too, is played by the built binary.
+    pub fn watching() -> Stage {
+        let stage = Stage::bare();
+        stage.apply(&repo_file("examples/watch.yaml"));
+        stage.delete("/apis/apps/v1/namespaces/event-controller/deployments");
+        stage
+    }
+
     /// As it is deployed, with Kubernetes' own controllers and nodes that run the pods.
     pub fn complete() -> Stage {
         let mut stage = Stage::installed();

@@ -1,0 +1,198 @@
+//! `watch` with the plugin `exec`, which does all that a plugin should not.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    daemon::{Daemon, Line},
+    objects::{Is, pod_mounting},
+    stage::Stage,
+    wait::{eventually, expect},
+    watcher::{Watcher, grant, told, wait_told},
+};
+
+/// A watcher of the pods of a namespace of this name, whose plugin is in this mode. Also its folder.
+fn exec<'a>(stage: &'a Stage, namespace: &str, mode: &str, flags: &str) -> (Watcher<'a>, std::path::PathBuf) {
+    stage.namespace(namespace);
+    let watcher = Watcher::new(stage).kubeconfig();
+    let dir = watcher.dir.clone();
+    fs::write(dir.join("mode"), mode).unwrap();
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/plugin.sh");
+    let config = format!(
+        "[global]\nk8s_resource = pods\nk8s_namespace = {namespace}\nwatcher_plugin = exec\n\n\
+         [plugin_exec]\ncommand = sh '{}'\ntimeout = 500ms\ncolour = blue\n",
+        plugin.display()
+    );
+    let name = dir.display().to_string();
+    (watcher.config(&config).env("DIR", &name).env("K8S_TOKEN", "").flags(flags), dir)
+}
+
+/// Puts the plugin in another mode, all at once.
+fn set(dir: &Path, mode: &str) {
+    fs::write(dir.join("next"), mode).unwrap();
+    fs::rename(dir.join("next"), dir.join("mode")).unwrap();
+}
+
+fn create(stage: &Stage, namespace: &str, name: &str) -> Value {
+    stage.create_pod(&pod_mounting(namespace, name, "none"))
+}
+
+/// What the plugin was given, line by line.
+fn heard(dir: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(dir.join("heard")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).expect("one line of JSON per event")).collect()
+}
+
+/// Waits until the process whose id is in this file is gone, or a zombie.
+#[track_caller]
+fn wait_gone(file: &Path) {
+    let pid = fs::read_to_string(file).expect("a process id").trim().to_owned();
+    eventually(format!("process {pid} is gone"), || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or_default();
+        expect(state.is_empty() || state.contains('Z'), state)
+    });
+}
+
+pub fn a_plugin_is_handed_whole_objects_and_its_own_settings(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "handed", "fine", "");
+    create(stage, "handed", "before");
+    let mut watcher = watcher.ready();
+    wait_told(&watcher, "handed/before", "ADDED");
+    let pod = create(stage, "handed", "web");
+    wait_told(&watcher, "handed/web", "ADDED");
+    stage.delete(&format!("{}?gracePeriodSeconds=0", pod.path()));
+    watcher.wait_line("handled");
+    eventually("its end is told", || {
+        let all = told(&watcher, "handed/web");
+        expect(all.ends_with("DELETED"), all)
+    });
+    let events = heard(&dir);
+    let first = &events[0];
+    assert_eq!((&first["event"]["type"], &first["config"]["colour"]), (&json!("ADDED"), &json!("blue")));
+    for event in &events {
+        let object = &event["event"]["object"];
+        assert_eq!((&object["apiVersion"], &object["kind"]), (&json!("v1"), &json!("Pod")), "from a list, too");
+        assert_eq!(object["spec"]["containers"][0]["image"], "web");
+    }
+    assert_eq!(watcher.terminate(), Some(0));
+    wait_gone(&dir.join("pid"));
+}
+
+pub fn whatever_a_plugin_does_it_is_started_again_and_nothing_is_lost(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "misbehaves", "fine", "--log-level debug");
+    let mut watcher = watcher.ready();
+    for (mode, complaint) in [
+        ("hang", "the child was silent for 500ms"),
+        ("crash", "the child left without an answer"),
+        ("garbage", "Traceback"),
+        ("level", "LOUD"),
+        ("late", "the child was silent for 500ms"),
+    ] {
+        set(&dir, mode);
+        create(stage, "misbehaves", mode);
+        let key = format!("misbehaves/{mode}");
+        eventually(format!("it is said what is wrong with {mode}"), || {
+            let said = |line: &Line| line.text("key") == key && line.text("error").contains(complaint);
+            expect(watcher.lines().iter().any(said), watcher.log())
+        });
+        set(&dir, "fine");
+        wait_told(&watcher, &format!("misbehaves/{mode}"), "ADDED");
+    }
+    wait_gone(&dir.join("grandchild"));
+    assert!(!watcher.log().contains("too late"), "the answer of a child that was given up");
+
+    set(&dir, "flood");
+    create(stage, "misbehaves", "flood");
+    wait_told(&watcher, "misbehaves/flood", "ADDED");
+    eventually("what it wrote to stderr is in the log", || expect(watcher.log().contains("xxxxxxxx"), "not yet"));
+    assert_eq!(watcher.terminate(), Some(0));
+}
+
+pub fn an_event_that_kills_the_plugin_is_given_up_and_stops_no_other(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "poisoned", "fine", "--max-retries 1");
+    let mut watcher = watcher.ready();
+    create(stage, "poisoned", "poison");
+    create(stage, "poisoned", "healthy");
+    let line = watcher.wait_line("given up");
+    assert_eq!((line.text("level").as_str(), line.text("key").as_str()), ("ERROR", "poisoned/poison"));
+    wait_told(&watcher, "poisoned/healthy", "ADDED");
+    let tries = heard(&dir).iter().filter(|event| event["event"]["object"].name() == "poison").count();
+    assert_eq!(tries, 2, "once, and one retry");
+    assert_eq!(watcher.terminate(), Some(0));
+}
+
+pub fn a_call_that_is_in_progress_at_sigterm_is_finished(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "finished", "gate", "--workers 1");
+    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "20s"))
+        .unwrap();
+    let mut watcher = watcher.ready();
+    create(stage, "finished", "first");
+    eventually("the plugin is called", || expect(!heard(&dir).is_empty(), "not yet"));
+    create(stage, "finished", "second");
+    watcher.signal("TERM");
+    watcher.wait_line("shutting down");
+    fs::write(dir.join("go"), "").unwrap();
+    assert_eq!(watcher.wait_end(), Some(0));
+    assert_eq!((told(&watcher, "finished/first").as_str(), told(&watcher, "finished/second").as_str()), ("ADDED", ""));
+    assert_eq!(heard(&dir).len(), 1, "nothing new is begun");
+    wait_gone(&dir.join("pid"));
+}
+
+pub fn a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "outlasts", "hang", "--shutdown-grace 500ms");
+    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "60s"))
+        .unwrap();
+    let mut watcher = watcher.ready();
+    create(stage, "outlasts", "web");
+    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    assert_eq!(watcher.terminate(), Some(1));
+    watcher.wait_line("still unfinished after the grace of 500ms: outlasts/web");
+    wait_gone(&dir.join("pid"));
+    wait_gone(&dir.join("grandchild"));
+}
+
+/// Resident memory, in MiB.
+fn memory(watcher: &Daemon) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", watcher.pid())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse::<usize>().expect("kB") / 1024
+}
+
+pub fn a_plugin_that_is_slower_than_the_changes_costs_no_memory(stage: &mut Stage) {
+    const OBJECTS: usize = 40;
+    const CHANGES: usize = 25;
+    grant(stage, "", "configmaps");
+    let (watcher, dir) = exec(stage, "slow", "slow", "--resource configmaps");
+    let mut watcher = watcher.ready();
+    let text = "x".repeat(40_000);
+    let path = |n: usize| format!("/api/v1/namespaces/slow/configmaps/c{n}");
+    for n in 0..OBJECTS {
+        let object = json!({ "metadata": { "name": format!("c{n}") }, "data": { "text": text, "n": "0" } });
+        stage.create("/api/v1/namespaces/slow/configmaps", &object);
+    }
+    let before = memory(&watcher);
+    for change in 1..=CHANGES {
+        for n in 0..OBJECTS {
+            stage.patch(&path(n), &json!({ "data": { "n": change.to_string() } }));
+        }
+        let depth = watcher.count("workqueue_depth", &[("name", "watch")]);
+        assert!(depth <= OBJECTS as f64 + 1.0, "{depth} keys in the queue for {OBJECTS} objects");
+    }
+    // All versions together are 40 MB. At most three of each object are held: the plugin's, the last one, one on its way.
+    let after = memory(&watcher);
+    assert!(after < before + 16, "{before} MiB before {CHANGES} changes of {OBJECTS} objects, {after} MiB after");
+    eventually("there is nothing left to tell", || {
+        let left = watcher.count("workqueue_depth", &[("name", "watch")]);
+        let doing = watcher.count("workqueue_unfinished_work_seconds", &[("name", "watch")]);
+        expect(left + doing == 0.0, format!("{left} keys, {doing} s of work"))
+    });
+    let events = heard(&dir);
+    for n in 0..OBJECTS {
+        let last = events.iter().rfind(|event| event["event"]["object"].name() == format!("c{n}"));
+        assert_eq!(last.map(|event| &event["event"]["object"]["data"]["n"]), Some(&json!(CHANGES.to_string())), "c{n}");
+    }
+    assert!(events.len() < OBJECTS * CHANGES, "states in between were skipped");
+    assert_eq!(watcher.terminate(), Some(0));
+}

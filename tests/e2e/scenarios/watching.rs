@@ -1,0 +1,221 @@
+//! `watch`: any resource, whichever way it is named and connected to.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    objects::{Is, pod_mounting},
+    servers::Kind,
+    stage::{Stage, repo_file},
+    wait::{eventually, expect, within},
+    watcher::{Watcher, grant, token, told, wait_told},
+};
+
+fn pod(namespace: &str, name: &str) -> Value {
+    pod_mounting(namespace, name, "none")
+}
+
+/// A change that is none but for its number.
+fn touch(number: u32) -> Value {
+    json!({ "metadata": { "labels": { "touched": number.to_string() } } })
+}
+
+pub fn a_pod_is_told_from_its_beginning_to_its_end(stage: &mut Stage) {
+    stage.namespace("pods");
+    let before = stage.create_pod(&pod("pods", "before"));
+    let watcher = Watcher::new(stage).kubeconfig().flags("--resource pods --namespace pods");
+    let mut watcher = watcher.config("[plugin_simple]\nmessage_log_level = warning\n").ready();
+    wait_told(&watcher, "pods/before", "ADDED");
+
+    let pod = stage.create_pod(&pod("pods", "web"));
+    wait_told(&watcher, "pods/web", "ADDED");
+    stage.patch(&pod.path(), &touch(1));
+    wait_told(&watcher, "pods/web", "ADDED MODIFIED");
+    stage.delete(&format!("{}?gracePeriodSeconds=0", pod.path()));
+    let line = watcher.wait_line("Kind: Pod; Name: web; Event Type: DELETED");
+    assert_eq!((line.text("level").as_str(), line.text("object").as_str()), ("WARN", "pods/web"));
+    // The server marks a pod before it deletes it; whether that is seen is luck.
+    let all = told(&watcher, "pods/web");
+    assert!(["ADDED MODIFIED DELETED", "ADDED MODIFIED MODIFIED DELETED"].contains(&all.as_str()), "{all}");
+    assert_eq!(told(&watcher, "pods/before"), "ADDED", "nothing happened to {}", before.name());
+    assert_eq!(watcher.terminate(), Some(0));
+}
+
+/// A definition of widgets in this group.
+fn widgets(group: &str) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": format!("widgets.{group}") },
+        "spec": {
+            "group": group, "scope": "Namespaced",
+            "names": { "plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"] },
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": { "openAPIV3Schema": { "type": "object", "properties": {
+                    "spec": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
+                } } },
+            }],
+        },
+    })
+}
+
+pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
+    grant(stage, "example.com", "widgets");
+    let mut watcher = Watcher::new(stage).kubeconfig().flags("--resource wd").start();
+    eventually("it says what it waits for", || {
+        let (code, body) = watcher.readyz()?;
+        expect(code == 503 && body.starts_with("wd: the API server serves no wd"), body)
+    });
+    watcher.wait_line("the API server serves no wd");
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    stage.create(definitions, &widgets("example.com"));
+    watcher.wait_ready();
+    stage.namespace("widgets");
+    let widget = json!({
+        "apiVersion": "example.com/v1", "kind": "Widget", "metadata": { "name": "one", "namespace": "widgets" },
+        "spec": { "size": 1 },
+    });
+    stage.create("/apis/example.com/v1/namespaces/widgets/widgets", &widget);
+    watcher.wait_line("Kind: Widget; Name: one; Event Type: ADDED");
+
+    // A second group with the same word: nobody can know which one is meant.
+    stage.create(definitions, &widgets("example.org"));
+    let ambiguous = Watcher::new(stage).kubeconfig().flags("--resource widgets").start();
+    eventually("it lists the candidates", || {
+        let (_, body) = ambiguous.readyz()?;
+        expect(body.contains("widgets.example.com") && body.contains("widgets.example.org"), body)
+    });
+    let qualified = Watcher::new(stage).kubeconfig().flags("--resource widgets.v1.example.com").ready();
+    wait_told(&qualified, "widgets/one", "ADDED");
+    stage.delete(&format!("{definitions}/widgets.example.org"));
+    // What the server deletes with its definition is deleted, and told.
+    stage.delete(&format!("{definitions}/widgets.example.com"));
+    qualified.wait_line("Kind: Widget; Name: one; Event Type: DELETED");
+}
+
+pub fn a_resource_without_namespaces_is_watched_as_well(stage: &mut Stage) {
+    grant(stage, "", "namespaces");
+    // As kubectl, it takes no offence at a namespace.
+    let watcher = Watcher::new(stage).kubeconfig().flags("--resource ns -n default").ready();
+    wait_told(&watcher, "kube-system", "ADDED");
+    stage.namespace("without-namespaces");
+    watcher.wait_line("Kind: Namespace; Name: without-namespaces; Event Type: ADDED");
+}
+
+pub fn what_the_selectors_leave_out_is_not_told(stage: &mut Stage) {
+    stage.namespace("selected");
+    let labelled = |name: &str, tier: &str| {
+        let mut pod = pod("selected", name);
+        pod["metadata"]["labels"] = json!({ "tier": tier });
+        stage.create_pod(&pod)
+    };
+    let front = labelled("front", "web");
+    labelled("back", "database");
+    labelled("other", "web");
+    let flags = "--resource po -n selected -l tier=web --field-selector metadata.name!=other";
+    let watcher = Watcher::new(stage).kubeconfig().flags(flags).ready();
+    wait_told(&watcher, "selected/front", "ADDED");
+    stage.patch(&front.path(), &json!({ "metadata": { "labels": { "tier": "database" } } }));
+    wait_told(&watcher, "selected/front", "ADDED DELETED");
+    assert_eq!((told(&watcher, "selected/back"), told(&watcher, "selected/other")), (String::new(), String::new()));
+}
+
+pub fn the_environment_alone_will_do(stage: &mut Stage) {
+    stage.namespace("environment");
+    stage.create_pod(&pod("environment", "web"));
+    stage.namespace("elsewhere");
+    stage.create_pod(&pod("elsewhere", "web"));
+    let server = stage.servers.cluster(stage.servers.port());
+    let text = |field: &str| server[field].as_str().unwrap_or_default().to_owned();
+    // As the original's guide has it: HOST:PORT, where the server speaks TLS.
+    let endpoint = text("server").replace("https://", "");
+    let watcher = Watcher::new(stage)
+        .env("K8S_API_ENDPOINT", &endpoint)
+        .env("K8S_TOKEN", &token(stage))
+        .env("K8S_CA", &text("certificate-authority"))
+        .env("K8S_NAMESPACE", "environment")
+        .env("K8S_RESOURCE", "pods")
+        .ready();
+    wait_told(&watcher, "environment/web", "ADDED");
+    assert_eq!(told(&watcher, "elsewhere/web"), "");
+}
+
+pub fn the_sample_file_will_do_once_it_is_filled_in(stage: &mut Stage) {
+    stage.namespace("sample");
+    stage.create_pod(&pod("sample", "web"));
+    let server = stage.servers.cluster(stage.servers.port());
+    let text = |field: &str| server[field].as_str().unwrap_or_default().to_owned();
+    let mut file = repo_file("conf/config.ini.sample");
+    for (key, value) in [
+        ("k8s_api_endpoint", text("server")),
+        ("k8s_token", token(stage)),
+        ("k8s_ca", text("certificate-authority")),
+        ("k8s_namespaced", "True".to_owned()),
+        ("k8s_namespace", "sample".to_owned()),
+        ("k8s_api_group", "api".to_owned()),
+        ("k8s_api_version", "v1".to_owned()),
+        ("k8s_resource", "pods".to_owned()),
+    ] {
+        let line = file.lines().find(|line| line.replace(' ', "").starts_with(&format!("{key}="))).map(str::to_owned);
+        let line = line.unwrap_or_else(|| panic!("the sample has no line for {key}"));
+        file = file.replacen(&format!("\n{line}\n"), &format!("\n{key} = {value}\n"), 1);
+    }
+    let watcher = Watcher::new(stage).config(&file).ready();
+    wait_told(&watcher, "sample/web", "ADDED");
+}
+
+pub fn after_an_outage_nothing_is_repeated_and_nothing_lost(stage: &mut Stage) {
+    stage.namespace("outage");
+    let [stays, changes, goes] = ["stays", "changes", "goes"].map(|name| stage.create_pod(&pod("outage", name)));
+    let mut watcher = Watcher::new(stage).kubeconfig().flags("--resource pods -n outage").ready();
+    for pod in [&stays, &changes, &goes] {
+        wait_told(&watcher, &format!("outage/{}", pod.name()), "ADDED");
+    }
+    // The server stops in the middle of its watch; what happens then is never told by one.
+    watcher.signal("STOP");
+    stage.patch(&changes.path(), &touch(1));
+    stage.delete(&format!("{}?gracePeriodSeconds=0", goes.path()));
+    stage.create_pod(&pod("outage", "comes"));
+    stage.servers.kill();
+    stage.servers.start();
+    watcher.signal("CONT");
+    wait_told(&watcher, "outage/comes", "ADDED");
+    eventually("the end of one is told", || {
+        let all = told(&watcher, "outage/goes");
+        expect(all.starts_with("ADDED ") && all.ends_with("DELETED"), all)
+    });
+    stage.patch(&changes.path(), &touch(2));
+    eventually("the change is told", || {
+        let all = told(&watcher, "outage/changes");
+        expect(["ADDED MODIFIED", "ADDED MODIFIED MODIFIED"].contains(&all.as_str()), all)
+    });
+    assert_eq!(told(&watcher, "outage/stays"), "ADDED");
+    assert_eq!(watcher.terminate(), Some(0));
+}
+
+pub fn a_token_that_is_rotated_is_picked_up(stage: &mut Stage) {
+    stage.namespace("rotated");
+    let server = stage.servers.cluster(stage.servers.port());
+    let text = |field: &str| server[field].as_str().unwrap_or_default().to_owned();
+    let watcher = Watcher::new(stage);
+    let file = watcher.dir.join("token");
+    fs::write(&file, "expired-long-ago\n").unwrap();
+    let ca =
+        if Kind::chosen() == Kind::Real { format!("--ca {}", text("certificate-authority")) } else { String::new() };
+    let connection = format!("--api-endpoint {} {ca} --token-file {}", text("server"), file.display());
+    let mut watcher = watcher.flags(&format!("--resource pods -n rotated {connection}")).start();
+    eventually("the old token is refused", || {
+        let (code, body) = watcher.readyz()?;
+        expect(code == 503 && body.contains("401 Unauthorized"), body)
+    });
+    fs::write(file.with_extension("next"), token(stage)).unwrap();
+    fs::rename(file.with_extension("next"), &file).unwrap();
+    within(std::time::Duration::from_secs(60), "the new token is used", || {
+        let (code, body) = watcher.readyz()?;
+        expect(code == 200, body)
+    });
+    stage.create_pod(&pod("rotated", "web"));
+    wait_told(&watcher, "rotated/web", "ADDED");
+    assert_eq!(watcher.terminate(), Some(0));
+}
