@@ -12,11 +12,12 @@
 //! * only what can be listed and watched counts, and no subresource;
 //! * a group whose document cannot be had does not stop the search, but if nothing is found it is part of the reason.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use futures::{StreamExt, stream};
 use kube::Client;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::{Resource, Wanted, resource::Place};
 use crate::{
@@ -32,6 +33,10 @@ pub use wait::{Waiting, wait};
 
 /// The largest document that is read. A group with a thousand resources fits ten times over.
 const LARGEST_DOCUMENT: usize = 4 << 20;
+
+/// A document that takes longer is not waited for. The API server hands out its own ones from memory; but for an
+/// aggregated API it asks somebody else, and where nobody answers it tries for half a minute.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// So many documents are asked for at a time.
 const AT_A_TIME: usize = 8;
@@ -169,14 +174,13 @@ impl Search<'_> {
         match self.ask::<Group>(&format!("/apis/{group}")).await {
             Ok(document) => Ok(document.versions()),
             Err(Absent::Failed { failure, .. }) if failure.code() == Some(404) => {
-                // Only to say which groups there are.
+                // Only to say what was perhaps meant.
                 let groups = self.ask::<Groups>("/apis").await.map(|document| document.groups).unwrap_or_default();
                 let near = text::nearest(group, groups.iter().map(|group| group.name.as_str()));
-                let mut reason = self.nothing();
-                if let (Some(group), Absent::Unserved { nearest, .. }) = (near, &mut reason) {
-                    nearest.push(format!("{}.{group}", self.wanted.word));
-                }
-                Err(reason)
+                let near = groups.iter().find(|group| Some(&*group.name) == near);
+                let version = near.and_then(|group| Some(prefix(&group.name, group.versions().first()?)));
+                self.look(version.into_iter().collect()).await;
+                Err(self.nothing())
             }
             Err(failed) => Err(failed),
         }
@@ -316,8 +320,11 @@ fn prefix(group: &str, version: &str) -> String {
 }
 
 async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, Failure> {
-    let answer = request::get(client, path).await?;
-    let document = request::read(answer.into_body(), LARGEST_DOCUMENT).await?;
+    let document = async {
+        let answer = request::get(client, path).await?;
+        request::read(answer.into_body(), LARGEST_DOCUMENT).await
+    };
+    let document = timeout(PATIENCE, document).await.unwrap_or(Err(Failure::Timeout(PATIENCE)))?;
     serde_json::from_slice(&document).map_err(|e| Failure::Malformed(e.to_string()))
 }
 

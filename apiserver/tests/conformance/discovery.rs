@@ -117,6 +117,23 @@ pub fn groups_are_listed_with_their_preferred_version(w: &World) {
     assert_eq!(w.get("/apis/apps").is(200), alone);
 }
 
+/// What is served is no secret: who is anybody may ask, with no rights at all. What is not served is not found; what is
+/// nowhere below the known roots is forbidden before it can be not found.
+pub fn every_account_may_ask_what_is_served(w: &World) {
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "poor" } })).is(201);
+    let answer = w.post("serviceaccounts/poor/token", &json!({})).is(201);
+    let poor = w.with_token(answer["status"]["token"].as_str().expect("a token"));
+    for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"] {
+        assert_eq!(poor.get(path).code, 200, "{path}");
+    }
+    for path in ["/api/v2", "/apis/nobody", "/apis/nobody/v1", "/apis/apps/v7"] {
+        assert_eq!(poor.get(path).code, 404, "{path}");
+    }
+    assert_eq!(poor.get("/apis/nobody/v1").text, "404 page not found\n");
+    let message = poor.get("/oapi/v1").refusal(403, "Forbidden");
+    assert!(message.ends_with("cannot get path \"/oapi/v1\""), "{message}");
+}
+
 /// All in one answer, which is what kubectl asks for first.
 pub fn discovery_comes_in_one_answer_to_those_who_ask_for_it(w: &World) {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";

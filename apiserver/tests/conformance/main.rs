@@ -210,6 +210,7 @@ const SHARED: &[Case] = cases![
     discovery::what_is_served_is_served_as_the_real_one_serves_it,
     discovery::few_kinds_are_served,
     discovery::groups_are_listed_with_their_preferred_version,
+    discovery::every_account_may_ask_what_is_served,
     discovery::discovery_comes_in_one_answer_to_those_who_ask_for_it,
     discovery::version_and_health_can_be_asked_for,
     discovery::openapi_says_where_each_group_s_schemas_are,
