@@ -2,8 +2,8 @@
 //!
 //! No table of resources can be compiled in: a CRD adds one while the program runs. So the server is asked. It has a
 //! short document for each group and version, which lists the resources in it with all their names. (Newer servers also
-//! tell everything in one document. The short ones do the same job, on every server since 1.0, and one that fails does
-//! not hide the others.)
+//! tell everything in one document. The short ones do the same job on every server that there is, and one that fails
+//! does not hide the others.)
 //!
 //! Promises:
 //! * few requests: one for a name with group and version, two for a name with its group, one for a core resource;
@@ -12,7 +12,7 @@
 //! * only what can be listed and watched counts, and no subresource;
 //! * a group whose document cannot be had does not stop the search, but if nothing is found it is part of the reason.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kube::Client;
@@ -26,9 +26,11 @@ use crate::{
 };
 use documents::{Entry, Group, Groups, Match, Resources, Versions};
 
+mod absent;
 mod documents;
 mod wait;
 
+pub use absent::Absent;
 pub use wait::{Waiting, wait};
 
 /// The largest document that is read. A group with a thousand resources fits ten times over.
@@ -43,76 +45,6 @@ const AT_A_TIME: usize = 8;
 
 /// So many names that are like the one that was not found are told.
 const NEAREST: usize = 3;
-
-/// Why a resource cannot be watched, for now: all of it may change while the program runs.
-#[derive(Clone, Debug)]
-pub enum Absent {
-    /// Nothing goes by that name.
-    Unserved {
-        /// What was asked for.
-        wanted: String,
-        /// What was perhaps meant, the nearest first.
-        nearest: Vec<String>,
-        /// The documents that could not be had: it may be in one of them.
-        unknown: Vec<(String, Failure)>,
-    },
-    /// It is there, in other versions.
-    OtherVersion {
-        /// What was asked for.
-        wanted: String,
-        /// Its name.
-        name: String,
-        /// The versions that have it.
-        served: Vec<String>,
-    },
-    /// It is several.
-    Ambiguous {
-        /// What was asked for.
-        wanted: String,
-        /// Names that are not ambiguous.
-        candidates: Vec<String>,
-    },
-    /// It is there, but not to be listed and watched.
-    Unwatchable {
-        /// Its name.
-        name: String,
-        /// What can be done with it.
-        verbs: Vec<String>,
-    },
-    /// The search failed.
-    Failed {
-        /// At this document.
-        path: String,
-        /// In its own words.
-        failure: Failure,
-    },
-}
-
-/// One line for a person.
-impl fmt::Display for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = |failure: &Failure| text::one_line(&failure.to_string());
-        match self {
-            Absent::Unserved { wanted, nearest, unknown } => {
-                write!(f, "the API server serves no {wanted} (is its CRD installed?)")?;
-                if !nearest.is_empty() {
-                    write!(f, "; names like that: {}", nearest.join(", "))?;
-                }
-                unknown.iter().try_for_each(|(path, failure)| write!(f, "; {path} is not known: {}", words(failure)))
-            }
-            Absent::OtherVersion { wanted, name, served } => {
-                write!(f, "the API server serves no {wanted}: it has {name} in {}", served.join(", "))
-            }
-            Absent::Ambiguous { wanted, candidates } => {
-                write!(f, "{wanted} is ambiguous: expected one of {}", candidates.join(", "))
-            }
-            Absent::Unwatchable { name, verbs } => {
-                write!(f, "{name} cannot be listed and watched: the API server offers {}", verbs.join(", "))
-            }
-            Absent::Failed { path, failure } => write!(f, "{path}: {}", words(failure)),
-        }
-    }
-}
 
 /// Asks the API server where it serves what is wanted, in one namespace or in all.
 ///

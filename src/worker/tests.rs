@@ -1,9 +1,6 @@
 //! What the worker makes of each answer, with a fake reconciler under paused time.
 
-use std::{
-    io,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::{
@@ -12,7 +9,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::workqueue;
+use crate::{testing::Log, workqueue};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -317,35 +314,9 @@ async fn every_result_is_there_from_the_start() {
 }
 
 /// Where the log goes in a test.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_and_routine_gets_none() {
-    // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one subscriber
-    // it asks only the thread that comes by first: a test on another thread, where nobody listens, would switch the
-    // statement off for this one. A second subscriber makes it ask them all.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::start(tracing::Level::WARN);
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=3 => transient("500 InternalError: etcd"),
         4..=30 => Err(Error::Unavailable("connection refused".into())),
@@ -354,9 +325,7 @@ async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_an
     });
     bench.add_and_wait(3600 * SECOND).await;
     bench.add_and_wait(SECOND).await;
-    let bytes = log.0.lock().unwrap().clone();
-    let lines: Vec<serde_json::Value> =
-        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = log.lines();
     for line in &lines {
         assert_eq!((&line["level"], &line["queue"], &line["key"]), (&"WARN".into(), &"test".into(), &"1".into()));
     }

@@ -9,7 +9,7 @@ use kube::Client;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Absent, find};
+use super::find;
 use crate::{
     informer::{Backoff, LONGEST_BACKOFF},
     watch::{Resource, Wanted},
@@ -76,10 +76,7 @@ pub async fn wait(
             }
             Err(reason) => reason,
         };
-        let asked = match &reason {
-            Absent::Failed { failure, .. } => failure.retry_after().unwrap_or_default(),
-            _ => std::time::Duration::ZERO,
-        };
+        let asked = reason.retry_after().unwrap_or_default();
         let pause = backoff.next(rand::random()).max(asked.min(LONGEST_BACKOFF));
         if waiting.set(Err(reason.to_string())) {
             tracing::warn!(%wanted, %reason, "nothing to watch yet, will ask again");

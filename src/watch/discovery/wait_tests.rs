@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::*;
-use crate::testing::{Server, api_server};
+use crate::testing::{Log, Server, api_server};
 
 struct Rig {
     server: Server,
@@ -55,6 +55,29 @@ async fn a_resource_that_comes_later_is_waited_for_and_the_reason_is_known_all_t
     let resource = rig.task.await.unwrap().unwrap();
     assert_eq!(resource.path, "/apis/box.com/v1/namespaces/a/pkis");
     assert_eq!(rig.waiting.check(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_is_logged_once_for_as_long_as_it_is_the_same() {
+    let log = Log::start(tracing::Level::INFO);
+    let mut rig = start("nodes.v1");
+    for _ in 0..5 {
+        rig.server.next().await.refuse();
+    }
+    for _ in 0..3 {
+        rig.server.next().await.status(403, "Forbidden", "no");
+    }
+    rig.server.next().await.refuse();
+    let nodes = json!({ "name": "nodes", "kind": "Node", "verbs": ["list", "watch"] });
+    rig.server.next().await.json(200, &json!({ "groupVersion": "v1", "resources": [nodes] }));
+    assert_eq!(rig.task.await.unwrap().unwrap().path, "/api/v1/nodes");
+    let lines = log.lines();
+    let told: Vec<_> = lines.iter().map(|line| line["reason"].as_str().unwrap_or_default()).collect();
+    let refused = "/api/v1: no connection: connection refused";
+    assert_eq!(told, [refused, "/api/v1: 403 Forbidden: no", refused, "", ""]);
+    assert!(lines[..3].iter().all(|line| line["level"] == "WARN" && line["wanted"] == "nodes.v1"));
+    assert_eq!((&lines[3]["level"], &lines[3]["path"]), (&"INFO".into(), &"/api/v1/nodes".into()));
+    assert_eq!((&lines[4]["level"], &lines[4]["namespace"]), (&"WARN".into(), &"a".into()), "it is ignored");
 }
 
 #[tokio::test(start_paused = true)]
