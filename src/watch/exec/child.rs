@@ -54,13 +54,14 @@ impl Child {
     /// Whatever the system says: no such program, no permission, too many processes.
     pub fn start(settings: &Settings, environment: &[(String, String)]) -> io::Result<Self> {
         let mut process = command(settings, environment).spawn()?;
-        let group = process.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        let pid = process.id();
+        let group = pid.and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (stdin, Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("there are no pipes to it"));
         };
         // Not its arguments: one may be a password.
-        info!(plugin = "exec", program = settings.program, pid = group.map(Pid::as_raw), "the plugin's child starts");
+        info!(plugin = "exec", program = settings.program, pid, "the plugin's child starts");
         let stderr = tokio::spawn(log(stderr));
         Ok(Child { process, group, stdin, stdout: BufReader::new(stdout), stderr })
     }
@@ -119,12 +120,13 @@ impl Child {
 
     /// Kills it, with all that it has started, and says how it ended. None if that takes too long.
     pub async fn end(mut self) -> Option<ExitStatus> {
+        let pid = self.process.id();
         self.kill();
         let until = Instant::now() + LAST_WORDS;
         let status = timeout_at(until, self.process.wait()).await.ok().and_then(Result::ok);
         // Whatever it wrote is in the pipe by now, and then comes the end of it.
         let _ = timeout_at(until, &mut self.stderr).await;
-        info!(plugin = "exec", status = status.map(tracing::field::display), "the plugin's child has ended");
+        info!(plugin = "exec", pid, status = status.map(tracing::field::display), "the plugin's child has ended");
         status
     }
 
@@ -132,7 +134,7 @@ impl Child {
     /// for the leader. So it is killed once, and before that.
     fn kill(&mut self) {
         if let Some(group) = self.group.take() {
-            // The only error there can be: there is nobody left.
+            // It fails when there is nobody left, and that is what it is for.
             let _ = killpg(group, Signal::SIGKILL);
         }
     }

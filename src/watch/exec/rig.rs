@@ -72,6 +72,13 @@ impl Rig {
         self.exec.turn.lock().await.next_start.map(|start| start - Instant::now())
     }
 
+    /// Waits until the child, which is idle, has ended for everybody to see. That it is dead is not enough: its pipe is
+    /// also held, for a moment, by whatever another test's thread is about to start.
+    pub async fn child_has_ended(&self) {
+        let turn = self.exec.turn.lock().await;
+        eventually("the child has ended", || turn.idle.as_ref()?.unasked()).await;
+    }
+
     /// A line that the script leaves.
     pub async fn note(&self, name: &str) -> String {
         let read = || fs::read_to_string(self.dir.join(name)).ok().filter(|text| text.ends_with('\n'));

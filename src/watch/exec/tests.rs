@@ -75,7 +75,7 @@ async fn a_second_line_that_comes_later_is_not_either() {
 async fn a_child_that_ends_between_two_events_is_replaced_at_the_expense_of_neither() {
     let rig = rig("between", "read -r line; answer $$");
     let first = rig.ask("a").await.unwrap();
-    gone(&first).await;
+    rig.child_has_ended().await;
     assert_ne!(rig.ask_another("b").await.unwrap(), first);
 }
 
@@ -236,22 +236,21 @@ async fn start_stderr_and_end_are_logged_but_no_argument() {
         r#"read -r line; printf 'one\033[31m\n\n' >&2; head -c 20000 /dev/zero | tr '\0' x >&2; answer $$; exit 4"#;
     let rig = rig("log", &format!("password=s3cret; {script}"));
     let child = rig.ask("a").await.unwrap();
-    gone(&child).await;
-    rig.ask_another("b").await.unwrap();
-    rig.exec.end(Instant::now() + MINUTE).await;
+    rig.child_has_ended().await;
+    rig.stop.cancel();
+    assert!(matches!(rig.ask("b").await, Err(Error::Unavailable(_))), "the child is ended, and no other is started");
 
     let text = log.text();
     assert!(!text.contains("s3cret"), "{text}");
     let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(all.iter().all(|line| line["plugin"] == "exec"));
-    // Of the first child: the second says the same.
-    let until = all.iter().position(|line| line["message"] == "the plugin's child has ended").unwrap();
     let is = |line: &Value, level: &str, message: &str| line["level"] == level && line["message"] == message;
     assert!(is(&all[0], "INFO", "the plugin's child starts"), "{}", all[0]);
     assert_eq!((&all[0]["program"], &all[0]["pid"].to_string()), (&"sh".into(), &child));
-    assert_eq!(all[until]["status"], "exit status: 4");
-    let (stderr, others): (Vec<&Value>, _) = all[1..until].iter().partition(|line| line["stream"] == "stderr");
+    let (stderr, others): (Vec<&Value>, _) = all[1..].iter().partition(|line| line["stream"] == "stderr");
     assert!(is(others[0], "WARN", "the plugin's child is replaced: it ended without being asked"), "{others:?}");
+    assert!(is(others[1], "INFO", "the plugin's child has ended"), "{others:?}");
+    assert_eq!((others.len(), &others[1]["status"]), (2, &"exit status: 4".into()));
     assert!(is(stderr[0], "INFO", "one\\u{1b}[31m"), "{}", stderr[0]);
     let pieces: Vec<_> = stderr[1..].iter().map(|line| line["message"].as_str().unwrap().len()).collect();
     assert_eq!(pieces, [8192, 8192, 20000 - 2 * 8192], "a line that is too long comes in pieces");
