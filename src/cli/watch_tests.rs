@@ -92,8 +92,9 @@ fn a_path_says_group_version_and_namespace_and_what_it_overrules_is_warned_about
     let ignored = ["K8S_API_GROUP=apps", "K8S_NAMESPACE=b"].map(|given| format!("{given} is ignored: {path}"));
     assert_eq!(start.warnings, ignored);
 
-    let all = [("K8S_API_PATH", "/api/v1/pods"), ("K8S_NAMESPACED", "true")];
+    let all = [("K8S_API_PATH", "/api/v1/pods"), ("K8S_RESOURCE", "routes"), ("K8S_NAMESPACED", "true")];
     let start = World { args: &["watch"], env: &all, ..World::default() }.watch();
+    assert_eq!(start.what.wanted.to_string(), "/api/v1/pods", "of one source, the path counts");
     assert!(start.what.namespace.is_none() && !start.own_namespace, "the path says all namespaces");
 }
 
