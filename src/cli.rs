@@ -3,7 +3,8 @@
 //! A table for each command is its whole interface: that of `run` is in `cli/run.rs`, that of `watch` in
 //! `cli/watch.rs`, what the two share in `cli/start.rs`, that of `playground` in `cli/playground.rs`; the rows that
 //! connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a
-//! [`Command`] or a [`Refusal`]. It is a function of those three, so that every wrong input can be tried in a unit test.
+//! [`Command`] or a [`Refusal`]. It is a function of those three, so that every wrong input can be tried in a unit
+//! test.
 
 use std::ffi::OsString;
 
@@ -47,8 +48,8 @@ Examples:
 #[cfg(feature = "playground")]
 const COMMANDS: &str = "run (the default), watch, playground or crd";
 #[cfg(not(feature = "playground"))]
-const COMMANDS: &str = "run (the default), watch or crd (the playground is left out of this build: it is in one with the cargo \
-                        feature `playground`, which is on by default)";
+const COMMANDS: &str = "run (the default), watch or crd (the playground is left out of this build: it is in one with the \
+                        cargo feature `playground`, which is on by default)";
 
 /// What to do.
 #[derive(Debug)]

@@ -17,8 +17,8 @@ use crate::{
 /// # Errors
 /// It is none.
 pub fn labels(given: &Given) -> Result<String, Refusal> {
-    const EXPECTED: &str = "expected labels such as app=web, tier!=test, env in (a,b), env notin (c), canary or !canary, \
-                            with commas between them";
+    const EXPECTED: &str = "expected labels such as app=web, tier!=test, env in (a,b), env notin (c), canary or \
+                            !canary, with commas between them";
     let text = given.text.trim();
     let mut words = words(text).into_iter().peekable();
     all(&mut words).ok_or_else(|| given.wrong(EXPECTED))?;
@@ -30,8 +30,8 @@ pub fn labels(given: &Given) -> Result<String, Refusal> {
 /// # Errors
 /// It is none.
 pub fn fields(given: &Given) -> Result<String, Refusal> {
-    const EXPECTED: &str = "expected fields such as metadata.name=web or status.phase!=Running, with commas between them; \
-                            in a value, a comma, = or backslash has a backslash before it";
+    const EXPECTED: &str = "expected fields such as metadata.name=web or status.phase!=Running, with commas \
+                            between them; in a value, a comma, = or backslash has a backslash before it";
     let text = given.text.trim();
     parts(text)
         .into_iter()

@@ -51,7 +51,7 @@ pub struct Connection {
 
 /// Makes the client. Sends nothing yet: the server may well be down. An exec plugin of the kubeconfig is run, though.
 /// Must be called inside a tokio runtime. `pod` is where a pod has its service account's files,
-/// [`service_account::DIRECTORY`].
+/// [`DIRECTORY`](super::service_account::DIRECTORY).
 ///
 /// # Errors
 /// Exit code 2: files that are missing or wrong, an unknown context, no server at all. Exit code 1: an exec plugin that
@@ -225,7 +225,8 @@ fn no_token(endpoint: &Given, url: &http::Uri, account: &ServiceAccount) -> Opti
     let (token, file) = (endpoint.sibling(&target::TOKEN), endpoint.sibling(&target::TOKEN_FILE));
     let how = match account.token() {
         path if path.exists() => format!(
-            "the pod's service account's goes to the cluster's own server only; if it is meant for this one, give {file} {}",
+            "the pod's service account's goes to the cluster's own server only; if it is meant for this one, give \
+             {file} {}",
             path.display()
         ),
         _ => format!("give {file} or {token}"),

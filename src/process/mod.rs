@@ -9,8 +9,8 @@
 //! * [`shutdown`]: from the first signal to the exit code.
 //!
 //! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and the
-//! exit code 2. So nothing here prints or exits (a second signal is the one exception); everything returns a [`Refusal`], and
-//! `main` prints it.
+//! exit code 2. So nothing here prints or exits (a second signal is the one exception); everything returns a
+//! [`Refusal`], and `main` prints it.
 
 use std::fmt;
 

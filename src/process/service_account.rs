@@ -1,11 +1,11 @@
 //! In a pod: the service account's files, and the API server that they are for.
 //!
 //! The kubelet puts three files into every pod (unless `automountServiceAccountToken` is off): a token, which it renews
-//! well before it expires, the CA certificates of the cluster's API server, and the pod's namespace. Where that server is
-//! stands in two variables.
+//! well before it expires, the CA certificates of the cluster's API server, and the pod's namespace. Where that server
+//! is stands in two variables.
 //!
-//! Promise: the token goes to the cluster's own server and nowhere else. It does so where no setting names a server, and
-//! also where one names this very server and gives no token.
+//! Promise: the token goes to the cluster's own server and nowhere else. It does so where no setting names a server,
+//! and also where one names this very server and gives no token.
 //!
 //! Read here and not by `kube`, which knows the one fixed path only: a path that is handed in can be tested.
 

@@ -53,6 +53,19 @@ fn the_originals_file_is_read_as_python_reads_it() {
 }
 
 #[test]
+fn a_plugins_section_is_read_as_data_and_only_when_it_is_asked_for() {
+    let ini = "[plugin_a]\nKey = Some words # kept\nempty =\n[plugin_b]\nx = 1\nX = 2\n[plugin_a]\nother = 1\n";
+    let settings = collect(&[], &[], Some(ini)).unwrap();
+    let section = settings.section("plugin_a").unwrap();
+    let pairs: Vec<(&str, &str)> = section.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("key", "Some words # kept"), ("other", "1")]);
+    let twice = settings.section("plugin_b").unwrap_err();
+    assert_eq!(twice.to_string(), "a.ini: x is given twice in [plugin_b]");
+    assert!(settings.section("plugin_c").unwrap().is_empty());
+    assert!(collect(&[], &[], None).unwrap().section("plugin_a").unwrap().is_empty());
+}
+
+#[test]
 fn what_the_file_should_not_hold_is_refused() {
     for (ini, line) in [
         ("[global]\napp_wrokers = 3\n", "a.ini: unknown key app_wrokers in [global]: did you mean app_workers?"),

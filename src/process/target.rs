@@ -11,8 +11,8 @@
 //! * what a stronger source overrules is ignored, with a warning;
 //! * two answers from one source (`--token` with `--token-file`, `--api-endpoint` with `--context`) are refused.
 //!
-//! One exception: a server that is the cluster's own is sent the pod's service account's token if its source gives none.
-//! That token comes from this very server ([`service_account`]).
+//! One exception: a server that is the cluster's own is sent the pod's service account's token if its source gives
+//! none. That token comes from this very server ([`service_account`]).
 //!
 //! With no server named, it is the kubeconfig as `kubectl` finds it (`KUBECONFIG`, else `~/.kube/config`), else the
 //! pod's service account. The variable `KUBECONFIG` therefore overrules nothing: it is often set for other programs. A
@@ -78,7 +78,7 @@ pub static CA: Setting = Setting {
     flag: "ca",
     value: "FILE",
     env: "K8S_CA",
-    default: "the system's",
+    default: "the system's; for a pod's own cluster, the pod's",
     help: "CA certificates (PEM) that --api-endpoint is checked against",
     ..ROW
 };
