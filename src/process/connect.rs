@@ -65,36 +65,8 @@ pub async fn connect(
     let account = ServiceAccount { directory: pod, env };
     let (config, header, named_by) = match target {
         Target::Server { url, endpoint, token, ca } => {
-            let own = account.is_for(&url);
             let mut config = Config::new(url);
-            // Read again as it rotates, as the pod's is.
-            config.root_cert_file = match (ca, own) {
-                (Some(ca), _) => {
-                    config.root_cert = Some(certificates(Path::new(&ca.text)).map_err(|why| ca.wrong(why))?);
-                    Some(PathBuf::from(ca.text))
-                }
-                (None, true) if account.ca().exists() => {
-                    config.root_cert =
-                        Some(certificates(&account.ca()).map_err(|why| unreadable(&account.ca(), &why))?);
-                    Some(account.ca())
-                }
-                (None, _) => None,
-            };
-            config.default_namespace = account.namespace().unwrap_or_default();
-            let header = match token {
-                Some(Token::Inline(secret)) => {
-                    let fixed = token::bearer(&secret.0).ok_or_else(|| endpoint.wrong("no usable token"))?;
-                    Some(Header::Fixed(fixed))
-                }
-                Some(Token::File(given)) => Some(open(given.text.clone().into()).map_err(|why| given.wrong(why))?),
-                None if own && account.token().exists() => {
-                    Some(open(account.token()).map_err(|why| unreadable(&account.token(), &why))?)
-                }
-                None => {
-                    warnings.extend(no_token(&endpoint, &config.cluster_url, &account));
-                    None
-                }
-            };
+            let header = name_server(&mut config, &endpoint, token, ca, &account, &mut warnings)?;
             (config, header, endpoint.sibling(endpoint.setting))
         }
         Target::Kubeconfig { files, context } => {
@@ -114,6 +86,42 @@ pub async fn connect(
     };
     let client = client(config, header, &named_by)?;
     Ok(Connection { client, default_namespace, server, warnings })
+}
+
+/// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills in
+/// what is not given.
+fn name_server(
+    config: &mut Config,
+    endpoint: &Given,
+    token: Option<Token>,
+    ca: Option<Given>,
+    account: &ServiceAccount,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Header>, Refusal> {
+    let own = account.is_for(&config.cluster_url);
+    // The file is kept beside its content: it is read again as it rotates.
+    if let Some(ca) = ca {
+        config.root_cert = Some(certificates(Path::new(&ca.text)).map_err(|why| ca.wrong(why))?);
+        config.root_cert_file = Some(PathBuf::from(ca.text));
+    } else if own && account.ca().exists() {
+        config.root_cert = Some(certificates(&account.ca()).map_err(|why| unreadable(&account.ca(), &why))?);
+        config.root_cert_file = Some(account.ca());
+    }
+    // No secret, and the best guess for any server: an address from outside may well be that of the pod's own cluster.
+    config.default_namespace = account.namespace().unwrap_or_default();
+    match token {
+        Some(Token::Inline(secret)) => token::bearer(&secret.0)
+            .map(|header| Some(Header::Fixed(header)))
+            .ok_or_else(|| endpoint.wrong("no usable token")),
+        Some(Token::File(given)) => open(PathBuf::from(&given.text)).map(Some).map_err(|why| given.wrong(why)),
+        None if own && account.token().exists() => {
+            open(account.token()).map(Some).map_err(|why| unreadable(&account.token(), &why))
+        }
+        None => {
+            warnings.extend(no_token(endpoint, &config.cluster_url, account));
+            Ok(None)
+        }
+    }
 }
 
 /// A client for a server of our own on this machine, in plain HTTP. Must be called inside a tokio runtime.
