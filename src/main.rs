@@ -14,7 +14,7 @@ use demo_controller::{
     process::{
         Refusal,
         connect::{Connection, connect},
-        log, serve,
+        file, log, serve,
         service_account::DIRECTORY,
         shutdown::{self, Unfinished},
     },
@@ -25,8 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let env = |name: &str| std::env::var_os(name);
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let command = cli::parse(std::env::args_os().collect(), &env, &read, io::stderr().is_terminal());
+    let command = cli::parse(std::env::args_os().collect(), &env, &file::read, io::stderr().is_terminal());
     let done = command.and_then(|command| match command {
         Command::Run(start) => block_on(controller(*start)),
         Command::Watch(start) => block_on(watch(*start)),

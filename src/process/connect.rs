@@ -88,8 +88,8 @@ pub async fn connect(
     Ok(Connection { client, default_namespace, server, warnings })
 }
 
-/// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills in
-/// what is not given.
+/// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills
+/// in what is not given.
 fn name_server(
     config: &mut Config,
     endpoint: &Given,

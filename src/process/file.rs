@@ -5,6 +5,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs::File,
+    io::{self, Read},
     path::Path,
 };
 
@@ -12,6 +14,9 @@ use ini::{Ini, ParseOption};
 
 use super::{Refusal, settings::Setting};
 use crate::text::{nearest, quoted};
+
+/// The largest file that is read, in bytes. `--config /dev/zero` is a mistake too.
+const LIMIT: u64 = 1 << 20;
 
 /// The section of the file that holds our keys.
 const SECTION: &str = "global";
@@ -21,6 +26,18 @@ const PLUGIN: &str = "plugin_";
 
 /// The sections of plugins, as they stand in the file: whoever uses one judges it.
 pub type Sections = Vec<(String, Vec<(String, String)>)>;
+
+/// Its text.
+///
+/// # Errors
+/// It cannot be read, is not UTF-8 or too large.
+pub fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    if File::open(path)?.take(LIMIT + 1).read_to_string(&mut text)? as u64 > LIMIT {
+        return Err(io::Error::other(format!("larger than {LIMIT} bytes")));
+    }
+    Ok(text)
+}
 
 /// The settings in the file, by variable name, and the sections of plugins. `rows` are what is read, `foreign` what may
 /// stand there too.

@@ -1,6 +1,7 @@
 //! What every daemon needs, and nothing about controllers.
 //!
 //! * [`settings`]: where a setting comes from (flag, environment, file), and errors that say so.
+//! * [`file`](mod@file): the file with settings.
 //! * [`flags`]: the command line, made from the same table of settings.
 //! * [`target`] and [`connect`]: which API server, and a client for it, from a kubeconfig or a [`service_account`];
 //!   [`token`]: a bearer token that rotates.
@@ -17,7 +18,7 @@ use std::fmt;
 use crate::text::one_line;
 
 pub mod connect;
-mod file;
+pub mod file;
 pub mod flags;
 mod kubeconfig;
 pub mod log;

@@ -49,6 +49,7 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("--config broken.ini", &[], "broken.ini: expected an ini file, [section] and key = value, but not near line "),
         ("--config nowhere", &[], "--config nowhere: cannot be read: No such file"),
         ("", &[("CONFIG_FILE", "nowhere")], "CONFIG_FILE=nowhere: cannot be read: No such file"),
+        ("--config /dev/zero", &[], "--config /dev/zero: cannot be read: larger than 1048576 bytes"),
         ("--config .", &[], "--config .: cannot be read: Is a directory"),
         ("--resync 10", &[], "--resync 10: expected a duration such as 3s, 10m or 1h30m"),
         (
