@@ -127,3 +127,11 @@ fn fields_are_judged_as_the_api_server_judges_them_without_knowing_which_there_a
         assert!(!is_fields(text), "{text}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_too_odd_to_be_judged(text in "[a-z=!<>(),/\\\\ é-]{0,24}") {
+        let _ = is_labels(&text);
+        let _ = parts(&text).into_iter().all(field);
+    }
+}

@@ -21,7 +21,8 @@ fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// The text for stdout: the settings in columns, what they lead to, and the plugin's section. No secret is in it.
+/// The text for stdout: the settings in columns, what they lead to, and the plugin's section. Secrets are
+/// hidden, as far as they can be told by their keys.
 pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -> String {
     let mut text = String::new();
     let mut rows = vec![["setting".to_owned(), "value".to_owned(), "where it came from".to_owned()]];

@@ -219,8 +219,10 @@ fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
             [Some(resource), group, version, None]
         }
         (resource, Some(path)) => {
-            let overruled = [resource, group, version].into_iter().flatten().map(|loser| overruled(&loser, &path));
-            place.ignored.extend(overruled);
+            // What the path says too is no news.
+            let resource = resource.filter(|given| path.text.trim().rsplit('/').next() != Some(given.text.trim()));
+            let losers = [resource, group, version].into_iter().flatten();
+            place.ignored.extend(losers.map(|loser| overruled(&loser, &path)));
             [None, None, None, Some(path)]
         }
         (resource, None) => [resource, group, version, None],
@@ -243,16 +245,21 @@ fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
 fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal> {
     let given = settings.get(&PLUGIN);
     let name = given.as_ref().map_or("simple", |given| given.text.trim());
-    let config = settings.section(&format!("plugin_{name}"))?;
-    let checked = match (name, &given) {
-        ("exec", _) => exec::Settings::read(&config).map(PluginChoice::Exec),
-        ("simple", _) | (_, None) => Simple::check(&config).map(|()| PluginChoice::Simple),
+    let is_exec = match (name, &given) {
+        ("exec", _) => true,
+        ("simple", _) | (_, None) => false,
         (_, Some(given)) => {
             return Err(given.wrong(
                 "unknown plugin: expected simple or exec; exec also runs a plugin of the Python event controller, by \
                  examples/plugins/adapter.py (see docs/event-controller.md)",
             ));
         }
+    };
+    let config = settings.section(&format!("plugin_{name}"))?;
+    let checked = if is_exec {
+        exec::Settings::read(&config).map(PluginChoice::Exec)
+    } else {
+        Simple::check(&config).map(|()| PluginChoice::Simple)
     };
     let choice = checked.map_err(|why| {
         let by = given.as_ref().map_or(String::new(), |given| format!("{given}: "));

@@ -82,6 +82,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
 fn a_path_says_group_version_and_namespace_and_what_it_overrules_is_warned_about() {
     let env = &[
         ("K8S_API_PATH", "apis/route.openshift.io/v1/namespaces/a/routes"),
+        ("K8S_RESOURCE", "routes"),
         ("K8S_API_GROUP", "apps"),
         ("K8S_NAMESPACE", "b"),
     ];
