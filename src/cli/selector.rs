@@ -3,7 +3,8 @@
 //! resource, and that the server knows.
 //!
 //! The grammar is that of Kubernetes (`labels.Parse`, `fields.ParseSelector`). What the real API server accepts is
-//! accepted here, odd as it may look: `a in ()`, and fields with empty parts between commas.
+//! accepted here, odd as it may look: `a in ()`, and fields with empty parts between commas. The one exception is a field
+//! without a name, as in `=`, which is always true there.
 
 use std::iter::Peekable;
 
@@ -85,7 +86,7 @@ fn requirement<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>) -> Optio
     }
     match words.next()? {
         "=" | "==" | "!=" => value(words),
-        ">" | "<" => words.next()?.parse::<i64>().ok().map(drop),
+        ">" | "<" => words.next().filter(|number| is_name(number) && number.parse::<i64>().is_ok()).map(drop),
         "in" | "notin" => {
             words.next_if_eq(&"(")?;
             loop {

@@ -81,6 +81,8 @@ fn labels_that_the_api_server_refuses_are_refused() {
         "a=>1",
         "a>",
         "a>x",
+        "a>-1",
+        "a<+3",
         "a in (b=c)",
         "a in ((b))",
         "a IN (b)",
