@@ -9,7 +9,7 @@ use std::{
 };
 
 use demo_controller::{
-    cli::{self, Command, Run, Start, Watch},
+    cli::{self, Command, PluginChoice, Run, Start, Watch},
     controller, pki,
     process::{
         Refusal,
@@ -111,6 +111,11 @@ async fn watch(start: Start<Watch>) -> Result<ExitCode, Refusal> {
     let (Begun { stop, connection, listener }, mut watch) = begin(start, listen).await?;
     if own_namespace {
         watch.namespace = Some(connection.default_namespace);
+    }
+    if let PluginChoice::Exec { environment, .. } = &mut watch.plugin {
+        // What only the connection knows.
+        environment.push(("K8S_API_ENDPOINT".to_owned(), connection.endpoint));
+        environment.extend(watch.namespace.clone().map(|namespace| ("K8S_NAMESPACE".to_owned(), namespace)));
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -39,8 +39,8 @@ pub async fn run(
 ) -> Result<(), Unfinished> {
     match settings.plugin.clone() {
         PluginChoice::Simple => hand_to(Arc::new(Simple), client, settings, listener, stop).await.0,
-        PluginChoice::Exec(exec) => {
-            let plugin = Arc::new(Exec::new(exec, Vec::new(), stop.clone()));
+        PluginChoice::Exec { child, environment } => {
+            let plugin = Arc::new(Exec::new(child, environment, stop.clone()));
             let (done, grace) = hand_to(plugin.clone(), client, settings, listener, stop).await;
             // No call is in progress any more: nobody takes its child away in the middle of one.
             plugin.end(grace).await;

@@ -17,7 +17,7 @@ const SECRETS: [&str; 7] = ["password", "passwd", "secret", "token", "key", "cre
 fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
     match plugin {
         PluginChoice::Simple => &[("message_log_level", "INFO")],
-        PluginChoice::Exec(_) => &[("timeout", "10s")],
+        PluginChoice::Exec { .. } => &[("timeout", "10s")],
     }
 }
 

@@ -131,7 +131,12 @@ pub enum PluginChoice {
     /// A line in the log for each.
     Simple,
     /// A child process.
-    Exec(exec::Settings),
+    Exec {
+        /// How it is run.
+        child: exec::Settings,
+        /// What it is told of the controller's own settings, as variables, besides what it inherits.
+        environment: Vec<(String, String)>,
+    },
 }
 
 impl PluginChoice {
@@ -139,7 +144,7 @@ impl PluginChoice {
     pub fn name(&self) -> &'static str {
         match self {
             PluginChoice::Simple => "simple",
-            PluginChoice::Exec(_) => "exec",
+            PluginChoice::Exec { .. } => "exec",
         }
     }
 }
@@ -257,7 +262,8 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
     };
     let config = settings.section(&format!("plugin_{name}"))?;
     let checked = if is_exec {
-        exec::Settings::read(&config).map(PluginChoice::Exec)
+        let environment = settings.flags_as_variables(TABLE);
+        exec::Settings::read(&config).map(|child| PluginChoice::Exec { child, environment })
     } else {
         Simple::check(&config).map(|()| PluginChoice::Simple)
     };

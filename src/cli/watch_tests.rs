@@ -79,6 +79,16 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
 }
 
 #[test]
+fn a_child_is_told_what_the_flags_say_but_no_secret() {
+    let flags = ["watch", "--resource=pods", "--api-endpoint=a:1", "--token=s3cret", "--plugin=exec", "-c=a.ini"];
+    let files = [("a.ini", "[plugin_exec]\ncommand = sh\n")];
+    let plugin = World { args: &flags, files: &files, ..World::default() }.watch().what.plugin;
+    let PluginChoice::Exec { environment, .. } = plugin else { panic!("exec") };
+    let told: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(told, ["K8S_API_ENDPOINT=a:1", "K8S_RESOURCE=pods", "WATCHER_PLUGIN=exec", "CONFIG_FILE=a.ini"]);
+}
+
+#[test]
 fn a_path_says_group_version_and_namespace_and_what_it_overrules_is_warned_about() {
     let env = &[
         ("K8S_API_PATH", "apis/route.openshift.io/v1/namespaces/a/routes"),
@@ -112,7 +122,7 @@ fn the_plugins_section_is_handed_over_and_those_of_others_are_not_looked_at() {
     let ini = "[global]\nk8s_resource = pods\nwatcher_plugin = exec\n[plugin_dns]\nx = 1\nx = 2\n\
                [plugin_exec]\nCommand = sh -c cat\nTimeout = 2s\nZone = example.com\nttl =\n";
     let start = World { args: &["watch", "-c", "a.ini"], files: &[("a.ini", ini)], ..World::default() }.watch();
-    let PluginChoice::Exec(exec) = start.what.plugin else { panic!("exec") };
+    let PluginChoice::Exec { child: exec, .. } = start.what.plugin else { panic!("exec") };
     assert_eq!((exec.program.as_str(), exec.timeout), ("sh", Duration::from_secs(2)));
     let config: Vec<(&str, &str)> = start.what.config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(

@@ -45,6 +45,8 @@ pub struct Connection {
     pub default_namespace: String,
     /// The server and who named it, for the log: `https://10.0.0.1:6443 (context dev in ~/.kube/config)`.
     pub server: String,
+    /// Its host and port, as far as its URL has one.
+    pub endpoint: String,
     /// What the user should know, for the log.
     pub warnings: Vec<String>,
 }
@@ -84,8 +86,9 @@ pub async fn connect(
         "" => "default".to_owned(),
         namespace => namespace.to_owned(),
     };
+    let endpoint = config.cluster_url.authority().map_or(String::new(), ToString::to_string);
     let client = client(config, header, &named_by)?;
-    Ok(Connection { client, default_namespace, server, warnings })
+    Ok(Connection { client, default_namespace, server, endpoint, warnings })
 }
 
 /// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills

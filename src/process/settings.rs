@@ -131,6 +131,12 @@ impl Settings {
         Source::ALL.into_iter().find_map(|source| self.at(source, setting))
     }
 
+    /// What the flags say, as variables and without secrets: for a child process that is to see the same settings.
+    pub fn flags_as_variables(&self, table: Table) -> Vec<(String, String)> {
+        let rows = table.iter().flat_map(|(_, rows)| rows.iter()).filter(|row| !row.secret);
+        rows.filter_map(|row| Some((row.env.to_owned(), self.flags.get(row.env)?.clone()))).collect()
+    }
+
     /// The value that one source gives.
     pub fn at(&self, source: Source, setting: &'static Setting) -> Option<Given> {
         let values = match source {

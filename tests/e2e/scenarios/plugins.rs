@@ -25,7 +25,7 @@ fn exec<'a>(stage: &'a Stage, namespace: &str, mode: &str, flags: &str) -> (Watc
         plugin.display()
     );
     let name = dir.display().to_string();
-    (watcher.config(&config).env("DIR", &name).env("K8S_TOKEN", "").flags(flags), dir)
+    (watcher.config(&config).env("DIR", &name).flags(flags), dir)
 }
 
 /// Puts the plugin in another mode, all at once.
@@ -56,7 +56,7 @@ fn wait_gone(file: &Path) {
 }
 
 pub fn a_plugin_is_handed_whole_objects_and_its_own_settings(stage: &mut Stage) {
-    let (watcher, dir) = exec(stage, "handed", "fine", "");
+    let (watcher, dir) = exec(stage, "handed", "fine", "--resource po --max-retries 7");
     create(stage, "handed", "before");
     let mut watcher = watcher.ready();
     wait_told(&watcher, "handed/before", "ADDED");
@@ -76,6 +76,9 @@ pub fn a_plugin_is_handed_whole_objects_and_its_own_settings(stage: &mut Stage) 
         assert_eq!((&object["apiVersion"], &object["kind"]), (&json!("v1"), &json!("Pod")), "from a list, too");
         assert_eq!(object["spec"]["containers"][0]["image"], "web");
     }
+    // The settings are the effective ones, wherever they stand.
+    let settings = fs::read_to_string(dir.join("settings")).unwrap();
+    assert_eq!(settings, format!("127.0.0.1:{} handed po 7\n", stage.servers.port()));
     assert_eq!(watcher.terminate(), Some(0));
     wait_gone(&dir.join("pid"));
 }
