@@ -11,7 +11,7 @@ mod nsupdate;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -91,7 +91,16 @@ impl Plugin {
     /// How it ends when its input does, and what it wrote to stderr. Panics if it still has something to say.
     fn end(&mut self) -> (ExitStatus, String) {
         self.stdin = None;
-        assert_eq!(self.answers.recv_timeout(DEADLINE).ok(), None, "one answer for one event");
+        self.left()
+    }
+
+    /// Waits until it leaves, and does so by its stdout: only that can be done with a deadline.
+    fn left(&mut self) -> (ExitStatus, String) {
+        match self.answers.recv_timeout(DEADLINE) {
+            Err(RecvTimeoutError::Disconnected) => {}
+            Ok(line) => panic!("one answer for one event, but there is {line:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("the plugin does not end"),
+        }
         let status = self.child.wait().unwrap();
         (status, self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
     }
@@ -99,8 +108,7 @@ impl Plugin {
     /// How it dies of this event without an answer: exit code and stderr.
     fn dies_of(&mut self, event: &Value, config: &Value) -> (Option<i32>, String) {
         self.send(event, config);
-        assert_eq!(self.answers.recv_timeout(DEADLINE).ok(), None, "no answer");
-        let (status, stderr) = self.end();
+        let (status, stderr) = self.left();
         (status.code(), stderr)
     }
 }
