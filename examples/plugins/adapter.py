@@ -226,8 +226,10 @@ def load(directory):
 
 def main():
     # The protocol keeps stdin and stdout for itself. Everybody else, the programs that the plugin starts too, reads
-    # nothing from 0 and writes 1 to where 2 goes. Copies of a file descriptor are not inherited.
-    requests, answers = os.fdopen(os.dup(0), 'rb'), os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    # nothing from 0 and writes 1 to where 2 goes. Copies of a file descriptor are not inherited. That of stdout stays
+    # open until the very end: whoever closes it has ended, for the controller, and is killed.
+    requests = os.fdopen(os.dup(0), 'rb')
+    answers = os.fdopen(os.dup(1), 'w', encoding='utf-8', closefd=False)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

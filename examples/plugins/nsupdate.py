@@ -250,7 +250,7 @@ class Names:
 
         done = ['{0} {1}'.format(name, ' '.join(map(' '.join, after[name])) or 'removed') for name in changed]
         what = '{0} {1} {2}: '.format(event['type'], thing.get('kind'), key)
-        if refused:
+        if refused and claim:
             return what + '; '.join(done + ['refused: ' + why for why in refused[:5]]), 'WARN'
         return what + ('; '.join(done) or 'nothing to do'), 'INFO' if done else 'DEBUG'
 

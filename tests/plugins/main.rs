@@ -13,7 +13,7 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -94,14 +94,21 @@ impl Plugin {
         self.left()
     }
 
-    /// Waits until it leaves, and does so by its stdout: only that can be done with a deadline.
+    /// Waits until it leaves.
     fn left(&mut self) -> (ExitStatus, String) {
         match self.answers.recv_timeout(DEADLINE) {
             Err(RecvTimeoutError::Disconnected) => {}
             Ok(line) => panic!("one answer for one event, but there is {line:?}"),
             Err(RecvTimeoutError::Timeout) => panic!("the plugin does not end"),
         }
-        let status = self.child.wait().unwrap();
+        let until = Instant::now() + DEADLINE;
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > until => panic!("the plugin has closed its stdout, but does not end"),
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        };
         (status, self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
     }
 

@@ -155,6 +155,9 @@ fn no_host_name_becomes_anything_but_a_host_name_below_the_zone() {
         let answer = plugin.ask(&event("ADDED", &thing), &config);
         assert_eq!(answer, ("ADDED Thing odd: nothing to do".into(), "DEBUG".into()));
     }
+    // Of an end there is nothing to refuse.
+    let answer = plugin.ask(&event("DELETED", &named("evil", "x y")), &config);
+    assert_eq!(answer, ("DELETED Route shop/evil: nothing to do".into(), "DEBUG".into()));
     // The good one among them gets its record.
     let rules = json!([{"host": "a.apps.example.com"}, {"host": "x y"}, {}, {"host": "a.apps.example.com"}]);
     let ingress = json!({"kind": "Ingress", "metadata": {"name": "i"}, "spec": {"rules": rules}});
