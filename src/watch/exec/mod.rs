@@ -19,8 +19,8 @@
 //! What remains possible. A second line for one event that comes after the next one was sent is taken for the answer to
 //! that one: a number in the lines would prevent it, for the price of a plugin in shell having to parse them. A child
 //! that ends while something that it started holds its pipes is missed only when it does not answer. What has left the
-//! process group (`setsid`, a shell's `set -m`) is not killed, and when this process itself is killed, the child is left to notice that
-//! its stdin is closed.
+//! process group (`setsid`, a shell's `set -m`) is not killed. And when this process itself is killed, the child is left
+//! to notice that its stdin is closed.
 
 use tokio::{
     sync::Mutex,
