@@ -16,7 +16,7 @@ use super::{
 use crate::{
     process::{
         Refusal, flags, log, serve,
-        settings::{Env, Given, ROW, Read, Setting, Settings, Table},
+        settings::{Env, Given, ROW, Read, Setting, Settings, Source, Table},
     },
     watch::{self, Simple, Wanted, exec},
 };
@@ -268,7 +268,9 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
         Simple::check(&config).map(|()| PluginChoice::Simple)
     };
     let choice = checked.map_err(|why| {
-        let by = given.as_ref().map_or(String::new(), |given| format!("{given}: "));
+        // Who chose the plugin is named, unless it is the file that is named anyway.
+        let elsewhere = given.as_ref().filter(|given| given.source != Source::File);
+        let by = elsewhere.map_or(String::new(), |given| format!("{given}: "));
         match settings.file() {
             Some(file) => Refusal::input(format!("{by}{}: {why}", file.display())),
             None => Refusal::input(format!("{by}{why}; it stands in the file that --config names, and none is named")),

@@ -208,10 +208,7 @@ fn what_is_wrong_in_a_plugins_section_is_told_with_its_file() {
             "[plugin_simple]\nmessage_log_level = INFO\nMessage_Log_Level = WARN\n",
             "a.ini: message_log_level is given twice in [plugin_simple]",
         ),
-        (
-            "[global]\nwatcher_plugin = exec\n[plugin_exec]\ntimeout = 1s\n",
-            "watcher_plugin = exec in a.ini: a.ini: [plugin_exec] needs command",
-        ),
+        ("[global]\nwatcher_plugin = exec\n[plugin_exec]\ntimeout = 1s\n", "a.ini: [plugin_exec] needs command"),
     ] {
         let refused = refused("", FILE, ini);
         assert!(refused.starts_with(expected), "{ini:?}: {refused}");
