@@ -136,15 +136,16 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("watch --resource pods/status", &[], "--resource pods/status: expected one resource, as kubectl names it"),
         ("watch --resource pods --plugin dns", &[], "--plugin dns: unknown plugin: expected simple or exec"),
         ("watch --resource pods", &[("WATCHER_PLUGIN", "exec")], "WATCHER_PLUGIN=exec: [plugin_exec] needs command: "),
-        (
-            "watch --resource pods -c exec.ini",
-            &[],
-            "watcher_plugin = exec in exec.ini: exec.ini: [plugin_exec] command = no-such-program …: ",
-        ),
+        ("watch --resource pods -c exec.ini", &[], "exec.ini: [plugin_exec] command = no-such-program …: "),
         (
             "watch --resource pods -c loud.ini",
             &[],
             "loud.ini: [plugin_simple] message_log_level = loud: expected TRACE",
+        ),
+        (
+            "watch --resource pods -c loud.ini --plugin exec",
+            &[],
+            "--plugin exec: loud.ini: [plugin_exec] needs command",
         ),
         ("watch --resource pods -l a=b=c", &[], "--selector a=b=c: expected labels such as app=web"),
         (
