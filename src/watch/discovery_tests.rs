@@ -180,6 +180,16 @@ async fn the_preferred_version_comes_first_but_another_may_have_more() {
     assert_eq!(served.path("things.v2alpha1.a.example").await, "/apis/a.example/v2alpha1/namespaces/a/things");
 }
 
+#[test]
+fn the_preferred_version_is_the_first_wherever_it_is_listed() {
+    let version = |name| json!({ "groupVersion": format!("a.example/{name}"), "version": name });
+    let mut group = json!({ "name": "a.example", "versions": [version("v2beta1"), version("v1")] });
+    let versions = |group: &Value| serde_json::from_value::<Group>(group.clone()).unwrap().versions();
+    assert_eq!(versions(&group), ["v2beta1", "v1"]);
+    group["preferredVersion"] = version("v1");
+    assert_eq!(versions(&group), ["v1", "v2beta1"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_version_that_does_not_have_it_is_told_the_others() {
     let mut served = Served::kubernetes();
@@ -223,6 +233,11 @@ async fn only_what_can_be_listed_and_watched_counts() {
     assert_eq!(served.reason("bindings").await, reason("bindings", "create"));
     assert_eq!(served.reason("nodes.metrics.k8s.io").await, reason("nodes.metrics.k8s.io", "get, list"));
     assert!(served.reason("pods.v1.metrics.k8s.io").await.contains("serves no"));
+    served.with("v1", "pods/eviction  Eviction  true list,watch");
+    assert!(
+        served.reason("Eviction").await.contains("serves no eviction"),
+        "no subresource, whatever it says of itself"
+    );
     // Another one of the name that can.
     served.with("a.example/v1", "bindings binding Binding  true all");
     assert_eq!(served.path("bindings").await, "/apis/a.example/v1/namespaces/a/bindings");
