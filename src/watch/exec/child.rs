@@ -100,9 +100,9 @@ impl Child {
 
     /// Asks it to end, by closing its stdin, waits for that until then, and ends what is left of it.
     ///
-    /// It has ended when nobody holds its stdout any more, neither itself nor what it has started, so that a `curl &`
-    /// of a shell's last lines may come to its end as well. The road not taken: to wait for the process. To be told of
-    /// its end is to give its number back, and with it the right to kill what it leaves behind.
+    /// It has ended when nobody holds its stdout and stderr any more, neither itself nor what it has started, so that a
+    /// `curl &` of a shell's last lines may come to its end as well. The road not taken: to wait for the process. To be
+    /// told of its end is to give its number back, and with it the right to kill what it leaves behind.
     pub async fn finish(mut self, until: Instant) {
         self.stdin = None;
         let ended = async {
@@ -113,6 +113,7 @@ impl Child {
                 let length = rest.len();
                 self.stdout.consume(length);
             }
+            let _ = (&mut self.stderr).await;
         };
         let _ = timeout_at(until, ended).await;
         self.end().await;
@@ -125,7 +126,9 @@ impl Child {
         let until = Instant::now() + LAST_WORDS;
         let status = timeout_at(until, self.process.wait()).await.ok().and_then(Result::ok);
         // Whatever it wrote is in the pipe by now, and then comes the end of it.
-        let _ = timeout_at(until, &mut self.stderr).await;
+        if !self.stderr.is_finished() {
+            let _ = timeout_at(until, &mut self.stderr).await;
+        }
         info!(plugin = "exec", pid, status = status.map(tracing::field::display), "the plugin's child has ended");
         status
     }

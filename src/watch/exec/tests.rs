@@ -183,7 +183,9 @@ async fn nothing_outlives_the_plugin() {
 
 #[tokio::test]
 async fn at_the_end_the_child_is_asked_to_end_and_has_time_for_it() {
-    let rig = rig("end", r#"while read -r line; do name; answer $n; done; echo more; sleep 0.1; echo bye >"$dir/bye""#);
+    // As a program does that closes its files first and then tidies up.
+    let last = r#"echo more; exec >&-; sleep 0.1; echo bye >"$dir/bye""#;
+    let rig = rig("end", &format!("while read -r line; do name; answer $n; done; {last}"));
     rig.ask("a").await.unwrap();
     rig.exec.end(Instant::now() + MINUTE).await;
     assert_eq!(fs::read_to_string(rig.dir.join("bye")).unwrap(), "bye\n");
