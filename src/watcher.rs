@@ -58,9 +58,8 @@ async fn hand_to<P: Plugin>(
     stop: CancellationToken,
 ) -> (Result<(), Unfinished>, Instant) {
     let counts = Counts::default();
-    // The name is a metric's label and begins a line of /readyz; it is made once in the life of the process.
-    let name: &'static str = settings.wanted.to_string().leak();
-    let cache = Cache::<Dynamic>::new(name, |_| &[]);
+    // Names are made once in the life of the process. First it is called as it was asked for.
+    let mut cache = Cache::<Dynamic>::new(settings.wanted.to_string().leak(), |_| &[]);
     let queue = WorkQueue::new("watch", &counts.queues);
     let waiting = Arc::new(Waiting::default());
 
@@ -82,7 +81,8 @@ async fn hand_to<P: Plugin>(
         return (Ok(()), Instant::now());
     };
 
-    // What brings keys.
+    // What brings keys. From here on, in the log and as a metric's label, it has its full name: `po` is `pods`.
+    cache.resource = resource.name.clone().leak();
     let job = Arc::new(Deliver::new(cache.store.clone(), Arc::new(resource.clone()), plugin, settings.config));
     let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
     let mut reflector = source.reflector(&cache, &resource.path);

@@ -99,6 +99,7 @@ pub fn a_resource_without_namespaces_is_watched_as_well(stage: &mut Stage) {
     // As kubectl, it takes no offence at a namespace.
     let watcher = Watcher::new(stage).kubeconfig().flags("--resource ns -n default").ready();
     wait_told(&watcher, "kube-system", "ADDED");
+    assert!(watcher.count("reflector_items", &[("resource", "namespaces")]) > 0.0, "its full name is the label");
     stage.namespace("without-namespaces");
     watcher.wait_line("Kind: Namespace; Name: without-namespaces; Event Type: ADDED");
 }
