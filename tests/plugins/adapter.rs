@@ -15,7 +15,11 @@ fn adapter(plugin: &str) -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("LOG_LEVEL").env_remove("CONFIG_FILE").env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+        .env_remove("LOG_LEVEL")
+        .env_remove("CONFIG_FILE")
+        .env_remove("PYTHONUNBUFFERED")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
@@ -85,7 +89,9 @@ fn an_exception_ends_the_process_with_a_traceback_and_without_an_answer() {
         object["metadata"]["name"] = json!(name);
         let (code, stderr) = plugin.dies_of(&event("ADDED", &object), &json!({}));
         assert_eq!(code, Some(1));
-        assert!(stderr.contains(why) && stderr.contains("the event is to be retried"), "{stderr}");
+        for part in [why, "the event is to be retried", &format!("looking at {name}")] {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
     }
 }
 
@@ -237,6 +243,11 @@ fn a_plugin_can_import_what_lies_beside_it() {
     }
     let mut plugin = Plugin::start(&mut adapter("plugin_sibling"));
     assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({"url": "dir:"})).0, "hello dir:web");
+
+    // But what lies beside the adapter it does not see: that would hide a library of the same name.
+    let mut plugin = Plugin::start(&mut adapter("plugin_settings"));
+    let found = "str(__import__('importlib.util').util.find_spec('nsupdate'))";
+    assert_eq!(ask(&mut plugin, found, &json!({})).0, "None");
 }
 
 #[test]

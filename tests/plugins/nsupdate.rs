@@ -182,8 +182,8 @@ fn the_oldest_owns_a_name_and_the_next_gets_it() {
             "status": {"loadBalancer": {"ingress": [address]}},
         })
     };
-    let young = service("young", "2025", json!({"ip": "192.0.2.2"}));
-    let old = service("old", "2024", json!({"hostname": "lb-1.example.net"}));
+    let young = service("a-young", "2025", json!({"ip": "192.0.2.2"}));
+    let old = service("b-old", "2024", json!({"hostname": "lb-1.example.net"}));
     let waiting = service("waiting", "2023", json!({}));
     let db = "db.apps.example.com";
 
@@ -195,7 +195,7 @@ fn the_oldest_owns_a_name_and_the_next_gets_it() {
     assert_eq!(dns.told(), commands(&[(db, &["CNAME lb-1.example.net."])]));
     let (message, level) = plugin.ask(&event("MODIFIED", &young), &config);
     assert_eq!(level, "WARN");
-    assert!(message.ends_with("refused: db.apps.example.com belongs to shop/old, which is older"), "{message}");
+    assert!(message.ends_with("refused: db.apps.example.com belongs to shop/b-old, which is older"), "{message}");
     assert_eq!(dns.told(), "");
 
     plugin.ask(&event("DELETED", &old), &config);

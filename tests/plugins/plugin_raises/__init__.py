@@ -5,6 +5,7 @@ import threading
 
 def handle_event(watcher, event, config):
     name = event['object']['metadata']['name']
+    print('looking at ' + name)
     if name == 'raises':
         raise KeyError('host')
     if name == 'exits':
