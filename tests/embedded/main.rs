@@ -8,4 +8,5 @@ mod faults;
 mod fleet;
 mod quiet;
 mod storm;
+mod watching;
 mod world;

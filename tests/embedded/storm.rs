@@ -9,10 +9,8 @@ use serde_json::json;
 
 use crate::{fleet, world::World};
 
-/// Ten minutes in which a third of all requests go wrong, while people work.
-async fn storm(seed: u64) {
-    let mut world = World::new(seed).await;
-    let mut random = StdRng::seed_from_u64(seed);
+/// A third of all requests go wrong, in every way but one: what is answered can be read.
+pub fn weather(world: &World) {
     let seconds = Duration::from_secs;
     for (fault, probability) in [
         (Fault::Delay { duration: seconds(3) }, 0.1),
@@ -33,6 +31,14 @@ async fn storm(seed: u64) {
     ] {
         world.fault(Rule::new(fault).probability(probability));
     }
+}
+
+/// Ten minutes in which a third of all requests go wrong, while people work.
+async fn storm(seed: u64) {
+    let mut world = World::new(seed).await;
+    let mut random = StdRng::seed_from_u64(seed);
+    let seconds = Duration::from_secs;
+    weather(&world);
     world.fault(Rule::new(Fault::Undecodable { name: None }).verb(Verb::List).probability(0.1));
     world.run(Run::default()).await;
     fleet::create(&world).await;
