@@ -5,6 +5,7 @@
 
 use std::{fmt, future::Future, sync::LazyLock, time::Duration};
 
+use demo_controller::watch::{Resource, Wanted, discovery};
 use http::{Method, Request, header::CONTENT_TYPE};
 use kube::{Client, Config, config::AuthInfo};
 use serde_json::Value;
@@ -97,6 +98,12 @@ impl Api {
     pub fn text(&self, path: &str) -> Result<String, Refused> {
         let request = Request::get(path).body(Vec::new()).expect("a request");
         wait(self.0.request_text(request))
+    }
+
+    /// What our own search makes of a resource's name.
+    pub fn resource(&self, name: &str) -> Result<Resource, String> {
+        let wanted = Wanted::parse(Some(name), None, None, None)?;
+        RUNTIME.block_on(discovery::find(&self.0, &wanted, None)).map_err(|why| why.to_string())
     }
 
     fn send(&self, method: Method, path: &str, content: &str, body: &Value) -> Answer {

@@ -131,6 +131,7 @@ const GROUPS: &[Group] = &[
             watching::a_pod_is_told_from_its_beginning_to_its_end,
             watching::a_resource_that_is_defined_later_is_waited_for,
             watching::a_resource_without_namespaces_is_watched_as_well,
+            watching::whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints,
             watching::what_the_selectors_leave_out_is_not_told,
             watching::the_environment_alone_will_do,
             watching::the_sample_file_will_do_once_it_is_filled_in,
@@ -186,7 +187,10 @@ const REAL_ONLY: &[(&str, &str)] = &[
 ];
 
 /// A user's own tool has to be there.
-const KUBECTL: &[&str] = &["story::the_owner_of_app1_reads_what_is_wrong_and_fixes_it"];
+const KUBECTL: &[&str] = &[
+    "story::the_owner_of_app1_reads_what_is_wrong_and_fixes_it",
+    "watching::whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints",
+];
 
 fn main() -> ExitCode {
     if !std::env::args().any(|word| word == "--real") {

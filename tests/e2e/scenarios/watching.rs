@@ -104,6 +104,25 @@ pub fn a_resource_without_namespaces_is_watched_as_well(stage: &mut Stage) {
     watcher.wait_line("Kind: Namespace; Name: without-namespaces; Event Type: ADDED");
 }
 
+pub fn whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints(stage: &mut Stage) {
+    let kubectl = stage.servers.kubectl().expect("main has seen to it");
+    let names = kubectl.run("api-resources --verbs=list,watch -o name");
+    assert!(names.lines().count() > 10, "{names}");
+    for name in names.lines() {
+        let found = stage.api.resource(name).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!(found.name, name);
+        // By nothing but its plural kubectl, too, prefers Kubernetes' own.
+        let plural = name.split('.').next().unwrap_or_default();
+        let listed = kubectl.run(&format!("get {plural} -o name"));
+        let found = stage.api.resource(plural).unwrap_or_else(|why| panic!("{plural}: {why}"));
+        let group = found.name.split_once('.').map_or("", |(_, group)| group);
+        for line in listed.lines() {
+            let of = line.split('/').next().unwrap_or_default();
+            assert_eq!(of.split_once('.').map_or("", |(_, group)| group), group, "{plural}: kubectl lists {line}");
+        }
+    }
+}
+
 pub fn what_the_selectors_leave_out_is_not_told(stage: &mut Stage) {
     stage.namespace("selected");
     let labelled = |name: &str, tier: &str| {
