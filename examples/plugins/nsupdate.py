@@ -98,7 +98,10 @@ class Settings:
         self.command = None
         nsupdate, key_file = get('nsupdate', default='no'), get('key_file', 'dns_key_file')
         if nsupdate.lower() not in ('no', 'false'):
-            self.command = ['nsupdate'] if nsupdate.lower() in ('yes', 'true') else shlex.split(nsupdate)
+            try:
+                self.command = ['nsupdate'] if nsupdate.lower() in ('yes', 'true') else shlex.split(nsupdate)
+            except ValueError as e:
+                die('nsupdate={0}: use yes, no or a command, quoted as for a shell ({1})'.format(quoted(nsupdate), e))
             self.command += ['-k', key_file] if key_file else []
 
     @staticmethod
@@ -117,7 +120,8 @@ def records(targets):
     addresses, names = [], []
     for target in targets:
         try:
-            address = ipaddress.ip_address(target)
+            # Pitfall: Python takes whatever follows a % for the zone of an IPv6 address, line ends as well.
+            address = ipaddress.ip_address(target if '%' not in target else '')
             addresses.append(['A' if address.version == 4 else 'AAAA', str(address)])
         except ValueError:
             names.append(['CNAME', host_name(target) + '.'])

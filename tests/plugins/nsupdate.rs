@@ -155,6 +155,17 @@ fn no_host_name_becomes_anything_but_a_host_name_below_the_zone() {
         let answer = plugin.ask(&event("ADDED", &thing), &config);
         assert_eq!(answer, ("ADDED Thing odd: nothing to do".into(), "DEBUG".into()));
     }
+    // Nor an address, where the object brings its own.
+    for address in
+        ["fe80::1%x\nserver 203.0.113.6", "192.0.2.1\nsend", "192.0.2.1 ", "lb.example.net\nsend", "", "\u{0661}.2.3.4"]
+    {
+        let mut own = config.clone();
+        own["target"] = json!("");
+        let mut thing = named("evil", "x.apps.example.com");
+        thing["status"] = json!({"loadBalancer": {"ingress": [{"ip": address}, {"hostname": address}, {"ip": 7}]}});
+        self::plugin().ask(&event("ADDED", &thing), &own);
+        assert_eq!(dns.told(), commands(&[("x.apps.example.com", &[])]), "{address:?}");
+    }
     // Of an end there is nothing to refuse.
     let answer = plugin.ask(&event("DELETED", &named("evil", "x y")), &config);
     assert_eq!(answer, ("DELETED Route shop/evil: nothing to do".into(), "DEBUG".into()));
@@ -284,6 +295,7 @@ fn wrong_settings_are_told_in_one_line() {
         (json!({"zone": "example.com", "ttl": "5m"}), "ttl=5m: use seconds, as a whole number from 1"),
         (json!({"zone": "example.com", "server": "a\nsend"}), "server=\"a\\nsend\": use a host name or an address"),
         (json!({"zone": "example.com", "nsupdate": "/nowhere/nsupdate"}), "/nowhere/nsupdate"),
+        (json!({"zone": "example.com", "nsupdate": "'nsupdate"}), "use yes, no or a command"),
         (json!({"zone": "example.com", "out": "/nowhere/out"}), "/nowhere/out"),
         (json!({"zone": "example.com", "state": "/nowhere/state"}), "/nowhere/state"),
     ] {
