@@ -27,7 +27,7 @@ e2e: ## the built binary on real API servers; needs KUBEBUILDER_ASSETS
 conformance: ## the embedded API server's promises, on the real one; needs KUBEBUILDER_ASSETS
 	cargo test --locked -p apiserver --test conformance -- --real
 
-bench: ## how fast the queue, the decoder, the store and the embedded API server are
+bench: ## how fast the queue, the decoder, the store, the plugins and the embedded API server are
 	cargo bench --locked --workspace
 
 lint: ## formatting, clippy and rustdoc, all warnings are errors

@@ -8,14 +8,17 @@ use std::{
 
 use nix::{
     errno::Errno,
-    sys::signal::{Signal, killpg},
+    sys::{
+        signal::{Signal, killpg},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 use tracing::info;
 
@@ -121,13 +124,16 @@ impl Child {
 
     /// Kills it, with all that it has started, and says how it ended. None if that takes too long.
     pub async fn end(mut self) -> Option<ExitStatus> {
-        let pid = self.process.id();
+        let (pid, group) = (self.process.id(), self.group);
         self.kill();
         let until = Instant::now() + LAST_WORDS;
         let status = timeout_at(until, self.process.wait()).await.ok().and_then(Result::ok);
         // Whatever it wrote is in the pipe by now, and then comes the end of it.
         if !self.stderr.is_finished() {
             let _ = timeout_at(until, &mut self.stderr).await;
+        }
+        if let (Some(group), Some(_)) = (group, status) {
+            bury(group, until).await;
         }
         info!(plugin = "exec", pid, status = status.map(tracing::field::display), "the plugin's child has ended");
         status
@@ -148,6 +154,24 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
         self.stderr.abort();
+    }
+}
+
+/// Takes note of the end of all that the child had started. As a rule that is somebody else's business, and this finds
+/// nobody. But orphans belong to process 1, which in a container is this one, and one of whom nobody takes note keeps
+/// its entry in the table of processes for ever: there are only so many.
+///
+/// Not before the child itself is known to have ended: it is of this group too.
+async fn bury(group: Pid, until: Instant) {
+    // A number below zero stands for a group.
+    let group = Pid::from_raw(-group.as_raw());
+    while let Ok(status) = waitpid(group, Some(WaitPidFlag::WNOHANG))
+        && Instant::now() < until
+    {
+        if status == WaitStatus::StillAlive {
+            // Killed, but not dead yet.
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

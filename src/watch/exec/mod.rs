@@ -19,8 +19,9 @@
 //! What remains possible. A second line for one event that comes after the next one was sent is taken for the answer to
 //! that one: a number in the lines would prevent it, for the price of a plugin in shell having to parse them. A child
 //! that ends while something that it started holds its pipes is missed only when it does not answer. What has left the
-//! process group (`setsid`, a shell's `set -m`) is not killed. And when this process itself is killed, the child is left
-//! to notice that its stdin is closed.
+//! process group (`setsid`, a shell's `set -m`) is not killed. When this process itself is killed, the child is left to
+//! notice that its stdin is closed. And where this is process 1, of what the child has started and abandoned no note is
+//! taken before the child's own end.
 
 use tokio::{
     sync::Mutex,

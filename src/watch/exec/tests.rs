@@ -214,6 +214,19 @@ async fn at_the_end_what_the_child_leaves_behind_is_killed_too() {
     gone(&helper).await;
 }
 
+/// Where orphans belong to us, as they do to a container's process 1.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_zombie_is_left_of_what_a_child_has_started() {
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let rig = rig("zombies", "sleep 1000 & read -r line; answer $!; read -r line; echo nonsense; cat");
+    let helper = rig.ask("a").await.unwrap();
+    let process = format!("/proc/{helper}");
+    assert!(fs::exists(&process).unwrap());
+    why(rig.ask("b").await);
+    assert!(!fs::exists(&process).unwrap());
+}
+
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_a_backoff() {
     let rig = rig("stop", "read -r line; exit");
