@@ -135,6 +135,7 @@ const GROUPS: &[Group] = &[
             watching::what_the_selectors_leave_out_is_not_told,
             watching::the_environment_alone_will_do,
             watching::the_sample_file_will_do_once_it_is_filled_in,
+            watching::the_manifest_s_own_settings_and_rights_will_do,
             watching::after_an_outage_nothing_is_repeated_and_nothing_lost,
             watching::a_token_that_is_rotated_is_picked_up,
         ],

@@ -185,6 +185,15 @@ pub fn the_sample_file_will_do_once_it_is_filled_in(stage: &mut Stage) {
     wait_told(&watcher, "sample/web", "ADDED");
 }
 
+pub fn the_manifest_s_own_settings_and_rights_will_do(stage: &mut Stage) {
+    let manifest: Vec<Value> = serde_saphyr::from_multiple(&repo_file("examples/watch.yaml")).expect("YAML");
+    let config = manifest.iter().find_map(|object| object["stringData"]["config.ini"].as_str()).expect("a config.ini");
+    let watcher = Watcher::new(stage).kubeconfig().config(config).ready();
+    stage.namespace("manifest");
+    stage.create_pod(&pod("manifest", "web"));
+    wait_told(&watcher, "manifest/web", "ADDED");
+}
+
 pub fn after_an_outage_nothing_is_repeated_and_nothing_lost(stage: &mut Stage) {
     stage.namespace("outage");
     let [stays, changes, goes] = ["stays", "changes", "goes"].map(|name| stage.create_pod(&pod("outage", name)));
