@@ -35,8 +35,9 @@ use tower::Service;
 const MANY: usize = 10_000;
 const SOME: usize = 1000;
 
-/// Without the flush it would answer when its buffer is full.
-const AWK: &str = r#"awk '{ print "{\"message\":\"fine\",\"level\":\"INFO\"}"; fflush() }'"#;
+/// Without the option `mawk` waits until it has read a block, and without the flush until it has written one. (Other
+/// kinds of awk do not know the option and go on.)
+const AWK: &str = r#"awk -W interactive '{ print "{\"message\":\"fine\",\"level\":\"INFO\"}"; fflush() }'"#;
 const SH: &str = r#"sh -c 'while read -r line; do echo "{\"message\":\"fine\",\"level\":\"INFO\"}"; done'"#;
 
 fn pods(n: usize) -> impl Iterator<Item = Value> {
