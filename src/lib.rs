@@ -16,7 +16,7 @@
 //!
 //! | room | in one sentence |
 //! | --- | --- |
-//! | [`request`] | What can go wrong with a request, in one type. |
+//! | [`request`] | A request, and in one type what can go wrong with it. |
 //! | [`text`] | Text from outside, fit for one line. |
 //! | [`mod@explain`] | The steps, for `--explain`. |
 //! | [`informer`] | KNOW: mirror a resource into memory. |

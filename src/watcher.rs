@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::{self, PluginChoice},
     explain,
-    informer::{self, Change, Key},
+    informer::{self, Change, Health, Key, Store},
     process::{
         serve::{self, Check, Pages},
         shutdown::{Grace, Unfinished},
     },
-    watch::{Deliver, Dynamic, Plugin, Simple, discovery, discovery::Waiting, exec::Exec},
+    watch::{Deliver, Dynamic, Plugin, Simple, Wanted, discovery, discovery::Waiting, exec::Exec},
     wiring::{Cache, Crew, Source, watch_over},
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
@@ -58,15 +58,13 @@ async fn hand_to<P: Plugin>(
     stop: CancellationToken,
 ) -> (Result<(), Unfinished>, Instant) {
     let counts = Counts::default();
-    // Names are made once in the life of the process. First it is called as it was asked for.
-    let mut cache = Cache::<Dynamic>::new(settings.wanted.to_string().leak(), |_| &[]);
     let queue = WorkQueue::new("watch", &counts.queues);
-    let waiting = Arc::new(Waiting::default());
+    let (waiting, health) = (Arc::new(Waiting::default()), Arc::new(Health::default()));
 
     let mut tasks = JoinSet::new();
     let ended = CancellationToken::new();
     if let Some(listener) = listener {
-        let ready = vec![ready(&cache, waiting.clone())];
+        let ready = vec![ready(&settings.wanted, waiting.clone(), health.clone())];
         let pages = Pages { ready, metrics: Arc::new(counts.registry()), ..Pages::default() };
         tasks.spawn(serve::run(listener, pages, ended.clone()));
     }
@@ -81,8 +79,9 @@ async fn hand_to<P: Plugin>(
         return (Ok(()), Instant::now());
     };
 
-    // What brings keys. From here on, in the log and as a metric's label, it has its full name: `po` is `pods`.
-    cache.resource = resource.name.clone().leak();
+    // What brings keys. (`leak`: the name is a metric's label, and is made once in the life of the process.)
+    let store = Arc::new(Store::new(|_: &Dynamic| &[]));
+    let cache = Cache { resource: resource.name.clone().leak(), store, health };
     let job = Arc::new(Deliver::new(cache.store.clone(), Arc::new(resource.clone()), plugin, settings.config));
     let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
     let mut reflector = source.reflector(&cache, &resource.path);
@@ -118,9 +117,8 @@ async fn hand_to<P: Plugin>(
 }
 
 /// What is waited for, in this order: that the resource is served, and that the cache is complete.
-fn ready(cache: &Cache<Dynamic>, waiting: Arc<Waiting>) -> Check {
-    let health = cache.health.clone();
-    Check::new(cache.resource, move || waiting.check().and_then(|()| health.check()))
+fn ready(wanted: &Wanted, waiting: Arc<Waiting>, health: Arc<Health>) -> Check {
+    Check::new(wanted.to_string(), move || waiting.check().and_then(|()| health.check()))
 }
 
 /// What a change leads to: the job takes notice of it, and its key goes on the queue.

@@ -109,32 +109,53 @@ impl<P: Plugin> Deliver<P> {
 
 impl<P: Plugin> Reconciler<Key> for Deliver<P> {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        while let Some((r#type, object)) = self.next(key) {
-            let event = Event { r#type, object, resource: self.resource.clone() };
-            explain!(Reconcile, object = %key, %r#type, "the cache differs from what the plugin was told: it is told");
-            let (message, level) = self.plugin.handle_event(&event, &self.config).await?;
-            self.acknowledge(key, &event);
-            say(level, &message, key, r#type);
-            // After an end there may be a new beginning. After anything else there is nothing that would not bring the
-            // key back: an object that changes all the time must not keep a worker for itself.
-            if r#type != EventType::Deleted {
-                break;
+        let Some((r#type, object)) = self.next(key) else { return Ok(Outcome::Settled) };
+        let event = Event { r#type, object, resource: self.resource.clone() };
+        explain!(Reconcile, object = %key, %r#type, "the cache differs from what the plugin was told: it is told");
+        match self.plugin.handle_event(&event, &self.config).await {
+            Ok((message, level)) => {
+                self.acknowledge(key, &event);
+                say(level, &message, key, r#type);
+                // An end may be followed by a new beginning. That is a look of its own, with retries of its own.
+                Ok(if r#type == EventType::Deleted { self.beginning(key) } else { Outcome::Settled })
             }
+            Err(Error::Permanent { why, .. }) => {
+                tracing::error!(object = %key, %r#type, error = why, "the plugin refuses this event: given up");
+                let requeue_after = match self.forget_end(key) {
+                    Outcome::RequeueAfter(time) => Some(time),
+                    Outcome::Settled => None,
+                };
+                Err(Error::Permanent { why, requeue_after })
+            }
+            Err(error) => Err(error),
         }
-        Ok(Outcome::Settled)
     }
 
-    /// The worker's ERROR line tells of it. An end that was given up is forgotten for good, as nothing would ever bring
-    /// it up again. If another object has taken the name, the plugin is told of that one, with retries of its own.
+    /// The worker's ERROR line tells of it.
     async fn gave_up(&self, key: &Key, _why: &str) -> Result<Outcome, Error> {
+        Ok(self.forget_end(key))
+    }
+}
+
+impl<P: Plugin> Deliver<P> {
+    /// What was being told is given up. An end is forgotten for good, as nothing would ever bring it up again. Anything
+    /// else stays untold until the object changes.
+    fn forget_end(&self, key: &Key) -> Outcome {
         let mut all = self.told();
-        if all.get(key).is_some_and(|told| told.r#type == EventType::Deleted) {
-            all.remove(key);
-            if self.store.get(key).is_some() {
-                return Ok(Outcome::RequeueAfter(Duration::ZERO));
-            }
+        if all.get(key).is_none_or(|told| told.r#type != EventType::Deleted) {
+            return Outcome::Settled;
         }
-        Ok(Outcome::Settled)
+        all.remove(key);
+        drop(all);
+        self.beginning(key)
+    }
+
+    /// After an end: if another object has taken the name, it is looked at next.
+    fn beginning(&self, key: &Key) -> Outcome {
+        match self.store.get(key) {
+            Some(_) => Outcome::RequeueAfter(Duration::ZERO),
+            None => Outcome::Settled,
+        }
     }
 }
 

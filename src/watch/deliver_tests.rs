@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::testing::Log;
 
 /// Notes what it is told, and answers as the test says; fine if the test says nothing.
 #[derive(Default)]
@@ -73,9 +74,9 @@ impl Rig {
         self.job.reconcile(&key()).now_or_never().expect("the plugin of this test answers at once")
     }
 
-    /// What the plugin heard at this look, `ADDED u1, MODIFIED u2`.
+    /// What the plugin heard at this look, `ADDED u1, MODIFIED u2`, and at those that follow at once.
     fn look(&self) -> String {
-        let _ = self.try_look();
+        while matches!(self.try_look(), Ok(Outcome::RequeueAfter(Duration::ZERO))) {}
         self.plugin.heard.lock().unwrap().drain(..).collect::<Vec<_>>().join(", ")
     }
 
@@ -210,6 +211,37 @@ fn an_end_that_is_given_up_is_forgotten_and_its_successor_is_not() {
     rig.look();
     assert_eq!(rig.give_up(), Outcome::RequeueAfter(Duration::ZERO), "someone has to come back for x");
     assert_eq!(rig.look(), "ADDED x3");
+}
+
+#[test]
+fn what_the_plugin_refuses_for_good_is_told_as_an_error_and_given_up() {
+    let rig = rig();
+    let log = Log::start(tracing::Level::ERROR);
+    let refuse = || {
+        let never = Error::Permanent { why: "never".into(), requeue_after: None };
+        rig.plugin.answers.lock().unwrap().push_back(never);
+    };
+    rig.apply("u", 1);
+    refuse();
+    assert!(matches!(rig.try_look(), Err(Error::Permanent { requeue_after: None, .. })));
+    let line = &log.lines()[0];
+    assert_eq!(
+        (&line["message"], &line["error"]),
+        (&json!("the plugin refuses this event: given up"), &json!("never"))
+    );
+    rig.apply("u", 2);
+    assert_eq!(rig.look(), "ADDED u1, ADDED u2", "the next change is told");
+
+    // An end, and another object of that name.
+    rig.apply("w", 3);
+    refuse();
+    let answer = rig.try_look();
+    assert!(matches!(answer, Err(Error::Permanent { requeue_after: Some(Duration::ZERO), .. })), "{answer:?}");
+    assert_eq!(rig.look(), "DELETED u2, ADDED w3");
+    rig.delete();
+    refuse();
+    assert!(rig.try_look().is_err());
+    assert!(rig.is_empty());
 }
 
 #[test]

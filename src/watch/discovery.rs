@@ -63,6 +63,9 @@ pub async fn find(client: &Client, wanted: &Wanted, namespace: Option<&str>) -> 
         Place::Group { group: Some(group), version: None } => search.in_group(group).await?,
         Place::Group { group: None, version } => search.anywhere(version.as_deref()).await?,
     };
+    for (path, failure) in &search.unknown {
+        tracing::warn!(%wanted, found = entry.name(), path, error = %failure, "a group could not be searched");
+    }
     Ok(entry.resource(wanted.namespace(namespace)))
 }
 
@@ -146,7 +149,9 @@ impl Search<'_> {
 
     /// kubectl takes the first that matches, in the order in which the server lists its groups, and that order changes
     /// when somebody installs a CRD. A program that runs for months had better not watch something else after a
-    /// restart. So: what is Kubernetes' own cannot be hidden by a CRD, and between strangers there is no guessing.
+    /// restart. So: what is Kubernetes' own cannot be hidden by a CRD, and between strangers there is no guessing. (As
+    /// far as their documents can be had. To wait for those of a group that is down, a metrics server as a rule, would
+    /// mean to watch nothing meanwhile; so that is only said.)
     async fn anywhere(&mut self, version: Option<&str>) -> Result<Entry, Absent> {
         if let Some(entry) = self.one(prefix("", version.unwrap_or("v1"))).await? {
             return Ok(entry);

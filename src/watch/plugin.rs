@@ -66,7 +66,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The object's kind: its own word, or its resource's (a list does not repeat the kind at each object).
+    /// The object's kind. It is its resource's: an item of a list does not say its own.
     pub fn kind(&self) -> &str {
         &self.resource.kind
     }

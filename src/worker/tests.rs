@@ -313,7 +313,6 @@ async fn every_result_is_there_from_the_start() {
     }
 }
 
-/// Where the log goes in a test.
 #[tokio::test(start_paused = true)]
 async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_and_routine_gets_none() {
     let log = Log::start(tracing::Level::WARN);

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     daemon::{Daemon, program},
@@ -86,19 +86,23 @@ pub fn token(stage: &Stage) -> String {
     stage.create(path, &request)["status"]["token"].as_str().expect("a token").to_owned()
 }
 
-/// Lets it list and watch one more resource.
+/// Lets it list and watch one more resource, if it may not already.
 pub fn grant(stage: &Stage, group: &str, plural: &str) {
+    let create = |path: &str, body: &Value| match stage.api.post(path, body) {
+        Ok(_) => {}
+        Err(refused) => assert_eq!(refused.code, 409, "{refused}"),
+    };
     let (name, rbac) = (format!("watch-{plural}"), "/apis/rbac.authorization.k8s.io/v1");
     let rules = json!([{ "apiGroups": [group], "resources": [plural], "verbs": ["list", "watch"] }]);
     let version = "rbac.authorization.k8s.io/v1";
     let role = json!({ "apiVersion": version, "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules });
-    stage.create(&format!("{rbac}/clusterroles"), &role);
+    create(&format!("{rbac}/clusterroles"), &role);
     let binding = json!({
         "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": { "name": name },
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
         "subjects": [{ "kind": "ServiceAccount", "name": "event-controller", "namespace": "event-controller" }],
     });
-    stage.create(&format!("{rbac}/clusterrolebindings"), &binding);
+    create(&format!("{rbac}/clusterrolebindings"), &binding);
 }
 
 /// What was told of an object (`namespace/name`): `ADDED MODIFIED`.

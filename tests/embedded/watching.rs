@@ -23,13 +23,20 @@ use crate::{fleet, storm, world::World};
 struct Believer {
     believed: Mutex<BTreeMap<String, (String, String)>>,
     random: Mutex<StdRng>,
+    /// Calls at this moment, and the most there were.
+    calls: Mutex<(usize, usize)>,
 }
 
 impl Plugin for Believer {
     async fn handle_event(&self, event: &Event, _: &Config) -> Result<(String, Level), Error> {
         // So that changes come in while it is busy.
         let time = self.random.lock().unwrap().random_range(0..3000);
+        {
+            let (now, most) = &mut *self.calls.lock().unwrap();
+            (*now, *most) = (*now + 1, (*most).max(*now + 1));
+        }
         tokio::time::sleep(Duration::from_millis(time)).await;
+        self.calls.lock().unwrap().0 -= 1;
         if self.random.lock().unwrap().random_bool(0.3) {
             return Err(Error::Transient("not today".to_owned()));
         }
@@ -65,7 +72,7 @@ async fn a_plugin_in_a_storm(seed: u64) {
     let health = Arc::new(Health::default());
     let queue = WorkQueue::new("watch", &workqueue::Metrics::default());
     let random = Mutex::new(StdRng::seed_from_u64(seed));
-    let plugin = Arc::new(Believer { believed: Mutex::default(), random });
+    let plugin = Arc::new(Believer { believed: Mutex::default(), random, calls: Mutex::default() });
     let resource = Resource {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
@@ -129,6 +136,7 @@ async fn a_plugin_in_a_storm(seed: u64) {
         .await;
     stop.cancel();
     workers.join_all().await;
+    assert_eq!(plugin.calls.lock().unwrap().1, 4, "objects are worked on in parallel, by as many as there are workers");
 }
 
 macro_rules! storms {

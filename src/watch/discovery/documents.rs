@@ -47,8 +47,8 @@ impl Group {
         versions
     }
 
-    /// Groups without a dot are Kubernetes' first ones (`apps`, `batch`), and nobody else gets a name below k8s.io:
-    /// a CRD there needs an approval.
+    /// Groups without a dot are Kubernetes' first ones (`apps`, `batch`). Below k8s.io a CRD needs an annotation that
+    /// names its approval, which nobody sets by accident.
     pub fn is_kubernetes(&self) -> bool {
         !self.name.contains('.') || self.name.ends_with(".k8s.io")
     }

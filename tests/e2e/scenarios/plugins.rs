@@ -1,6 +1,6 @@
 //! `watch` with the plugin `exec`, which does all that a plugin should not.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     daemon::{Daemon, Line},
     objects::{Is, pod_mounting},
     stage::Stage,
-    wait::{eventually, expect},
+    wait::{eventually, expect, within},
     watcher::{Watcher, grant, told, wait_told},
 };
 
@@ -198,4 +198,39 @@ pub fn a_plugin_that_is_slower_than_the_changes_costs_no_memory(stage: &mut Stag
     }
     assert!(events.len() < OBJECTS * CHANGES, "states in between were skipped");
     assert_eq!(watcher.terminate(), Some(0));
+}
+
+pub fn ten_thousand_objects_go_through_simple_and_a_thousand_through_exec(stage: &mut Stage) {
+    const ALL: usize = 10_000;
+    const SOME: usize = 1000;
+    grant(stage, "", "configmaps");
+    stage.namespace("many");
+    std::thread::scope(|scope| {
+        for part in 0..8 {
+            let api = stage.api.clone();
+            scope.spawn(move || {
+                for n in (part..ALL).step_by(8) {
+                    let labels = json!({ "some": (n < SOME).to_string() });
+                    let object = json!({ "metadata": { "name": format!("c{n}"), "labels": labels } });
+                    api.post("/api/v1/namespaces/many/configmaps", &object).expect("it is created");
+                }
+            });
+        }
+    });
+    let (exec, _) = exec(stage, "many-handed", "fine", "--resource configmaps -n many -l some=true");
+    let simple = Watcher::new(stage).kubeconfig().flags("--resource configmaps -n many");
+    for (watcher, wanted) in [(simple.ready(), ALL), (exec.ready(), SOME)] {
+        let mut watcher = watcher;
+        let done = || watcher.count("reconcile_total", &[("queue", "watch"), ("result", "success")]) as usize;
+        within(Duration::from_secs(60), format!("{wanted} objects are told"), || {
+            let done = done();
+            expect(done == wanted, format!("{done}"))
+        });
+        let mut told: Vec<String> = watcher.lines().iter().map(|line| line.text("object")).collect();
+        told.retain(|object| !object.is_empty());
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len(), wanted, "each of them");
+        assert_eq!(watcher.terminate(), Some(0));
+    }
 }
