@@ -171,7 +171,7 @@ fn whole(c: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(5));
     for (name, n, plugin) in [
         ("simple, 10,000 pods", MANY, PluginChoice::Simple),
-        ("exec, 1,000 pods", SOME, PluginChoice::Exec { child: child(AWK), environment: Vec::new() }),
+        ("exec, 1,000 pods", SOME, PluginChoice::Exec { child: child(AWK), environment: exec::Environment::new() }),
     ] {
         let server = runtime.block_on(cluster(n));
         group.throughput(Throughput::Elements(n as u64));

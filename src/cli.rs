@@ -15,6 +15,7 @@ use crate::process::{
     settings::{Env, Read},
 };
 
+mod handed_down;
 mod run;
 mod selector;
 mod show;

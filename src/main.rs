@@ -9,7 +9,7 @@ use std::{
 };
 
 use demo_controller::{
-    cli::{self, Command, PluginChoice, Run, Start, Watch},
+    cli::{self, Command, Run, Start, Watch},
     controller, pki,
     process::{
         Refusal,
@@ -109,14 +109,7 @@ async fn controller(start: Start<Run>) -> Result<ExitCode, Refusal> {
 async fn watch(start: Start<Watch>) -> Result<ExitCode, Refusal> {
     let (own_namespace, listen) = (start.own_namespace, start.what.listen);
     let (Begun { stop, connection, listener }, mut watch) = begin(start, listen).await?;
-    if own_namespace {
-        watch.namespace = Some(connection.default_namespace);
-    }
-    if let PluginChoice::Exec { environment, .. } = &mut watch.plugin {
-        // What only the connection knows.
-        environment.push(("K8S_API_ENDPOINT".to_owned(), connection.endpoint));
-        environment.extend(watch.namespace.clone().map(|namespace| ("K8S_NAMESPACE".to_owned(), namespace)));
-    }
+    watch.connected(&connection, own_namespace);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = connection.server,

@@ -48,7 +48,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// The longest duration that is accepted: a year. Timers are not made for more, and it is surely a mistake.
-pub const LONGEST: Duration = Duration::from_secs(8760 * 3600);
+pub const LONGEST_DURATION: Duration = Duration::from_secs(8760 * 3600);
 
 /// Reads `3s`, `10m`, `1h30m`, `500ms` or a bare `0`: whole numbers, each with its unit, each unit at most once, the
 /// larger first.

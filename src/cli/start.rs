@@ -1,5 +1,7 @@
 //! What `run` and `watch` share: the flags of every command that connects to an API server and stays.
 
+use std::fmt;
+
 use clap::ArgMatches;
 
 use super::{run, watch};
@@ -121,6 +123,16 @@ pub struct Place {
     pub own: bool,
     /// Warnings about what does not count.
     pub ignored: Vec<String>,
+    /// What that is.
+    pub overruled: Vec<&'static Setting>,
+}
+
+impl Place {
+    /// Notes that a setting does not count, and why.
+    pub fn ignore(&mut self, loser: &Given, why: impl fmt::Display) {
+        self.ignored.push(format!("{loser} is ignored: {why}"));
+        self.overruled.push(loser.setting);
+    }
 }
 
 /// Reads the two settings about namespaces. The original asks for both, a namespace and that it counts
@@ -133,8 +145,9 @@ pub fn place(settings: &Settings) -> Result<Place, Refusal> {
     Ok(match (namespaced.switch()?, given) {
         (true, None) => Place { own: true, ..Place::default() },
         (false, Some(name)) if namespaced.source <= name.source => {
-            let ignored = vec![format!("{name} is ignored: {namespaced} asks for all namespaces")];
-            Place { ignored, ..Place::default() }
+            let mut place = Place::default();
+            place.ignore(&name, format_args!("{namespaced} asks for all namespaces"));
+            place
         }
         _ => Place { namespace, ..Place::default() },
     })

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use clap::ArgMatches;
 
 use super::{
-    Command,
+    Command, handed_down,
     run::{MAX_RETRIES, WORKERS},
     selector,
     show::show,
@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     process::{
-        Refusal, flags, log, serve,
+        Refusal,
+        connect::Connection,
+        flags, log, serve,
         settings::{Env, Given, ROW, Read, Setting, Settings, Source, Table},
     },
     watch::{self, Simple, Wanted, exec},
@@ -125,6 +127,18 @@ pub struct Watch {
     pub explain: bool,
 }
 
+impl Watch {
+    /// Completes the settings with what only the connection knows. `own_namespace` as in [`Start`].
+    pub fn connected(&mut self, connection: &Connection, own_namespace: bool) {
+        if own_namespace {
+            self.namespace = Some(connection.default_namespace.clone());
+        }
+        if let PluginChoice::Exec { environment, .. } = &mut self.plugin {
+            handed_down::connection(environment, connection, self.namespace.as_deref());
+        }
+    }
+}
+
 /// Who gets the events.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PluginChoice {
@@ -134,8 +148,8 @@ pub enum PluginChoice {
     Exec {
         /// How it is run.
         child: exec::Settings,
-        /// What it is told of the controller's own settings, as variables, besides what it inherits.
-        environment: Vec<(String, String)>,
+        /// The settings in use, as variables, in the place of those that it would inherit.
+        environment: exec::Environment,
     },
 }
 
@@ -204,33 +218,51 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
         explain: settings.switch(&EXPLAIN)?,
     };
     let explain = watch.explain;
-    let start = Start::new(&settings, env, on_terminal, place, explain, watch)?;
+    let overruled = std::mem::take(&mut place.overruled);
+    let mut start = Start::new(&settings, env, on_terminal, place, explain, watch)?;
+    if let PluginChoice::Exec { environment, .. } = &mut start.what.plugin {
+        *environment = handed_down::settings(TABLE, &settings, &overruled, &start.target);
+    }
     if matches.get_flag(SHOW_CONFIG) {
         return Ok(Command::ShowConfig(show(TABLE, &settings, &start, env)));
     }
     Ok(Command::Watch(Box::new(start)))
 }
 
-/// Which resource. A path says everything, also the namespace, unless a stronger source names a resource: who types
-/// `--resource pods` wants pods, whatever the environment holds.
+/// Which resource. Who types `--resource pods` wants pods, whatever the environment holds: a path, group or version of a
+/// weaker source than the resource's does not count. A path that counts says everything, also the namespace.
 fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
     let [resource, group, version, path] =
         [&RESOURCE, &API_GROUP, &API_VERSION, &API_PATH].map(|setting| settings.get(setting));
-    let overruled = |loser: &Given, winner: &Given| format!("{loser} is ignored: {winner} says what to watch");
+    let says = |winner: &Given| format!("{winner} says what to watch");
+    // A stronger source's resource is not that of a weaker one's group.
+    let beside = |resource: Given, place: &mut Place| {
+        let [group, version] = [group.clone(), version.clone()].map(|given| {
+            let weaker = given.as_ref().filter(|given| given.source > resource.source);
+            if let Some(loser) = weaker {
+                place.ignore(loser, says(&resource));
+                None
+            } else {
+                given
+            }
+        });
+        [Some(resource), group, version, None]
+    };
     let given = match (resource, path) {
         (None, None) => return Err(Refusal::input(NO_RESOURCE)),
         (Some(resource), Some(path)) if resource.source < path.source => {
-            place.ignored.push(overruled(&path, &resource));
-            [Some(resource), group, version, None]
+            place.ignore(&path, says(&resource));
+            beside(resource, place)
         }
         (resource, Some(path)) => {
             // What the path says too is no news.
             let resource = resource.filter(|given| path.text.trim().rsplit('/').next() != Some(given.text.trim()));
-            let losers = [resource, group, version].into_iter().flatten();
-            place.ignored.extend(losers.map(|loser| overruled(&loser, &path)));
+            for loser in [&resource, &group, &version].into_iter().flatten() {
+                place.ignore(loser, says(&path));
+            }
             [None, None, None, Some(path)]
         }
-        (resource, None) => [resource, group, version, None],
+        (Some(resource), None) => beside(resource, place),
     };
     let [resource, group, version, path] = given.each_ref().map(|given| given.as_ref().map(|g| g.text.as_str()));
     let wanted = Wanted::parse(resource, group, version, path).map_err(|why| {
@@ -239,8 +271,9 @@ fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
         Refusal::input(format!("{}: {why}", all.join(", ")))
     })?;
     if let Some(path) = &given[3] {
-        let lost = [&NAMESPACE, &NAMESPACED].into_iter().filter_map(|setting| settings.get(setting));
-        place.ignored.extend(lost.map(|loser| overruled(&loser, path)));
+        for loser in [&NAMESPACE, &NAMESPACED].into_iter().filter_map(|setting| settings.get(setting)) {
+            place.ignore(&loser, says(path));
+        }
         (place.namespace, place.own) = (wanted.namespace(None).map(str::to_owned), false);
     }
     Ok(wanted)
@@ -262,7 +295,7 @@ fn plugin(settings: &Settings) -> Result<(PluginChoice, watch::Config), Refusal>
     };
     let config = settings.section(&format!("plugin_{name}"))?;
     let checked = if is_exec {
-        let environment = settings.flags_as_variables(TABLE);
+        let environment = exec::Environment::new();
         exec::Settings::read(&config).map(|child| PluginChoice::Exec { child, environment })
     } else {
         Simple::check(&config).map(|()| PluginChoice::Simple)

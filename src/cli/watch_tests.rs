@@ -79,16 +79,6 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
 }
 
 #[test]
-fn a_child_is_told_what_the_flags_say_but_no_secret() {
-    let flags = ["watch", "--resource=pods", "--api-endpoint=a:1", "--token=s3cret", "--plugin=exec", "-c=a.ini"];
-    let files = [("a.ini", "[plugin_exec]\ncommand = sh\n")];
-    let plugin = World { args: &flags, files: &files, ..World::default() }.watch().what.plugin;
-    let PluginChoice::Exec { environment, .. } = plugin else { panic!("exec") };
-    let told: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    assert_eq!(told, ["K8S_API_ENDPOINT=a:1", "K8S_RESOURCE=pods", "WATCHER_PLUGIN=exec", "CONFIG_FILE=a.ini"]);
-}
-
-#[test]
 fn a_path_says_group_version_and_namespace_and_what_it_overrules_is_warned_about() {
     let env = &[
         ("K8S_API_PATH", "apis/route.openshift.io/v1/namespaces/a/routes"),
@@ -115,6 +105,24 @@ fn a_resource_on_the_command_line_beats_a_path_in_the_environment() {
     let start = World { args: &["watch", "--resource", "pods"], env, ..World::default() }.watch();
     assert_eq!(start.what, Watch { namespace: Some("a".to_owned()), ..pods() });
     assert_eq!(start.warnings, ["K8S_API_PATH=api/v1/nodes is ignored: --resource pods says what to watch"]);
+}
+
+#[test]
+fn a_group_and_a_version_count_beside_a_resource_that_is_not_stronger() {
+    let env = &[("K8S_API_GROUP", "apps"), ("K8S_API_VERSION", "v1")];
+    for (resource, meant) in [("pods", "pods"), ("jobs.batch", "jobs.batch")] {
+        let start = World { args: &["watch", "--resource", resource], env, ..World::default() }.watch();
+        assert_eq!(start.what.wanted, wanted(meant));
+        let ignored = ["K8S_API_GROUP=apps", "K8S_API_VERSION=v1"];
+        assert_eq!(
+            start.warnings,
+            ignored.map(|given| format!("{given} is ignored: --resource {resource} says what to watch"))
+        );
+    }
+    let files = &[("a.ini", "[global]\nk8s_resource = deploy\nk8s_api_group = batch\n")];
+    let start = World { args: &["watch", "-c", "a.ini", "--api-version", "v2"], env, files }.watch();
+    assert_eq!(start.what.wanted, wanted("deploy.v2.apps"), "of each the strongest counts");
+    assert!(start.warnings.is_empty());
 }
 
 #[test]
@@ -167,9 +175,9 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
         ("--resource ../x", None, "--resource ../x: expected one resource, as kubectl names it"),
         ("--api-path pods", None, "--api-path pods: expected as API path that of a collection"),
         (
-            "--resource deployments.apps",
-            Some(("K8S_API_GROUP", "batch")),
-            "--resource deployments.apps, K8S_API_GROUP=batch: the name has another group in it than",
+            "--resource deployments.apps --api-group batch",
+            None,
+            "--resource deployments.apps, --api-group batch: the name has another group in it than",
         ),
         (
             "--resource pods",

@@ -47,6 +47,8 @@ pub struct Connection {
     pub server: String,
     /// Its host and port, as far as its URL has one.
     pub endpoint: String,
+    /// The file of the CA that it is checked against, if that is one.
+    pub ca: Option<PathBuf>,
     /// What the user should know, for the log.
     pub warnings: Vec<String>,
 }
@@ -87,8 +89,9 @@ pub async fn connect(
         namespace => namespace.to_owned(),
     };
     let endpoint = config.cluster_url.authority().map_or(String::new(), ToString::to_string);
+    let ca = config.root_cert_file.clone();
     let client = client(config, header, &named_by)?;
-    Ok(Connection { client, default_namespace, server, endpoint, warnings })
+    Ok(Connection { client, default_namespace, server, endpoint, ca, warnings })
 }
 
 /// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills

@@ -27,7 +27,7 @@ use super::{
     Refusal,
     file::{self, Sections},
 };
-use crate::text::{LONGEST, duration, quoted};
+use crate::text::{LONGEST_DURATION, duration, quoted};
 
 /// One setting: a row of the table.
 #[derive(Debug)]
@@ -129,12 +129,6 @@ impl Settings {
     /// The value that counts: the first source that has one.
     pub fn get(&self, setting: &'static Setting) -> Option<Given> {
         Source::ALL.into_iter().find_map(|source| self.at(source, setting))
-    }
-
-    /// What the flags say, as variables and without secrets: for a child process that is to see the same settings.
-    pub fn flags_as_variables(&self, table: Table) -> Vec<(String, String)> {
-        let rows = table.iter().flat_map(|(_, rows)| rows.iter()).filter(|row| !row.secret);
-        rows.filter_map(|row| Some((row.env.to_owned(), self.flags.get(row.env)?.clone()))).collect()
     }
 
     /// The value that one source gives.
@@ -248,9 +242,9 @@ impl Given {
     /// A length of time, see [`duration`]. With `zero`, 0 is accepted and means what that word says ("off").
     ///
     /// # Errors
-    /// No duration, 0 where 0 means nothing, or more than [`LONGEST`].
+    /// No duration, 0 where 0 means nothing, or more than [`LONGEST_DURATION`].
     pub fn duration(&self, zero: Option<&str>) -> Result<Duration, Refusal> {
-        let accepted = |d: &Duration| (zero.is_some() || !d.is_zero()) && *d <= LONGEST;
+        let accepted = |d: &Duration| (zero.is_some() || !d.is_zero()) && *d <= LONGEST_DURATION;
         duration(&self.text).filter(accepted).ok_or_else(|| {
             let zero = zero.map_or("more than 0".to_owned(), |word| format!("0 for {word}"));
             self.wrong(format!("expected a duration such as 3s, 10m or 1h30m, {zero}, at most 8760h"))

@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::pki::validate::is_label;
+
 /// What a person asks for, checked for its form only.
 ///
 /// Displayed as what was asked for: `deploy`, `routes.v1.route.openshift.io`, `/api/v1/namespaces/a/pods`.
@@ -200,12 +202,6 @@ fn is_version(text: &str) -> bool {
         Some((major, minor)) => digits(major) && digits(minor),
         None => digits(rest),
     }
-}
-
-/// A DNS-1123 label.
-fn is_label(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// A DNS-1123 subdomain: labels and dots.

@@ -23,7 +23,7 @@ use tokio::{
 use tracing::info;
 
 use super::{
-    Settings,
+    Environment, Settings,
     protocol::{self, NoAnswer},
 };
 use crate::{
@@ -55,7 +55,7 @@ impl Child {
     ///
     /// # Errors
     /// Whatever the system says: no such program, no permission, too many processes.
-    pub fn start(settings: &Settings, environment: &[(String, String)]) -> io::Result<Self> {
+    pub fn start(settings: &Settings, environment: &Environment) -> io::Result<Self> {
         let mut process = command(settings, environment).spawn()?;
         let pid = process.id();
         let group = pid.and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
@@ -175,11 +175,16 @@ async fn bury(group: Pid, until: Instant) {
     }
 }
 
-fn command(settings: &Settings, environment: &[(String, String)]) -> Command {
+fn command(settings: &Settings, environment: &Environment) -> Command {
     let mut command = Command::new(&settings.program);
+    for (name, value) in environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     command
         .args(&settings.arguments)
-        .envs(environment.iter().map(|(name, value)| (name, value)))
         // It has no business with our token.
         .env_remove("K8S_TOKEN")
         // A group of its own, so that what it starts can be killed with it. And so that Ctrl-C at a terminal reaches
@@ -212,11 +217,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_not_handed_on() {
+    fn neither_the_token_nor_what_is_not_in_use_is_handed_on() {
         let settings = Settings { program: "sh".into(), arguments: Vec::new(), timeout: LAST_WORDS };
-        let given = [("A".to_owned(), "1".to_owned()), ("K8S_TOKEN".to_owned(), "s3cret".to_owned())];
+        let given = [("A", Some("1")), ("B", None), ("K8S_TOKEN", Some("s3cret"))];
+        let given = given.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).into();
         let command = command(&settings, &given);
         let environment: Vec<_> = command.as_std().get_envs().map(|(name, value)| (name.to_str(), value)).collect();
-        assert_eq!(environment, [(Some("A"), Some("1".as_ref())), (Some("K8S_TOKEN"), None)]);
+        assert_eq!(environment, [(Some("A"), Some("1".as_ref())), (Some("B"), None), (Some("K8S_TOKEN"), None)]);
     }
 }

@@ -23,6 +23,8 @@
 //! notice that its stdin is closed. And where this is process 1, of what the child has started and abandoned no note is
 //! taken before the child's own end.
 
+use std::collections::BTreeMap;
+
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout, timeout_at},
@@ -46,11 +48,14 @@ pub use settings::Settings;
 use child::Child;
 use protocol::NoAnswer;
 
+/// What the child does not inherit as it is: variables with another value, or without one (None).
+pub type Environment = BTreeMap<String, Option<String>>;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Exec {
     settings: Settings,
-    environment: Vec<(String, String)>,
+    environment: Environment,
     /// No child is started any more.
     stop: CancellationToken,
     /// Whoever holds it speaks with the child. A tokio Mutex, since that takes a while, and a fair one at that.
@@ -71,10 +76,10 @@ impl Exec {
     /// Starts nothing yet, that is for the first event to do: there may be none for days, and what a start can meet is
     /// handled in one place.
     ///
-    /// `environment` is added to this process's own, which the child inherits, without `K8S_TOKEN`. Once `stop` is
+    /// `environment` changes what the child inherits of this process's own, which is all but `K8S_TOKEN`. Once `stop` is
     /// cancelled no child is started any more. An event that would need one fails at once ([`Error::Unavailable`]),
     /// so that a shutdown does not wait for a backoff; a child that runs goes on until [`end`](Exec::end).
-    pub fn new(settings: Settings, environment: Vec<(String, String)>, stop: CancellationToken) -> Self {
+    pub fn new(settings: Settings, environment: Environment, stop: CancellationToken) -> Self {
         // A token of its own, which `end` cancels.
         Exec { settings, environment, stop: stop.child_token(), turn: Mutex::default() }
     }

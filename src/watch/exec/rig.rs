@@ -11,7 +11,7 @@ use nix::{sys::signal::kill, unistd::Pid};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Exec, Settings};
+use super::{Environment, Exec, Settings};
 use crate::{
     watch::{Config, EventType, Plugin, fixture},
     worker::Error,
@@ -46,7 +46,7 @@ pub fn rig(test: &str, script: &str) -> Rig {
     fs::create_dir_all(&dir).unwrap();
     let arguments = vec!["-c".to_owned(), format!("{FUNCTIONS}\n{script}")];
     let settings = Settings { program: "sh".to_owned(), arguments, timeout: MINUTE };
-    let environment = vec![("dir".to_owned(), dir.display().to_string())];
+    let environment = Environment::from([("dir".to_owned(), Some(dir.display().to_string()))]);
     let stop = CancellationToken::new();
     Rig { exec: Exec::new(settings, environment, stop.clone()), stop, dir }
 }

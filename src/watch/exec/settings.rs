@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    text::{LONGEST, duration, nearest, quoted},
+    text::{LONGEST_DURATION, duration, nearest, quoted},
     watch::Config,
 };
 
@@ -51,7 +51,7 @@ impl Settings {
         find(&program, std::env::var_os("PATH").as_deref()).map_err(wrong)?;
         let timeout = match get(TIMEOUT) {
             None => Duration::from_secs(10),
-            Some(text) => duration(text).filter(|time| !time.is_zero() && *time <= LONGEST).ok_or_else(|| {
+            Some(text) => duration(text).filter(|time| !time.is_zero() && *time <= LONGEST_DURATION).ok_or_else(|| {
                 let text = quoted(text);
                 format!("[plugin_exec] {TIMEOUT} = {text}: expected a duration such as 3s or 1m30s, more than 0, at most 8760h")
             })?,
