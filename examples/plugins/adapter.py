@@ -33,8 +33,9 @@ import traceback
 from urllib.parse import urlsplit
 
 SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/'
-# The cluster that the pod runs in, by the names that it has inside.
-OWN_CLUSTER = ('kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
+# The cluster that the pod runs in, by the names that it has inside. Not `kubernetes` alone: that is looked for in the
+# pod's own namespace first, where a tenant may have a Service of that name.
+OWN_CLUSTER = ('kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
 # Keys of [plugin_exec] that are not the plugin's.
 NOT_THE_PLUGINS = ('command', 'timeout', 'k8s_token_file')
 # What `demo-controller watch` accepts as a level.
