@@ -11,7 +11,7 @@
 # More settings, all optional:
 #   alert_on = DELETED         which events are worth it, of ADDED,MODIFIED,DELETED. ADDED comes once for each object
 #                              that is there when the controller starts.
-#   webhook_format = slack     {"text": "DELETED Route shop/web"}, for Slack, Mattermost and Rocket.Chat; or
+#   webhook_format = slack     {"text": "DELETED Route `shop/web`"}, for Slack, Mattermost and Rocket.Chat; or
 #     alertmanager             [{"labels": …, "annotations": …}], for Alertmanager's /api/v2/alerts
 #   webhook_timeout = 5        seconds; keep it below exec's own `timeout` (10s)
 #
@@ -51,8 +51,10 @@ def list: ascii_upcase | split(",") | map(gsub("^\\s+|\\s+$"; "")) | map(select(
 | (if $format == "alertmanager"
    then [{labels: {alertname: "ObjectChanged", type: $type, kind: $object.kind, name: $object.metadata.name,
                    namespace: ($object.metadata.namespace // "")}, annotations: {summary: $what}}]
-   # The three characters that mean something to Slack.
-   else {text: ($what | gsub("&"; "&amp;") | gsub("<"; "&lt;") | gsub(">"; "&gt;"))} end) as $body
+   # Some kinds (those of RBAC) allow names like "@all". In backticks no Markdown and no mention counts, as long as no
+   # backtick and no blank line ends them. The three characters are those that mean something to Slack even there.
+   else {text: ("\($type) \($object.kind) `\($key | gsub("[`\\s]+"; " "))`"
+                | gsub("&"; "&amp;") | gsub("<"; "&lt;") | gsub(">"; "&gt;"))} end) as $body
 | ($alert_on | index($type)) as $due
 | (if $alert_on - ["ADDED", "MODIFIED", "DELETED"] != []
      then "alert_on=\(.config.alert_on | tojson): use ADDED, MODIFIED and DELETED, with a comma between"

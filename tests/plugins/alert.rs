@@ -93,12 +93,12 @@ fn a_deletion_raises_an_alert_and_nothing_else_does() {
         plugin.ask(&event("DELETED", &route()), &webhook.config()),
         ("DELETED Route shop/web: alert raised".into(), "INFO".into())
     );
-    assert_eq!(webhook.body(), json!({"text": "DELETED Route shop/web"}));
+    assert_eq!(webhook.body(), json!({"text": "DELETED Route `shop/web`"}));
 
     let node = json!({"kind": "Node", "metadata": {"name": "node-1"}});
     let answer = plugin.ask(&event("DELETED", &node), &webhook.config());
     assert_eq!(answer.0, "DELETED Node node-1: alert raised");
-    assert_eq!(webhook.body(), json!({"text": "DELETED Node node-1"}));
+    assert_eq!(webhook.body(), json!({"text": "DELETED Node `node-1`"}));
     let (status, stderr) = plugin.end();
     assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
 }
@@ -157,19 +157,20 @@ fn no_name_is_taken_for_anything_but_text() {
         return;
     }
     let (webhook, mut plugin) = (Webhook::new(&["200 OK", "200 OK"]), alert());
-    let name = "a\"b\\c\n$(exit 9) `exit 9` 'x' <!channel> & \u{1f} é %s";
+    let name = "a\"b\\c\n$(exit 9) `exit 9` 'x' <!channel> & \u{1f} é %s\n\n@all \\`@here";
     let object = json!({"kind": "ClusterRole", "metadata": {"name": name}});
 
     let answer = plugin.ask(&event("DELETED", &object), &webhook.config());
     assert_eq!(answer, (format!("DELETED ClusterRole {name}: alert raised"), "INFO".into()));
-    let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    assert_eq!(webhook.body(), json!({"text": format!("DELETED ClusterRole {escaped}")}));
+    // In backticks that it cannot end: no mention, no Markdown.
+    let shown = "`a\"b\\c $(exit 9) exit 9 'x' &lt;!channel&gt; &amp; \u{1f} é %s @all \\ @here`";
+    assert_eq!(webhook.body(), json!({"text": format!("DELETED ClusterRole {shown}")}));
 
     // A large object takes no longer than exec's timeout, and is not passed on.
     let mut large = route();
     large["data"] = json!("x".repeat(1 << 20));
     assert_eq!(plugin.ask(&event("DELETED", &large), &webhook.config()).1, "INFO");
-    assert_eq!(webhook.body(), json!({"text": "DELETED Route shop/web"}));
+    assert_eq!(webhook.body(), json!({"text": "DELETED Route `shop/web`"}));
 }
 
 #[test]
