@@ -13,15 +13,15 @@
 So far it only writes into the log what it would tell nsupdate. More settings ([the original plugin_dns's name]):
 
     nsupdate = yes                      run it; or the command, if it is another: /opt/bind/bin/nsupdate -v
+    state = /var/lib/dns/state          a file to remember in who wants which name; `nsupdate` and `out` need it
     key_file = /etc/dns/apps.key        given to it with -k [dns_key_file]
     server = 192.0.2.53                 the name server; without it nsupdate asks the DNS [dns_server]
     nsupdate_timeout = 5                seconds; keep it below exec's own `timeout` (10s)
     out = /var/lib/dns/updates          append the commands to this file, with or without nsupdate
-    target = 192.0.2.10, 2001:db8::10   addresses, or a host name (CNAME) [application_router_ip]; without it the
-                                        object's own: the load balancer's in its status, the router's host name
+    target = 192.0.2.10, 2001:db8::10   addresses (16 at most), or a host name (CNAME) [application_router_ip]; without
+                                        it the object's own: the load balancer's in its status, the router's host name
     ttl = 300
     reserved = www, ns1                 names in the zone that no object may have
-    state = /var/lib/dns/state          what was written for which object, for the time after a restart
 
 Where the host names come from: spec.host (Route), spec.rules[].host (Ingress), and for a Service of type LoadBalancer
 the annotation external-dns.alpha.kubernetes.io/hostname. Python 3.6 or later, nothing but the standard library.
@@ -36,9 +36,14 @@ The promises (tests/plugins/nsupdate.rs holds them):
 * An update that fails ends this process, and so the event is retried. All of it may be repeated: it says what shall be,
   not what to change.
 
-An event tells what is, not what was; so what was written is remembered, by namespace and name, and with `state` in a
-file. Without it, a restart (any failed update is one) forgets: a host name that an object drops in that very event
-stays in the DNS. What is deleted while the controller is away stays in any case: nobody tells of it.
+An event tells what is, not what was, and of one object only; so who wants which name is remembered, in the file that
+`state` names. In memory alone it would be gone after a restart (any failed update is one), and a name would belong to
+whoever comes next. Keep the file as long as the records, and let no two controllers share it.
+
+Pitfall: of an object that is deleted while the controller is away, nobody tells. Its records stay, and so does its
+claim: all others are refused, as in `web.apps.example.com belongs to shop/gone, which is older`. Then stop the
+controller, delete the lines that begin with `["shop/gone"` from the file, and start it again. A record that nobody else
+wants is yours to delete.
 """
 
 import ipaddress
@@ -51,8 +56,11 @@ import sys
 
 HOST_NAME_ANNOTATION = 'external-dns.alpha.kubernetes.io/hostname'
 LABEL = re.compile('[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?')
-# An update has to fit into one message of 64 KiB.
 MOST_NAMES = 100
+# A message has 64 KiB, and a tenant must not make an update fail: each would end this process. Beyond the first 16 KiB
+# names are not compressed, so with the longest one (255) and 16 AAAA this is 10 * (3 * 265 + 16 * 281) = 52910 bytes.
+NAMES_IN_A_MESSAGE = 10
+MOST_ADDRESSES = 16
 
 
 class Refused(Exception):
@@ -76,6 +84,11 @@ def host_name(text):
 
 def quoted(text):
     return json.dumps(text if len(text) <= 100 else text[:100] + '…')
+
+
+def few(texts):
+    """An answer has to be shorter than 64 KiB."""
+    return texts[:5] + (['… and {0} more'.format(len(texts) - 5)] if len(texts) > 5 else [])
 
 
 class Settings:
@@ -103,6 +116,8 @@ class Settings:
             except ValueError as e:
                 die('nsupdate={0}: use yes, no or a command, quoted as for a shell ({1})'.format(quoted(nsupdate), e))
             self.command += ['-k', key_file] if key_file else []
+        if (self.command or self.out) and not self.state:
+            die('state is missing in [plugin_exec], a file to remember in who wants which name')
 
     @staticmethod
     def number(key, text):
@@ -125,7 +140,7 @@ def records(targets):
             addresses.append(['A' if address.version == 4 else 'AAAA', str(address)])
         except ValueError:
             names.append(['CNAME', host_name(target) + '.'])
-    return addresses or names[:1]
+    return addresses[:MOST_ADDRESSES] or names[:1]
 
 
 def part(value, *path):
@@ -167,10 +182,13 @@ class Names:
         self.claims = {}
         # name -> the keys that want it.
         self.wanting = {}
-        self.journal = self.remember() if settings.state else None
+        # The file `state`, and how many lines it has.
+        self.journal, self.lines = None, 0
+        if settings.state:
+            self.remember()
 
     def remember(self):
-        """Reads the journal, one claim a line, of which the last holds, and writes it anew without the others."""
+        """Reads the journal, one claim a line, of which the last holds."""
         path = self.settings.state
         try:
             if os.path.exists(path):
@@ -178,12 +196,27 @@ class Names:
                     for line in f:
                         if line.endswith('\n'):  # Else the process died while writing it, and before it answered.
                             self.claim(*json.loads(line))
-            with open(path + '.new', 'w') as f:
-                f.writelines(json.dumps(entry) + '\n' for entry in self.claims.items())
-            os.replace(path + '.new', path)
-            return open(path, 'a')
+            self.compact()
         except (OSError, ValueError) as e:
             die('state={0}: {1}'.format(path, e))
+
+    def note(self, key, claim):
+        try:
+            print(json.dumps([key, claim]), file=self.journal, flush=True)
+            self.lines += 1
+            # Else a tenant who changes a host name to and fro fills the disk.
+            if self.lines > 2 * len(self.claims) + 1000:
+                self.compact()
+        except OSError as e:
+            die('state={0}: {1}'.format(self.settings.state, e))
+
+    def compact(self):
+        """Writes the journal anew, without the lines that no longer hold."""
+        path = self.settings.state
+        with open(path + '.new', 'w') as f:
+            f.writelines(json.dumps(entry) + '\n' for entry in self.claims.items())
+        os.replace(path + '.new', path)
+        self.journal, self.lines = open(path, 'a'), len(self.claims)
 
     def claim(self, key, claim):
         for name in self.claims.pop(key, {}).get('names', []):
@@ -247,7 +280,7 @@ class Names:
             self.update([(name, after[name]) for name in changed])
         if self.journal and claim != known:
             # After the update: one that failed comes again, and has to find what was before.
-            print(json.dumps([key, claim]), file=self.journal, flush=True)
+            self.note(key, claim)
         for name in names if claim else []:
             if after[name] != claim['records'] and self.owner(name):
                 refused.append('{0} belongs to {1}, which is older'.format(name, self.owner(name)))
@@ -255,16 +288,19 @@ class Names:
         done = ['{0} {1}'.format(name, ' '.join(map(' '.join, after[name])) or 'removed') for name in changed]
         what = '{0} {1} {2}: '.format(event['type'], thing.get('kind'), key)
         if refused and claim:
-            return what + '; '.join(done + ['refused: ' + why for why in refused[:5]]), 'WARN'
-        return what + ('; '.join(done) or 'nothing to do'), 'INFO' if done else 'DEBUG'
+            return what + '; '.join(few(done) + few(['refused: ' + why for why in refused])), 'WARN'
+        return what + ('; '.join(few(done)) or 'nothing to do'), 'INFO' if done else 'DEBUG'
 
     def update(self, changes):
         lines = ['server ' + self.settings.server] if self.settings.server else []
         lines.append('zone {0}.'.format(self.settings.zone))
-        for name, wanted in changes:
+        for i, (name, wanted) in enumerate(changes):
+            if i and i % NAMES_IN_A_MESSAGE == 0:
+                lines.append('send')
             lines += ['update delete {0}. {1}'.format(name, rtype) for rtype in ('A', 'AAAA', 'CNAME')]
             lines += ['update add {0}. {1} {2} {3}'.format(name, self.settings.ttl, *record) for record in wanted]
-        # All between two `send` takes effect at once, or not at all.
+        # All between two `send` takes effect at once, or not at all. After one that fails nsupdate goes on with the
+        # next; its exit code tells.
         text = '\n'.join(lines + ['send', ''])
         if self.settings.command:
             self.run(text)
@@ -285,7 +321,8 @@ class Names:
         except (OSError, subprocess.TimeoutExpired) as e:
             die('nsupdate: {0}'.format(e))
         if status != 0:
-            die('nsupdate ended with {0}; what it was told: {1}'.format(status, text.strip().replace('\n', '; ')))
+            told = text[:1000].strip().replace('\n', '; ')
+            die('nsupdate ended with {0}; what it was told: {1}'.format(status, told))
 
 
 def main():
