@@ -18,6 +18,7 @@ use demo_controller::{
         service_account::DIRECTORY,
         shutdown::{self, Unfinished},
     },
+    watch::exec,
     watcher,
 };
 use tokio::net::TcpListener;
@@ -68,7 +69,7 @@ struct Begun {
 /// Steps 1 to 3.
 async fn begin<T>(start: Start<T>, listen: Option<SocketAddr>) -> Result<(Begun, T), Refusal> {
     // 1. Handlers first: from now on a signal is a shutdown, not an end.
-    let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
+    let stop = shutdown::on_signal(exec::kill_all).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     // 2. Everything that can be wrong, before the first log line.
     let connection =
         connect(start.target, start.warnings, &|name| std::env::var_os(name), Path::new(DIRECTORY)).await?;
@@ -146,6 +147,6 @@ fn ended(done: Result<(), Unfinished>) -> ExitCode {
 
 #[cfg(feature = "playground")]
 async fn playground(play: cli::Play, log: log::Logging) -> Result<ExitCode, Refusal> {
-    let stop = shutdown::on_signal().map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
+    let stop = shutdown::on_signal(|| ()).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     demo_controller::playground::run(play, log, stop).await
 }

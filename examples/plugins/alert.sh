@@ -17,7 +17,7 @@
 #
 # A webhook that does not take the alert (slow, gone, 500, 404) ends this script. Nothing else asks for a retry:
 # whatever is answered, an ERROR too, means that the event is done with. The controller starts the script again and
-# repeats the event, up to --max-retries times (5 take about half a minute, then it is one more each 30 s), then says so
+# repeats the event, up to --max-retries times (5 take 15 to 20 seconds, the next five another 5 s each), then says so
 # with an ERROR. An alert whose answer got lost is raised twice.
 #
 # The URL is a secret (whoever has it can write to the channel): it is neither logged nor put on a command line,

@@ -15,9 +15,12 @@ use tokio_util::sync::CancellationToken;
 /// Installs the handlers and returns the token that the first signal cancels. Must be called inside a tokio runtime,
 /// and early: a process with the id 1, as in a container, ignores a SIGTERM that it has no handler for.
 ///
+/// `abandon` is called when a second signal ends the process: nothing is dropped then, so what would outlive the process
+/// (a child of it) has to be ended here. It must not wait for anything.
+///
 /// # Errors
 /// When the system gives no handlers.
-pub fn on_signal() -> io::Result<CancellationToken> {
+pub fn on_signal(abandon: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
     let mut signals =
         Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
     let stop = CancellationToken::new();
@@ -27,6 +30,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
         tracing::info!(signal = name, "shutting down; a second signal ends the process at once");
         token.cancel();
         let (name, number) = signals.next().await;
+        abandon();
         tracing::error!(signal = name, "ended by a second signal, with work unfinished");
         // The one place outside `main` that may exit: by now nobody can be relied on to unwind.
         std::process::exit(128 + number);

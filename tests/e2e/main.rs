@@ -148,6 +148,7 @@ const GROUPS: &[Group] = &[
             plugins::an_event_that_kills_the_plugin_is_given_up_and_stops_no_other,
             plugins::a_call_that_is_in_progress_at_sigterm_is_finished,
             plugins::a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started,
+            plugins::a_second_signal_leaves_nothing_of_a_plugin_that_hangs,
             plugins::a_plugin_that_is_slower_than_the_changes_costs_no_memory,
             plugins::ten_thousand_objects_go_through_simple_and_a_thousand_through_exec,
         ],

@@ -1,8 +1,10 @@
 //! The child: a process group that is killed as a whole, and never after its number was given back.
 
 use std::{
+    collections::BTreeSet,
     io,
     process::{ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -38,6 +40,24 @@ const LONGEST_LINE: usize = 8 * 1024;
 /// for; tokio takes note of its end when it comes.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// The process groups of all children that run, for [`kill_all`]. What a process leaves behind when it exits is a matter
+/// of the whole process, hence a static.
+static RUNNING: Mutex<BTreeSet<Pid>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<Pid>> {
+    // A panic while it was held leaves a whole set.
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills the children of this process, with all that they have started: for when it is about to exit with nothing
+/// dropped. Does not wait. One that is just being started is missed, so see to it first that there is none: cancel the
+/// token that [`Exec`](super::Exec) was given.
+pub fn kill_all() {
+    for group in std::mem::take(&mut *running()) {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+}
+
 /// A child that runs. Dropping it kills it, with all that it has started.
 #[derive(Debug)]
 pub struct Child {
@@ -63,6 +83,7 @@ impl Child {
         let (stdin, Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("there are no pipes to it"));
         };
+        running().extend(group);
         // Not its arguments: one may be a password.
         info!(plugin = "exec", program = settings.program, pid, "the plugin's child starts");
         let stderr = tokio::spawn(log(stderr));
@@ -128,23 +149,26 @@ impl Child {
         self.kill();
         let until = Instant::now() + LAST_WORDS;
         let status = timeout_at(until, self.process.wait()).await.ok().and_then(Result::ok);
+        // Before the wait for stderr, which takes all of that time if somebody who has left the group holds it.
+        if let (Some(group), Some(_)) = (group, status) {
+            bury(group, until).await;
+        }
         // Whatever it wrote is in the pipe by now, and then comes the end of it.
         if !self.stderr.is_finished() {
             let _ = timeout_at(until, &mut self.stderr).await;
-        }
-        if let (Some(group), Some(_)) = (group, status) {
-            bury(group, until).await;
         }
         info!(plugin = "exec", pid, status = status.map(tracing::field::display), "the plugin's child has ended");
         status
     }
 
     /// The group's number is the leader's process id, which may be given to another process as soon as somebody waits
-    /// for the leader. So it is killed once, and before that.
+    /// for the leader. So it is killed once, and before that, and nobody may look at the others in between.
     fn kill(&mut self) {
         if let Some(group) = self.group.take() {
+            let mut running = running();
             // It fails when there is nobody left, and that is what it is for.
             let _ = killpg(group, Signal::SIGKILL);
+            running.remove(&group);
         }
     }
 }
@@ -161,7 +185,8 @@ impl Drop for Child {
 /// nobody. But orphans belong to process 1, which in a container is this one, and one of whom nobody takes note keeps
 /// its entry in the table of processes for ever: there are only so many.
 ///
-/// Not before the child itself is known to have ended: it is of this group too.
+/// Not before the child itself is known to have ended: it is of this group too, and until then what it has started
+/// belongs to it and not to us.
 async fn bury(group: Pid, until: Instant) {
     // A number below zero stands for a group.
     let group = Pid::from_raw(-group.as_raw());
@@ -224,5 +249,21 @@ mod tests {
         let command = command(&settings, &given);
         let environment: Vec<_> = command.as_std().get_envs().map(|(name, value)| (name.to_str(), value)).collect();
         assert_eq!(environment, [(Some("A"), Some("1".as_ref())), (Some("B"), None), (Some("K8S_TOKEN"), None)]);
+    }
+
+    #[tokio::test]
+    async fn whoever_ends_the_process_at_once_knows_of_a_child_for_as_long_as_its_number_is_its_own() {
+        let settings = Settings { program: "cat".into(), arguments: Vec::new(), timeout: LAST_WORDS };
+        for drop_it in [true, false] {
+            let child = Child::start(&settings, &Environment::new()).unwrap();
+            let group = child.group.unwrap();
+            assert!(running().contains(&group));
+            if drop_it {
+                drop(child);
+            } else {
+                child.end().await;
+            }
+            assert!(!running().contains(&group));
+        }
     }
 }

@@ -6,14 +6,16 @@
 //! Promises:
 //!
 //! * **One event at a time**: workers take turns, in the order in which they come.
-//! * **Nobody waits for ever**: an event has its answer within `timeout`, or has failed. A child that is silent for
-//!   longer, ends or answers nonsense is killed, with all that it has started; its event fails
-//!   ([`Error::Transient`]), and the next one starts a new child. The wait before that gets longer from failure to
-//!   failure, 0.8 s doubling to 30 s, until a child answers.
+//! * **Nobody waits for ever**: an event has its answer within `timeout`, or has failed, counted from when it is sent;
+//!   before that it waits for its turn, and for a child. A child that is silent for longer, ends or answers nonsense is
+//!   killed, with all that it has started; its event fails ([`Error::Transient`]), and the next one starts a new child.
+//!   The wait before that gets longer from failure to failure, 0.8 s doubling to 5 s, until a child answers.
 //! * **An answer belongs to its event**: each child has pipes of its own, and one that has not answered in time and
 //!   whole is never asked again, so that no late answer can be taken for the next. One that has spoken or ended
 //!   unasked is replaced before the next event is sent, to which this is not charged.
-//! * **Nothing is left behind**: whatever becomes of the future or the [`Exec`], the process group is killed.
+//! * **Nothing is left behind**: whatever becomes of the future or the [`Exec`], the process group is killed. For a
+//!   process that is ended at once, with nothing dropped, there is [`kill_all`].
+//! * **A shutdown waits for one event at most**: the one that is being asked. Those that wait for their turn are not.
 //! * **A flood on stderr costs neither memory nor answers**: it is logged line by line, at the log's pace.
 //!
 //! What remains possible. A second line for one event that comes after the next one was sent is taken for the answer to
@@ -23,8 +25,9 @@
 //! notice that its stdin is closed. And where this is process 1, of what the child has started and abandoned no note is
 //! taken before the child's own end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::unix::process::ExitStatusExt, time::Duration};
 
+use nix::libc::SIGKILL;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout, timeout_at},
@@ -43,6 +46,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use child::kill_all;
 pub use settings::Settings;
 
 use child::Child;
@@ -51,12 +55,20 @@ use protocol::NoAnswer;
 /// What the child does not inherit as it is: variables with another value, or without one (None).
 pub type Environment = BTreeMap<String, Option<String>>;
 
+/// The longest wait before a child is started.
+///
+/// Shorter than the usual [`Backoff`] allows, since it is not only the event that killed the last child that waits, but
+/// all of them, and one tenant's hundred bad objects would keep everybody else from being heard for hours. A child that
+/// hangs costs them `timeout` each as well, so there is no point in a much shorter one; and a program that is broken for
+/// good may be started every 5 s without anybody noticing.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// See the module.
 #[derive(Debug)]
 pub struct Exec {
     settings: Settings,
     environment: Environment,
-    /// No child is started any more.
+    /// Nothing is asked any more.
     stop: CancellationToken,
     /// Whoever holds it speaks with the child. A tokio Mutex, since that takes a while, and a fair one at that.
     turn: Mutex<Turn>,
@@ -77,8 +89,9 @@ impl Exec {
     /// handled in one place.
     ///
     /// `environment` changes what the child inherits of this process's own, which is all but `K8S_TOKEN`. Once `stop` is
-    /// cancelled no child is started any more. An event that would need one fails at once ([`Error::Unavailable`]),
-    /// so that a shutdown does not wait for a backoff; a child that runs goes on until [`end`](Exec::end).
+    /// cancelled no child is started and none is asked any more. An event that waits for its turn or for a child fails
+    /// ([`Error::Unavailable`]), so that a shutdown waits neither for all the workers, one after the other, nor for a
+    /// backoff. The one that is being asked is finished, and its child goes on until [`end`](Exec::end).
     pub fn new(settings: Settings, environment: Environment, stop: CancellationToken) -> Self {
         // A token of its own, which `end` cancels.
         Exec { settings, environment, stop: stop.child_token(), turn: Mutex::default() }
@@ -99,6 +112,13 @@ impl Exec {
         }
     }
 
+    /// # Errors
+    /// When nothing is to be asked any more.
+    fn going(&self) -> Result<(), Error> {
+        let why = || Error::Unavailable("plugin exec: nothing is asked during the shutdown".to_owned());
+        if self.stop.is_cancelled() { Err(why()) } else { Ok(()) }
+    }
+
     /// A child that waits to be asked: the one that there is, or a new one.
     async fn child(&self, turn: &mut Turn) -> Result<Child, Error> {
         if let Some(child) = turn.idle.take() {
@@ -112,9 +132,7 @@ impl Exec {
             // keeps those that wait in order.
             self.stop.run_until_cancelled(sleep_until(start)).await;
         }
-        if self.stop.is_cancelled() {
-            return Err(Error::Unavailable("plugin exec: no child is started during the shutdown".to_owned()));
-        }
+        self.going()?;
         Child::start(&self.settings, &self.environment).map_err(|e| {
             turn.failed();
             Error::Unavailable(format!("plugin exec: {} cannot be started: {e}", self.settings.program))
@@ -124,7 +142,7 @@ impl Exec {
 
 impl Turn {
     fn failed(&mut self) {
-        self.next_start = Some(Instant::now() + self.backoff.next(rand::random()));
+        self.next_start = Some(Instant::now() + self.backoff.next(rand::random()).min(LONGEST_WAIT));
     }
 }
 
@@ -137,6 +155,8 @@ impl Plugin for Exec {
             requeue_after: None,
         })?;
         let mut turn = self.turn.lock().await;
+        // It may have taken the other workers' events to come to this one.
+        self.going()?;
         let mut child = self.child(&mut turn).await?;
         let why = match timeout(self.settings.timeout, child.ask(&line)).await {
             Ok(Ok(answer)) => {
@@ -152,6 +172,10 @@ impl Plugin for Exec {
         let status = child.end().await;
         // Retry, a few times: it may be this very event that the child cannot bear.
         Err(Error::Transient(match (why, status) {
+            // By us, if it had closed its pipe and lived on. Or by the kernel, for want of memory: nobody can tell.
+            (NoAnswer::Gone, Some(status)) if status.signal() == Some(SIGKILL) => {
+                "plugin exec: the child closed its stdin or stdout without an answer, or was killed".to_owned()
+            }
             (NoAnswer::Gone, Some(status)) => format!("plugin exec: {} ({status})", NoAnswer::Gone),
             (why, _) => format!("plugin exec: {why}"),
         }))

@@ -1,11 +1,6 @@
 //! For the tests: the plugin with a shell script for a child.
 
-use std::{
-    fs, io,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use nix::{sys::signal::kill, unistd::Pid};
 use tokio::time::{self, Instant};
@@ -39,14 +34,15 @@ impl Drop for Rig {
     }
 }
 
-/// The script has the functions above, and the folder in `$dir`.
+/// The script has the functions above, and the folder in `$dir`. It is also given a token, which it must not get.
 pub fn rig(test: &str, script: &str) -> Rig {
     let dir = std::env::temp_dir().join(format!("demo-controller-exec-{}-{test}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();
     let arguments = vec!["-c".to_owned(), format!("{FUNCTIONS}\n{script}")];
     let settings = Settings { program: "sh".to_owned(), arguments, timeout: MINUTE };
-    let environment = Environment::from([("dir".to_owned(), Some(dir.display().to_string()))]);
+    let token = ("K8S_TOKEN".to_owned(), Some("s3cret".to_owned()));
+    let environment = Environment::from([("dir".to_owned(), Some(dir.display().to_string())), token]);
     let stop = CancellationToken::new();
     Rig { exec: Exec::new(settings, environment, stop.clone()), stop, dir }
 }
@@ -65,6 +61,15 @@ impl Rig {
             jumping(time::advance(Duration::from_secs(31))).await;
         };
         tokio::join!(self.ask(name), skip).0
+    }
+
+    /// The same, but instead of the child comes a shutdown.
+    pub async fn ask_and_stop(&self, name: &str) -> Result<String, Error> {
+        let stop = async {
+            eventually("it is asked", || self.exec.turn.try_lock().is_err().then_some(())).await;
+            self.stop.cancel();
+        };
+        tokio::join!(self.ask(name), stop).0
     }
 
     /// How long the next event would have to wait for a child.
@@ -119,25 +124,4 @@ pub async fn gone(pid: &str) {
     let stat = format!("/proc/{number}/stat");
     let zombie = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z "));
     eventually(&format!("{number} is gone"), || (kill(number, None).is_err() || zombie()).then_some(())).await;
-}
-
-/// Where the log goes in a test.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -4,14 +4,19 @@
 use std::{collections::HashSet, fs, time::Duration};
 
 use futures::future::join_all;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     protocol,
-    rig::{Log, MINUTE, eventually, gone, jumping, rig, why},
+    rig::{MINUTE, gone, jumping, rig, why},
 };
 use crate::{
+    testing::Log,
     watch::{Config, EventType, Plugin, fixture},
     worker::Error,
 };
@@ -24,6 +29,15 @@ async fn it_is_told_the_event_and_the_config() {
     assert_eq!((&heard["event"]["type"], &heard["config"]["region"]), (&"ADDED".into(), &"eu".into()));
     let object = &heard["event"]["object"];
     assert_eq!((&object["kind"], &object["metadata"]["name"]), (&"Pod".into(), &"web".into()));
+}
+
+#[tokio::test]
+async fn it_inherits_the_environment_but_no_token() {
+    let rig = rig("environment", r#"env >"$dir/environment"; while read -r line; do answer fine; done"#);
+    rig.ask("a").await.unwrap();
+    let environment = fs::read_to_string(rig.dir.join("environment")).unwrap();
+    let has = |name: &str| environment.lines().any(|line| line.starts_with(name));
+    assert!(has("PATH=") && has("dir=") && !environment.contains("K8S_TOKEN"), "{environment}");
 }
 
 #[tokio::test]
@@ -87,6 +101,15 @@ async fn a_crash_fails_the_event_that_it_met() {
 }
 
 #[tokio::test]
+async fn a_child_that_lives_on_without_a_pipe_is_not_told_as_one_that_somebody_killed() {
+    for (pipe, test) in [("exec >&-", "stdout"), ("exec <&-; exec >&-", "both")] {
+        let rig = rig(test, &format!("read -r line; {pipe}; sleep 1000"));
+        let why = why(rig.ask("a").await);
+        assert_eq!(why, "plugin exec: the child closed its stdin or stdout without an answer, or was killed");
+    }
+}
+
+#[tokio::test]
 async fn nonsense_fails_the_event_that_it_answers() {
     let rig = rig(
         "nonsense",
@@ -137,10 +160,21 @@ async fn the_waits_before_a_start_get_longer_until_a_child_answers() {
     for _ in 0..3 {
         why(rig.ask_another("bad").await);
     }
-    assert!(rig.backoff().await.unwrap() > Duration::from_secs(5), "6.4 s to 12.8 s, of which some have passed");
+    assert!(rig.backoff().await.unwrap() > Duration::from_secs(3), "5 s, of which some have passed");
     rig.ask_another("good").await.unwrap();
     why(rig.ask("bad").await);
     assert!(rig.backoff().await.unwrap() <= Duration::from_millis(1600));
+}
+
+#[tokio::test]
+async fn many_events_that_kill_the_child_hold_the_next_one_up_for_5_seconds_each_at_most() {
+    let rig = rig("poison", "while read -r line; do name; [ $n = bad ] && exit; answer $n; done");
+    for _ in 0..50 {
+        why(rig.ask_another("bad").await);
+        let wait = rig.backoff().await.unwrap();
+        assert!(wait <= Duration::from_secs(5), "{wait:?}");
+    }
+    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
 }
 
 #[tokio::test]
@@ -227,6 +261,50 @@ async fn no_zombie_is_left_of_what_a_child_has_started() {
     assert!(!fs::exists(&process).unwrap());
 }
 
+/// Stderr is held by one that has left the group, for longer than it is waited for.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nor_is_one_left_while_somebody_holds_stderr() {
+    nix::sys::prctl::set_child_subreaper(true).unwrap();
+    let helpers = "sleep 1000 >&- & a=$!; sleep 1000 >&- & b=$!; sleep 1000 >&- & c=$!";
+    let away = r#"setsid sh -c 'echo >"$dir/away"; exec sleep 1000' >&- <&- & d=$!"#;
+    let end = r#"read -r line; answer "$a $b $c $d"; read -r line; echo nonsense; cat"#;
+    let rig = rig("held", &format!("{helpers}; {away}; {end}"));
+    let pids = rig.ask("a").await.unwrap();
+    let (helpers, away) = pids.rsplit_once(' ').unwrap();
+    rig.note("away").await;
+    why(rig.ask("b").await);
+    let left: Vec<_> = helpers.split(' ').filter(|pid| fs::exists(format!("/proc/{pid}")).unwrap()).collect();
+    let away = Pid::from_raw(away.parse().unwrap());
+    kill(away, Signal::SIGKILL).expect("it holds stderr all the time");
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_turn_at_a_shutdown_is_not_asked() {
+    let script = r#"while read -r line; do name; echo $n >>"$dir/heard"; until [ -e "$dir/go" ]; do sleep 0.01; done"#;
+    let rig = rig("turns", &format!("{script}; answer $n; done"));
+    let stop = async {
+        assert_eq!(
+            rig.note("heard").await,
+            "first
+"
+        );
+        rig.stop.cancel();
+        fs::write(rig.dir.join("go"), "").unwrap();
+    };
+    let (first, second, third, ()) = tokio::join!(rig.ask("first"), rig.ask("second"), rig.ask("third"), stop);
+    assert_eq!(first.unwrap(), "first", "what is in progress is finished");
+    for answer in [second, third] {
+        assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+    }
+    assert_eq!(
+        rig.note("heard").await,
+        "first
+"
+    );
+}
+
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_a_backoff() {
     let rig = rig("stop", "read -r line; exit");
@@ -234,36 +312,24 @@ async fn a_shutdown_does_not_wait_for_a_backoff() {
     for _ in 0..3 {
         why(rig.ask_another("a").await);
     }
-    let stop = async {
-        eventually("it is asked", || rig.exec.turn.try_lock().is_err().then_some(())).await;
-        rig.stop.cancel();
-    };
-    let (answer, ()) = tokio::join!(rig.ask("b"), stop);
+    let answer = rig.ask_and_stop("b").await;
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
     assert!(!rig.backoff().await.unwrap().is_zero());
 }
 
 #[tokio::test]
 async fn start_stderr_and_end_are_logged_but_no_argument() {
-    // Pitfall: with only one subscriber, tracing may ask another test's thread whether anyone listens, and remember it.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(lines);
-
+    let log = Log::start(tracing::Level::INFO);
     let script =
         r#"read -r line; printf 'one\033[31m\n\n' >&2; head -c 20000 /dev/zero | tr '\0' x >&2; answer $$; exit 4"#;
     let rig = rig("log", &format!("password=s3cret; {script}"));
     let child = rig.ask("a").await.unwrap();
     rig.child_has_ended().await;
-    rig.stop.cancel();
-    assert!(matches!(rig.ask("b").await, Err(Error::Unavailable(_))), "the child is ended, and no other is started");
+    let answer = rig.ask_and_stop("b").await;
+    assert!(matches!(answer, Err(Error::Unavailable(_))), "the child is ended, and no other is started: {answer:?}");
 
-    let text = log.text();
-    assert!(!text.contains("s3cret"), "{text}");
-    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(all.iter().all(|line| line["plugin"] == "exec"));
+    let all = log.lines();
+    assert!(all.iter().all(|line| line["plugin"] == "exec" && !line.to_string().contains("s3cret")), "{all:?}");
     let is = |line: &Value, level: &str, message: &str| line["level"] == level && line["message"] == message;
     assert!(is(&all[0], "INFO", "the plugin's child starts"), "{}", all[0]);
     assert_eq!((&all[0]["program"], &all[0]["pid"].to_string()), (&"sh".into(), &child));

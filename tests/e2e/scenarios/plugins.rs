@@ -127,13 +127,21 @@ pub fn an_event_that_kills_the_plugin_is_given_up_and_stops_no_other(stage: &mut
 }
 
 pub fn a_call_that_is_in_progress_at_sigterm_is_finished(stage: &mut Stage) {
-    let (watcher, dir) = exec(stage, "finished", "gate", "--workers 1");
+    let (watcher, dir) = exec(stage, "finished", "gate", "");
     fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "20s"))
         .unwrap();
     let mut watcher = watcher.ready();
     create(stage, "finished", "first");
     eventually("the plugin is called", || expect(!heard(&dir).is_empty(), "not yet"));
-    create(stage, "finished", "second");
+    for name in ["second", "third", "fourth"] {
+        create(stage, "finished", name);
+    }
+    eventually("each of the workers has one, and three wait for their turn", || {
+        let of_watch = &[("name", "watch")];
+        let added = watcher.count("workqueue_adds_total", of_watch);
+        let left = watcher.count("workqueue_depth", of_watch);
+        expect(added >= 4.0 && left == 0.0, format!("{added} keys added, {left} of them left"))
+    });
     watcher.signal("TERM");
     watcher.wait_line("shutting down");
     fs::write(dir.join("go"), "").unwrap();
@@ -152,6 +160,21 @@ pub fn a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started(stage:
     eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
     assert_eq!(watcher.terminate(), Some(1));
     watcher.wait_line("still unfinished after the grace of 500ms: outlasts/web");
+    wait_gone(&dir.join("pid"));
+    wait_gone(&dir.join("grandchild"));
+}
+
+pub fn a_second_signal_leaves_nothing_of_a_plugin_that_hangs(stage: &mut Stage) {
+    let (watcher, dir) = exec(stage, "abandoned", "hang", "");
+    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "60s"))
+        .unwrap();
+    let mut watcher = watcher.ready();
+    create(stage, "abandoned", "web");
+    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    watcher.signal("INT");
+    watcher.wait_line("shutting down");
+    watcher.signal("INT");
+    assert_eq!(watcher.wait_end(), Some(128 + 2));
     wait_gone(&dir.join("pid"));
     wait_gone(&dir.join("grandchild"));
 }
