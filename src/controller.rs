@@ -29,7 +29,11 @@ use crate::{
         serve::{self, Pages},
         shutdown::{Grace, Unfinished},
     },
-    wiring::{Cache, Crew, Source, path, watch_over},
+    wiring::{
+        Cache, Crew, Source,
+        alive::{STUCK, Supply, stuck, stuck_in},
+        path, watch_over,
+    },
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
 };
@@ -76,9 +80,17 @@ pub async fn run(
     // From here on everything runs by itself, in tasks that end at `stop` or when their set is dropped.
     let mut tasks = JoinSet::new();
     let ended = CancellationToken::new();
+    let supplies = (Supply::new("pkis", &stop), Supply::new("pods", &stop));
     if let Some(listener) = listener {
-        let ready = vec![pkis.check(), pods.check()];
-        let pages = Pages { ready, metrics: Arc::new(counts.registry()), ..Pages::default() };
+        let events = recorder.clone();
+        let alive = vec![
+            supplies.0.check(),
+            supplies.1.check(),
+            stuck(&pki_queue, STUCK, &stop),
+            stuck(&pod_queue, STUCK, &stop),
+            stuck_in("events", move || events.oldest(), STUCK, &stop),
+        ];
+        let pages = Pages { alive, ready: vec![pkis.check(), pods.check()], metrics: Arc::new(counts.registry()) };
         // To the very end: the shutdown is a part of the life that a probe looks at.
         tasks.spawn(serve::run(listener, pages, ended.clone()));
     }
@@ -88,10 +100,10 @@ pub async fn run(
     let namespace = settings.namespace.as_deref();
     let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
     let reflector = source.reflector(&pkis, &path(pki::GROUP_PATH, namespace, pki::PLURAL));
-    tasks.spawn(reflector.run(stop.clone(), on_pki(pki_queue.clone())));
+    tasks.spawn(supplies.0.from(reflector.run(stop.clone(), on_pki(pki_queue.clone()))));
     let reflector = source.reflector(&pods, &path("/api/v1", namespace, "pods"));
     let handler = on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis.store.clone());
-    tasks.spawn(reflector.run(stop.clone(), handler));
+    tasks.spawn(supplies.1.from(reflector.run(stop.clone(), handler)));
     if let Some(every) = settings.resync {
         tasks.spawn(resync(Resync { every }, pkis.store.clone(), pki_queue.clone()));
         tasks.spawn(resync(Resync { every }, pods.store.clone(), pod_queue.clone()));

@@ -6,7 +6,7 @@
 //!
 //! Beside `controller.rs` it shows what is specific to a resource: here, nothing but its path.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -22,7 +22,11 @@ use crate::{
         shutdown::{Grace, Unfinished},
     },
     watch::{Deliver, Dynamic, Plugin, Simple, Wanted, discovery, discovery::Waiting, exec::Exec},
-    wiring::{Cache, Crew, Source, watch_over},
+    wiring::{
+        Cache, Crew, Source,
+        alive::{STUCK, Supply, stuck},
+        watch_over,
+    },
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
 };
@@ -38,10 +42,12 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
     match settings.plugin.clone() {
-        PluginChoice::Simple => hand_to(Arc::new(Simple), client, settings, listener, stop).await.0,
+        PluginChoice::Simple => hand_to(Arc::new(Simple), STUCK, client, settings, listener, stop).await.0,
         PluginChoice::Exec { child, environment } => {
+            // A slow plugin is no stuck process.
+            let stuck_after = STUCK.saturating_add(child.longest_look(settings.workers));
             let plugin = Arc::new(Exec::new(child, environment, stop.clone()));
-            let (done, grace) = hand_to(plugin.clone(), client, settings, listener, stop).await;
+            let (done, grace) = hand_to(plugin.clone(), stuck_after, client, settings, listener, stop).await;
             // No call is in progress any more: nobody takes its child away in the middle of one.
             plugin.end(grace).await;
             done
@@ -52,6 +58,7 @@ pub async fn run(
 /// The controller, for one plugin. Also says when its grace ends.
 async fn hand_to<P: Plugin>(
     plugin: Arc<P>,
+    stuck_after: Duration,
     client: Client,
     settings: cli::Watch,
     listener: Option<TcpListener>,
@@ -63,9 +70,11 @@ async fn hand_to<P: Plugin>(
 
     let mut tasks = JoinSet::new();
     let ended = CancellationToken::new();
+    let supply = Supply::new(settings.wanted.to_string(), &stop);
     if let Some(listener) = listener {
+        let alive = vec![supply.check(), stuck(&queue, stuck_after, &stop)];
         let ready = vec![ready(&settings.wanted, waiting.clone(), health.clone())];
-        let pages = Pages { ready, metrics: Arc::new(counts.registry()), ..Pages::default() };
+        let pages = Pages { alive, ready, metrics: Arc::new(counts.registry()) };
         tasks.spawn(serve::run(listener, pages, ended.clone()));
     }
 
@@ -86,7 +95,7 @@ async fn hand_to<P: Plugin>(
     let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
     let mut reflector = source.reflector(&cache, &resource.path);
     reflector.list_watch = reflector.list_watch.selecting(settings.labels.as_deref(), settings.fields.as_deref());
-    tasks.spawn(reflector.run(stop.clone(), on_change(job.clone(), queue.clone())));
+    tasks.spawn(supply.from(reflector.run(stop.clone(), on_change(job.clone(), queue.clone()))));
 
     // What takes them.
     let policy = Policy { max_retries: settings.max_retries };
@@ -147,3 +156,7 @@ impl Counts {
         registry
     }
 }
+
+#[cfg(test)]
+#[path = "watcher_tests.rs"]
+mod tests;

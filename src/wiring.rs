@@ -16,6 +16,8 @@ use crate::{
     workqueue::WorkQueue,
 };
 
+pub mod alive;
+
 /// A store, and whether it can be relied on yet.
 pub struct Cache<T> {
     pub resource: &'static str,
@@ -92,8 +94,8 @@ impl Crew {
     }
 }
 
-/// Waits for a task that ends although nobody asked it to. Only a panic does that, and a controller that goes on with
-/// half of its tasks looks healthy and is not: so it becomes everybody's panic.
+/// Waits for a task that panics. A controller that goes on with half of its tasks looks healthy and is not: so it becomes
+/// everybody's panic. (A reflector that just ends, which none of them should, shows on `/healthz`: [`alive`].)
 pub async fn watch_over(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended

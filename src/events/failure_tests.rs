@@ -191,3 +191,30 @@ async fn a_retry_needs_no_second_leave_of_its_namespace() {
     created(rig.server.next().await);
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_as_slow_as_it_may_be_keeps_no_worker_for_minutes() {
+    let mut rig = rig();
+    rig.tell("app1", "pod");
+    let mut event = None;
+    let start = Instant::now();
+    // Somebody changes and deletes the Event before each of our writes.
+    while start.elapsed() < Duration::from_secs(1800) {
+        let Some(call) = rig.server.next_within(Duration::from_secs(60)).await else { break };
+        tokio::time::sleep(TIME_LIMIT - Duration::from_secs(1)).await;
+        let longest = rig.recorder.oldest().map_or(Duration::ZERO, |(_, age)| age);
+        assert!(longest <= Duration::from_secs(121), "{longest:?}");
+        match call.method.as_str() {
+            "POST" => {
+                let mut body = call.body.clone();
+                body["metadata"]["resourceVersion"] = json!("1");
+                body["lastTimestamp"] = json!("2020-01-01T00:00:00Z");
+                event = Some(body);
+                call.status(409, "AlreadyExists", "it exists");
+            }
+            "GET" => call.json(200, event.as_ref().unwrap()),
+            _ => call.status(404, "NotFound", "it is gone"),
+        }
+    }
+    assert!(start.elapsed() >= Duration::from_secs(1800), "it is tried again and again");
+}

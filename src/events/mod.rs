@@ -76,6 +76,7 @@ pub use pending::Ticket;
 use std::{
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -211,6 +212,11 @@ impl Recorder {
     /// How many events are on their way; repeats of one count once.
     pub fn pending(&self) -> usize {
         self.0.state().pending.len()
+    }
+
+    /// The Event that is being written for the longest time, and for how long: for `/healthz`.
+    pub fn oldest(&self) -> Option<(Key, Duration)> {
+        self.0.queue.oldest()
     }
 
     /// Sends what is left, at the end of the process: returns when everything that was recorded before the call has

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{Inner, attempt::Attempt, known::Seen, note::Note, pending::Batch, spam::PER_NAMESPACE};
@@ -11,6 +12,11 @@ use crate::{
     request::Failure,
     worker::{Error, Outcome, Reconciler},
 };
+
+/// The longest that one attempt may take. Each of its requests has a limit of its own, but it may take eleven of them
+/// when somebody else changes and deletes the same Event all the time, and then a server that is slow, too, must not
+/// keep a worker for longer than a process that is not stuck ever does.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What to do about a key.
 enum Turn {
@@ -28,7 +34,8 @@ impl Reconciler<Key> for Inner {
             Turn::Write(note, batch) => (note, batch),
         };
         let known = self.state().known.get(key).cloned();
-        match (Attempt { inner: self, key, note: &note, batch: &batch }).run(known).await {
+        let attempt = Attempt { inner: self, key, note: &note, batch: &batch };
+        match timeout(ATTEMPT_LIMIT, attempt.run(known)).await.unwrap_or(Err(Failure::Timeout(ATTEMPT_LIMIT))) {
             Ok(seen) => {
                 debug!(event = %key, object = note.about.name, reason = note.reason, count = seen.count, "event sent");
                 Ok(self.sent(key, &batch, seen))

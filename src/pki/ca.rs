@@ -33,11 +33,11 @@ pub struct CaSecret {
 #[derive(Default)]
 struct Copy {
     authority: Option<(Instant, Arc<Authority>)>,
-    failure: Option<(Instant, Failure)>,
+    failure: Option<(Instant, NoCa)>,
 }
 
 /// Why there is no CA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum NoCa {
     /// The Secret is there, but it is no use, for this reason. Someone put it there: it is for them to mend.
     Unusable(String),
@@ -60,9 +60,15 @@ impl CaSecret {
     ///
     /// Cancellation: safe; a Secret that was just created is found by the next call.
     pub async fn get(&self) -> Result<Arc<Authority>, NoCa> {
+        let arrived = Instant::now();
         let mut copy = self.copy.lock().await;
         match &*copy {
-            Copy { failure: Some((when, failure)), .. } if when.elapsed() < FRESH_FAILURE => {
+            // Whatever it is: it was found out while we stood in line. To ask again, one after the other, would take
+            // the last in line for as many slow answers as there are workers.
+            Copy { failure: Some((when, no_ca)), .. } if *when >= arrived => return Err(no_ca.clone()),
+            Copy { failure: Some((when, NoCa::Failed(failure))), .. }
+                if failure.is_unavailable() && when.elapsed() < FRESH_FAILURE =>
+            {
                 return Err(NoCa::Failed(failure.clone()));
             }
             Copy { authority: Some((when, ca)), .. } if when.elapsed() < FRESH => return Ok(ca.clone()),
@@ -72,10 +78,7 @@ impl CaSecret {
         let read = self.read_or_create(before).await;
         match &read {
             Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
-            Err(NoCa::Failed(failure)) if failure.is_unavailable() => {
-                copy.failure = Some((Instant::now(), failure.clone()));
-            }
-            Err(_) => copy.failure = None,
+            Err(no_ca) => copy.failure = Some((Instant::now(), no_ca.clone())),
         }
         read
     }

@@ -202,6 +202,12 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.lock().state.processing()
     }
 
+    /// The key that has been claimed for the longest time, and for how long: for `/healthz`.
+    pub fn oldest(&self) -> Option<(K, Duration)> {
+        let inner = self.0.lock();
+        inner.state.oldest().map(|(key, since)| (key.clone(), since.elapsed()))
+    }
+
     /// How many keys are in line, neither claimed nor delayed. Old news as soon as it is known: for people to look at,
     /// not for code to decide by.
     pub fn len(&self) -> usize {

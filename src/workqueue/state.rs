@@ -177,6 +177,15 @@ impl<K: Clone + Eq + Hash> State<K> {
         claimed.map(|(key, _)| key.clone()).collect()
     }
 
+    /// What is being processed for the longest time, and since when. Looks at every key, as `load` does.
+    pub fn oldest(&self) -> Option<(&K, Instant)> {
+        let claimed = self.keys.iter().filter_map(|(key, place)| match *place {
+            Place::Queued { .. } => None,
+            Place::Processing { since } | Place::ProcessingDirty { since, .. } => Some((key, since)),
+        });
+        claimed.min_by_key(|(_, since)| *since)
+    }
+
     /// Looks at every key, so it is for a scrape now and then, not for each step.
     pub fn load(&self, now: Instant) -> Load {
         let mut load = Load { dirty: self.line.len(), ..Load::default() };

@@ -6,6 +6,8 @@
 mod discovery;
 mod faults;
 mod fleet;
+mod health;
+mod pages;
 mod quiet;
 mod storm;
 mod watching;

@@ -4,7 +4,7 @@
 //! There is no socket: the controller's client hands its requests to the server as function calls. So tokio's clock can
 //! be paused, and an hour of waiting takes as long as the work that is done in it.
 
-use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, net::SocketAddr, time::Duration};
 
 use apiserver::{ApiServer, Rule, Settings};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
@@ -58,6 +58,15 @@ impl World {
     pub async fn run(&mut self, settings: Run) {
         let client = self.client().await;
         self.controller = Some(tokio::spawn(controller::run(client, settings, None, self.stop.clone())));
+    }
+
+    /// Starts it with a port of its own, where its pages are.
+    pub async fn serve(&mut self, settings: Run) -> SocketAddr {
+        let client = self.client().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        self.controller = Some(tokio::spawn(controller::run(client, settings, Some(listener), self.stop.clone())));
+        address
     }
 
     /// Stops the controller, in the way that SIGTERM does, and looks back at what it asked for.

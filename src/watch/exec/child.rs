@@ -38,7 +38,7 @@ const LONGEST_LINE: usize = 8 * 1024;
 
 /// How long a killed child gets to be gone, and its last words to be logged. One that hangs in the kernel is not waited
 /// for; tokio takes note of its end when it comes.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The process groups of all children that run, for [`kill_all`]. What a process leaves behind when it exits is a matter
 /// of the whole process, hence a static.
