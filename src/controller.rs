@@ -28,6 +28,7 @@ use crate::{
     process::{
         serve::{self, Pages},
         shutdown::{Grace, Unfinished},
+        vitals,
     },
     wiring::{
         Cache, Crew, Source,
@@ -159,6 +160,7 @@ struct Counts {
 impl Counts {
     fn registry(&self) -> Registry {
         let mut registry = Registry::default();
+        vitals::register(&mut registry);
         self.informers.register(&mut registry);
         self.queues.register(&mut registry);
         self.workers.register(&mut registry);

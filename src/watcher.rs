@@ -20,8 +20,13 @@ use crate::{
     process::{
         serve::{self, Check, Pages},
         shutdown::{Grace, Unfinished},
+        vitals,
     },
-    watch::{Deliver, Dynamic, Plugin, Simple, Wanted, discovery, discovery::Waiting, exec::Exec},
+    watch::{
+        Deliver, Dynamic, Plugin, Simple, Wanted,
+        discovery::{self, Waiting},
+        exec::{self, Exec},
+    },
     wiring::{
         Cache, Crew, Source,
         alive::{STUCK, Supply, stuck},
@@ -42,12 +47,15 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
     match settings.plugin.clone() {
-        PluginChoice::Simple => hand_to(Arc::new(Simple), STUCK, client, settings, listener, stop).await.0,
+        PluginChoice::Simple => {
+            hand_to(Arc::new(Simple), STUCK, Counts::default(), client, settings, listener, stop).await.0
+        }
         PluginChoice::Exec { child, environment } => {
             // A slow plugin is no stuck process.
             let stuck_after = STUCK.saturating_add(child.longest_look(settings.workers));
             let plugin = Arc::new(Exec::new(child, environment, stop.clone()));
-            let (done, grace) = hand_to(plugin.clone(), stuck_after, client, settings, listener, stop).await;
+            let counts = Counts { plugin: Some(plugin.metrics().clone()), ..Counts::default() };
+            let (done, grace) = hand_to(plugin.clone(), stuck_after, counts, client, settings, listener, stop).await;
             // No call is in progress any more: nobody takes its child away in the middle of one.
             plugin.end(grace).await;
             done
@@ -59,12 +67,12 @@ pub async fn run(
 async fn hand_to<P: Plugin>(
     plugin: Arc<P>,
     stuck_after: Duration,
+    counts: Counts,
     client: Client,
     settings: cli::Watch,
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> (Result<(), Unfinished>, Instant) {
-    let counts = Counts::default();
     let queue = WorkQueue::new("watch", &counts.queues);
     let (waiting, health) = (Arc::new(Waiting::default()), Arc::new(Health::default()));
 
@@ -145,14 +153,18 @@ struct Counts {
     informers: informer::Metrics,
     queues: workqueue::Metrics,
     workers: worker::Metrics,
+    /// Of `exec`; the others have nothing to count.
+    plugin: Option<exec::Metrics>,
 }
 
 impl Counts {
     fn registry(&self) -> Registry {
         let mut registry = Registry::default();
+        vitals::register(&mut registry);
         self.informers.register(&mut registry);
         self.queues.register(&mut registry);
         self.workers.register(&mut registry);
+        self.plugin.iter().for_each(|plugin| plugin.register(&mut registry));
         registry
     }
 }

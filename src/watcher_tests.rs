@@ -70,7 +70,15 @@ async fn told(plugin: Slow, stuck_after: Duration) -> [(String, String); 2] {
         explain: false,
     };
     let stop = CancellationToken::new();
-    let running = tokio::spawn(hand_to(Arc::new(plugin), stuck_after, client, settings, Some(listener), stop.clone()));
+    let running = tokio::spawn(hand_to(
+        Arc::new(plugin),
+        stuck_after,
+        Counts::default(),
+        client,
+        settings,
+        Some(listener),
+        stop.clone(),
+    ));
     serve(&mut server).await;
     let mut told = Vec::new();
     for minutes in [4, 10] {

@@ -281,7 +281,7 @@ impl<T: Object> Machine<T> {
     fn pause(&mut self, request: Request, jitter: f64) -> Step<T> {
         let why = "the watch was closed as soon as it was open".to_owned();
         let next = Next { after: self.backoff.server.next(jitter), request };
-        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: "short_watch" }) }
+        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: SHORT_WATCH }) }
     }
 }
 
@@ -290,10 +290,15 @@ fn age(opened: Option<Instant>, now: Instant) -> Duration {
     opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(opened))
 }
 
+/// Reasons of [`Trouble`] that are no failed request. A closed list, as it is a metric's label.
+pub(super) const REASONS: [&str; 2] = [SHORT_WATCH, UNDECODABLE];
+const SHORT_WATCH: &str = "short_watch";
+const UNDECODABLE: &str = "undecodable";
+
 /// The words for an object that is there but cannot be read.
 pub(super) fn undecodable(object: &Undecodable) -> Trouble {
     let why = format!("{} cannot be decoded, its last good version stays: {}", object.key, object.why);
-    Trouble { why, reason: "undecodable" }
+    Trouble { why, reason: UNDECODABLE }
 }
 
 fn trouble(failure: &Failure) -> Trouble {

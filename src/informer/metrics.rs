@@ -8,8 +8,13 @@ use std::{
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
+
+use crate::request::Failure;
+
+/// What the label `reason` of `reflector_watch_errors_total` may be: a failure of a request, or of what it brought.
+const REASONS: [&[&str]; 2] = [&Failure::LABELS, &super::machine::REASONS];
 
 /// The counters of all reflectors, with the label `resource`.
 #[derive(Clone, Default)]
@@ -18,6 +23,7 @@ pub struct Metrics {
     watches: Family<Resource, Counter>,
     errors: Family<ResourceReason, Counter>,
     items: Family<Resource, Gauge>,
+    synced: Family<Resource, Gauge>,
     last_event: Family<Resource, Gauge<f64, AtomicU64>>,
 }
 
@@ -40,18 +46,25 @@ impl Metrics {
         let help = "Lists and watches that failed, and objects that could not be decoded, by reason";
         registry.register("reflector_watch_errors", help, self.errors.clone());
         registry.register("reflector_items", "Objects in the cache", self.items.clone());
+        let help = "1 once the cache has had its first list, 0 before";
+        registry.register("reflector_synced", help, self.synced.clone());
         let help = "When the API server was last heard of this resource: a list, an event or a bookmark";
-        registry.register("reflector_last_event_timestamp_seconds", help, self.last_event.clone());
+        registry.register_with_unit("reflector_last_event_timestamp", help, Unit::Seconds, self.last_event.clone());
     }
 
-    /// The counters of one resource, looked up once.
+    /// The counters of one resource, looked up once. All reasons are there from the start: a rate needs a zero to begin
+    /// with. When it was last heard of is not: there is no such time yet, and 1970 is not one.
     pub(super) fn of(&self, resource: &'static str) -> ResourceMetrics {
         let label = Resource { resource };
+        for reason in REASONS.into_iter().flatten().copied() {
+            drop(self.errors.get_or_create(&ResourceReason { resource, reason }));
+        }
         ResourceMetrics {
             lists: self.lists.get_or_create_owned(&label),
             watches: self.watches.get_or_create_owned(&label),
             items: self.items.get_or_create_owned(&label),
-            last_event: self.last_event.get_or_create_owned(&label),
+            synced: self.synced.get_or_create_owned(&label),
+            last_event: self.last_event.clone(),
             errors: self.errors.clone(),
             resource,
         }
@@ -63,7 +76,8 @@ pub(super) struct ResourceMetrics {
     pub lists: Counter,
     pub watches: Counter,
     pub items: Gauge,
-    last_event: Gauge<f64, AtomicU64>,
+    pub synced: Gauge,
+    last_event: Family<Resource, Gauge<f64, AtomicU64>>,
     errors: Family<ResourceReason, Counter>,
     resource: &'static str,
 }
@@ -75,6 +89,6 @@ impl ResourceMetrics {
 
     pub fn heard(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.last_event.set(now.as_secs_f64());
+        self.last_event.get_or_create(&Resource { resource: self.resource }).set(now.as_secs_f64());
     }
 }

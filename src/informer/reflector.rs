@@ -61,6 +61,7 @@ impl<T: Object> Reflector<T> {
             if listed {
                 // Only now, with every change handed on: whoever waits for the sync will find all keys in the queue.
                 self.health.set_synced();
+                metrics.synced.set(1);
                 tracing::info!(resource = self.resource, objects = self.store.len(), "listed, the cache is complete");
             }
             metrics.items.set(i64::try_from(self.store.len()).unwrap_or(i64::MAX));

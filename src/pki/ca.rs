@@ -20,6 +20,11 @@ const FRESH: Duration = Duration::from_secs(60);
 /// one after the other.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
 
+/// So long before its end people are told, in seconds: 60 days. Twice the default `renewBefore`, so that it is known
+/// before the first certificate cannot be renewed for as long as it asks for.
+const ENDS_SOON: i64 = 60 * 24 * 3600;
+const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// The CA's Secret, and a copy of what is in it.
 pub struct CaSecret {
     client: Client,
@@ -34,6 +39,8 @@ pub struct CaSecret {
 struct Copy {
     authority: Option<(Instant, Arc<Authority>)>,
     failure: Option<(Instant, NoCa)>,
+    /// When it was last said that the CA ends soon.
+    warned: Option<Instant>,
 }
 
 /// Why there is no CA.
@@ -77,10 +84,30 @@ impl CaSecret {
         let before = copy.authority.as_ref().map(|(_, ca)| ca.clone());
         let read = self.read_or_create(before).await;
         match &read {
-            Ok(ca) => *copy = Copy { authority: Some((Instant::now(), ca.clone())), failure: None },
+            Ok(ca) => {
+                (copy.authority, copy.failure) = (Some((Instant::now(), ca.clone())), None);
+                self.warn_in_time(&mut copy.warned, ca);
+            }
             Err(no_ca) => copy.failure = Some((Instant::now(), no_ca.clone())),
         }
         read
+    }
+
+    /// Certificates of a CA that is about to end are cut short, and then there are none. A new CA has to be there before,
+    /// and whoever trusts the old one needs time to learn of it: a task for people, who have to be told.
+    fn warn_in_time(&self, warned: &mut Option<Instant>, ca: &Authority) {
+        let left = ca.not_after.saturating_sub(jiff::Timestamp::now().as_second());
+        if left < ENDS_SOON && warned.is_none_or(|when| when.elapsed() >= WARN_EVERY) {
+            *warned = Some(Instant::now());
+            let not_after = jiff::Timestamp::from_second(ca.not_after).ok().map(tracing::field::display);
+            tracing::warn!(
+                secret = %self.key,
+                not_after,
+                days_left = left / (24 * 3600),
+                "the CA ends soon, and every certificate with it: put another one into its Secret, or delete the \
+                 Secret to have one made; every certificate is then issued anew"
+            );
+        }
     }
 
     async fn read_or_create(&self, before: Option<Arc<Authority>>) -> Result<Arc<Authority>, NoCa> {

@@ -77,7 +77,7 @@ impl Reconciler<Key> for Certificates {
         match self.look(&pki).await {
             Ok(certificate) => {
                 self.told.forget(key);
-                self.metrics.expires(key, certificate.not_after);
+                self.metrics.expires(key, certificate.not_after, certificate.renewal);
                 // Not a retry: nothing failed. Renewal is a look at the right time, and the look finds it due.
                 Ok(Outcome::RequeueAfter(until(certificate.renewal)))
             }
@@ -85,9 +85,10 @@ impl Reconciler<Key> for Certificates {
             // bring a new look by themselves, the Secret (which is not watched) is looked at again with each resync.
             Err(Stop::Rejected(rejected)) => {
                 // An earlier certificate, if there is one, is left alone and will end.
-                match pki.status["notAfter"].as_str().and_then(|text| text.parse().ok()) {
-                    Some(not_after) => self.metrics.expires(key, not_after),
-                    None => self.metrics.forget(key),
+                let time = |field: &str| pki.status[field].as_str().and_then(|text| text.parse().ok());
+                match (time("notAfter"), time("renewalTime")) {
+                    (Some(not_after), Some(renewal)) => self.metrics.expires(key, not_after, renewal),
+                    _ => self.metrics.forget(key),
                 }
                 let remind = self.reject(&pki, &rejected).await?;
                 Err(Error::Permanent { why: rejected.message, requeue_after: Some(remind) })
@@ -142,6 +143,7 @@ impl Certificates {
             }
             NoCa::Failed(failure) => Stop::Failed(failure),
         })?;
+        self.metrics.ca_expires(authority.not_after);
         let certificate = self.secret(pki, &request, &authority).await?;
 
         // 5. The status.

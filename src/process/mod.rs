@@ -6,7 +6,7 @@
 //! * [`target`] and [`connect`]: which API server, and a client for it, from a kubeconfig or a [`service_account`];
 //!   [`token`]: a bearer token that rotates.
 //! * [`log`]: lines on stderr, text or JSON.
-//! * [`serve`]: health and metrics over HTTP.
+//! * [`serve`]: health and metrics over HTTP; [`vitals`]: what a process says of itself.
 //! * [`shutdown`]: from the first signal to the exit code.
 //!
 //! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and the
@@ -28,6 +28,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod target;
 pub mod token;
+pub mod vitals;
 
 /// Why the process ends before it has begun: the line for stderr and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use prometheus_client::{
     collector::Collector,
     encoding::DescriptorEncoder,
     metrics::{MetricType, counter::Counter, family::Family, histogram::Histogram},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 
 use super::state::Load;
@@ -52,14 +52,16 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
         registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
-        registry.register(
-            "workqueue_queue_duration_seconds",
+        registry.register_with_unit(
+            "workqueue_queue_duration",
             "How long a key stays in the queue before it is worked on",
+            Unit::Seconds,
             self.queue_duration.clone(),
         );
-        registry.register(
-            "workqueue_work_duration_seconds",
+        registry.register_with_unit(
+            "workqueue_work_duration",
             "How long the work on a key takes",
+            Unit::Seconds,
             self.work_duration.clone(),
         );
         registry.register_collector(Box::new(self.queues.clone()));
@@ -115,18 +117,15 @@ impl Collector for Queues {
         let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let loads: Vec<(Name, Load)> =
             queues.iter().filter_map(|(name, queue)| Some(([("name", *name)], queue.upgrade()?.load()))).collect();
-        let mut gauge = |name, help, value: fn(&Load) -> f64| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let mut gauge = |name, unit: Option<&Unit>, help, value: fn(&Load) -> f64| {
+            let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
             loads.iter().try_for_each(|(name, load)| family.encode_family(name)?.encode_gauge(&value(load)))
         };
-        gauge("workqueue_depth", "Keys that wait to be worked on", |load| load.dirty as f64)?;
-        gauge(
-            "workqueue_unfinished_work_seconds",
-            "The age of all work in progress, added up; grows by the number of stuck workers each second",
-            |load| load.unfinished.as_secs_f64(),
-        )?;
-        gauge("workqueue_longest_running_processor_seconds", "The age of the oldest work in progress", |load| {
-            load.longest.as_secs_f64()
-        })
+        gauge("workqueue_depth", None, "Keys that wait to be worked on.", |load| load.dirty as f64)?;
+        let seconds = Some(&Unit::Seconds);
+        let help = "The age of all work in progress, added up: grows by the number of stuck workers each second.";
+        gauge("workqueue_unfinished_work", seconds, help, |load| load.unfinished.as_secs_f64())?;
+        let help = "The age of the oldest work in progress.";
+        gauge("workqueue_longest_running_processor", seconds, help, |load| load.longest.as_secs_f64())
     }
 }

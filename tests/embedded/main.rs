@@ -7,6 +7,10 @@ mod discovery;
 mod faults;
 mod fleet;
 mod health;
+mod metrics;
+#[path = "../shared/openmetrics.rs"]
+mod openmetrics;
+mod openmetrics_tests;
 mod pages;
 mod quiet;
 mod storm;

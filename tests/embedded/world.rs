@@ -8,7 +8,12 @@ use std::{collections::BTreeMap, fmt::Debug, net::SocketAddr, time::Duration};
 
 use apiserver::{ApiServer, Rule, Settings};
 use bytes::Bytes;
-use demo_controller::{cli::Run, controller, process::shutdown::Unfinished};
+use demo_controller::{
+    cli::{Run, Watch},
+    controller,
+    process::shutdown::Unfinished,
+    watcher,
+};
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use kube::Client;
@@ -66,6 +71,15 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         self.controller = Some(tokio::spawn(controller::run(client, settings, Some(listener), self.stop.clone())));
+        address
+    }
+
+    /// Starts `watch` instead, as the same ServiceAccount.
+    pub async fn watch(&mut self, settings: Watch) -> SocketAddr {
+        let client = self.client().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        self.controller = Some(tokio::spawn(watcher::run(client, settings, Some(listener), self.stop.clone())));
         address
     }
 

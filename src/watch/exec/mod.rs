@@ -39,6 +39,7 @@ use super::{Config, Event, Level, Plugin};
 use crate::{informer::Backoff, worker::Error};
 
 mod child;
+mod metrics;
 mod protocol;
 #[cfg(test)]
 mod rig;
@@ -47,6 +48,7 @@ mod settings;
 mod tests;
 
 pub use child::kill_all;
+pub use metrics::Metrics;
 pub use settings::Settings;
 
 use child::Child;
@@ -70,6 +72,7 @@ pub struct Exec {
     environment: Environment,
     /// Nothing is asked any more.
     stop: CancellationToken,
+    metrics: Metrics,
     /// Whoever holds it speaks with the child. A tokio Mutex, since that takes a while, and a fair one at that.
     turn: Mutex<Turn>,
 }
@@ -82,6 +85,8 @@ struct Turn {
     backoff: Backoff,
     /// Not before this is another child started.
     next_start: Option<Instant>,
+    /// There was a child before.
+    restarted: bool,
 }
 
 impl Exec {
@@ -94,7 +99,12 @@ impl Exec {
     /// backoff. The one that is being asked is finished, and its child goes on until [`end`](Exec::end).
     pub fn new(settings: Settings, environment: Environment, stop: CancellationToken) -> Self {
         // A token of its own, which `end` cancels.
-        Exec { settings, environment, stop: stop.child_token(), turn: Mutex::default() }
+        Exec { settings, environment, stop: stop.child_token(), metrics: Metrics::default(), turn: Mutex::default() }
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Ends the child, and no other is started. First it is asked: its stdin is closed. `until` then there is time for
@@ -133,10 +143,14 @@ impl Exec {
             self.stop.run_until_cancelled(sleep_until(start)).await;
         }
         self.going()?;
-        Child::start(&self.settings, &self.environment).map_err(|e| {
+        let child = Child::start(&self.settings, &self.environment).map_err(|e| {
             turn.failed();
             Error::Unavailable(format!("plugin exec: {} cannot be started: {e}", self.settings.program))
-        })
+        })?;
+        if std::mem::replace(&mut turn.restarted, true) {
+            self.metrics.restarts.inc();
+        }
+        Ok(child)
     }
 }
 
@@ -158,7 +172,10 @@ impl Plugin for Exec {
         // It may have taken the other workers' events to come to this one.
         self.going()?;
         let mut child = self.child(&mut turn).await?;
-        let why = match timeout(self.settings.timeout, child.ask(&line)).await {
+        let begun = Instant::now();
+        let answer = timeout(self.settings.timeout, child.ask(&line)).await;
+        self.metrics.calls.observe(begun.elapsed().as_secs_f64());
+        let why = match answer {
             Ok(Ok(answer)) => {
                 turn.backoff.reset();
                 turn.next_start = None;
