@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::{
     http,
     metrics::Metrics,
+    openmetrics,
     runner::note,
     server::{signal, tail},
     wait::{eventually, expect, within},
@@ -101,8 +102,13 @@ impl Daemon {
     }
 
     /// What it counts.
+    ///
+    /// # Panics
+    /// When a collector could not read it.
     pub fn metrics(&self) -> Result<Metrics, String> {
-        self.page("/metrics").map(|(_, text)| Metrics(text))
+        let (_, text) = self.page("/metrics")?;
+        openmetrics::parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+        Ok(Metrics(text))
     }
 
     /// The sum of a counter or gauge. Zero where there is no such metric, or no answer.

@@ -23,6 +23,9 @@ mod kubectl;
 mod kubelet;
 mod metrics;
 mod objects;
+#[path = "../shared/openmetrics.rs"]
+#[allow(dead_code)] // tests/embedded looks at more of it.
+mod openmetrics;
 mod proxy;
 mod runner;
 mod server;

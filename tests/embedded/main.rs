@@ -11,7 +11,9 @@ mod metrics;
 #[path = "../shared/openmetrics.rs"]
 mod openmetrics;
 mod openmetrics_tests;
+mod monitoring;
 mod pages;
+mod promql;
 mod quiet;
 mod storm;
 mod watching;
