@@ -105,8 +105,8 @@ async fn a_plugin_that_may_take_long_is_slow_and_the_process_is_not_stuck() {
         let config = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         crate::watch::exec::Settings::read(&config).unwrap()
     };
-    // Four workers take turns: 4 x (10 s + 30 s of backoff + 2 s to end two children).
-    assert_eq!(command("10s").longest_look(4), Duration::from_secs(168));
+    // Four workers take turns: 4 x (10 s + 5 s before a child is started again + 2 s to end two).
+    assert_eq!(command("10s").longest_look(4), Duration::from_secs(68));
     assert!(command("8760h").longest_look(usize::MAX) > Duration::from_secs(u64::from(u32::MAX)));
     let stuck_after = STUCK + command("20m").longest_look(1);
     let [_, after] = told(Slow(Duration::from_secs(20 * 60)), stuck_after).await;

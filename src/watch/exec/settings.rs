@@ -7,9 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::child::LAST_WORDS;
+use super::{LONGEST_WAIT, child::LAST_WORDS};
 use crate::{
-    informer::LONGEST_BACKOFF,
     text::{LONGEST_DURATION, duration, nearest, quoted},
     watch::Config,
 };
@@ -62,9 +61,9 @@ impl Settings {
     }
 
     /// The longest that one look at a key can take with so many workers, if the plugin is as slow as it may be: they
-    /// take turns, and each turn may have to wait for the backoff, end one child and, after `timeout`, another.
+    /// take turns, and each turn may have to wait before a child is started again, end one child and, after `timeout`, another.
     pub fn longest_look(&self, workers: usize) -> Duration {
-        let turn = self.timeout.saturating_add(LONGEST_BACKOFF + 2 * LAST_WORDS);
+        let turn = self.timeout.saturating_add(LONGEST_WAIT + 2 * LAST_WORDS);
         turn.saturating_mul(u32::try_from(workers).unwrap_or(u32::MAX))
     }
 }
