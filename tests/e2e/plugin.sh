@@ -2,6 +2,7 @@
 # A plugin that behaves as the file $DIR/mode says at each event. What it is given goes to $DIR/heard.
 answer='{"message":"handled","level":"INFO"}'
 echo $$ > "$DIR/pid"
+env > "$DIR/environment"
 echo "$K8S_API_ENDPOINT $K8S_NAMESPACE $K8S_RESOURCE $DEMO_CONTROLLER_MAX_RETRIES" > "$DIR/settings"
 while IFS= read -r line; do
     printf '%s\n' "$line" >> "$DIR/heard"
