@@ -90,7 +90,7 @@ fn plugins(c: &mut Criterion) {
     let some = &all[..SOME];
     group.throughput(Throughput::Elements(SOME as u64));
     for (name, command) in [("awk", AWK), ("sh", SH)] {
-        let plugin = exec::Exec::new(child(command), Vec::new(), CancellationToken::new());
+        let plugin = exec::Exec::new(child(command), exec::Environment::new(), CancellationToken::new());
         group.bench_function(format!("exec, 1,000 pods, the child is {name}"), |b| {
             b.iter(|| runtime.block_on(hand(some, &plugin, &config)));
         });

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use demo_controller::watch::{
     Config, Event, EventType, Level, Plugin, Resource,
-    exec::{Exec, Settings},
+    exec::{Environment, Exec, Settings},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ async fn every_example_understands_what_exec_says_and_is_understood() {
             ("webhook_url", "http://127.0.0.1:1/"),
         ];
         let config: Config = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let exec = Exec::new(Settings::read(&config).unwrap(), Vec::new(), CancellationToken::new());
+        let exec = Exec::new(Settings::read(&config).unwrap(), Environment::new(), CancellationToken::new());
         for _ in 0..2 {
             let answer = exec.handle_event(&route(EventType::Added), &config).await.unwrap();
             assert_eq!(answer, (message.to_owned(), level), "{command}");
