@@ -4,7 +4,8 @@
 //! `cli/watch.rs`, what the two share in `cli/start.rs`, that of `playground` in `cli/playground.rs`; the rows that
 //! connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a
 //! [`Command`] or a [`Refusal`]. It is a function of those three, so that every wrong input can be tried in a unit
-//! test.
+//! test; but for one look at the world: whether there is a program such as `[plugin_exec]` names, on this process's PATH
+//! or where it says.
 
 use std::ffi::OsString;
 
@@ -17,7 +18,6 @@ use crate::process::{
 
 mod handed_down;
 mod run;
-mod selector;
 mod show;
 mod start;
 mod watch;

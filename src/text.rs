@@ -33,6 +33,21 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     (near.0 <= 1 + word.len() / 4).then_some(near.1)
 }
 
+/// Whether a word is but a slip of the finger away from another: a character too many, too few or wrong, or two of them
+/// in the wrong order. Stricter than [`nearest`], for where an unknown word may well be right.
+pub fn is_slip(word: &str, right: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes.sort_unstable();
+        bytes
+    };
+    match distance(word, right) {
+        1 => true,
+        2 => sorted(word) == sorted(right),
+        _ => false,
+    }
+}
+
 /// How many single characters have to be added, dropped or changed to get from one word to the other (Levenshtein).
 fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -89,6 +104,16 @@ mod tests {
     fn the_nearest_word_is_near() {
         assert_eq!(nearest("podz", ["nodes", "pods"].into_iter()), Some("pods"));
         assert_eq!(nearest("zebra", ["nodes", "pods"].into_iter()), None);
+    }
+
+    #[test]
+    fn a_slip_is_one_character_or_two_that_changed_places() {
+        for slip in ["timout", "timeouts", "time_out", "timeour", "tiemout"] {
+            assert!(is_slip(slip, "timeout"), "{slip}");
+        }
+        for word in ["timeout", "dns_timeout", "time", "timings", "timer"] {
+            assert!(!is_slip(word, "timeout"), "{word}");
+        }
     }
 
     #[test]

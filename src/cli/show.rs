@@ -22,7 +22,7 @@ fn defaults(plugin: &PluginChoice) -> &'static [(&'static str, &'static str)] {
 }
 
 /// The text for stdout: the settings in columns, what they lead to, and the plugin's section. Secrets are
-/// hidden, as far as they can be told by their keys.
+/// hidden, as far as they can be told by their keys, and so are the arguments of a command.
 pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -> String {
     let mut text = String::new();
     let mut rows = vec![["setting".to_owned(), "value".to_owned(), "where it came from".to_owned()]];
@@ -45,12 +45,25 @@ pub fn show(table: Table, settings: &Settings, start: &Start<Watch>, env: Env) -
     };
     text.push_str(&format!("\nplugin: {name}, its settings are those of {}\n", one_line(&section)));
     let hidden = |key: &str| SECRETS.iter().any(|word| key.contains(word));
-    let shown = |key: &str, value: &str| if hidden(key) { "***".to_owned() } else { quoted(value) };
-    let given = config.iter().map(|(key, value)| [one_line(key), shown(key, value), section.clone()]);
+    let shown = |key: &str, value: &str| match (key, plugin) {
+        (key, _) if hidden(key) => "***".to_owned(),
+        // A password may be among its arguments.
+        ("command", PluginChoice::Exec { .. }) => first_word(value),
+        _ => quoted(value),
+    };
+    // What stands behind the first word of a key may have been meant for its value.
+    let given = config.iter().map(|(key, value)| [first_word(key), shown(key, value), section.clone()]);
     let unset = defaults(plugin).iter().filter(|(key, _)| !config.contains_key(*key));
     let unset = unset.map(|(key, default)| [(*key).to_owned(), (*default).to_owned(), "default".to_owned()]);
     columns(&mut text, "  ", given.chain(unset).collect());
     text
+}
+
+/// The first word, and whether there are more.
+fn first_word(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let first = quoted(words.next().unwrap_or_default());
+    if words.next().is_some() { format!("{first} …") } else { first }
 }
 
 /// A setting's value, fit to be shown, and where it came from.

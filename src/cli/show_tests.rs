@@ -46,7 +46,8 @@ fn what_a_filter_overrules_is_not_shown_as_if_it_counted() {
 
 #[test]
 fn no_secret_is_shown() {
-    let ini = "[global]\nk8s_resource = pods\nwatcher_plugin = exec\nk8s_token = s3cret\n[plugin_exec]\ncommand = sh\n\
+    let ini = "[global]\nk8s_resource = pods\nwatcher_plugin = exec\nk8s_token = s3cret\n[plugin_exec]\ncommand = sh -c 'curl -u me:s3cret x'\n\
+               dns_password s3cret = x\n\
                dns_PassWord = s3cret\napi_key = s3cret\nclient_secret = s3cret\nbot_token = s3cret\nwebhook_url = s3cret\n\
                zone = example.com\n";
     let world = World {
@@ -59,6 +60,7 @@ fn no_secret_is_shown() {
     assert_eq!(line(&shown, "token"), "token *** --token");
     assert_eq!(line(&shown, "dns_password"), "dns_password *** [plugin_exec] in a.ini");
     assert_eq!(line(&shown, "zone"), "zone example.com [plugin_exec] in a.ini");
+    assert_eq!(line(&shown, "command"), "command sh … [plugin_exec] in a.ini");
     assert_eq!(line(&shown, "timeout"), "timeout 10s default");
     assert!(
         shown.contains("\nwarning: K8S_TOKEN=*** is ignored: the server is named by --api-endpoint a:1"),

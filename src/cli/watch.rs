@@ -7,7 +7,6 @@ use clap::ArgMatches;
 use super::{
     Command, handed_down,
     run::{MAX_RETRIES, WORKERS},
-    selector,
     show::show,
     start::{
         CONFIG, CONNECTION, EXPLAIN, NAMESPACE, NAMESPACED, Place, SHUTDOWN_GRACE, Start, WATCH_IDLE, collect, place,
@@ -20,7 +19,7 @@ use crate::{
         flags, log, serve,
         settings::{Env, Given, ROW, Read, Setting, Settings, Source, Table},
     },
-    watch::{self, Simple, Wanted, exec},
+    watch::{self, Simple, Wanted, exec, selector},
 };
 
 static RESOURCE: Setting = Setting {
@@ -206,8 +205,8 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
     let watch = Watch {
         wanted,
         namespace: place.namespace.clone(),
-        labels: settings.get(&SELECTOR).map(|given| selector::labels(&given)).transpose()?,
-        fields: settings.get(&FIELD_SELECTOR).map(|given| selector::fields(&given)).transpose()?,
+        labels: selector(settings.get(&SELECTOR), selector::labels)?,
+        fields: selector(settings.get(&FIELD_SELECTOR), selector::fields)?,
         plugin,
         config,
         workers: settings.number(&WATCH_WORKERS, 1..=1024, 4)? as usize,
@@ -277,6 +276,10 @@ fn wanted(settings: &Settings, place: &mut Place) -> Result<Wanted, Refusal> {
         (place.namespace, place.own) = (wanted.namespace(None).map(str::to_owned), false);
     }
     Ok(wanted)
+}
+
+fn selector(given: Option<Given>, read: fn(&str) -> Result<String, &'static str>) -> Result<Option<String>, Refusal> {
+    given.map(|given| read(&given.text).map_err(|expected| given.wrong(expected))).transpose()
 }
 
 /// The plugin, and its section of the file.

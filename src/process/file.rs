@@ -1,7 +1,11 @@
 //! The file with settings.
 //!
-//! It is read as Python's configparser does, whose files these are: no quotes, no escapes, no comments behind a value,
-//! keys in any case.
+//! It is read as Python's configparser reads it, whose files these are: no quotes, no escapes, no comments behind a
+//! value, keys in any case. Different from there:
+//! * a value ends with its line. A line without `=` or `:` is refused, but for one in the middle of a section that is not
+//!   used;
+//! * a `%` is just that, and `%%` is two of them;
+//! * there is no section `[DEFAULT]`, and a section may stand there in several parts.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,6 +30,8 @@ const PLUGIN: &str = "plugin_";
 
 /// The sections of plugins, as they stand in the file: whoever uses one judges it.
 pub type Sections = Vec<(String, Vec<(String, String)>)>;
+
+const ONE_LINE: &str = "expected key = value, each on one line";
 
 /// Its text.
 ///
@@ -62,6 +68,10 @@ pub fn parse(
             None => return Err(wrong(format!("expected the section [{SECTION}] before the first key"))),
             Some(SECTION) => {}
             Some(name) if name.starts_with(PLUGIN) => {
+                if properties.iter().any(|(key, _)| key.lines().any(|line| line.trim_start().starts_with('['))) {
+                    // It ran on into the next section, whose keys would be taken for this one's.
+                    return Err(wrong(format!("the last line of [{name}] has no =: {ONE_LINE}")));
+                }
                 let pairs = properties.iter().map(|(key, value)| (key.to_lowercase(), value.trim().to_owned()));
                 sections.push((name.to_owned(), pairs.collect()));
                 continue;
@@ -77,10 +87,13 @@ pub fn parse(
                 if foreign.iter().any(|row| is(&row)) {
                     continue;
                 }
+                if let Some(why) = ran_on(key, SECTION) {
+                    return Err(wrong(why));
+                }
                 let known: Vec<String> = rows.iter().chain(foreign).map(|row| row.env.to_lowercase()).collect();
                 let hint = nearest(&name, known.iter().map(String::as_str))
                     .map_or("see --help for what is known, in lower case".to_owned(), |k| format!("did you mean {k}?"));
-                // A line without a = runs on into the next one, value and all: only its first word is shown.
+                // What stands behind it may have been meant for its value.
                 let word = quoted(key.split_whitespace().next().unwrap_or_default());
                 return Err(wrong(format!("unknown key {word} in [{SECTION}]: {hint}")));
             };
@@ -95,14 +108,28 @@ pub fn parse(
     Ok((found, sections))
 }
 
+/// The parser takes a line without = for the beginning of the next one's key. What stands there is not shown: it may be
+/// the rest of a password.
+fn ran_on(key: &str, section: &str) -> Option<String> {
+    let (_, next) = key.rsplit_once(['\n', '\r'])?;
+    let next = quoted(next.split_whitespace().next().unwrap_or_default());
+    Some(format!("a line before {next} in [{section}] has no =: {ONE_LINE}"))
+}
+
 /// One section by its name, without what is empty.
 ///
 /// # Errors
-/// A key that is given twice.
+/// A key that is given twice; a line without a key.
 pub fn section(sections: &Sections, name: &str) -> Result<BTreeMap<String, String>, String> {
     let mut found = BTreeMap::new();
     let pairs = sections.iter().filter(|(section, _)| section == name).flat_map(|(_, pairs)| pairs);
-    for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+    for (key, value) in pairs {
+        if let Some(why) = ran_on(key, name) {
+            return Err(why);
+        }
+        if value.is_empty() {
+            continue;
+        }
         if found.insert(key.clone(), value.clone()).is_some() {
             let key = quoted(key.split_whitespace().next().unwrap_or_default());
             return Err(format!("{key} is given twice in [{name}]"));

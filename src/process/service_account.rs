@@ -25,8 +25,11 @@ const HOST: &str = "KUBERNETES_SERVICE_HOST";
 const PORT: &str = "KUBERNETES_SERVICE_PORT";
 
 /// The names that the cluster's DNS gives its own API server, from within the cluster.
-const NAMES: [&str; 4] =
-    ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+///
+/// Pitfall: neither `kubernetes` nor `kubernetes.default` is one. A pod's resolver looks for a short name in the pod's
+/// own namespace first. There a tenant may have a Service `kubernetes`, or a Service `default` with a pod whose
+/// `hostname` is `kubernetes`.
+const NAMES: [&str; 2] = ["kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 /// What the kubelet gave this pod, if this is one.
 pub struct ServiceAccount<'a> {
@@ -120,8 +123,7 @@ mod tests {
     fn the_token_is_for_the_clusters_own_server_and_no_other() {
         let is_for = |host, url: &str| with(host, "443", |account| account.is_for(&url.parse().unwrap()));
         for url in [
-            "https://kubernetes",
-            "https://kubernetes.default:443",
+            "https://kubernetes.default.svc:443",
             "https://Kubernetes.Default.SVC/",
             "https://kubernetes.default.svc.cluster.local.:6443",
             "https://10.0.0.1:6443",
@@ -131,6 +133,8 @@ mod tests {
         assert!(is_for("fd00::1", "https://[fd00:0::1]:443"));
         for url in [
             "http://kubernetes.default.svc",
+            "https://kubernetes",
+            "https://kubernetes.default:443",
             "https://kubernetes.example.com",
             "https://kubernetes.default.svc.example.com",
             "https://10.0.0.10",

@@ -9,7 +9,9 @@
 //! * a flag beats a variable, a variable beats the file;
 //! * a variable or a key that is empty counts as not set (so `K8S_TOKEN=` in a manifest switches nothing);
 //! * an error names the flag, variable or key, the value, and what is accepted; never a secret's value;
-//! * a misspelt key or section of the file is an error, not a setting that silently does nothing.
+//! * a misspelt key or section of the file is an error, not a setting that silently does nothing. Two things cannot be
+//!   told from right ones: a section `[plugin_…]`, which may be that of a plugin that is not used now, and in a plugin's
+//!   section the keys that the plugin lets pass.
 //!
 //! Pitfall: the same strictness for variables would be wrong. Kubernetes sets `DEMO_CONTROLLER_SERVICE_HOST` and five
 //! more in every pod of a namespace that has a Service called `demo-controller`.
@@ -145,7 +147,7 @@ impl Settings {
     /// A plugin's section of the file, keys in lower case; empty if there is none. An empty value counts as not set.
     ///
     /// # Errors
-    /// A key that is given twice.
+    /// A key that is given twice; a line without a key.
     pub fn section(&self, name: &str) -> Result<BTreeMap<String, String>, Refusal> {
         let file = self.file.as_deref().unwrap_or(Path::new("the file"));
         file::section(&self.sections, name).map_err(|why| Refusal::input(format!("{}: {why}", file.display())))

@@ -61,6 +61,12 @@ fn a_plugins_section_is_read_as_data_and_only_when_it_is_asked_for() {
     assert_eq!(pairs, [("key", "Some words # kept"), ("other", "1")]);
     let twice = settings.section("plugin_b").unwrap_err();
     assert_eq!(twice.to_string(), "a.ini: x is given twice in [plugin_b]");
+    let cut = collect(&[], &[], Some("[plugin_a]\ndns_password s3cret\nzone = x\n")).unwrap();
+    let cut = cut.section("plugin_a").unwrap_err();
+    assert_eq!(
+        cut.to_string(),
+        "a.ini: a line before zone in [plugin_a] has no =: expected key = value, each on one line"
+    );
     assert!(settings.section("plugin_c").unwrap().is_empty());
     assert!(collect(&[], &[], None).unwrap().section("plugin_a").unwrap().is_empty());
 }
@@ -78,6 +84,14 @@ fn what_the_file_should_not_hold_is_refused() {
         ("[globl]\napp_workers = 3\n", "a.ini: unknown section [globl]: expected [global] or [plugin_NAME]"),
         ("app_workers = 3\n", "a.ini: expected the section [global] before the first key"),
         ("[global]\napp_workers = 3\nAPP_WORKERS = 4\n", "a.ini: app_workers is given twice in [global]"),
+        (
+            "[plugin_a]\nlist = 1\n  s3cret\n[plugin_b]\nx = 1\n",
+            "a.ini: the last line of [plugin_a] has no =: expected key = value, each on one line",
+        ),
+        (
+            "[global]\napp_token = 1\n  s3cret\napp_workers = 1\n",
+            "a.ini: a line before app_workers in [global] has no =: expected key = value, each on one line",
+        ),
         ("[global]\napp_workers\n", "a.ini: expected an ini file, [section] and key = value, but not near line "),
     ] {
         let refused = collect(&[], &[], Some(ini)).unwrap_err();
@@ -95,7 +109,7 @@ fn a_secret_is_never_shown() {
         let wrong = settings.at(source, &TOKEN).unwrap().wrong("expected another").to_string();
         assert!(wrong.contains("***") && !wrong.contains("s3cret"), "{wrong}");
     }
-    for broken in ["s3cret\n[", "app_token s3cret\napp_workers = 1\n", "app_token s3cret"] {
+    for broken in ["s3cret\n[", "app_token s3cret\napp_workers = 1\n", "app_token s3cret = 1", "app_token s3cret"] {
         let refused = collect(&[], &[], Some(&format!("[global]\n{broken}"))).unwrap_err().to_string();
         assert!(!refused.contains("s3cret"), "{refused}");
     }

@@ -8,7 +8,8 @@
 //!  reflector --> cache of Dynamic --key--> queue --> workers: Deliver --event--> Plugin --> (message, level) --> log
 //! ```
 //!
-//! Reading order: [`Dynamic`], [`Deliver`], [`plugin`], [`Simple`], [`exec`]; then [`resource`] and [`discovery`].
+//! Reading order: [`Dynamic`], [`Deliver`], [`plugin`], [`Simple`], [`exec`]; then [`resource`], [`discovery`] and
+//! [`selector`].
 
 mod deliver;
 pub mod discovery;
@@ -18,6 +19,7 @@ pub mod exec;
 mod fixture;
 pub mod plugin;
 pub mod resource;
+pub mod selector;
 mod simple;
 
 pub use deliver::Deliver;

@@ -9,7 +9,7 @@ use std::{
 
 use super::{LONGEST_WAIT, child::LAST_WORDS};
 use crate::{
-    text::{LONGEST_DURATION, duration, nearest, quoted},
+    text::{LONGEST_DURATION, duration, is_slip, nearest, quoted},
     watch::Config,
 };
 
@@ -50,6 +50,12 @@ impl Settings {
         let program = words.next().filter(|program| !program.is_empty());
         let program = program.ok_or_else(|| wrong("expected a program and its arguments, as in a shell".to_owned()))?;
         find(&program, std::env::var_os("PATH").as_deref()).map_err(wrong)?;
+        // Every other key is the child's, but one that is nearly ours, where ours is missing.
+        let slip = config.keys().find(|key| get(TIMEOUT).is_none() && is_slip(key, TIMEOUT));
+        if let Some(key) = slip {
+            let key = quoted(key);
+            return Err(format!("[plugin_exec] {key}: did you mean {TIMEOUT}? If it is the program's own, give both"));
+        }
         let timeout = match get(TIMEOUT) {
             None => Duration::from_secs(10),
             Some(text) => duration(text).filter(|time| !time.is_zero() && *time <= LONGEST_DURATION).ok_or_else(|| {
@@ -109,6 +115,10 @@ mod tests {
     fn what_is_wrong_is_told_with_what_is_accepted() {
         for (pairs, line) in [
             (&[][..], "[plugin_exec] needs command: a program and its arguments, as in a shell"),
+            (
+                &[("command", "sh"), ("timout", "30s")],
+                "[plugin_exec] timout: did you mean timeout? If it is the program's own, give both",
+            ),
             (&[("command", "  ")], "[plugin_exec] needs command: a program"),
             (&[("comand", "sh")], "[plugin_exec] needs command, not comand: a program"),
             (&[("command", "''")], "[plugin_exec] command = \"''\" …: expected a program and its arguments"),
@@ -131,6 +141,14 @@ mod tests {
             let error = read(pairs).unwrap_err();
             assert!(error.starts_with(line), "{pairs:?}: {error}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_only_like_ours_is_the_childs() {
+        for key in ["dns_timeout", "time", "comment", "commands"] {
+            assert!(read(&[("command", "sh"), (key, "x")]).is_ok(), "{key}");
+        }
+        assert!(read(&[("command", "sh"), ("timeouts", "x"), ("timeout", "1s")]).is_ok());
     }
 
     #[test]

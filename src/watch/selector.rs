@@ -8,38 +8,30 @@
 
 use std::iter::Peekable;
 
-use crate::{
-    pki::validate::is_label as is_dns_label,
-    process::{Refusal, settings::Given},
-};
+use crate::pki::validate::is_label as is_dns_label;
 
 /// A selector of labels.
 ///
 /// # Errors
-/// It is none.
-pub fn labels(given: &Given) -> Result<String, Refusal> {
+/// It is none: what would be one, for a person.
+pub fn labels(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected labels such as app=web, tier!=test, env in (a,b), env notin (c), canary or \
                             !canary, with commas between them";
-    let text = given.text.trim();
+    let text = text.trim();
     let mut words = words(text).into_iter().peekable();
-    all(&mut words).ok_or_else(|| given.wrong(EXPECTED))?;
-    Ok(text.to_owned())
+    all(&mut words).map(|()| text.to_owned()).ok_or(EXPECTED)
 }
 
 /// A selector of fields.
 ///
 /// # Errors
-/// It is none.
-pub fn fields(given: &Given) -> Result<String, Refusal> {
+/// It is none: what would be one, for a person.
+pub fn fields(text: &str) -> Result<String, &'static str> {
     const EXPECTED: &str = "expected fields such as metadata.name=web or status.phase!=Running, with commas \
                             between them; in a value, a comma, = or backslash has a backslash before it";
-    let text = given.text.trim();
-    parts(text)
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .all(field)
-        .then(|| text.to_owned())
-        .ok_or_else(|| given.wrong(EXPECTED))
+    let text = text.trim();
+    let right = parts(text).into_iter().filter(|part| !part.is_empty()).all(field);
+    right.then(|| text.to_owned()).ok_or(EXPECTED)
 }
 
 /// Operators, parentheses and commas one by one, and what stands between them.
