@@ -75,7 +75,10 @@ pub async fn page_of_watch() -> Page {
         namespace: None,
         labels: None,
         fields: None,
-        plugin: PluginChoice::Exec { child: exec::Settings::read(&config).unwrap(), environment: Vec::new() },
+        plugin: PluginChoice::Exec {
+            child: exec::Settings::read(&config).unwrap(),
+            environment: exec::Environment::new(),
+        },
         config,
         workers: 2,
         max_retries: 5,
