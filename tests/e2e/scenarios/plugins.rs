@@ -58,7 +58,8 @@ fn wait_gone(file: &Path) {
 pub fn a_plugin_is_handed_whole_objects_and_its_own_settings(stage: &mut Stage) {
     let (watcher, dir) = exec(stage, "handed", "fine", "--resource po --max-retries 7");
     create(stage, "handed", "before");
-    let mut watcher = watcher.env("K8S_TOKEN", "s3cret").ready();
+    let other = watcher.env("K8S_API_ENDPOINT", "other:1").env("K8S_CA", "other.pem").env("K8S_TOKEN", "s3cret");
+    let mut watcher = other.ready();
     wait_told(&watcher, "handed/before", "ADDED");
     let pod = create(stage, "handed", "web");
     wait_told(&watcher, "handed/web", "ADDED");
@@ -79,9 +80,10 @@ pub fn a_plugin_is_handed_whole_objects_and_its_own_settings(stage: &mut Stage) 
     // The settings are the effective ones, wherever they stand.
     let settings = fs::read_to_string(dir.join("settings")).unwrap();
     assert_eq!(settings, format!("127.0.0.1:{} handed po 7\n", stage.servers.port()));
-    // It has the whole environment of the controller, but for the token.
+    // It has the whole environment of the controller, but for the token and what the flags overrule.
     let environment = fs::read_to_string(dir.join("environment")).unwrap();
-    assert!(environment.contains("CONFIG_FILE=") && !environment.contains("s3cret"), "{environment}");
+    assert!(environment.contains("CONFIG_FILE="), "{environment}");
+    assert!(!environment.contains("s3cret") && !environment.contains("other"), "{environment}");
     assert_eq!(watcher.terminate(), Some(0));
     wait_gone(&dir.join("pid"));
 }
