@@ -34,8 +34,9 @@ from urllib.parse import urlsplit
 
 SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/'
 # The cluster that the pod runs in, by the names that it has inside. Not `kubernetes` alone: that is looked for in the
-# pod's own namespace first, where a tenant may have a Service of that name.
-OWN_CLUSTER = ('kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
+# pod's own namespace first, where a tenant may have a Service of that name. Nor `kubernetes.default`, which may be a
+# pod of that host name there, in a Service `default`.
+OWN_CLUSTER = ('kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
 # Keys of [plugin_exec] that are not the plugin's.
 NOT_THE_PLUGINS = ('command', 'timeout', 'k8s_token_file')
 # What `demo-controller watch` accepts as a level.
@@ -101,13 +102,19 @@ class WatcherConfig:
     # Not below DEBUG: Python has no TRACE.
     log_level = property(lambda self: level_name(max(logging.DEBUG, number(self.getParam('LOG_LEVEL') or 'INFO'))))
     k8s_endpoint = property(lambda self: host_and_port(self.getParam('K8S_API_ENDPOINT', default=OWN_CLUSTER[-1])))
-    k8s_ca = property(lambda self: self.getParam('K8S_CA', default=SERVICE_ACCOUNT + 'ca.crt'))
     k8s_namespace = property(lambda self: self.getParam('K8S_NAMESPACE', SERVICE_ACCOUNT + 'namespace'))
     k8s_namespaced = property(lambda self: self.getParam('K8S_NAMESPACED', default='True'))
     k8s_resource = property(lambda self: self.getParam('K8S_RESOURCE'))
     k8s_api_path = property(lambda self: self.getParam('K8S_API_PATH'))
     k8s_api_group = property(lambda self: self.getParam('K8S_API_GROUP', default='oapi'))
     k8s_api_version = property(lambda self: self.getParam('K8S_API_VERSION', default='v1'))
+
+    @property
+    def k8s_ca(self):
+        """As the token: the file's is for the file's server."""
+        ini = self.config['global']
+        of_file = ini.get('k8s_ca') if host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint else ''
+        return os.environ.get('K8S_CA') or of_file or SERVICE_ACCOUNT + 'ca.crt'
 
     @property
     def k8s_token(self):

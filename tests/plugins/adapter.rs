@@ -223,19 +223,41 @@ fn the_token_is_read_anew_and_never_handed_to_a_server_that_it_was_not_meant_for
         (ask(&mut plugin, token, &json!({})).0, plugin.end().1)
     };
     assert_eq!(asked("a.example.com:8443").0, "mine");
-    // "kubernetes" may be anybody's Service in the pod's own namespace.
-    for endpoint in
-        ["b.example.com", "a.example.com", "kubernetes:443", "kubernetes.default.svc.example.com", "fd00::1:6443"]
-    {
+    // "kubernetes" may be anybody's Service in the pod's own namespace, and "kubernetes.default" anybody's pod.
+    for endpoint in [
+        "b.example.com",
+        "a.example.com",
+        "kubernetes:443",
+        "kubernetes.default:443",
+        "kubernetes.default.svc.example.com",
+        "fd00::1:6443",
+    ] {
         let (token, stderr) = asked(endpoint);
         assert_eq!(token, "");
         let why = format!("none belongs to {endpoint}; name one in [plugin_exec]: k8s_token_file = FILE");
         assert!(stderr.contains(&why), "{stderr}");
     }
-    for endpoint in ["kubernetes.default.svc:443", "Kubernetes.Default.", "[fd00::1]:6443"] {
+    for endpoint in ["kubernetes.default.svc:443", "Kubernetes.Default.Svc.", "[fd00::1]:6443"] {
         // Whether there is one depends on where this test runs.
         let (token, stderr) = asked(endpoint);
         assert!(token != "mine" && !stderr.contains("none belongs to"), "{endpoint}: {stderr}");
+    }
+}
+
+#[test]
+fn the_files_ca_is_for_the_files_server() {
+    if !have(&["python3"]) {
+        return;
+    }
+    let ini = Temporary::new("ca.ini", "[global]\nk8s_ca=a.pem\nk8s_api_endpoint=a.example.com\n");
+    for (endpoint, ca) in [
+        ("a.example.com", "a.pem"),
+        ("b.example.com", "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+        ("", "a.pem"),
+    ] {
+        let mut plugin = adapter("plugin_settings");
+        let mut plugin = Plugin::start(plugin.env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint));
+        assert_eq!(ask(&mut plugin, "watcher.config.k8s_ca", &json!({})).0, ca, "{endpoint}");
     }
 }
 
