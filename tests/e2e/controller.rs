@@ -25,11 +25,13 @@ pub struct Setup<'a> {
     pub names: Option<&'a str>,
     /// The port of a proxy to the API server.
     pub through: Option<u16>,
+    /// Variables.
+    pub env: &'a [(&'a str, &'a str)],
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Setup { flags: "", names: Some("app1\napp2\n"), through: None }
+        Setup { flags: "", names: Some("app1\napp2\n"), through: None, env: &[] }
     }
 }
 
@@ -63,7 +65,7 @@ impl Controller {
         let server = stage.servers.cluster(setup.through.unwrap_or(stage.servers.port()));
         write_kubeconfig(&kubeconfig, &server, &stage.token());
         let mut command = program();
-        command.env("HOME", &stage.dir);
+        command.env("HOME", &stage.dir).envs(setup.env.iter().copied());
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         if let Some(text) = setup.names {

@@ -157,6 +157,10 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        on: Stage::watching,
+        scenarios: scenarios![leaks::no_secret_token_or_key_is_in_any_log_metric_event_or_status],
+    },
+    Group {
         on: Stage::without_watch_cache,
         scenarios: scenarios![outage::a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing],
     },

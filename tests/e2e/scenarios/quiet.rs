@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     controller::{Controller, Setup},
+    daemon::Line,
     objects::{Is, pod_mounting},
     stage::Stage,
 };
@@ -45,8 +46,15 @@ pub fn once_all_is_settled_nothing_is_written_however_often_it_looks(stage: &mut
     controller.wait_resyncs(1);
 
     let reconciles = || controller.count("reconcile_total", &[("queue", "pki")]);
-    let (mark, before) = (stage.servers.audit().len(), reconciles());
+    let (mark, before, logged) = (stage.servers.audit().len(), reconciles(), controller.lines().len());
     controller.wait_resyncs(3);
+    let more = controller.lines().split_off(logged);
+    assert!(more.is_empty(), "a look that finds nothing to do is no line at INFO: {more:?}");
+    for (name, reason) in SETTLED {
+        let decision = if reason == "Issued" { "certificate issued" } else { "no certificate" };
+        let of_it = |line: &&Line| line.text("pki") == format!("{NS}/{name}") && line.text("message") == decision;
+        assert_eq!(controller.lines().iter().filter(of_it).count(), 1, "{name}: one line per decision");
+    }
     let audit = stage.servers.audit().since(mark);
     audit.writes().assert_none("writes over three resyncs");
     audit.only(|request| request.verb != "get").assert_none("a resync makes no list and no watch");
