@@ -5,6 +5,7 @@ use super::{
     world::{World, args},
     *,
 };
+use crate::process::leader::Candidate;
 
 #[test]
 fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
@@ -17,6 +18,7 @@ fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
         remind: Duration::from_secs(1800),
         ca_secret: ("controlplane".to_owned(), "demo-controller-ca".to_owned()),
         dry_run: false,
+        leader_elect: None,
         watch_idle: Duration::from_secs(150),
         listen: Some(([127, 0, 0, 1], 8080).into()),
         shutdown_grace: Duration::from_secs(20),
@@ -39,6 +41,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
         ("remind", "DEMO_CONTROLLER_REMIND", "1h"),
         ("ca-secret", "DEMO_CONTROLLER_CA_SECRET", "a/b.c"),
         ("dry-run", "DEMO_CONTROLLER_DRY_RUN", "true"),
+        ("leader-elect", "DEMO_CONTROLLER_LEADER_ELECT", "true"),
         ("watch-idle", "DEMO_CONTROLLER_WATCH_IDLE", "5s"),
         ("listen", "DEMO_CONTROLLER_LISTEN", "off"),
         ("shutdown-grace", "DEMO_CONTROLLER_SHUTDOWN_GRACE", "1m"),
@@ -53,6 +56,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
         remind: Duration::from_secs(3600),
         ca_secret: ("a".to_owned(), "b.c".to_owned()),
         dry_run: true,
+        leader_elect: Some(Candidate::default()),
         watch_idle: Duration::from_secs(5),
         listen: None,
         shutdown_grace: Duration::from_secs(60),
@@ -111,7 +115,6 @@ fn an_outspoken_false_takes_back_a_namespace_of_its_own_or_a_weaker_source() {
 fn wrong_input_is_refused_in_one_line_that_names_it() {
     for (line, expected) in [
         ("--wrokers 3", "unknown flag --wrokers: did you mean --workers?"),
-        ("--leader-elect", "unknown flag --leader-elect: see --help for those there are"),
         ("--zzz=s3cret", "unknown flag --zzz: see --help for those there are"),
         ("wacht", "unexpected argument \"wacht\": did you mean watch?"),
         (
@@ -188,4 +191,17 @@ fn without_the_playground_its_name_leads_to_how_to_get_it() {
     let refused = args(&["playground"]).refused();
     assert!(refused.starts_with("unexpected argument \"playground\": expected flags, or one command"), "{refused}");
     assert!(refused.contains("it is in one with the cargo feature `playground`"), "{refused}");
+}
+
+#[test]
+fn a_candidate_is_named_by_its_pod_and_a_pod_s_namespace_must_be_one() {
+    let args = &["--leader-elect"][..];
+    let env = &[("POD_NAME", "demo-controller-1"), ("POD_NAMESPACE", "controlplane")][..];
+    let wanted = Candidate { name: Some("demo-controller-1".to_owned()), namespace: Some("controlplane".to_owned()) };
+    assert_eq!(World { args, env, ..World::default() }.start().what.leader_elect, Some(wanted));
+    assert_eq!(World { env, ..World::default() }.start().what.leader_elect, None);
+    let empty = World { args, env: &[("POD_NAME", ""), ("POD_NAMESPACE", " ")], ..World::default() };
+    assert_eq!(empty.start().what.leader_elect, Some(Candidate::default()));
+    let wrong = World { args, env: &[("POD_NAMESPACE", "Control/Plane")], ..World::default() };
+    assert_eq!(wrong.refused(), "POD_NAMESPACE=Control/Plane: expected a namespace's name");
 }

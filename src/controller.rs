@@ -6,8 +6,12 @@
 //!  Pod reflector --> Pod cache --> on_pod ------------------------+           v
 //!                                     +--------------------> Pod queue --> workers: Lifecycle
 //! ```
+//!
+//! Where several replicas elect a leader, each of them has its caches filled and follows what changes; on_pki and on_pod,
+//! and all that comes after them, are the leader's alone. Who takes over begins as after a start: the caches are handed
+//! on as a first list, so that nothing in them is news and everything is looked at.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use kube::Client;
 use prometheus_client::registry::Registry;
@@ -26,46 +30,89 @@ use crate::{
     pki::{self, Allowed, CaSecret, Certificates, Pki, Told, Written},
     pods::{Lifecycle, Pod},
     process::{
+        leader::{self, Election},
         serve::{self, Pages},
         shutdown::{Grace, Unfinished},
         vitals,
     },
     wiring::{
-        Cache, Crew, Source,
+        Cache, Crew, Source, Turn,
         alive::{STUCK, Supply, stuck, stuck_in},
-        path, watch_over,
+        as_first_list, path, watch_over,
     },
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
 };
 
-/// Runs the controller until `stop`, then finishes what is in progress.
+/// Why it did not end well: for the last line of the log. Exit code 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    /// The grace ran out; the keys are named.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+    /// It led, and does not any more. What was in progress was dropped.
+    #[error(transparent)]
+    Lost(#[from] leader::Lost),
+}
+
+/// Runs the controller until `stop`, then finishes what is in progress; one that leads then gives the Lease back.
 ///
 /// # Errors
-/// When the grace ran out before that was done; the keys are named.
+/// See [`Failed`].
 pub async fn run(
     client: Client,
     settings: cli::Run,
     listener: Option<TcpListener>,
     stop: CancellationToken,
-) -> Result<(), Unfinished> {
-    // What we know, and what there is to do.
+) -> Result<(), Failed> {
     let counts = Counts::default();
+    let Some(candidate) = settings.leader_elect.clone() else {
+        counts.leader.alone();
+        return Ok(work(client, settings, counts, None, listener, stop).await.0?);
+    };
+    let election = Election::new(client.clone(), &candidate, counts.leader.clone());
+    let resign = CancellationToken::new();
+    let mut office = pin!(election.run(resign.clone()));
+    let (done, grace) = tokio::select! {
+        biased;
+        lost = &mut office => return Ok(lost?),
+        done = work(client, settings, counts, Some(&election), listener, stop) => done,
+    };
+    // With work unfinished the Lease is left to run out by itself: what is on the wire may take as long.
+    done?;
+    resign.cancel();
+    // Has said what came of it. If there is no time left, it runs out by itself as well.
+    timeout_at(grace, office).await.unwrap_or(Ok(()))?;
+    Ok(())
+}
+
+/// All of it but the election. Also says when the grace ends.
+async fn work(
+    client: Client,
+    settings: cli::Run,
+    counts: Counts,
+    election: Option<&Election>,
+    listener: Option<TcpListener>,
+    stop: CancellationToken,
+) -> (Result<(), Unfinished>, Instant) {
+    // What we know, and what there is to do.
     let (pkis, pods) = (Cache::<Pki>::new("pkis", |_| &[]), Cache::<Pod>::new("pods", |pod| &pod.secrets));
     let (pki_queue, pod_queue) = (WorkQueue::new("pki", &counts.queues), WorkQueue::new("pod", &counts.queues));
 
-    // Who does it.
+    // Who does it, while it is our turn: what they write passes the fence.
+    let turn = Turn::default();
+    let writes = election.map_or_else(|| client.clone(), |election| election.fence().guard(&client));
     let voice = events::Settings { component: "controlplane".into(), dry_run: settings.dry_run };
     let (recorder, writer) =
-        Recorder::new(client.clone(), voice, counts.events.clone(), &counts.queues, &counts.workers);
+        Recorder::new(writes.clone(), voice, counts.events.clone(), &counts.queues, &counts.workers);
     let allowed = Arc::new(Allowed::load(settings.allowed_names.as_deref()));
     let lifecycle = Arc::new(Lifecycle::new(pods.store.clone()));
     let (ca_namespace, ca_name) = &settings.ca_secret;
     let certificates = Arc::new(Certificates {
-        client: client.clone(),
+        client: writes.clone(),
         store: pkis.store.clone(),
         allowed: allowed.clone(),
-        ca: CaSecret::new(client.clone(), Key::new(ca_namespace, ca_name), settings.dry_run),
+        ca: CaSecret::new(writes, Key::new(ca_namespace, ca_name), settings.dry_run),
         mounts: {
             let pods = pods.store.clone();
             Arc::new(move |secret| waiting_pods(&pods, secret))
@@ -91,7 +138,8 @@ pub async fn run(
             stuck(&pod_queue, STUCK, &stop),
             stuck_in("events", move || events.oldest(), STUCK, &stop),
         ];
-        let pages = Pages { alive, ready: vec![pkis.check(), pods.check()], metrics: Arc::new(counts.registry()) };
+        let ready = [pkis.check(), pods.check()].into_iter().chain(election.map(Election::check)).collect();
+        let pages = Pages { alive, ready, metrics: Arc::new(counts.registry()) };
         // To the very end: the shutdown is a part of the life that a probe looks at.
         tasks.spawn(serve::run(listener, pages, ended.clone()));
     }
@@ -101,23 +149,38 @@ pub async fn run(
     let namespace = settings.namespace.as_deref();
     let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
     let reflector = source.reflector(&pkis, &path(pki::GROUP_PATH, namespace, pki::PLURAL));
-    tasks.spawn(supplies.0.from(reflector.run(stop.clone(), on_pki(pki_queue.clone()))));
+    let on_pki = Arc::new(on_pki(pki_queue.clone()));
+    tasks.spawn(supplies.0.from(reflector.run(stop.clone(), turn.gate(&on_pki))));
     let reflector = source.reflector(&pods, &path("/api/v1", namespace, "pods"));
-    let handler = on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis.store.clone());
-    tasks.spawn(supplies.1.from(reflector.run(stop.clone(), handler)));
+    let on_pod = Arc::new(on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis.store.clone()));
+    tasks.spawn(supplies.1.from(reflector.run(stop.clone(), turn.gate(&on_pod))));
     if let Some(every) = settings.resync {
-        tasks.spawn(resync(Resync { every }, pkis.store.clone(), pki_queue.clone()));
-        tasks.spawn(resync(Resync { every }, pods.store.clone(), pod_queue.clone()));
+        tasks.spawn(resync(Resync { every }, turn.clone(), pkis.store.clone(), pki_queue.clone()));
+        tasks.spawn(resync(Resync { every }, turn.clone(), pods.store.clone(), pod_queue.clone()));
     }
     tasks.spawn({
-        let (pkis, queue) = (pkis.store.clone(), pki_queue.clone());
-        async move { allowed.follow(|| pkis.keys().into_iter().for_each(|key| queue.add(key))).await }
+        let (turn, pkis, queue) = (turn.clone(), pkis.store.clone(), pki_queue.clone());
+        let again = move || pkis.keys().into_iter().filter(|_| turn.has_come()).for_each(|key| queue.add(key));
+        async move { allowed.follow(again).await }
+    });
+    let elected = election.map(Election::elected);
+    tasks.spawn({
+        let (turn, pkis, pods) = (turn.clone(), pkis.store.clone(), pods.store.clone());
+        async move {
+            if let Some(elected) = elected {
+                elected.cancelled().await;
+            }
+            turn.come(|| {
+                as_first_list(&pkis).for_each(&*on_pki);
+                as_first_list(&pods).for_each(&*on_pod);
+            });
+        }
     });
 
     // What takes them. No worker before the caches that its job reads are full: it would take everything that it does
     // not find for deleted.
-    let crew =
-        Crew { policy: Policy { max_retries: settings.max_retries }, metrics: counts.workers, stop: stop.clone() };
+    let policy = Policy { max_retries: settings.max_retries };
+    let crew = Crew { policy, metrics: counts.workers, turn, stop: stop.clone() };
     let mut work = JoinSet::new();
     for _ in 0..settings.workers {
         work.spawn(crew.member(&pki_queue, &certificates, [&pkis.health, &pods.health]));
@@ -140,11 +203,13 @@ pub async fn run(
     let unfinished = || pki_queue.processing().iter().chain(&pod_queue.processing()).map(Key::to_string).collect();
     let done = Grace(settings.shutdown_grace).wait(drain, unfinished).await;
     // Events are best effort: what cannot be sent in the rest of the grace is a pity, not a failure.
-    if timeout_at(grace, recorder.flush()).await.is_err() {
+    // Some of it is left for giving the Lease back.
+    let reserve = election.map_or(Duration::ZERO, |_| leader::RELEASE_LIMIT);
+    if timeout_at(grace.checked_sub(reserve).unwrap_or(grace), recorder.flush()).await.is_err() {
         tracing::warn!(events = recorder.pending(), "events were not sent before the end of the grace");
     }
     ended.cancel();
-    done
+    (done, grace)
 }
 
 /// What is counted: each room counts its own.
@@ -155,6 +220,7 @@ struct Counts {
     workers: worker::Metrics,
     events: events::Metrics,
     certificates: pki::Metrics,
+    leader: leader::Metrics,
 }
 
 impl Counts {
@@ -166,6 +232,7 @@ impl Counts {
         self.workers.register(&mut registry);
         self.events.register(&mut registry);
         self.certificates.register(&mut registry);
+        self.leader.register(&mut registry);
         registry
     }
 }
@@ -226,7 +293,8 @@ fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
     pods.filter(|pod| !pod.state.is_over()).map(|pod| ObjectRef::of("v1", "Pod", &*pod)).collect()
 }
 
-async fn resync<T: Object>(resync: Resync, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
+async fn resync<T: Object>(resync: Resync, turn: Turn, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
+    turn.begun().await;
     resync.run(&store, |key| queue.add(key)).await;
 }
 

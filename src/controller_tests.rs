@@ -70,3 +70,35 @@ fn only_pods_that_could_still_start_are_told() {
     assert_eq!(names, ["Pending", "Running", "Unknown"]);
     assert!(waiting_pods(&store, &Key::new("ns", "b")).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_over_knows_what_is_there_as_a_baseline_and_nothing_of_what_is_gone() {
+    let log = crate::testing::Log::start(tracing::Level::INFO);
+    let (pkis, pods) = (Arc::new(Store::new(|_: &Pki| &[])), Arc::new(Store::new(|pod: &Pod| &pod.secrets)));
+    let counts = workqueue::Metrics::default();
+    let (pod_queue, pki_queue) = (WorkQueue::new("pod", &counts), WorkQueue::new("pki", &counts));
+    let lifecycle = Arc::new(Lifecycle::new(pods.clone()));
+    let turn = Turn::default();
+    let on_pod = Arc::new(on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis));
+    let changed = turn.gate(&on_pod);
+
+    changed(pods.apply(pod("there", "u1", "1", "Pending")).unwrap());
+    changed(pods.apply(pod("gone", "u2", "2", "Pending")).unwrap());
+    changed(pods.delete(&Key::new("ns", "gone")).unwrap());
+    assert_eq!(pod_queue.len(), 0, "one that stands by collects nothing");
+
+    turn.come(|| as_first_list(&pods).for_each(&*on_pod));
+    changed(pods.apply(pod("late", "u3", "3", "Pending")).unwrap());
+    assert_eq!(pod_queue.len(), 2);
+    for _ in 0..2 {
+        let claim = pod_queue.get().await.unwrap();
+        worker::Reconciler::reconcile(&*lifecycle, claim.key()).await.unwrap();
+    }
+    let told: Vec<_> = log
+        .lines()
+        .iter()
+        .filter(|line| line["message"] == "pod lifecycle")
+        .map(|line| (line["pod"].clone(), line["baseline"].clone()))
+        .collect();
+    assert_eq!(told, [(json!("ns/there"), json!(true)), (json!("ns/late"), Value::Null)]);
+}

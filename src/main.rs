@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    fmt::Display,
     io::{self, IsTerminal, Write},
     net::SocketAddr,
     path::Path,
@@ -16,7 +17,7 @@ use demo_controller::{
         connect::{Connection, connect},
         file, log, serve,
         service_account::DIRECTORY,
-        shutdown::{self, Unfinished},
+        shutdown,
     },
     watch::exec,
     watcher,
@@ -92,7 +93,11 @@ async fn controller(start: Start<Run>) -> Result<ExitCode, Refusal> {
     let (own_namespace, listen) = (start.own_namespace, start.what.listen);
     let (Begun { stop, connection, listener }, mut run) = begin(start, listen).await?;
     if own_namespace {
-        run.namespace = Some(connection.default_namespace);
+        run.namespace = Some(connection.default_namespace.clone());
+    }
+    if let Some(candidate) = &mut run.leader_elect {
+        let known = connection.pod_namespace.unwrap_or(connection.default_namespace);
+        candidate.namespace.get_or_insert(known);
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -132,14 +137,14 @@ fn warn(warnings: &[String]) {
 }
 
 /// 5. The last line, and the exit code.
-fn ended(done: Result<(), Unfinished>) -> ExitCode {
+fn ended<E: Display>(done: Result<(), E>) -> ExitCode {
     match done {
         Ok(()) => {
             tracing::info!("bye");
             ExitCode::SUCCESS
         }
-        Err(unfinished) => {
-            tracing::error!("{unfinished}");
+        Err(why) => {
+            tracing::error!("{why}");
             ExitCode::FAILURE
         }
     }

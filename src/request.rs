@@ -36,7 +36,14 @@ pub enum Failure {
     },
     /// The server answered something that cannot be understood.
     Malformed(String),
+    /// Held back on our side, for this reason.
+    NotSent(NotSent),
 }
+
+/// Why a request was held back before it reached the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotSent(pub &'static str);
 
 impl Failure {
     /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After`
@@ -89,7 +96,7 @@ impl Failure {
     /// wrote.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Failure::Connection(_) | Failure::Timeout(_) => true,
+            Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
             Failure::Status { status, .. } => matches!(status.code, 401 | 409 | 429 | 503 | 504),
             Failure::Malformed(_) => false,
         }
@@ -117,6 +124,7 @@ impl Failure {
             Failure::Connection(_) => "connection",
             Failure::Timeout(_) => "timeout",
             Failure::Malformed(_) => "malformed",
+            Failure::NotSent(_) => "not_sent",
             Failure::Status { status, .. } => match status.code {
                 401 => "unauthorized",
                 403 => "forbidden",
@@ -146,6 +154,7 @@ impl fmt::Display for Failure {
             Failure::Connection(why) => write!(f, "no connection: {why}"),
             Failure::Timeout(limit) => write!(f, "no answer within {} s", limit.as_secs()),
             Failure::Malformed(why) => write!(f, "an answer that cannot be understood: {why}"),
+            Failure::NotSent(why) => write!(f, "not sent: {why}"),
             Failure::Status { status, .. } => {
                 if status.code != 0 {
                     write!(f, "{} ", status.code)?;
@@ -169,7 +178,10 @@ impl From<kube::Error> for Failure {
                 Failure::Connection(format!("the credential plugin {cmd} failed: {}", out.status))
             }
             // What is around them says "ServiceError" and the like, which helps nobody.
-            kube::Error::Service(e) => Failure::Connection(chain(&*e)),
+            kube::Error::Service(e) => match e.downcast_ref::<NotSent>() {
+                Some(held_back) => Failure::NotSent(*held_back),
+                None => Failure::Connection(chain(&*e)),
+            },
             kube::Error::HyperError(e) => Failure::Connection(chain(&e)),
             other => Failure::Connection(chain(&other)),
         }
@@ -238,6 +250,7 @@ mod tests {
         }
         assert!(Failure::Connection("refused".into()).is_unavailable());
         assert!(Failure::Timeout(TIME_LIMIT).is_unavailable());
+        assert!(Failure::NotSent(NotSent("held back")).is_unavailable());
         assert!(!Failure::Malformed("html".into()).is_unavailable());
     }
 

@@ -28,7 +28,7 @@ use crate::{
         exec::{self, Exec},
     },
     wiring::{
-        Cache, Crew, Source,
+        Cache, Crew, Source, Turn,
         alive::{STUCK, Supply, stuck},
         watch_over,
     },
@@ -107,7 +107,7 @@ async fn hand_to<P: Plugin>(
 
     // What takes them.
     let policy = Policy { max_retries: settings.max_retries };
-    let crew = Crew { policy, metrics: counts.workers, stop: stop.clone() };
+    let crew = Crew { policy, metrics: counts.workers, turn: Turn::ours(), stop: stop.clone() };
     let mut work = JoinSet::new();
     for _ in 0..settings.workers {
         work.spawn(crew.member(&queue, &job, [&cache.health]));

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    informer::{self, Health, Key, ListWatch, Object, Reflector, Store},
+    informer::{self, Change, Health, Key, ListWatch, Object, Reflector, Store},
     process::serve::Check,
     worker::{self, Policy, Reconciler},
     workqueue::WorkQueue,
@@ -34,6 +34,11 @@ impl<T: Object> Cache<T> {
         let health = self.health.clone();
         Check::new(self.resource, move || health.check())
     }
+}
+
+/// Everything that a cache holds now, as a first list would bring it.
+pub fn as_first_list<T: Object>(store: &Store<T>) -> impl Iterator<Item = Change<T>> {
+    store.keys().into_iter().filter_map(|key| store.get(&key)).map(|new| Change::Added { new, initial: true })
 }
 
 /// What all reflectors have in common.
@@ -64,15 +69,63 @@ pub fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
     }
 }
 
+/// Whether it is this process's turn to work. One that stands by hands no change on: what it would put on a queue would
+/// be for nobody, and the keys of what is long gone would stay there. It needs to remember nothing: what counts when
+/// its turn comes is what the caches hold then.
+#[derive(Clone, Default)]
+pub struct Turn {
+    come: CancellationToken,
+    begun: CancellationToken,
+}
+
+impl Turn {
+    /// Of one that has nobody to wait for.
+    pub fn ours() -> Self {
+        let turn = Turn::default();
+        turn.come(|| {});
+        turn
+    }
+
+    /// It has come: from now on changes are handed on. What is in the caches already goes first, by `hand_on`; the
+    /// workers begin after it.
+    pub fn come(&self, hand_on: impl FnOnce()) {
+        // In this order, and nothing is missed: what changes in between is handed on twice.
+        self.come.cancel();
+        hand_on();
+        self.begun.cancel();
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        self.come.is_cancelled()
+    }
+
+    /// Waits until the workers may begin. Cancel-safe.
+    pub async fn begun(&self) {
+        self.begun.cancelled().await;
+    }
+
+    /// `handler`, once it has come.
+    pub fn gate<T, F: Fn(Change<T>)>(&self, handler: &Arc<F>) -> impl Fn(Change<T>) + use<T, F> {
+        let (turn, handler) = (self.clone(), handler.clone());
+        move |change| {
+            if turn.has_come() {
+                handler(change);
+            }
+        }
+    }
+}
+
 /// What all workers have in common.
 pub struct Crew {
     pub policy: Policy,
     pub metrics: worker::Metrics,
+    pub turn: Turn,
     pub stop: CancellationToken,
 }
 
 impl Crew {
-    /// A worker that begins as soon as the caches are synced.
+    /// A worker that begins as soon as the caches are synced, and it is this process's turn.
     pub fn member<R: Reconciler<Key>, const N: usize>(
         &self,
         queue: &WorkQueue<Key>,
@@ -80,14 +133,18 @@ impl Crew {
         caches: [&Arc<Health>; N],
     ) -> impl Future<Output = ()> + Send + use<R, N> {
         let caches = caches.map(Arc::clone);
-        let (queue, job, stop) = (queue.clone(), job.clone(), self.stop.clone());
+        let (queue, job, turn, stop) = (queue.clone(), job.clone(), self.turn.clone(), self.stop.clone());
         let (policy, metrics) = (self.policy, self.metrics.clone());
         async move {
-            for cache in &caches {
-                tokio::select! {
-                    () = cache.synced() => {}
-                    () = stop.cancelled() => return,
+            let ready = async {
+                for cache in &caches {
+                    cache.synced().await;
                 }
+                turn.begun().await;
+            };
+            tokio::select! {
+                () = ready => {}
+                () = stop.cancelled() => return,
             }
             worker::run(queue, job, policy, metrics, stop).await;
         }

@@ -18,6 +18,7 @@ fn connection(ca: Option<&str>) -> Connection {
     Connection {
         client: connect::local("http://127.0.0.1:1", None).unwrap(),
         default_namespace: "own".to_owned(),
+        pod_namespace: None,
         server: String::new(),
         endpoint: "used:443".to_owned(),
         ca: ca.map(Into::into),

@@ -14,9 +14,12 @@ use super::{
 };
 use crate::pki::{allowed_file, validate::is_label};
 use crate::process::{
-    Refusal, log, serve,
+    Refusal,
+    leader::Candidate,
+    log, serve,
     settings::{Env, Given, ROW, Read, Setting, Table},
 };
+use crate::text::quoted;
 
 static ALLOWED_NAMES: Setting = Setting {
     flag: "allowed-names",
@@ -77,6 +80,19 @@ static DRY_RUN: Setting = Setting {
     ..ROW
 };
 
+static LEADER_ELECT: Setting = Setting {
+    flag: "leader-elect",
+    env: "DEMO_CONTROLLER_LEADER_ELECT",
+    help: "Of several replicas one works, the one that holds the Lease demo-controller\n\
+           (in the namespace of POD_NAMESPACE, else the pod's, else the context's)",
+    ..ROW
+};
+
+/// The name of the pod, as a manifest's `fieldRef` gives it.
+const POD_NAME: &str = "POD_NAME";
+/// Its namespace.
+const POD_NAMESPACE: &str = "POD_NAMESPACE";
+
 /// All of them.
 pub static TABLE: Table = &[
     ("Connection", CONNECTION),
@@ -88,6 +104,7 @@ pub static TABLE: Table = &[
             &ALLOWED_NAMES,
             &CA_SECRET,
             &DRY_RUN,
+            &LEADER_ELECT,
             &WORKERS,
             &MAX_RETRIES,
             &RESYNC,
@@ -117,6 +134,8 @@ pub struct Run {
     pub ca_secret: (String, String),
     /// Server-side dry run.
     pub dry_run: bool,
+    /// Work only while leading; None: work.
+    pub leader_elect: Option<Candidate>,
     /// How long a watch may be silent.
     pub watch_idle: Duration,
     /// Where health and metrics are served; None: nowhere.
@@ -139,6 +158,7 @@ impl Default for Run {
             remind: Duration::from_secs(1800),
             ca_secret: ("controlplane".to_owned(), "demo-controller-ca".to_owned()),
             dry_run: false,
+            leader_elect: None,
             watch_idle: Duration::from_secs(150),
             listen: Some(serve::DEFAULT),
             shutdown_grace: Duration::from_secs(20),
@@ -161,6 +181,7 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
         remind: settings.duration(&REMIND, default.remind)?,
         ca_secret: settings.get(&CA_SECRET).map(|given| secret(&given)).transpose()?.unwrap_or(default.ca_secret),
         dry_run: settings.switch(&DRY_RUN)?,
+        leader_elect: settings.switch(&LEADER_ELECT)?.then(|| candidate(env)).transpose()?,
         watch_idle: settings.duration(&WATCH_IDLE, default.watch_idle)?,
         listen: serve::decide(&settings, default.listen)?,
         shutdown_grace: settings.duration(&SHUTDOWN_GRACE, default.shutdown_grace)?,
@@ -168,6 +189,17 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
     };
     let explain = run.explain;
     Ok(Command::Run(Box::new(Start::new(&settings, env, on_terminal, place, explain, run)?)))
+}
+
+/// What the environment says about this pod. No settings of ours: they come from the manifest, as a pair, or not at all.
+fn candidate(env: Env) -> Result<Candidate, Refusal> {
+    let variable =
+        |name| env(name).map(|text| text.to_string_lossy().trim().to_owned()).filter(|text| !text.is_empty());
+    let namespace = variable(POD_NAMESPACE);
+    if let Some(wrong) = namespace.as_deref().filter(|namespace| !is_label(namespace)) {
+        return Err(Refusal::input(format!("{POD_NAMESPACE}={}: expected a namespace's name", quoted(wrong))));
+    }
+    Ok(Candidate { name: variable(POD_NAME), namespace })
 }
 
 fn secret(given: &Given) -> Result<(String, String), Refusal> {

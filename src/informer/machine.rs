@@ -238,7 +238,7 @@ impl<T: Object> Machine<T> {
                 }
                 let another_try_helps = match &failure {
                     _ if failure.is_expired() || failure.is_version_too_large() => false,
-                    Failure::Connection(_) | Failure::Timeout(_) => true,
+                    Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
                     // 400, 404, 422: not a bad moment but a bad question, and the version is part of it.
                     Failure::Status { status, .. } => matches!(status.code, 401 | 403 | 429 | 500..),
                     Failure::Malformed(_) => false,

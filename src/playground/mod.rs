@@ -34,7 +34,7 @@ use tracing::subscriber::NoSubscriber;
 use crate::{
     cli::{self, Play},
     controller, explain,
-    process::{Refusal, connect, log, serve, shutdown::Unfinished},
+    process::{Refusal, connect, log, serve},
 };
 
 pub mod api;
@@ -230,7 +230,7 @@ async fn install(api: &Api, objects: &[Value], page: &mut Page) -> Result<String
 
 /// What runs by itself, beside the server.
 struct Cluster {
-    controller: JoinSet<Result<(), Unfinished>>,
+    controller: JoinSet<Result<(), controller::Failed>>,
     /// Cancelled when the simulation has ended.
     simulated: CancellationToken,
 }
@@ -254,7 +254,7 @@ impl Cluster {
     }
 
     /// Waits until all of it has ended, after its stage's `end`.
-    async fn end(mut self) -> Result<(), Unfinished> {
+    async fn end(mut self) -> Result<(), controller::Failed> {
         // A panic has been printed when it happened, and is the reason why it ended.
         let done = self.controller.join_next().await.and_then(Result::ok).unwrap_or(Ok(()));
         let _ = timeout(ENDS_WITHIN, self.simulated.cancelled()).await;

@@ -43,6 +43,8 @@ pub struct Connection {
     pub client: Client,
     /// The namespace of the context, or of the pod.
     pub default_namespace: String,
+    /// The namespace of the pod that this runs in, if it does.
+    pub pod_namespace: Option<String>,
     /// The server and who named it, for the log: `https://10.0.0.1:6443 (context dev in ~/.kube/config)`.
     pub server: String,
     /// Its host and port, as far as its URL has one.
@@ -91,7 +93,8 @@ pub async fn connect(
     let endpoint = config.cluster_url.authority().map_or(String::new(), ToString::to_string);
     let ca = config.root_cert_file.clone();
     let client = client(config, header, &named_by)?;
-    Ok(Connection { client, default_namespace, server, endpoint, ca, warnings })
+    let pod_namespace = account.namespace();
+    Ok(Connection { client, default_namespace, pod_namespace, server, endpoint, ca, warnings })
 }
 
 /// A server that a setting names: its CA and its header. Where it is the cluster's own, the pod's service account fills

@@ -7,6 +7,7 @@
 //!   [`token`]: a bearer token that rotates.
 //! * [`log`]: lines on stderr, text or JSON.
 //! * [`serve`]: health and metrics over HTTP; [`vitals`]: what a process says of itself.
+//! * [`leader`]: one of several replicas works, the others stand by.
 //! * [`shutdown`]: from the first signal to the exit code.
 //!
 //! One promise binds them: wrong input ends the process before its first log line, with one line on stderr and the
@@ -21,6 +22,7 @@ pub mod connect;
 pub mod file;
 pub mod flags;
 mod kubeconfig;
+pub mod leader;
 pub mod log;
 pub mod serve;
 pub mod service_account;

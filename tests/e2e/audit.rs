@@ -4,6 +4,9 @@ use std::{fmt, fs, path::Path};
 
 use serde_json::Value;
 
+/// Where an API server notes which token a request came with.
+pub const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
+
 /// Requests of our ServiceAccount, in the order of their answers. A watch is in it from the moment that it was opened.
 #[derive(Clone)]
 pub struct Audit(Vec<Request>);
@@ -23,11 +26,13 @@ pub struct Request {
     pub uri: String,
     /// As answered.
     pub code: u64,
+    /// Which token it came with; only a real server tells.
+    pub credential: String,
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Request { verb, resource, namespace, name, uri, code } = self;
+        let Request { verb, resource, namespace, name, uri, code, .. } = self;
         write!(f, "{code} {verb} {resource} {namespace}/{name}   {uri}")
     }
 }
@@ -103,5 +108,6 @@ fn request(line: &Value) -> Request {
         name: text(&object["name"]),
         uri: text(&line["requestURI"]),
         code: code(line),
+        credential: line["user"]["extra"][CREDENTIAL].to_string(),
     }
 }

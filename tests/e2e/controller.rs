@@ -27,11 +27,19 @@ pub struct Setup<'a> {
     pub through: Option<u16>,
     /// Variables.
     pub env: &'a [(&'a str, &'a str)],
+    /// Another token of the ServiceAccount than the usual one.
+    pub token: Option<&'a str>,
+}
+
+impl Setup<'_> {
+    /// With nothing but the list of allowed names.
+    pub const PLAIN: Setup<'static> =
+        Setup { flags: "", names: Some("app1\napp2\n"), through: None, env: &[], token: None };
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Setup { flags: "", names: Some("app1\napp2\n"), through: None, env: &[] }
+        Setup::PLAIN
     }
 }
 
@@ -63,9 +71,11 @@ impl Controller {
         let file = |name: &str| stage.dir.join(format!("controller-{number}-{name}"));
         let (port, kubeconfig, names) = (free_port(), file("kubeconfig"), file("names"));
         let server = stage.servers.cluster(setup.through.unwrap_or(stage.servers.port()));
-        write_kubeconfig(&kubeconfig, &server, &stage.token());
+        write_kubeconfig(&kubeconfig, &server, &setup.token.map_or_else(|| stage.token(), str::to_owned));
         let mut command = program();
-        command.env("HOME", &stage.dir).envs(setup.env.iter().copied());
+        command.env("HOME", &stage.dir);
+        command.env("POD_NAME", format!("replica-{number}")).env("POD_NAMESPACE", "controlplane");
+        command.envs(setup.env.iter().copied());
         command.arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
         if let Some(text) = setup.names {

@@ -115,6 +115,7 @@ impl Servers for Embedded {
             name: entry.name,
             uri: entry.uri,
             code: entry.code.into(),
+            credential: String::new(),
         };
         Audit::new(ours.map(request).collect())
     }

@@ -129,6 +129,15 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            leader::one_works_and_the_other_stands_by_until_it_is_its_turn,
+            leader::the_lease_is_given_back_after_the_last_write,
+            leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds,
+            leader::a_leader_that_was_stopped_writes_nothing_when_it_goes_on,
+        ],
+    },
+    Group {
         on: Stage::watching,
         scenarios: scenarios![
             watching::a_pod_is_told_from_its_beginning_to_its_end,
@@ -190,6 +199,14 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "takes 20 s: certificates go by the wall clock, which cannot be paused",
     ),
     ("watching::a_token_that_is_rotated_is_picked_up", "takes 10 s: the file is read again so often"),
+    (
+        "leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds",
+        "takes 20 s, as the Lease runs out by the wall clock; tests/embedded has it under a paused clock",
+    ),
+    (
+        "leader::a_leader_that_was_stopped_writes_nothing_when_it_goes_on",
+        "only a real server's audit log tells two tokens of one ServiceAccount apart",
+    ),
     (
         "outage::a_watch_that_falls_silent_is_opened_again",
         "takes up to a minute of wall time; tests/embedded has silent watches under a paused clock",

@@ -105,12 +105,14 @@ impl Stage {
 
     /// The ServiceAccount's own token, never an administrator's.
     pub fn token(&self) -> String {
-        let create = || {
-            let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
-            let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
-            self.create(path, &request)["status"]["token"].as_str().expect("a token").to_owned()
-        };
-        self.token.borrow_mut().get_or_insert_with(create).clone()
+        self.token.borrow_mut().get_or_insert_with(|| self.another_token()).clone()
+    }
+
+    /// Another one.
+    pub fn another_token(&self) -> String {
+        let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+        let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
+        self.create(path, &request)["status"]["token"].as_str().expect("a token").to_owned()
     }
 
     /// Creates a namespace.

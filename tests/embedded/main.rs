@@ -7,6 +7,7 @@ mod discovery;
 mod faults;
 mod fleet;
 mod health;
+mod leader;
 mod metrics;
 #[path = "../shared/openmetrics.rs"]
 mod openmetrics;

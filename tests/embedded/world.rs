@@ -10,9 +10,7 @@ use apiserver::{ApiServer, Rule, Settings};
 use bytes::Bytes;
 use demo_controller::{
     cli::{Run, Watch},
-    controller,
-    process::shutdown::Unfinished,
-    watcher,
+    controller, watcher,
 };
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
@@ -31,7 +29,7 @@ pub const CONTROLLER: &str = "system:serviceaccount:controlplane:demo-controller
 pub struct World {
     pub server: ApiServer,
     stop: CancellationToken,
-    controller: Option<JoinHandle<Result<(), Unfinished>>>,
+    controller: Option<JoinHandle<Result<(), controller::Failed>>>,
 }
 
 impl World {

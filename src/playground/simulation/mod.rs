@@ -47,7 +47,7 @@ use self::{
 use crate::{
     events::{self, Recorder},
     informer::{self, Change, Key, Store},
-    wiring::{Cache, Crew, Source, path, watch_over},
+    wiring::{Cache, Crew, Source, Turn, path, watch_over},
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
 };
@@ -139,7 +139,12 @@ pub async fn run(client: Client, settings: Simulation, stop: CancellationToken) 
     });
 
     // What takes them.
-    let crew = Crew { policy: Policy { max_retries: 12 }, metrics: worker::Metrics::default(), stop: stop.clone() };
+    let crew = Crew {
+        policy: Policy { max_retries: 12 },
+        metrics: worker::Metrics::default(),
+        turn: Turn::ours(),
+        stop: stop.clone(),
+    };
     let mut work = JoinSet::new();
     for _ in 0..WORKERS {
         work.spawn(crew.member(&deployment_queue, &deployment_controller, [&deployments.health, &sets.health]));

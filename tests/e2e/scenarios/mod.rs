@@ -5,6 +5,7 @@ pub mod authority;
 pub mod certificate;
 pub mod crash;
 pub mod deletion;
+pub mod leader;
 pub mod leaks;
 pub mod lifecycle;
 pub mod outage;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Looks at everything again some times a second.
-const OFTEN: Setup = Setup { flags: "--resync 150ms", names: Some("app1\napp2\n"), through: None, env: &[] };
+const OFTEN: Setup = Setup { flags: "--resync 150ms", ..Setup::PLAIN };
 
 pub fn a_changed_request_is_reissued_in_place(stage: &mut Stage) {
     let _controller = Controller::ready(stage, Setup::default());

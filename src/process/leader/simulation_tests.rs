@@ -1,0 +1,283 @@
+//! Candidates on one Lease, in a world in which everything goes wrong: requests and answers are lost or late, so late
+//! that their sender has given up long ago; processes are stopped and go on, or are killed; clocks begin anywhere, show
+//! anything and run at different speeds. Whatever happens, no two fences are open at once. Then the sky clears, and
+//! somebody leads.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::*;
+
+/// In the world's own time, which no process knows: milliseconds.
+type Millis = u64;
+
+/// What happens to a process's request of this number.
+enum Event {
+    Sent(usize, u64),
+    Arrives(usize, u64, Request),
+    Answered(usize, u64, Box<Answer>),
+    /// Nobody waits for the answer any more.
+    GivenUp(usize, u64),
+}
+
+struct Process {
+    machine: Machine,
+    /// Its monotonic clock: where it began, and how fast it runs.
+    begun: Instant,
+    speed: f64,
+    next: Next,
+    /// Of the request that it is about; answers to others come too late.
+    number: u64,
+    sent: Instant,
+    stopped_until: Millis,
+    /// Its fence, by its own clock.
+    open_until: Option<Instant>,
+    alive: bool,
+}
+
+impl Process {
+    fn clock(&self, now: Millis) -> Instant {
+        self.begun + Duration::from_millis(now).mul_f64(self.speed)
+    }
+
+    /// How long the world takes for what this process calls `time`.
+    fn lasts(&self, time: Duration) -> Millis {
+        (time.as_secs_f64() / self.speed * 1000.0).ceil() as Millis
+    }
+
+    fn may_write(&self, now: Millis) -> bool {
+        self.alive && self.open_until.is_some_and(|until| self.clock(now) < until)
+    }
+}
+
+struct World {
+    random: StdRng,
+    now: Millis,
+    lease: Option<Lease>,
+    version: u64,
+    processes: Vec<Process>,
+    line: BinaryHeap<Reverse<(Millis, u64)>>,
+    events: HashMap<u64, Event>,
+    count: u64,
+    stormy: bool,
+}
+
+impl World {
+    fn new(seed: u64, candidates: usize) -> World {
+        let mut world = World {
+            random: StdRng::seed_from_u64(seed),
+            now: 0,
+            lease: None,
+            version: 0,
+            processes: Vec::new(),
+            line: BinaryHeap::new(),
+            events: HashMap::new(),
+            count: 0,
+            stormy: true,
+        };
+        (0..candidates).for_each(|_| world.born());
+        world
+    }
+
+    fn born(&mut self) {
+        let (machine, next) = Machine::start(format!("candidate-{}", self.processes.len()));
+        let begun = Instant::now() + Duration::from_secs(self.random.random_range(0..1_000_000));
+        let speed = self.random.random_range(0.9..1.1);
+        let process = Process {
+            machine,
+            begun,
+            speed,
+            next,
+            number: 0,
+            sent: begun,
+            stopped_until: 0,
+            open_until: None,
+            alive: true,
+        };
+        self.processes.push(process);
+        let after = self.random.random_range(0..3000);
+        self.plan(after, Event::Sent(self.processes.len() - 1, 0));
+    }
+
+    fn plan(&mut self, after: Millis, event: Event) {
+        self.count += 1;
+        self.line.push(Reverse((self.now + after, self.count)));
+        self.events.insert(self.count, event);
+    }
+
+    /// How long a message takes; None: it never arrives.
+    fn travel(&mut self) -> Option<Millis> {
+        match self.random.random_range(0..20) {
+            0 if self.stormy => None,
+            1 if self.stormy => Some(self.random.random_range(0..30_000)),
+            2 | 3 if self.stormy => Some(self.random.random_range(0..6000)),
+            _ => Some(self.random.random_range(1..50)),
+        }
+    }
+
+    /// Until then.
+    fn run(&mut self, until: Millis) {
+        while let Some(Reverse((time, id))) = self.line.peek().copied().filter(|Reverse((time, _))| *time <= until) {
+            self.line.pop();
+            self.now = time;
+            let event = self.events.remove(&id).expect("planned");
+            self.happens(event);
+            if self.stormy && self.random.random_bool(0.01) {
+                self.strike();
+            }
+        }
+        self.now = until;
+    }
+
+    fn happens(&mut self, event: Event) {
+        let (index, number) = match &event {
+            Event::Arrives(process, number, request) => {
+                let (process, number, answer) = (*process, *number, self.serve(request));
+                if let Some(after) = self.travel() {
+                    self.plan(after, Event::Answered(process, number, Box::new(answer)));
+                }
+                return;
+            }
+            Event::Sent(process, number) | Event::Answered(process, number, _) | Event::GivenUp(process, number) => {
+                (*process, *number)
+            }
+        };
+        let (now, process) = (self.now, &mut self.processes[index]);
+        if !process.alive || process.number != number {
+            return;
+        }
+        // A process that is stopped finds everything at once when it goes on, in any order.
+        if process.stopped_until > now {
+            let after = process.stopped_until - now + self.random.random_range(0..2);
+            return self.plan(after, event);
+        }
+        match event {
+            Event::Sent(..) => {
+                process.sent = process.clock(now);
+                let (request, limit) = (process.next.request.clone(), process.lasts(REQUEST_LIMIT));
+                self.plan(limit, Event::GivenUp(index, number));
+                if let Some(after) = self.travel() {
+                    self.plan(after, Event::Arrives(index, number, request));
+                }
+            }
+            Event::Answered(.., answer) => self.on(index, *answer),
+            Event::GivenUp(..) => self.on(index, Answer::Failed(Failure::Timeout(REQUEST_LIMIT))),
+            Event::Arrives(..) => unreachable!("see above"),
+        }
+    }
+
+    fn on(&mut self, index: usize, answer: Answer) {
+        let (now, jitter) = (self.now, self.random.random());
+        let process = &mut self.processes[index];
+        let (role, next) = process.machine.on(answer, process.sent, process.clock(now), jitter);
+        process.number += 1;
+        let (number, after) = (process.number, process.lasts(next.after));
+        process.next = next;
+        let deadline = match role {
+            Role::StandsBy => None,
+            Role::Leads(until) => {
+                process.open_until = Some(until);
+                Some(process.lasts(until - process.clock(now)))
+            }
+            Role::Lost(_) => {
+                process.alive = false;
+                return self.born();
+            }
+        };
+        let open: Vec<usize> = (0..self.processes.len()).filter(|i| self.processes[*i].may_write(now)).collect();
+        assert!(open.len() <= 1, "at {now} ms both may write: {open:?}");
+        self.plan(after, Event::Sent(index, number));
+        // The loop waits for no answer longer than that.
+        if let Some(deadline) = deadline {
+            self.plan(deadline, Event::GivenUp(index, number));
+        }
+    }
+
+    /// The API server.
+    fn serve(&mut self, request: &Request) -> Answer {
+        match (request, &self.lease) {
+            (Request::Look, None) => Answer::Absent,
+            (Request::Look, Some(lease)) => Answer::Found(lease.clone()),
+            (Request::Write(wanted), lease) => {
+                let version = |lease: &Lease| lease.metadata.resource_version.clone();
+                if version(wanted) != lease.as_ref().and_then(version) {
+                    return Answer::Conflict;
+                }
+                self.version += 1;
+                let mut stored = Lease::clone(wanted);
+                stored.metadata.resource_version = Some(self.version.to_string());
+                // No two renewals are alike, and no clock is right.
+                let time = jiff::Timestamp::from_second(self.random.random_range(0..1 << 37)).ok();
+                stored.spec.as_mut().expect("a spec").renew_time = time.map(MicroTime);
+                self.lease = Some(stored.clone());
+                Answer::Written(stored)
+            }
+        }
+    }
+
+    /// Somebody is stopped, or killed.
+    fn strike(&mut self) {
+        let alive: Vec<usize> = (0..self.processes.len()).filter(|i| self.processes[*i].alive).collect();
+        let victim = alive[self.random.random_range(0..alive.len())];
+        if self.random.random_bool(0.2) {
+            self.processes[victim].alive = false;
+            self.born();
+        } else {
+            self.processes[victim].stopped_until = self.now + self.random.random_range(0..40_000);
+        }
+    }
+
+    fn leader(&self) -> Option<usize> {
+        (0..self.processes.len()).find(|i| self.processes[*i].may_write(self.now))
+    }
+
+    /// Until somebody leads; returns how long that took.
+    fn wait_for_a_leader(&mut self) -> Millis {
+        let begun = self.now;
+        while self.leader().is_none() {
+            assert!(self.now < begun + 120_000, "nobody leads");
+            self.run(self.now + 10);
+        }
+        self.now - begun
+    }
+}
+
+#[test]
+fn never_do_two_lead_at_once_and_when_the_storm_is_over_somebody_does() {
+    let mut terms = 0;
+    for seed in 0..400 {
+        let mut world = World::new(seed, 2 + seed as usize % 2);
+        world.run(600_000);
+        terms += world.lease.as_ref().and_then(|lease| lease.spec.as_ref()?.lease_transitions).unwrap_or(0);
+        world.stormy = false;
+        // Those that are stopped go on, late messages have arrived, what is left of the last term is over.
+        world.run(world.now + 60_000);
+        world.wait_for_a_leader();
+        let leader = world.leader();
+        world.run(world.now + 60_000);
+        assert_eq!(world.leader(), leader, "seed {seed}: it stays");
+    }
+    assert!(terms > 400, "this was no storm: {terms} changes of the leader");
+}
+
+#[test]
+fn when_the_leader_dies_another_leads_within_20_seconds() {
+    for seed in 0..400 {
+        let mut world = World::new(seed, 2);
+        world.stormy = false;
+        // All clocks run at the same speed here: 20 s are 20 s.
+        world.processes.iter_mut().for_each(|process| process.speed = 1.0);
+        world.wait_for_a_leader();
+        let moment = world.random.random_range(20_000..40_000);
+        world.run(world.now + moment);
+        let leader = world.leader().expect("it stays");
+        world.processes[leader].alive = false;
+        let took = world.wait_for_a_leader();
+        assert!((10_000..20_000).contains(&took), "seed {seed}: {took} ms");
+    }
+}
