@@ -12,6 +12,7 @@ use demo_controller::{
     cli::{Run, Watch},
     controller, watcher,
 };
+use futures::TryFutureExt;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
 use kube::Client;
@@ -29,7 +30,7 @@ pub const CONTROLLER: &str = "system:serviceaccount:controlplane:demo-controller
 pub struct World {
     pub server: ApiServer,
     stop: CancellationToken,
-    controller: Option<JoinHandle<Result<(), controller::Failed>>>,
+    controller: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl World {
@@ -60,7 +61,9 @@ impl World {
     /// Starts the controller, as its ServiceAccount and without a port.
     pub async fn run(&mut self, settings: Run) {
         let client = self.client().await;
-        self.controller = Some(tokio::spawn(controller::run(client, settings, None, self.stop.clone())));
+        self.controller = Some(tokio::spawn(
+            controller::run(client, settings, None, self.stop.clone()).map_err(|why| why.to_string()),
+        ));
     }
 
     /// Starts it with a port of its own, where its pages are.
@@ -68,7 +71,9 @@ impl World {
         let client = self.client().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        self.controller = Some(tokio::spawn(controller::run(client, settings, Some(listener), self.stop.clone())));
+        self.controller = Some(tokio::spawn(
+            controller::run(client, settings, Some(listener), self.stop.clone()).map_err(|why| why.to_string()),
+        ));
         address
     }
 
@@ -77,7 +82,9 @@ impl World {
         let client = self.client().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        self.controller = Some(tokio::spawn(watcher::run(client, settings, Some(listener), self.stop.clone())));
+        self.controller = Some(tokio::spawn(
+            watcher::run(client, settings, Some(listener), self.stop.clone()).map_err(|why| why.to_string()),
+        ));
         address
     }
 
