@@ -10,20 +10,24 @@ use std::{sync::Arc, time::Duration};
 
 use kube::Client;
 use prometheus_client::registry::Registry;
-use tokio::{net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{self, PluginChoice},
     explain,
-    informer::{self, Change, Health, Key, Store},
+    informer::{self, Backoff, Change, Health, Key, LONGEST_BACKOFF, Store},
     process::{
         serve::{self, Check, Pages},
         shutdown::{Grace, Unfinished},
         vitals,
     },
     watch::{
-        Deliver, Dynamic, Plugin, Simple, Wanted,
+        Deliver, Dynamic, Plugin, Resource, Simple, Wanted,
         discovery::{self, Waiting},
         exec::{self, Exec},
     },
@@ -87,30 +91,31 @@ async fn hand_to<P: Plugin>(
     }
 
     // Where it is served. The answer may take as long as it takes someone to install a definition.
+    let search = Search { client, wanted: settings.wanted, namespace: settings.namespace, waiting, stop: stop.clone() };
     let found = tokio::select! {
-        found = discovery::wait(&client, &settings.wanted, settings.namespace.as_deref(), &waiting, &stop) => found,
+        found = search.run() => found,
         () = watch_over(&mut tasks) => None,
     };
-    let Some(resource) = found else {
+    let Some(resource) = found.map(Arc::new) else {
         ended.cancel();
         return (Ok(()), Instant::now());
     };
 
     // What brings keys. (`leak`: the name is a metric's label, and is made once in the life of the process.)
     let store = Arc::new(Store::new(|_: &Dynamic| &[]));
-    let cache = Cache { resource: resource.name.clone().leak(), store, health };
-    let job = Arc::new(Deliver::new(cache.store.clone(), Arc::new(resource.clone()), plugin, settings.config));
-    let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
-    let mut reflector = source.reflector(&cache, &resource.path);
-    reflector.list_watch = reflector.list_watch.selecting(settings.labels.as_deref(), settings.fields.as_deref());
-    tasks.spawn(supply.from(reflector.run(stop.clone(), on_change(job.clone(), queue.clone()))));
+    let cache = Cache { resource: resource.name.clone().leak(), store, health: health.clone() };
+    let job = Arc::new(Deliver::new(cache.store.clone(), resource.clone(), plugin, settings.config));
+    let source = Source { client: search.client.clone(), metrics: counts.informers, watch_idle: settings.watch_idle };
+    let selectors = (settings.labels, settings.fields);
+    let mirror = Mirror { source, cache, selectors, job: job.clone(), queue: queue.clone() };
+    tasks.spawn(supply.from(follow(resource, search, mirror)));
 
     // What takes them.
     let policy = Policy { max_retries: settings.max_retries };
     let crew = Crew { policy, metrics: counts.workers, turn: Turn::ours(), stop: stop.clone() };
     let mut work = JoinSet::new();
     for _ in 0..settings.workers {
-        work.spawn(crew.member(&queue, &job, [&cache.health]));
+        work.spawn(crew.member(&queue, &job, [&health]));
     }
 
     tokio::select! {
@@ -133,18 +138,74 @@ async fn hand_to<P: Plugin>(
     (done, grace)
 }
 
+/// Finds out where the resource is served.
+struct Search {
+    client: Client,
+    wanted: Wanted,
+    namespace: Option<String>,
+    waiting: Arc<Waiting>,
+    stop: CancellationToken,
+}
+
+impl Search {
+    async fn run(&self) -> Option<Resource> {
+        let Search { client, wanted, namespace, waiting, stop } = self;
+        discovery::wait(client, wanted, namespace.as_deref(), waiting, stop).await
+    }
+}
+
+/// Brings what happens into the cache and on the queue.
+struct Mirror<P> {
+    source: Source,
+    cache: Cache<Dynamic>,
+    selectors: (Option<String>, Option<String>),
+    job: Arc<Deliver<P>>,
+    queue: WorkQueue<Key>,
+}
+
+impl<P: Plugin> Mirror<P> {
+    /// Until `stop`.
+    async fn run(&self, path: &str, stop: CancellationToken) {
+        let mut reflector = self.source.reflector(&self.cache, path);
+        let (labels, fields) = &self.selectors;
+        reflector.list_watch = reflector.list_watch.selecting(labels.as_deref(), fields.as_deref());
+        reflector.run(stop, |change| self.on(&change)).await;
+    }
+
+    /// What a change leads to: the job takes notice of it, and its key goes on the queue.
+    fn on(&self, change: &Change<Dynamic>) {
+        self.job.notice(change);
+        explain!(Change, object = %change.key(), "a change in the cache: the object's key goes on the queue");
+        self.queue.add(change.key().clone());
+    }
+}
+
+/// Mirrors the resource where it is served, and looks for it again when it is not served there any more: a definition
+/// that moves from v1beta1 to v1 is everyday life. The cache stays, so that nobody is told of an end that was none.
+async fn follow<P: Plugin>(mut resource: Arc<Resource>, search: Search, mirror: Mirror<P>) {
+    // What is found may still not be there: discovery can be ahead of what it tells of, or behind.
+    let mut backoff = Backoff::default();
+    loop {
+        let begun = Instant::now();
+        tokio::select! {
+            () = mirror.run(&resource.path, search.stop.clone()) => return, // stopped
+            () = mirror.cache.health.unserved() => search.waiting.lost(&resource.path),
+        }
+        if begun.elapsed() > LONGEST_BACKOFF {
+            backoff.reset();
+        }
+        if search.stop.run_until_cancelled(sleep(backoff.next(rand::random()))).await.is_none() {
+            return;
+        }
+        let Some(found) = search.run().await else { return };
+        resource = Arc::new(found);
+        mirror.job.moved(resource.clone());
+    }
+}
+
 /// What is waited for, in this order: that the resource is served, and that the cache is complete.
 fn ready(wanted: &Wanted, waiting: Arc<Waiting>, health: Arc<Health>) -> Check {
     Check::new(wanted.to_string(), move || waiting.check().and_then(|()| health.check()))
-}
-
-/// What a change leads to: the job takes notice of it, and its key goes on the queue.
-fn on_change<P: Plugin>(job: Arc<Deliver<P>>, queue: WorkQueue<Key>) -> impl Fn(Change<Dynamic>) {
-    move |change| {
-        job.notice(&change);
-        explain!(Change, object = %change.key(), "a change in the cache: the object's key goes on the queue");
-        queue.add(change.key().clone());
-    }
 }
 
 /// What is counted: each room counts its own.

@@ -6,6 +6,7 @@
 //! * a version that the log no longer reaches back to is answered with 200 and one ERROR event, Status 410; so is a watch
 //!   that the log has overtaken because its client does not read;
 //! * nothing is buffered for a client but one batch of changes (their bytes are the store's) and the lines of one frame;
+//! * it ends, after everything that there is to tell, when its resource is not served any more;
 //! * bookmarks come once a minute and shortly before the end, if they are asked for.
 
 use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
@@ -77,6 +78,7 @@ pub fn open(shared: &Arc<Shared>, state: &mut State, plan: Plan) -> Body {
         ends_at,
         next_bookmark: plan.options.bookmarks.then(|| bookmark_after(Instant::now(), ends_at)).flatten(),
         fresh: true,
+        unserved: false,
         ended: false,
         plan,
     };
@@ -109,6 +111,8 @@ struct Watcher {
     next_bookmark: Option<Instant>,
     /// Not a line has been sent.
     fresh: bool,
+    /// The resource is not served any more: a definition went, or dropped the version.
+    unserved: bool,
     ended: bool,
 }
 
@@ -152,6 +156,9 @@ impl Watcher {
                 tokio::task::yield_now().await;
                 continue;
             }
+            if self.unserved {
+                break;
+            }
             let bookmark_at = self.next_bookmark.unwrap_or(self.ends_at);
             tokio::select! {
                 heard = self.wake.changed() => self.ended = heard.is_err(),
@@ -177,6 +184,8 @@ impl Watcher {
         let mut changes: Vec<Arc<Change>> = Vec::new();
         let state = self.shared.lock();
         self.latest = state.store.revision();
+        let Resource { group, version, plural, .. } = &*self.plan.resource;
+        self.unserved = state.catalog.find(group, version, plural).is_none();
         // Of a version that is yet to come there is nothing since.
         match state.store.since(self.revision) {
             Ok(since) => {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// One reflector's state, as others may ask for it.
 #[derive(Debug)]
@@ -10,11 +10,12 @@ pub struct Health {
     synced: watch::Sender<bool>,
     /// The last thing that went wrong, until something works again.
     trouble: Mutex<Option<String>>,
+    unserved: Notify,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Health { synced: watch::Sender::new(false), trouble: Mutex::new(None) }
+        Health { synced: watch::Sender::new(false), trouble: Mutex::new(None), unserved: Notify::new() }
     }
 }
 
@@ -25,6 +26,14 @@ impl Health {
     pub async fn synced(&self) {
         // The sender lives in self, so this cannot fail.
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Waits until a list or a watch is answered with 404: the API server does not serve this path, or does not any more.
+    ///
+    /// The reflector goes on to ask. Who knows another path for the same objects (a definition's other version) ends it
+    /// and starts one there. Cancel-safe.
+    pub async fn unserved(&self) {
+        self.unserved.notified().await;
     }
 
     /// For `/readyz`.
@@ -41,6 +50,10 @@ impl Health {
 
     pub(super) fn set_synced(&self) {
         self.synced.send_replace(true);
+    }
+
+    pub(super) fn set_unserved(&self) {
+        self.unserved.notify_one();
     }
 
     pub(super) fn set_trouble(&self, why: String) {

@@ -11,7 +11,7 @@ use super::{
     machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
-use crate::explain;
+use crate::{explain, request::Failure};
 
 /// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
 pub struct Reflector<T> {
@@ -83,7 +83,7 @@ impl<T: Object> Reflector<T> {
                         page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
                         Answer::Page(page)
                     }
-                    Err(failure) => Answer::Failed(failure),
+                    Err(failure) => self.failed(failure),
                 }
             }
             Request::Watch(version, time_limit) => {
@@ -95,7 +95,7 @@ impl<T: Object> Reflector<T> {
                         *watch = Some(open);
                         Answer::Opened
                     }
-                    Err(failure) => Answer::Failed(failure),
+                    Err(failure) => self.failed(failure),
                 }
             }
             Request::Read => {
@@ -118,6 +118,13 @@ impl<T: Object> Reflector<T> {
                 }
             }
         }
+    }
+
+    fn failed(&self, failure: Failure) -> Answer<T> {
+        if failure.code() == Some(404) {
+            self.health.set_unserved();
+        }
+        Answer::Failed(failure)
     }
 
     fn update(&self, update: Update<T>) -> Vec<Change<T>> {

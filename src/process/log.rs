@@ -140,6 +140,9 @@ where
 {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
+    // Pitfall: a line that cannot be written (a full disk, a collector that went away) is else complained about on
+    // stderr, which cannot be written either, and that is a panic. The work is worth more than its log.
+    let lines = lines.log_internal_errors(false);
     let started = if json {
         let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
         lines.try_init()

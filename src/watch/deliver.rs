@@ -30,7 +30,7 @@ use crate::{
 /// The job, as the worker sees it.
 pub struct Deliver<P> {
     store: Arc<Store<Dynamic>>,
-    resource: Arc<Resource>,
+    resource: Mutex<Arc<Resource>>,
     plugin: Arc<P>,
     config: Config,
     /// What the plugin knows, for each object that it was told of. Pointers into the cache, as a rule, so that an entry
@@ -53,7 +53,12 @@ struct Told {
 impl<P: Plugin> Deliver<P> {
     /// A job that has told nothing yet.
     pub fn new(store: Arc<Store<Dynamic>>, resource: Arc<Resource>, plugin: Arc<P>, config: Config) -> Self {
-        Deliver { store, resource, plugin, config, told: Mutex::default() }
+        Deliver { store, resource: Mutex::new(resource), plugin, config, told: Mutex::default() }
+    }
+
+    /// From now on the objects come as this, in another version of the same resource.
+    pub fn moved(&self, resource: Arc<Resource>) {
+        *self.resource.lock().unwrap_or_else(PoisonError::into_inner) = resource;
     }
 
     /// Takes notice of a change in the cache, before its key goes on the queue. When the object goes, the cache forgets
@@ -110,7 +115,8 @@ impl<P: Plugin> Deliver<P> {
 impl<P: Plugin> Reconciler<Key> for Deliver<P> {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
         let Some((r#type, object)) = self.next(key) else { return Ok(Outcome::Settled) };
-        let event = Event { r#type, object, resource: self.resource.clone() };
+        let resource = self.resource.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let event = Event { r#type, object, resource };
         explain!(Reconcile, object = %key, %r#type, "the cache differs from what the plugin was told: it is told");
         match self.plugin.handle_event(&event, &self.config).await {
             Ok((message, level)) => {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::binary::{
@@ -52,6 +52,28 @@ fn watch_starts_with_the_sample_file_and_ends_with_0() {
     }
     running.signal("TERM");
     assert_eq!(running.ended().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let home = Home::new("full", &[]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = controller(&home.0);
+    let listen = address.to_string();
+    let mut child =
+        command.args(["--api-endpoint", "http://127.0.0.1:1", "--listen", &listen]).stderr(full).spawn().unwrap();
+    wait_for("a list that has failed, which is logged", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it goes on");
+        let mut stream = TcpStream::connect(address).ok()?;
+        let mut answer = String::new();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").ok()?;
+        stream.read_to_string(&mut answer).ok()?;
+        answer.contains("no connection").then_some(())
+    });
+    kill("TERM", child.id());
+    let status = wait_for("the end", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

@@ -142,6 +142,7 @@ const GROUPS: &[Group] = &[
         scenarios: scenarios![
             watching::a_pod_is_told_from_its_beginning_to_its_end,
             watching::a_resource_that_is_defined_later_is_waited_for,
+            watching::a_resource_that_moves_to_another_version_is_found_again,
             watching::a_resource_without_namespaces_is_watched_as_well,
             watching::whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints,
             watching::what_the_selectors_leave_out_is_not_told,

@@ -92,7 +92,7 @@ pub fn grant(stage: &Stage, group: &str, plural: &str) {
         Ok(_) => {}
         Err(refused) => assert_eq!(refused.code, 409, "{refused}"),
     };
-    let (name, rbac) = (format!("watch-{plural}"), "/apis/rbac.authorization.k8s.io/v1");
+    let (name, rbac) = (format!("watch-{group}-{plural}"), "/apis/rbac.authorization.k8s.io/v1");
     let rules = json!([{ "apiGroups": [group], "resources": [plural], "verbs": ["list", "watch"] }]);
     let version = "rbac.authorization.k8s.io/v1";
     let role = json!({ "apiVersion": version, "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules });

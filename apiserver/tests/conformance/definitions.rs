@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     objects::Is,
     wait::expect,
-    world::{Differs, World},
+    world::{Differs, MERGE, World},
 };
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -115,6 +115,29 @@ pub fn a_deleted_definition_takes_its_objects_along(w: &World) {
     w.eventually("it is no longer served", || {
         let (object, definition) = (w.get(&t.things).code, w.get(&path).code);
         expect((object, definition) == (404, 404), format!("{object} {definition}"))
+    });
+    watch.ends();
+}
+
+/// Who watches a version hears the end of it, and has to look for another.
+pub fn a_watch_ends_when_its_version_is_served_no_more(w: &World) {
+    let mut two = definition(w, any());
+    let mut version = two["spec"]["versions"][0].clone();
+    version["name"] = json!("v2");
+    (two["spec"]["versions"][0]["storage"], version["storage"]) = (json!(true), json!(false));
+    two["spec"]["versions"].as_array_mut().expect("versions").push(version);
+    let t = serve_definition(w, &two);
+    w.post(&t.things, &t.thing("a", json!({}))).is(201);
+    let mut watch = w.watch(&t.things);
+    watch.expect("ADDED");
+    two["spec"]["versions"][0]["served"] = json!(false);
+    let path = format!("{DEFINITIONS}/things.{}", t.group);
+    w.patch(&path, MERGE, &json!({ "spec": { "versions": two["spec"]["versions"] } })).is(200);
+    watch.ends();
+    let other = format!("{}/v2:things", t.group);
+    w.eventually("the other version has the object", || {
+        let answer = w.get(&other);
+        expect(answer.code == 200 && answer.body.names() == ["a"], answer.text)
     });
 }
 

@@ -187,6 +187,7 @@ const SHARED: &[Case] = cases![
     dry_run::a_delete_with_a_body_does_not_look_at_its_query,
     definitions::a_definition_is_established_and_served,
     definitions::a_deleted_definition_takes_its_objects_along,
+    definitions::a_watch_ends_when_its_version_is_served_no_more,
     definitions::an_object_can_be_read_in_every_version_that_is_served,
     definitions::no_webhook_converts_between_versions,
     definitions::its_columns_are_those_of_the_definition,

@@ -34,6 +34,11 @@ impl Waiting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// It was found once, and is served there no more.
+    pub fn lost(&self, path: &str) {
+        self.set(Err(format!("the API server serves {path} no more, and is asked where it is now")));
+    }
+
     /// Whether it was something else before.
     fn set(&self, state: Result<(), String>) -> bool {
         let before = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), state.clone());

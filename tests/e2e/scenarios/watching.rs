@@ -1,6 +1,6 @@
 //! `watch`: any resource, whichever way it is named and connected to.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -92,6 +92,44 @@ pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
     // What the server deletes with its definition is deleted, and told.
     stage.delete(&format!("{definitions}/widgets.example.com"));
     qualified.wait_line("Kind: Widget; Name: one; Event Type: DELETED");
+}
+
+pub fn a_resource_that_moves_to_another_version_is_found_again(stage: &mut Stage) {
+    grant(stage, "example.net", "widgets");
+    stage.namespace("moves");
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let mut definition = widgets("example.net");
+    definition["spec"]["versions"][0]["name"] = "v1beta1".into();
+    stage.create(definitions, &definition);
+    let widget = |version: &str, name: &str| {
+        let metadata = json!({ "name": name, "namespace": "moves" });
+        let version = format!("example.net/{version}");
+        json!({ "apiVersion": version, "kind": "Widget", "metadata": metadata, "spec": {} })
+    };
+    eventually("widgets are served", || stage.api.list("/apis/example.net/v1beta1/widgets"));
+    stage.create("/apis/example.net/v1beta1/namespaces/moves/widgets", &widget("v1beta1", "before"));
+    let watcher = Watcher::new(stage).kubeconfig().flags("--resource widgets.example.net").ready();
+    wait_told(&watcher, "moves/before", "ADDED");
+
+    let mut old = definition["spec"]["versions"][0].clone();
+    (old["served"], old["storage"]) = (false.into(), false.into());
+    let new = widgets("example.net")["spec"]["versions"][0].clone();
+    let path = format!("{definitions}/widgets.example.net");
+    stage.patch(&path, &json!({ "spec": { "versions": [old, new] } }));
+    eventually("the other version is served", || stage.api.list("/apis/example.net/v1/widgets"));
+    stage.create("/apis/example.net/v1/namespaces/moves/widgets", &widget("v1", "after"));
+    within(Duration::from_secs(60), "the object of the other version is told", || {
+        expect(told(&watcher, "moves/after") == "ADDED", watcher.log())
+    });
+    assert_eq!(told(&watcher, "moves/before"), "ADDED", "the move is no end of anything");
+
+    // Without any version it is not ready, and says so; its return is noticed.
+    stage.delete(&path);
+    wait_told(&watcher, "moves/after", "ADDED DELETED");
+    within(Duration::from_secs(60), "it is not ready", || {
+        let (code, body) = watcher.readyz()?;
+        expect(code == 503 && body.contains("the API server serves no widgets.example.net"), body)
+    });
 }
 
 pub fn a_resource_without_namespaces_is_watched_as_well(stage: &mut Stage) {
@@ -240,7 +278,7 @@ pub fn a_token_that_is_rotated_is_picked_up(stage: &mut Stage) {
     });
     fs::write(file.with_extension("next"), token(stage)).unwrap();
     fs::rename(file.with_extension("next"), &file).unwrap();
-    within(std::time::Duration::from_secs(60), "the new token is used", || {
+    within(Duration::from_secs(60), "the new token is used", || {
         let (code, body) = watcher.readyz()?;
         expect(code == 200, body)
     });
