@@ -159,3 +159,7 @@ impl CaSecret {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "ca_tests.rs"]
+mod tests;
