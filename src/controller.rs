@@ -72,7 +72,16 @@ pub async fn run(
     };
     let election = Election::new(client.clone(), &candidate, counts.leader.clone());
     let resign = CancellationToken::new();
-    let mut office = pin!(election.run(resign.clone()));
+    let mut office = pin!({
+        let (resign, stop) = (resign.clone(), stop.clone());
+        let election = &election;
+        async move {
+            let ended = election.run(resign).await;
+            // What is dropped because of it does not end by itself, so nobody has to miss it.
+            stop.cancel();
+            ended
+        }
+    });
     let (done, grace) = tokio::select! {
         biased;
         lost = &mut office => return Ok(lost?),

@@ -148,6 +148,7 @@ pub fn a_leader_that_was_stopped_writes_nothing_when_it_goes_on(stage: &mut Stag
     assert_eq!(first.wait_end(), Some(1), "it ends, to be started again");
     let last = first.lines().pop().expect("a last line");
     assert!(last.text("level") == "ERROR" && last.text("message").starts_with("no longer the leader"), "{last:?}");
+    assert!(!first.log().contains("although nobody asked"), "what is dropped for it is not missed:\n{}", first.log());
     // The other one's answer is in the audit log after all that the first one asked.
     stage.create_pki(ns, "after", json!({ "serviceName": "app1" }));
     stage.wait_pki(ns, "after", "Issued");
