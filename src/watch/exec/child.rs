@@ -17,8 +17,8 @@ use nix::{
     unistd::Pid,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{self, ChildStdin, ChildStdout, Command},
     task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
@@ -28,13 +28,7 @@ use super::{
     Environment, Settings,
     protocol::{self, NoAnswer},
 };
-use crate::{
-    text::{one_line, quoted},
-    watch::Level,
-};
-
-/// A longer line on stderr is logged in pieces.
-const LONGEST_LINE: usize = 8 * 1024;
+use crate::{text::quoted, watch::Level};
 
 /// How long a killed child gets to be gone, and its last words to be logged. One that hangs in the kernel is not waited
 /// for; tokio takes note of its end when it comes.
@@ -86,7 +80,7 @@ impl Child {
         running().extend(group);
         // Not its arguments: one may be a password.
         info!(plugin = "exec", program = settings.program, pid, "the plugin's child starts");
-        let stderr = tokio::spawn(log(stderr));
+        let stderr = tokio::spawn(super::stderr::log(stderr));
         Ok(Child { process, group, stdin, stdout: BufReader::new(stdout), stderr })
     }
 
@@ -219,22 +213,6 @@ fn command(settings: &Settings, environment: &Environment) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
-}
-
-/// Logs what the child says on stderr, until it closes it.
-///
-/// Nothing is kept: who writes faster than the log takes it has to wait, in the end. A task of its own, so that its
-/// answers are not waited for.
-async fn log(stderr: ChildStderr) {
-    let mut stderr = BufReader::with_capacity(LONGEST_LINE, stderr);
-    let mut line = Vec::new();
-    while let Ok(1..) = (&mut stderr).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await {
-        let text = one_line(&String::from_utf8_lossy(&line));
-        if !text.is_empty() {
-            info!(plugin = "exec", stream = "stderr", "{text}");
-        }
-        line.clear();
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@
 //! * **Nothing is left behind**: whatever becomes of the future or the [`Exec`], the process group is killed. For a
 //!   process that is ended at once, with nothing dropped, there is [`kill_all`].
 //! * **A shutdown waits for one event at most**: the one that is being asked. Those that wait for their turn are not.
-//! * **A flood on stderr costs neither memory nor answers**: it is logged line by line, at the log's pace.
+//! * **A flood on stderr costs neither memory nor answers**: it is logged line by line, up to 500 lines a second;
+//!   what is more is counted.
 //!
 //! What remains possible. A second line for one event that comes after the next one was sent is taken for the answer to
 //! that one: a number in the lines would prevent it, for the price of a plugin in shell having to parse them. A child
@@ -44,6 +45,7 @@ mod protocol;
 #[cfg(test)]
 mod rig;
 mod settings;
+mod stderr;
 #[cfg(test)]
 mod tests;
 
