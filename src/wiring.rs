@@ -168,6 +168,47 @@ pub async fn watch_over(tasks: &mut JoinSet<()>) {
 mod tests {
     use super::*;
 
+    /// Says who was looked at.
+    struct Told(tokio::sync::mpsc::UnboundedSender<Key>);
+
+    impl Reconciler<Key> for Told {
+        async fn reconcile(&self, key: &Key) -> Result<worker::Outcome, worker::Error> {
+            let _ = self.0.send(key.clone());
+            Ok(worker::Outcome::Settled)
+        }
+        async fn gave_up(&self, _: &Key, _: &str) -> Result<worker::Outcome, worker::Error> {
+            Ok(worker::Outcome::Settled)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_worker_begins_before_its_turn_and_none_before_everything_was_handed_on() {
+        let (told, mut looks) = tokio::sync::mpsc::unbounded_channel();
+        let (queue, turn) = (WorkQueue::new("q", &crate::workqueue::Metrics::default()), Turn::default());
+        let policy = Policy { max_retries: 0 };
+        let (metrics, stop) = (worker::Metrics::default(), CancellationToken::new());
+        let crew = Crew { policy, metrics, turn: turn.clone(), stop: stop.clone() };
+        let worker = tokio::spawn(crew.member(&queue, &Arc::new(Told(told)), []));
+        queue.add(Key::new("ns", "early"));
+        crate::testing::pass(Duration::from_secs(3600)).await;
+        assert!(looks.try_recv().is_err(), "it is not our turn");
+        turn.come(|| {
+            assert!(turn.has_come(), "what changes from now on is handed on");
+            assert!(futures::FutureExt::now_or_never(turn.begun()).is_none(), "but nobody works on it yet");
+        });
+        assert_eq!(looks.recv().await, Some(Key::new("ns", "early")));
+        stop.cancel();
+        worker.await.unwrap();
+
+        let idle =
+            tokio::spawn(Crew { turn: Turn::default(), ..crew }.member(&queue, &Arc::new(Told(told_nobody())), []));
+        idle.await.unwrap();
+    }
+
+    fn told_nobody() -> tokio::sync::mpsc::UnboundedSender<Key> {
+        tokio::sync::mpsc::unbounded_channel().0
+    }
+
     #[test]
     fn one_namespace_or_all() {
         assert_eq!(path("/api/v1", None, "pods"), "/api/v1/pods");
