@@ -33,8 +33,8 @@
 //! | [`watcher`] | The same for `watch`. |
 //! | `playground` | No cluster needed: a simulated one, made of the same rooms (a cargo feature, on by default). |
 //!
-//! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s. Both are pure: they do no I/O, read
-//! no clock and draw no random number, so what they promise can be tested by the million.
+//! Two state machines carry the weight: [`informer::machine`] and [`workqueue`]'s; [`process::leader`] has a third. They are
+//! pure: they do no I/O, read no clock and draw no random number, so what they promise can be tested by the million.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

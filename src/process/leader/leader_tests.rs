@@ -248,13 +248,17 @@ async fn one_that_may_not_read_the_lease_says_so_until_it_may() {
     let log = Log::start(tracing::Level::INFO);
     let mut rig = Rig::start();
     let check = rig.election.check();
-    assert_eq!((check.ask)().unwrap_err(), "Lease ns/demo-controller cannot be read yet: waiting for the first answer");
+    assert_eq!((check.ask)().unwrap_err(), "Lease ns/demo-controller cannot be used yet: waiting for the first answer");
     for _ in 0..10 {
         rig.server.next().await.status(403, "Forbidden", "not yours");
     }
     pass(Duration::from_millis(1)).await;
-    assert_eq!((check.ask)().unwrap_err(), "Lease ns/demo-controller cannot be read yet: 403 Forbidden: not yours");
+    assert_eq!((check.ask)().unwrap_err(), "Lease ns/demo-controller cannot be used yet: 403 Forbidden: not yours");
     assert!((1..=4).contains(&log.lines().len()), "a line now and then: {:?}", log.lines());
+    rig.serve().await;
+    rig.server.next().await.status(404, "NotFound", "no such namespace");
+    pass(Duration::from_millis(1)).await;
+    assert!((check.ask)().unwrap_err().ends_with("404 NotFound: no such namespace"), "that there is none says nothing");
     rig.taken_by("other");
     rig.serve().await;
     pass(Duration::from_millis(1)).await;

@@ -138,13 +138,13 @@ impl Election {
         self.elected.clone()
     }
 
-    /// For `/readyz`: whether it can take part at all. One that stands by is ready, one that may not even read the Lease
-    /// would stand by for ever.
+    /// For `/readyz`: whether it can take part at all. One that stands by is ready; one that may not read or create the
+    /// Lease would stand by for ever.
     pub fn check(&self) -> Check {
         let (health, lease) = (self.health.clone(), self.requests.lease());
         Check::new("leader", move || {
             let health = health.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            health.map_err(|why| format!("Lease {lease} cannot be read yet: {why}"))
+            health.map_err(|why| format!("Lease {lease} cannot be used yet: {why}"))
         })
     }
 
@@ -252,7 +252,9 @@ impl Election {
                     tracing::warn!(lease, %error, unlogged, "the Lease cannot be read or written, trying again");
                 }
             }
-            _ => *health = Ok(()),
+            Answer::Found(_) | Answer::Written(_) => *health = Ok(()),
+            // That there is none says nothing yet: perhaps there is no such namespace, or no right to create one.
+            Answer::Absent | Answer::Conflict => {}
         }
     }
 }
