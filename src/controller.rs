@@ -31,7 +31,7 @@ use crate::{
     pods::{Lifecycle, Pod},
     process::{
         leader::{self, Election},
-        serve::{self, Pages},
+        serve::{self, Check, Pages},
         shutdown::{Grace, Unfinished},
         vitals,
     },
@@ -139,14 +139,7 @@ async fn work(
     let ended = CancellationToken::new();
     let supplies = (Supply::new("pkis", &stop), Supply::new("pods", &stop));
     if let Some(listener) = listener {
-        let events = recorder.clone();
-        let alive = vec![
-            supplies.0.check(),
-            supplies.1.check(),
-            stuck(&pki_queue, STUCK, &stop),
-            stuck(&pod_queue, STUCK, &stop),
-            stuck_in("events", move || events.oldest(), STUCK, &stop),
-        ];
+        let alive = alive([&supplies.0, &supplies.1], [&pki_queue, &pod_queue], recorder.clone(), &stop);
         let ready = [pkis.check(), pods.check()].into_iter().chain(election.map(Election::check)).collect();
         let pages = Pages { alive, ready, metrics: Arc::new(counts.registry()) };
         // To the very end: the shutdown is a part of the life that a probe looks at.
@@ -244,6 +237,22 @@ impl Counts {
         self.leader.register(&mut registry);
         registry
     }
+}
+
+/// What `/healthz` asks: is each cache still followed, does each key come out of its worker?
+fn alive(
+    supplies: [&Supply; 2],
+    queues: [&WorkQueue<Key>; 2],
+    recorder: Recorder,
+    stop: &CancellationToken,
+) -> Vec<Check> {
+    let events = stuck_in("events", move || recorder.oldest(), STUCK, stop);
+    supplies
+        .map(Supply::check)
+        .into_iter()
+        .chain(queues.map(|queue| stuck(queue, STUCK, stop)))
+        .chain([events])
+        .collect()
 }
 
 /// What a change of a Pki leads to.

@@ -102,3 +102,34 @@ async fn who_takes_over_knows_what_is_there_as_a_baseline_and_nothing_of_what_is
         .collect();
     assert_eq!(told, [(json!("ns/there"), json!(true)), (json!("ns/late"), Value::Null)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn healthz_is_told_of_each_queue_and_of_each_cache() {
+    let (client, mut server) = crate::testing::api_server();
+    let (stop, counts) = (CancellationToken::new(), Counts::default());
+    let voice = events::Settings { component: "controlplane".into(), dry_run: false };
+    let (recorder, writer) = Recorder::new(client, voice, counts.events.clone(), &counts.queues, &counts.workers);
+    tokio::spawn(writer);
+    let (pki_queue, pod_queue) = (WorkQueue::new("pki", &counts.queues), WorkQueue::new("pod", &counts.queues));
+    let supplies = (Supply::new("pkis", &stop), Supply::new("pods", &stop));
+    let checks = alive([&supplies.0, &supplies.1], [&pki_queue, &pod_queue], recorder.clone(), &stop);
+    let failing = || {
+        let failed = checks.iter().filter(|check| (check.ask)().is_err());
+        failed.map(|check| check.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(failing(), [""; 0]);
+
+    pki_queue.add(Key::new("ns", "a"));
+    pod_queue.add(Key::new("ns", "a"));
+    let claims = (pki_queue.get().await, pod_queue.get().await);
+    // This one comes out: its requests have limits.
+    let about = ObjectRef::of("v1", "Pod", &pod("web", "u", "1", "Pending"));
+    recorder.record(&about, events::Kind::Warning, "Reason", "message");
+    let unanswered = server.next().await;
+    assert_eq!(recorder.oldest().map(|(key, _)| key.namespace().to_owned()), Some("ns".to_owned()));
+    tokio::time::sleep(STUCK + Duration::from_secs(1)).await;
+    assert_eq!(failing(), ["queue pki", "queue pod"]);
+    drop((claims, unanswered));
+    drop(supplies);
+    assert_eq!(failing(), ["pkis", "pods"]);
+}
