@@ -161,6 +161,11 @@ pub fn no_secret_token_or_key_is_in_any_log_metric_event_or_status(stage: &mut S
         let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
         assert!(lines("\"level\":\"TRACE\"") > 20 && lines("\"target\":\"hyper") > 5, "{name}: it is loud");
         secrets.assert_none_in(&format!("the log of {name}"), &log);
+        for line in log.lines() {
+            let fields: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}: {e}: {line}"));
+            let flat = fields.as_object().is_some_and(|all| all.values().all(|v| !v.is_object() && !v.is_array()));
+            assert!(flat, "{name}: fields are flat: {line}");
+        }
     }
     let everything = |path: &str| Value::from(stage.api.list(path).expect("a list")).to_string();
     secrets.assert_none_in("events", &everything("/api/v1/events"));
