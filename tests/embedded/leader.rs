@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use apiserver::{Fault, Rule, Verb};
 use demo_controller::{
     cli::Run,
     controller::{self, Failed},
@@ -15,7 +16,7 @@ use demo_controller::{
 };
 use http::Request;
 use kube::{Client, client::Body};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -174,5 +175,23 @@ async fn a_leader_that_is_told_to_end_gives_the_lease_back_and_the_other_takes_o
     let took = leads(&world, "two").await;
     assert!(took < SECOND * 5, "{took:?}");
     is_done(&world, 2).await;
+    world.end().await;
+}
+
+/// Longer than a leader may lead without a renewal.
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_told_to_end_leads_until_its_work_is_finished() {
+    let (world, one, _two) = two().await;
+    let slow = Fault::Delay { duration: SECOND * 14 };
+    world.fault(Rule::new(slow).verb(Verb::Get).resource("secrets").times(1));
+    world.patch(&fleet::pki(3), json!({ "spec": { "serviceName": "app2" } })).await;
+    sleep(SECOND).await;
+    one.stop.cancel();
+    let begun = Instant::now();
+    assert_eq!(one.run.await.unwrap(), Ok(()));
+    assert!(begun.elapsed() > SECOND * 12, "{:?}", begun.elapsed());
+    let pki = &world.all(fleet::PKIS).await["team0/pki3"];
+    assert_eq!(pki["status"]["conditions"][0]["reason"], "Issued", "{pki}");
+    assert_eq!(lease(&world).await["spec"]["holderIdentity"], "");
     world.end().await;
 }

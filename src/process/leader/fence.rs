@@ -7,10 +7,11 @@
 //! in between, the monotonic clock is compared with the deadline of the last renewal.** Waiting for a connection is such
 //! a step, so a request that waited for one is asked again.
 //!
-//! What remains: bytes that have been handed to the connection arrive, however late, and cannot be recalled. That
-//! is harmless, because a write says what it is based on. A late one meets another version (a status or a Secret: 409) or
-//! an object that exists by now (a POST: 409), and an Event is raised at the version that was read. And the clock stands still while a whole machine
-//! is suspended; what such a machine still sends is met by the same versions.
+//! What remains: bytes that have been handed to the connection arrive, however late, and cannot be recalled. That is
+//! harmless, because a write says what it is based on. A late one meets another version (a status, a Secret, the count
+//! of an Event: 409) or an object that exists by now (a POST: 409), and a Secret that comes after its Pki is gone is
+//! collected. And the clock stands still while a whole machine is suspended; what such a machine still sends is met by
+//! the same versions.
 //!
 //! Business code knows nothing of it. It gets a client, and a write that is held back fails as one without a connection
 //! does ([`NotSent`]): nothing is known about the object, try again.

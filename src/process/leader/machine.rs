@@ -18,8 +18,8 @@
 //!
 //! Two clocks are never compared. A leader counts from the moment at which it **sent** its last successful renewal, and
 //! gives up after [`RENEW_DEADLINE`]. Everyone else counts from the moment at which they first **saw** that renewal,
-//! which is later, and waits for the longer [`DURATION`]. So all that is asked of the clocks is that they run at about the
-//! same speed (the margin is a third); what time they show, and what stands in `renewTime`, is for people. The API
+//! which is later, and waits for the longer [`DURATION`]. So all that is asked of the clocks is that they run at about
+//! the same speed (the margin is a third); what time they show, and what stands in `renewTime`, is for people. The API
 //! server does the rest: of two writes based on the same version it takes one.
 
 use std::time::Duration;

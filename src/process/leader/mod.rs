@@ -21,8 +21,8 @@
 //!
 //! Stepping down would be kinder to the caches, and needs everything that was begun by the old term to be found and
 //! undone: retries, reminders, events on their way, lines that were said. A process that ends forgets all of it at once,
-//! and what it starts with is tested every day. client-go's users do the same. It happens when the API server did not answer for 10 s,
-//! or when the process could not ask: neither is usual, and the caches are filled again in seconds.
+//! and what it starts with is tested every day. client-go's users do the same. It happens when the API server did not
+//! answer for 10 s, or when the process could not ask: neither is usual, and the caches are filled again in seconds.
 
 pub mod fence;
 pub mod machine;
@@ -44,7 +44,10 @@ use machine::{Answer, Machine, REQUEST_LIMIT, Role};
 use requests::Requests;
 
 use super::serve::Check;
-use crate::{request::Failure, worker::Hush};
+use crate::{
+    request::{Failure, NotSent},
+    worker::Hush,
+};
 
 /// What the Lease is called.
 pub const LEASE: &str = "demo-controller";
@@ -204,18 +207,18 @@ impl Election {
         Ok(())
     }
 
-    /// One request, bounded; one who leads waits no longer than it leads, and when that is over asks nothing: whoever was
-    /// stopped for long must not renew what it is about to give up.
+    /// One request, bounded; one who leads waits no longer than it leads, and when that is over asks nothing: whoever
+    /// was stopped for long must not renew what it is about to give up.
     async fn ask(&self, request: &machine::Request, role: &Role, sent: Instant) -> Answer {
         let limit = match role {
             Role::Leads(until) => REQUEST_LIMIT.min(until.saturating_duration_since(sent)),
             _ => REQUEST_LIMIT,
         };
-        let late = Answer::Failed(Failure::Timeout(limit));
         if limit.is_zero() {
-            return late;
+            return Answer::Failed(Failure::NotSent(NotSent("the last renewal was too long ago")));
         }
-        timeout(limit, self.requests.send(request)).await.unwrap_or(late)
+        let answer = timeout(limit, self.requests.send(request)).await;
+        answer.unwrap_or(Answer::Failed(Failure::Timeout(limit)))
     }
 
     async fn release(&self) {
