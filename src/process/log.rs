@@ -4,12 +4,15 @@
 //! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal, and not where `NO_COLOR` is
 //! set.
 //!
+//! **An event is one line**, whatever stands in its fields: what others write (a server's error, a webhook's) ends up
+//! there, and must not be able to write a second line that looks like one of ours.
+//!
 //! How much: `--log-level`, else `RUST_LOG` (a filter such as `info,demo_controller::informer=debug`), else `LOG_LEVEL`
 //! or the file's `log_level`, else `info`. A level is about this program; libraries stay at WARN, and the Kubernetes
 //! client is off unless RUST_LOG names it: it logs every failed request as an ERROR, and each is logged once already
 //! where it is handled.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::{
     EnvFilter,
@@ -139,7 +142,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine { writer, colours }).with_ansi(colours);
     // Pitfall: a line that cannot be written (a full disk, a collector that went away) is else complained about on
     // stderr, which cannot be written either, and that is a panic. The work is worth more than its log.
     let lines = lines.log_internal_errors(false);
@@ -155,9 +159,54 @@ where
     drop(started);
 }
 
+/// Keeps each event in one line, and the terminal's cursor where it is. `tracing` hands over one event at a time, with
+/// the line end that is ours. It escapes fields that are strings itself, but not all that are displayed (`%`), and here
+/// nobody has to think of it where a line is logged.
+struct OneLine<W> {
+    writer: W,
+    colours: bool,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for OneLine<W> {
+    type Writer = OneLine<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine { writer: self.writer.make_writer(), colours: self.colours }
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let body = text.strip_suffix('\n').unwrap_or(&text);
+        let mut line = String::with_capacity(text.len() + 16);
+        for (at, c) in body.char_indices() {
+            let ours = c == '\t' || self.colours && is_colour(&body[at..]);
+            if c.is_control() && !ours { line.extend(c.escape_default()) } else { line.push(c) }
+        }
+        line.push_str(&text[body.len()..]);
+        self.writer.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Whether it begins with what `tracing` writes to change the colour or to go back: `ESC [ 3 1 m`.
+fn is_colour(text: &str) -> bool {
+    let code = text.strip_prefix("\x1b[").and_then(|rest| rest.split_once('m')).map(|(code, _)| code.as_bytes());
+    matches!(code, Some([b'0'..=b'3'] | [b'3', b'0'..=b'7']))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, ffi::OsString};
+    use std::{
+        collections::HashMap,
+        ffi::OsString,
+        sync::{Arc, Mutex},
+    };
 
     use super::*;
 
@@ -191,5 +240,37 @@ mod tests {
         assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
         let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();
         assert!(broken.starts_with("RUST_LOG=a=b=c: expected a filter"), "{broken}");
+    }
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_stands_in_its_fields() {
+        for colours in [false, true] {
+            let memory = Memory::default();
+            let writer = memory.clone();
+            let writer = OneLine { writer: move || writer.clone(), colours };
+            let lines = tracing_subscriber::fmt().with_writer(writer).with_ansi(colours).finish();
+            let evil = "no\r\n2026-01-01T00:00:00Z  INFO certificate issued\x1b[2J\u{9b}2Jé";
+            tracing::subscriber::with_default(lines, || {
+                tracing::warn!(error = %evil, "it failed");
+                tracing::info!(text = evil, "it says {evil}");
+            });
+            let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(text.matches('\n').count(), 2, "{text:?}");
+            assert!(text.ends_with('\n') && !text.contains(['\r', '\u{9b}']) && !text.contains("\x1b[2J"), "{text:?}");
+            assert!(text.contains(r"no\r\n2026-01-01") && text.contains('é'), "what it was can be read: {text}");
+            assert_eq!(text.contains("\x1b[33m"), colours, "{text:?}");
+        }
     }
 }
