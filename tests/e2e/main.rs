@@ -131,6 +131,18 @@ const GROUPS: &[Group] = &[
     Group {
         on: Stage::installed,
         scenarios: scenarios![
+            tenants::a_pki_takes_a_right_that_nobody_has_by_default_and_reading_the_secret_takes_another,
+            tenants::a_megabyte_of_names_is_refused_by_the_definition,
+            tenants::a_secret_that_names_a_pki_as_its_owner_gains_nothing,
+            tenants::a_stolen_token_reads_what_it_can_name_and_writes_what_the_policy_lets_through,
+            tenants::a_tenant_full_of_typos_is_told_so_much_and_holds_up_no_other,
+            tenants::a_megabyte_that_gets_past_the_definition_is_told_in_a_few_words,
+            namespaced::the_rights_for_one_namespace_are_enough_for_it_and_end_there,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
             leader::one_works_and_the_other_stands_by_until_it_is_its_turn,
             leader::the_lease_is_given_back_after_the_last_write,
             leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds,
@@ -187,6 +199,10 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "openssl judges, on real servers",
     ),
     ("rights::the_admission_policy_keeps_it_to_certificates", "the embedded server does not evaluate policies"),
+    (
+        "tenants::a_stolen_token_reads_what_it_can_name_and_writes_what_the_policy_lets_through",
+        "the embedded server does not evaluate policies",
+    ),
     (
         "quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed",
         "the embedded server does not evaluate the definition's CEL rules",
