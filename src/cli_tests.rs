@@ -5,7 +5,10 @@ use super::{
     world::{World, args},
     *,
 };
-use crate::process::leader::Candidate;
+use crate::process::{
+    connect::{Connection, local},
+    leader::Candidate,
+};
 
 #[test]
 fn run_is_the_default_and_its_defaults_are_those_of_the_design() {
@@ -204,4 +207,28 @@ fn a_candidate_is_named_by_its_pod_and_a_pod_s_namespace_must_be_one() {
     assert_eq!(empty.start().what.leader_elect, Some(Candidate::default()));
     let wrong = World { args, env: &[("POD_NAMESPACE", "Control/Plane")], ..World::default() };
     assert_eq!(wrong.refused(), "POD_NAMESPACE=Control/Plane: expected a namespace's name");
+}
+
+#[tokio::test]
+async fn the_lease_is_where_the_pod_is_else_where_the_context_is() {
+    let connection = |pod: Option<&str>| Connection {
+        client: local("http://127.0.0.1:1", None).unwrap(),
+        default_namespace: "of-context".to_owned(),
+        pod_namespace: pod.map(str::to_owned),
+        server: String::new(),
+        endpoint: String::new(),
+        ca: None,
+        warnings: Vec::new(),
+    };
+    for (variable, pod, namespace) in [
+        ("of-variable", Some("of-account"), "of-variable"),
+        ("", Some("of-account"), "of-account"),
+        ("", None, "of-context"),
+    ] {
+        let env = &[("POD_NAMESPACE", variable)][..];
+        let mut run = World { args: &["--leader-elect"], env, ..World::default() }.start().what;
+        run.connected(&connection(pod), false);
+        assert_eq!(run.leader_elect.unwrap().namespace.as_deref(), Some(namespace));
+        assert_eq!(run.namespace, None, "where it looks is another question");
+    }
 }

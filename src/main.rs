@@ -92,13 +92,7 @@ fn listens(listener: Option<&TcpListener>) -> String {
 async fn controller(start: Start<Run>) -> Result<ExitCode, Refusal> {
     let (own_namespace, listen) = (start.own_namespace, start.what.listen);
     let (Begun { stop, connection, listener }, mut run) = begin(start, listen).await?;
-    if own_namespace {
-        run.namespace = Some(connection.default_namespace.clone());
-    }
-    if let Some(candidate) = &mut run.leader_elect {
-        let known = connection.pod_namespace.unwrap_or(connection.default_namespace);
-        candidate.namespace.get_or_insert(known);
-    }
+    run.connected(&connection, own_namespace);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = connection.server,

@@ -15,6 +15,7 @@ use super::{
 use crate::pki::{allowed_file, validate::is_label};
 use crate::process::{
     Refusal,
+    connect::Connection,
     leader::Candidate,
     log, serve,
     settings::{Env, Given, ROW, Read, Setting, Table},
@@ -144,6 +145,20 @@ pub struct Run {
     pub shutdown_grace: Duration,
     /// Narrate.
     pub explain: bool,
+}
+
+impl Run {
+    /// Completes the settings with what only the connection knows. `own_namespace` as in [`Start`].
+    pub fn connected(&mut self, connection: &Connection, own_namespace: bool) {
+        if own_namespace {
+            self.namespace = Some(connection.default_namespace.clone());
+        }
+        if let Some(candidate) = &mut self.leader_elect {
+            // The pod's first: its replicas are in the same one, whatever the kubeconfig of each says.
+            let known = connection.pod_namespace.as_ref().unwrap_or(&connection.default_namespace);
+            candidate.namespace.get_or_insert_with(|| known.clone());
+        }
+    }
 }
 
 /// With nothing given.
