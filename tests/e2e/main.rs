@@ -146,7 +146,7 @@ const GROUPS: &[Group] = &[
             leader::one_works_and_the_other_stands_by_until_it_is_its_turn,
             leader::the_lease_is_given_back_after_the_last_write,
             leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds,
-            leader::a_leader_that_was_stopped_writes_nothing_when_it_goes_on,
+            leader::a_leader_that_was_stopped_writes_nothing_new_when_it_goes_on,
         ],
     },
     Group {
@@ -221,7 +221,7 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "takes 20 s, as the Lease runs out by the wall clock; tests/embedded has it under a paused clock",
     ),
     (
-        "leader::a_leader_that_was_stopped_writes_nothing_when_it_goes_on",
+        "leader::a_leader_that_was_stopped_writes_nothing_new_when_it_goes_on",
         "only a real server's audit log tells two tokens of one ServiceAccount apart",
     ),
     (
