@@ -38,8 +38,7 @@ rules:
 
 /// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes
 /// that do not exist, and here none does.
-const CONTROLLERS: &str =
-    "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
+const CONTROLLERS: &str = "deployment-controller,replicaset-controller,disruption-controller,garbage-collector-controller,namespace-controller";
 
 /// The servers and their ports. Dropping it stops them.
 pub struct ControlPlane {

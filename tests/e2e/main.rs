@@ -186,6 +186,27 @@ const GROUPS: &[Group] = &[
         on: Stage::without_watch_cache,
         scenarios: scenarios![outage::a_watch_from_a_version_that_etcd_has_forgotten_is_a_new_list_that_loses_nothing],
     },
+    Group { on: Stage::bare, scenarios: scenarios![manifest::one_create_on_an_empty_cluster_is_enough] },
+    Group {
+        on: Stage::bare,
+        scenarios: scenarios![manifest::the_version_before_is_upgraded_by_apply_and_there_is_a_way_back],
+    },
+    Group {
+        on: Stage::deployed,
+        scenarios: scenarios![
+            manifest::the_namespace_lets_our_pod_in_and_none_with_more_rights,
+            manifest::a_node_can_be_drained,
+        ],
+    },
+    Group {
+        on: Stage::installed,
+        scenarios: scenarios![
+            image::the_binary_is_static_and_at_most_10_mb,
+            image::the_dockerfile_has_the_compiler_that_this_repository_is_tested_with,
+            image::alone_in_an_empty_root_as_the_manifest_runs_it_it_issues_certificates,
+            image::without_any_library_a_server_is_found_by_its_name,
+        ],
+    },
     Group {
         on: Stage::bare,
         scenarios: scenarios![waiting::missing_rights_and_a_missing_definition_are_waited_for_and_named],
@@ -228,12 +249,23 @@ const REAL_ONLY: &[(&str, &str)] = &[
         "outage::a_watch_that_falls_silent_is_opened_again",
         "takes up to a minute of wall time; tests/embedded has silent watches under a paused clock",
     ),
+    (
+        "manifest::the_namespace_lets_our_pod_in_and_none_with_more_rights",
+        "the embedded server does not enforce pod security standards",
+    ),
+    ("manifest::a_node_can_be_drained", "the embedded server evicts nothing"),
+    ("image::the_binary_is_static_and_at_most_10_mb", image::ELSEWHERE),
+    ("image::the_dockerfile_has_the_compiler_that_this_repository_is_tested_with", image::ELSEWHERE),
+    ("image::alone_in_an_empty_root_as_the_manifest_runs_it_it_issues_certificates", image::ELSEWHERE),
+    ("image::without_any_library_a_server_is_found_by_its_name", image::ELSEWHERE),
 ];
 
 /// A user's own tool has to be there.
 const KUBECTL: &[&str] = &[
     "story::the_owner_of_app1_reads_what_is_wrong_and_fixes_it",
     "watching::whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints",
+    "manifest::one_create_on_an_empty_cluster_is_enough",
+    "manifest::the_version_before_is_upgraded_by_apply_and_there_is_a_way_back",
 ];
 
 fn main() -> ExitCode {
@@ -246,11 +278,11 @@ fn main() -> ExitCode {
             real.or(kubectl.then_some("there is no kubectl: KUBEBUILDER_ASSETS names no folder with one"))
         });
     }
-    if let Some(why) = control_plane::missing() {
+    if let Some(why) = control_plane::missing().or_else(image::impossible) {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }
     Kind::Real.choose();
     // Each has three or four servers of its own.
-    runner::run(GROUPS, 2, |_| None)
+    runner::run(GROUPS, 2, |name| if name.starts_with("image::") { image::missing() } else { None })
 }

@@ -51,15 +51,28 @@ impl Stage {
         stage
     }
 
+    /// Both manifests with their Deployments, whose pods nobody runs.
+    pub fn deployed() -> Stage {
+        let stage = Stage::bare();
+        stage.apply(&repo_file("demo-controller.yaml"));
+        stage.apply(&repo_file("examples/watch.yaml"));
+        stage
+    }
+
     /// As it is deployed, with Kubernetes' own controllers and nodes that run the pods.
     pub fn complete() -> Stage {
         let mut stage = Stage::installed();
-        stage.servers.start_controllers();
+        stage.run_pods();
+        stage
+    }
+
+    /// Starts Kubernetes' own controllers and nodes that run the pods.
+    pub fn run_pods(&mut self) {
+        self.servers.start_controllers();
         // The embedded one's controllers bring nodes along.
         if Kind::chosen() == Kind::Real {
-            stage.kubelet = Some(Kubelet::start(stage.api.clone()));
+            self.kubelet = Some(Kubelet::start(self.api.clone()));
         }
-        stage
     }
 
     /// As it is deployed, with an API server that answers every watch from etcd. (The embedded one has no other way.)
@@ -97,10 +110,7 @@ impl Stage {
 
     /// Creates the objects of a manifest.
     pub fn apply(&self, manifest: &str) {
-        let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("YAML");
-        for object in documents.iter().filter(|document| !document.is_null()) {
-            self.create(&collection(object), object);
-        }
+        documents(manifest).iter().for_each(|object| drop(self.create(&collection(object), object)));
     }
 
     /// The ServiceAccount's own token, never an administrator's.
@@ -235,6 +245,13 @@ fn collection(object: &Value) -> String {
         "" => format!("{prefix}/{version}/{plural}"),
         namespace => format!("{prefix}/{version}/namespaces/{namespace}/{plural}"),
     }
+}
+
+/// The objects of a manifest.
+pub fn documents(manifest: &str) -> Vec<Value> {
+    let mut documents: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("YAML");
+    documents.retain(|document| !document.is_null());
+    documents
 }
 
 /// An object in a report, without what nobody looks at.
