@@ -10,7 +10,7 @@ use kube::{client::AuthError, core::Status};
 
 mod get;
 
-pub use get::{get, read};
+pub use get::{get, read, read_up_to};
 
 /// The longest that a single request may take, from the first byte sent to the last byte received. Lists have their
 /// own rule (so long without a byte), because a list of a large cluster may well take longer than this.

@@ -3,7 +3,12 @@
 //! This file knows HTTP and JSON and nothing of strategy: which request comes next, and after how long, is the business
 //! of the [machine](super::machine).
 
-use std::{borrow::Cow, marker::PhantomData, time::Duration};
+use std::{
+    borrow::Cow,
+    marker::PhantomData,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use bytes::{Buf, BytesMut};
 use http::Response;
@@ -21,6 +26,10 @@ pub const PAGE_SIZE: u32 = 500;
 /// An API server accepts objects of up to 3 MiB or so; a line of a watch that grows past this is not one.
 const LONGEST_LINE: usize = 32 << 20;
 
+/// The largest page that is read. One that is larger is asked for again with fewer objects: whoever may create objects
+/// may create large ones, and hundreds of them in one answer are more memory than a small pod has.
+const LARGEST_PAGE: usize = 32 << 20;
+
 /// The largest answer to a list that is read. Generous, as it has to hold a large cluster's pods in one unpaged list.
 const LARGEST_LIST: usize = 2 << 30;
 
@@ -31,6 +40,8 @@ pub struct ListWatch<T> {
     path: String,
     /// The part that is wanted, as every query repeats it: `labelSelector=…&fieldSelector=…`, or nothing.
     selectors: String,
+    /// Objects in a page, as few as the present list needs.
+    page_size: AtomicU32,
     decodes: PhantomData<fn() -> T>,
 }
 
@@ -49,10 +60,10 @@ pub enum List {
 }
 
 impl List {
-    fn query(&self, selectors: &str) -> String {
+    fn query(&self, selectors: &str, page_size: u32) -> String {
         let mut query = form_urlencoded::Serializer::new(selectors.to_owned());
         if *self != List::Whole {
-            query.append_pair("limit", &PAGE_SIZE.to_string());
+            query.append_pair("limit", &page_size.to_string());
         }
         if let List::Continue(token) = self {
             query.append_pair("continue", token);
@@ -101,7 +112,8 @@ pub enum Event<T> {
 impl<T: Object> ListWatch<T> {
     /// `path` is the collection's, as the API server serves it.
     pub fn new(client: Client, path: impl Into<String>) -> Self {
-        ListWatch { client, path: path.into(), selectors: String::new(), decodes: PhantomData }
+        let page_size = AtomicU32::new(PAGE_SIZE);
+        ListWatch { client, path: path.into(), selectors: String::new(), page_size, decodes: PhantomData }
     }
 
     /// Only the objects that these selectors choose. The server does the choosing; an object that stops to fit is
@@ -113,15 +125,28 @@ impl<T: Object> ListWatch<T> {
         self
     }
 
-    /// Asks for a page.
+    /// Asks for a page, with fewer objects if it turns out too large. (The token of the next page does not mind.)
     ///
     /// Cancellation: dropping the future abandons the request and loses nothing.
     ///
     /// # Errors
     /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`request::TIME_LIMIT`].
     pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
-        let answer = self.get(&list.query(&self.selectors)).await?;
-        decode_page(&request::read(answer.into_body(), LARGEST_LIST).await?)
+        if *list == List::First {
+            self.page_size.store(PAGE_SIZE, Ordering::Relaxed);
+        }
+        loop {
+            let size = self.page_size.load(Ordering::Relaxed);
+            let body = self.get(&list.query(&self.selectors, size)).await?.into_body();
+            // The last resort is also for a server that does not know about pages.
+            if *list == List::Whole || size == 1 {
+                return decode_page(&request::read(body, LARGEST_LIST).await?);
+            }
+            if let Some(bytes) = request::read_up_to(body, LARGEST_PAGE).await? {
+                return decode_page(&bytes);
+            }
+            self.page_size.store((size / 4).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Opens a watch of what happens after `resource_version`. The server ends it after `time_limit` (whole seconds).

@@ -107,6 +107,25 @@ async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_asked_for_again_with_fewer_objects() {
+    let mut rig = start();
+    let mut large = wire("a", 1);
+    large["metadata"]["annotations"]["text"] = "x".repeat(33 << 20).into();
+    for size in ["500", "125"] {
+        let call = rig.server.next().await;
+        assert_eq!((call.param("limit"), call.param("continue")), (size, ""));
+        call.json(200, &list(std::slice::from_ref(&large), "9", "token"));
+    }
+    rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
+    // So it goes on. The next list starts afresh.
+    let call = rig.server.next().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("31", "token"));
+    call.status(500, "InternalError", "etcd is unwell");
+    let call = rig.server.next().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("500", ""));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_continue_token_that_expired_restarts_as_one_whole_list() {
     let mut rig = start();
     rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));

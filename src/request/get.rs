@@ -56,12 +56,21 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
 ///
 /// # Errors
 /// [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`]; a connection that broke; a body that is larger.
-pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+pub async fn read(body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let too_large = || Failure::Malformed(format!("more than {limit} bytes"));
+    read_up_to(body, limit).await?.ok_or_else(too_large)
+}
+
+/// The same, but `None` for a body that is larger, of which no more is read.
+///
+/// # Errors
+/// As of [`read`], but for that.
+pub async fn read_up_to(mut body: Body, limit: usize) -> Result<Option<Bytes>, Failure> {
     let mut all = BytesMut::new();
     loop {
         match timeout(TIME_LIMIT, body.frame()).await {
             Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
-            Ok(None) => return Ok(all.freeze()),
+            Ok(None) => return Ok(Some(all.freeze())),
             Ok(Some(Err(e))) => return Err(Failure::Connection(chain(&e))),
             Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
@@ -70,7 +79,7 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, Failure> {
             }
         }
         if all.len() > limit {
-            return Err(Failure::Malformed(format!("more than {limit} bytes")));
+            return Ok(None);
         }
     }
 }

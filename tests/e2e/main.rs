@@ -133,6 +133,7 @@ const GROUPS: &[Group] = &[
         scenarios: scenarios![
             tenants::a_pki_takes_a_right_that_nobody_has_by_default_and_reading_the_secret_takes_another,
             tenants::a_megabyte_of_names_is_refused_by_the_definition,
+            tenants::large_objects_are_read_in_small_pages,
             tenants::a_secret_that_names_a_pki_as_its_owner_gains_nothing,
             tenants::a_stolen_token_reads_what_it_can_name_and_writes_what_the_policy_lets_through,
             tenants::a_tenant_full_of_typos_is_told_so_much_and_holds_up_no_other,
@@ -223,6 +224,10 @@ const REAL_ONLY: &[(&str, &str)] = &[
     (
         "tenants::a_stolen_token_reads_what_it_can_name_and_writes_what_the_policy_lets_through",
         "the embedded server does not evaluate policies",
+    ),
+    (
+        "tenants::large_objects_are_read_in_small_pages",
+        "takes the embedded one long, and whether a token minds another page size is for the real one to say",
     ),
     (
         "quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed",

@@ -138,6 +138,26 @@ pub fn a_megabyte_that_gets_past_the_definition_is_told_in_a_few_words(stage: &m
     assert!(longest < Some(1000), "a line of {longest:?} bytes");
 }
 
+/// More than one page may hold, though each is within what the API server accepts.
+pub fn large_objects_are_read_in_small_pages(stage: &mut Stage) {
+    const PKIS: usize = 160;
+    stage.namespace("large");
+    let mut large = pki("large", "", json!({ "serviceName": "app1" }));
+    large["metadata"]["annotations"]["text"] = "x".repeat(250_000).into();
+    for n in 0..PKIS {
+        large["metadata"]["name"] = format!("large-{n}").into();
+        stage.create("/apis/box.com/v1/namespaces/large/pkis", &large);
+    }
+    let mark = stage.servers.audit().len();
+    let controller = Controller::ready(stage, Setup { flags: "--namespace large", ..Setup::default() });
+    assert_eq!(controller.count("reflector_items", &[("resource", "pkis")]), PKIS as f64);
+    let lists = stage.servers.audit().since(mark).only(|r| r.verb == "list" && r.resource == "pkis");
+    // The rest of a list that was begun with more: the server does not mind.
+    let rest = lists.only(|r| r.uri.contains("limit=125&continue=") && r.code == 200);
+    assert_eq!((lists.len(), rest.len()), (3, 1), "\n{lists}");
+    stage.delete("/apis/box.com/v1/namespaces/large/pkis");
+}
+
 pub fn a_tenant_full_of_typos_is_told_so_much_and_holds_up_no_other(stage: &mut Stage) {
     const PKIS: usize = 300;
     let controller = Controller::ready(stage, Setup::default());
