@@ -155,7 +155,6 @@ pub fn large_objects_are_read_in_small_pages(stage: &mut Stage) {
     // The rest of a list that was begun with more: the server does not mind.
     let rest = lists.only(|r| r.uri.contains("limit=125&continue=") && r.code == 200);
     assert_eq!((lists.len(), rest.len()), (3, 1), "\n{lists}");
-    stage.delete("/apis/box.com/v1/namespaces/large/pkis");
 }
 
 pub fn a_tenant_full_of_typos_is_told_so_much_and_holds_up_no_other(stage: &mut Stage) {
@@ -176,7 +175,7 @@ pub fn a_tenant_full_of_typos_is_told_so_much_and_holds_up_no_other(stage: &mut 
     stage.create_pod(&pod_mounting("calm", "web-0", "web"));
     stage.wait_event("calm", "Pod", "web-0", "pki ServiceName error", 1);
     let (sent, most) = (events_in(stage, "flood"), 200.0 + 5.0 * (begun.elapsed().as_secs_f64() + 1.0));
-    assert!(sent < PKIS && sent as f64 <= most, "{sent} events after {:?}", begun.elapsed());
+    assert!(sent as f64 <= most, "{sent} events after {:?}", begun.elapsed());
 
     // One Pki with a new typo every moment: a new text each, and 25 of them are enough for anyone.
     stage.create_pki("calm", "restless", json!({ "serviceName": "typo" }));
