@@ -44,7 +44,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
         ("remind", "DEMO_CONTROLLER_REMIND", "1h"),
         ("ca-secret", "DEMO_CONTROLLER_CA_SECRET", "a/b.c"),
         ("dry-run", "DEMO_CONTROLLER_DRY_RUN", "true"),
-        ("leader-elect", "DEMO_CONTROLLER_LEADER_ELECT", "true"),
+        ("leader-elect", "DEMO_CONTROLLER_LEADER_ELECT", "false"),
         ("watch-idle", "DEMO_CONTROLLER_WATCH_IDLE", "5s"),
         ("listen", "DEMO_CONTROLLER_LISTEN", "off"),
         ("shutdown-grace", "DEMO_CONTROLLER_SHUTDOWN_GRACE", "1m"),
@@ -59,7 +59,7 @@ fn every_setting_can_be_given_by_flag_variable_and_file() {
         remind: Duration::from_secs(3600),
         ca_secret: ("a".to_owned(), "b.c".to_owned()),
         dry_run: true,
-        leader_elect: Some(Candidate::default()),
+        leader_elect: None,
         watch_idle: Duration::from_secs(5),
         listen: None,
         shutdown_grace: Duration::from_secs(60),
@@ -86,6 +86,9 @@ fn a_switch_that_a_variable_sets_can_be_unset_by_its_flag() {
     assert!(World { env, ..World::default() }.start().what.dry_run);
     assert!(!World { args: &["--dry-run=false"], env, ..World::default() }.start().what.dry_run);
     assert!(args(&["--dry-run"]).start().what.dry_run);
+    assert_eq!(args(&["--leader-elect"]).start().what.leader_elect, Some(Candidate::default()));
+    let elect = &[("DEMO_CONTROLLER_LEADER_ELECT", "yes")];
+    assert!(World { env: elect, ..World::default() }.start().what.leader_elect.is_some());
 }
 
 #[test]
@@ -159,6 +162,7 @@ fn wrong_input_is_refused_in_one_line_that_names_it() {
             "--allowed-names nowhere: cannot be read (No such file or directory (os error 2)): expected a text file, ",
         ),
         ("--config nowhere", "--config nowhere: cannot be read: entity not found"),
+        ("--dry-run --leader-elect", "--dry-run=true: contradicts --leader-elect: expected one of the two"),
         ("--token a --token-file b", "--token *** contradicts --token-file b: expected one of the two"),
     ] {
         let refused = args(&line.split(' ').collect::<Vec<_>>()).refused();

@@ -90,8 +90,11 @@ pub async fn run(
     // With work unfinished the Lease is left to run out by itself: what is on the wire may take as long.
     done?;
     resign.cancel();
-    // Has said what came of it. If there is no time left, it runs out by itself as well.
-    timeout_at(grace, office).await.unwrap_or(Ok(()))?;
+    // Has said what came of it.
+    match timeout_at(grace, office).await {
+        Ok(ended) => ended?,
+        Err(_) => tracing::warn!("no time was left to give the Lease back, it runs out by itself"),
+    }
     Ok(())
 }
 

@@ -198,6 +198,12 @@ async fn follow<P: Plugin>(mut resource: Arc<Resource>, search: Search, mirror: 
             return;
         }
         let Some(found) = search.run().await else { return };
+        if found.name != resource.name {
+            // A stranger that goes by the same word, while the group of the right one is away.
+            tracing::warn!(wanted = %search.wanted, resource = resource.name, found = found.name, "not what was watched");
+            search.waiting.lost(&resource.path);
+            continue;
+        }
         resource = Arc::new(found);
         mirror.job.moved(resource.clone());
     }

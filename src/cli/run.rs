@@ -202,6 +202,10 @@ pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> R
         shutdown_grace: settings.duration(&SHUTDOWN_GRACE, default.shutdown_grace)?,
         explain: settings.switch(&EXPLAIN)?,
     };
+    if let (true, Some(_), Some(dry)) = (run.dry_run, &run.leader_elect, settings.get(&DRY_RUN)) {
+        // Elected, it would do nothing, and the others would wait for it.
+        return Err(dry.wrong(format!("contradicts --{}: expected one of the two", LEADER_ELECT.flag)));
+    }
     let explain = run.explain;
     Ok(Command::Run(Box::new(Start::new(&settings, env, on_terminal, place, explain, run)?)))
 }

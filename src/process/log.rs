@@ -72,9 +72,10 @@ pub fn decide(settings: &Settings, env: Env, on_terminal: bool) -> Result<Loggin
     };
     let filter = match finer(settings, env) {
         Some(text) => {
-            // Off here as well, unless it is named: it logs whole bodies that it cannot decode, and one may be a
-            // Secret.
-            let quiet = if text.contains("kube_client") { "" } else { ",kube_client=off" };
+            // Off here as well, unless it is named, and as a whole: it logs whole bodies that it cannot decode, and
+            // one may be a Secret.
+            let named = text.split(',').any(|part| part.split('=').next().unwrap_or_default().trim() == "kube_client");
+            let quiet = if named { "" } else { ",kube_client=off" };
             parse(&format!("{text}{quiet}")).map_err(|why| {
                 let text = quoted(&text);
                 Refusal::input(format!("RUST_LOG={text}: expected a filter such as info,demo_controller=debug ({why})"))
@@ -182,7 +183,13 @@ impl<W: Write> Write for OneLine<W> {
         let mut line = String::with_capacity(text.len() + 16);
         for (at, c) in body.char_indices() {
             let ours = c == '\t' || self.colours && is_colour(&body[at..]);
-            if c.is_control() && !ours { line.extend(c.escape_default()) } else { line.push(c) }
+            match c {
+                _ if ours || !c.is_control() => line.push(c),
+                // JSON has these escaped already.
+                '\0'..' ' => line.extend(c.escape_default()),
+                // As JSON writes them, which lets them stand.
+                _ => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            }
         }
         line.push_str(&text[body.len()..]);
         self.writer.write_all(line.as_bytes())?;
@@ -236,10 +243,23 @@ mod tests {
     fn a_filter_beats_the_variable_but_not_the_flag() {
         assert_eq!(filter(None, Some("error"), Some("debug")).unwrap(), "kube_client=off,debug");
         assert_eq!(filter(None, None, Some("kube_client=debug")).unwrap(), "kube_client=debug");
+        let part = filter(None, None, Some("debug,kube_client::client::auth=info")).unwrap();
+        assert_eq!(part, "kube_client::client::auth=info,kube_client=off,debug", "a part of it is not the whole");
         assert_eq!(filter(Some("warn"), None, Some("debug")).unwrap(), "demo_controller=warn,kube_client=off,warn");
         assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
         let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();
         assert!(broken.starts_with("RUST_LOG=a=b=c: expected a filter"), "{broken}");
+    }
+
+    #[test]
+    fn a_line_of_json_stays_json_whatever_stands_in_its_fields() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let writer = OneLine { writer: move || writer.clone(), colours: false };
+        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_writer(writer).finish();
+        tracing::subscriber::with_default(lines, || tracing::warn!(error = %"a\u{7f}b\u{9b}c\nd\x1b", "it failed"));
+        let line: serde_json::Value = serde_json::from_slice(&memory.0.lock().unwrap()).unwrap();
+        assert_eq!(line["error"], "a\u{7f}b\u{9b}c\nd\x1b");
     }
 
     #[derive(Clone, Default)]
@@ -269,6 +289,7 @@ mod tests {
             let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
             assert_eq!(text.matches('\n').count(), 2, "{text:?}");
             assert!(text.ends_with('\n') && !text.contains(['\r', '\u{9b}']) && !text.contains("\x1b[2J"), "{text:?}");
+            assert!(text.contains(r"[2J\u009b2J"), "{text}");
             assert!(text.contains(r"no\r\n2026-01-01") && text.contains('é'), "what it was can be read: {text}");
             assert_eq!(text.contains("\x1b[33m"), colours, "{text:?}");
         }

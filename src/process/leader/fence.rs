@@ -10,7 +10,7 @@
 //! What remains: bytes that have been handed to the connection arrive, however late, and cannot be recalled. That is
 //! harmless, because a write says what it is based on. A late one meets another version (a status, a Secret, the count
 //! of an Event: 409) or an object that exists by now (a POST: 409), and a Secret that comes after its Pki is gone is
-//! collected. And the clock stands still while a whole machine is suspended; what such a machine still sends is met by
+//! collected. (One for a name that was taken off the list meanwhile is stored, as it would have been a moment before.) And the clock stands still while a whole machine is suspended; what such a machine still sends is met by
 //! the same versions.
 //!
 //! Business code knows nothing of it. It gets a client, and a write that is held back fails as one without a connection
