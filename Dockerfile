@@ -2,7 +2,7 @@
 #
 # The first stage runs on the builder's own architecture and compiles for the wanted one: no emulation, which takes ten
 # times as long. (BUILDPLATFORM and TARGETARCH are given by docker and podman.)
-FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm AS build
+FROM --platform=$BUILDPLATFORM rust:1.95.0-bookworm AS build
 ARG TARGETARCH
 # The toolchain that is there, without what rust-toolchain.toml has for those who work on the source.
 ENV RUSTUP_TOOLCHAIN=1.95.0 \
