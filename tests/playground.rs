@@ -189,7 +189,7 @@ fn the_story_is_told_to_its_end_and_leaves_nothing_behind() {
     assert_in_order(
         &stdout,
         &[
-            "but for\nits Deployment",
+            "PodDisruptionBudget), but for its Deployment",
             "\n1. ",
             "$ kubectl create -f examples/app2.yaml\nnamespace/app2 created\npki.box.com/app2-pki created\n",
             "$ kubectl get pods -n app2\nNAME ",
