@@ -46,7 +46,7 @@ pub fn the_dockerfile_has_the_compiler_that_this_repository_is_tested_with(_: &m
     let channel =
         toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).expect("a channel").trim_matches('"');
     let dockerfile = repo_file("Dockerfile");
-    for said in [format!("/rust:{channel}-"), format!("RUSTUP_TOOLCHAIN={channel} ")] {
+    for said in [format!(" rust:{channel}-"), format!("RUSTUP_TOOLCHAIN={channel} ")] {
         assert!(dockerfile.contains(&said), "the Dockerfile does not say {said}");
     }
 }
