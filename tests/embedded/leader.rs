@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, service_fn};
+use tower::{BoxError, Service, service_fn};
 
 use crate::{
     fleet,
@@ -41,8 +41,13 @@ struct Replica {
 
 impl Replica {
     async fn start(world: &World, name: &str) -> Replica {
-        let (cut, stop) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
+        let cut = Arc::new(AtomicBool::new(false));
         let client = cuttable(world.client().await, cut.clone());
+        Replica { cut, ..Replica::with(client, name) }
+    }
+
+    fn with(client: Client, name: &str) -> Replica {
+        let (cut, stop) = (Arc::default(), CancellationToken::new());
         let candidate = Candidate { name: Some(name.into()), namespace: Some("controlplane".into()) };
         let settings = Run { leader_elect: Some(candidate), ..Run::default() };
         let run = tokio::spawn(controller::run(client, settings, None, stop.clone()));
@@ -62,6 +67,22 @@ fn cuttable(client: Client, cut: Arc<AtomicBool>) -> Client {
                 std::future::pending::<()>().await;
             }
             answer.map_err(BoxError::from)
+        }
+    });
+    Client::new(service, "controlplane")
+}
+
+/// A client whose writes take a moment before they go out, as those that wait for a connection do. Says that one does.
+async fn hesitant(world: &World, hesitates: Arc<AtomicBool>) -> Client {
+    let server = world.service().await;
+    let service = service_fn(move |request: Request<Body>| {
+        let (mut server, hesitates) = (server.clone(), hesitates.clone());
+        async move {
+            if request.method() != http::Method::GET && !request.uri().path().contains("/leases") {
+                hesitates.store(true, Ordering::SeqCst);
+                sleep(SECOND / 2).await;
+            }
+            server.call(request).await
         }
     });
     Client::new(service, "controlplane")
@@ -163,6 +184,33 @@ async fn a_leader_that_is_cut_off_ends_before_the_other_takes_over() {
     leads(&world, "two").await;
     is_done(&world, 2).await;
     world.end().await;
+}
+
+/// A process that is stopped and goes on half a minute later: to it, a clock that jumps. Its write, which was to go out
+/// before the next renewal, is what it goes on with.
+#[tokio::test(start_paused = true)]
+async fn a_write_that_has_not_left_when_its_leader_is_stopped_never_does() {
+    let world = World::new(1).await;
+    let hesitates = Arc::new(AtomicBool::new(false));
+    let one = Replica::with(hesitant(&world, hesitates.clone()).await, "one");
+    leads(&world, "one").await;
+    fleet::create(&world).await;
+    world.until(async || fleet::check(&world).await).await;
+    sleep(SECOND * 30).await;
+    let renewed = lease(&world).await["spec"]["renewTime"].clone();
+    while lease(&world).await["spec"]["renewTime"] == renewed {
+        sleep(SECOND / 1000).await;
+    }
+    hesitates.store(false, Ordering::SeqCst);
+    world.patch(&fleet::pki(3), json!({ "spec": { "serviceName": "app2" } })).await;
+    while !hesitates.load(Ordering::SeqCst) {
+        sleep(SECOND / 1000).await;
+    }
+    let before = writes(&world);
+    tokio::time::advance(SECOND * 30).await;
+    let lost = one.run.await.unwrap().unwrap_err();
+    assert!(matches!(&lost, Failed::Lost(_)), "{lost}");
+    assert_eq!(writes(&world), before, "{:?}", world.requests());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, net::SocketAddr, time::Duration};
 
-use apiserver::{ApiServer, Rule, Settings};
+use apiserver::{ApiServer, Body as Incoming, Reset, Rule, Settings};
 use bytes::Bytes;
 use demo_controller::{
     cli::{Run, Watch},
@@ -15,7 +15,7 @@ use demo_controller::{
 use futures::TryFutureExt;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full};
-use kube::Client;
+use kube::{Client, client::Body as Outgoing};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -47,15 +47,24 @@ impl World {
 
     /// A client of the controller's ServiceAccount.
     pub async fn client(&self) -> Client {
+        Client::new(self.service().await, "controlplane")
+    }
+
+    /// The server, as the controller's ServiceAccount reaches it.
+    pub async fn service(
+        &self,
+    ) -> impl Service<Request<Outgoing>, Response = http::Response<Incoming>, Error = Reset, Future: Send>
+    + Clone
+    + Send
+    + use<> {
         let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
         let answer = self.ask(Method::POST, path, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
         let token = answer["status"]["token"].as_str().expect("a token");
         let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
-        let service = self.server.clone().map_request(move |mut request: Request<kube::client::Body>| {
+        self.server.clone().map_request(move |mut request: Request<Outgoing>| {
             request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
             request
-        });
-        Client::new(service, "controlplane")
+        })
     }
 
     /// Starts the controller, as its ServiceAccount and without a port.
