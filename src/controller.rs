@@ -32,13 +32,13 @@ use crate::{
     process::{
         leader::{self, Election},
         serve::{self, Check, Pages},
-        shutdown::{Grace, Unfinished},
+        shutdown::Unfinished,
         vitals,
     },
     wiring::{
         Cache, Crew, Source, Turn,
         alive::{STUCK, Supply, stuck, stuck_in},
-        as_first_list, path, watch_over,
+        as_first_list, path, work_until,
     },
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
@@ -192,21 +192,8 @@ async fn work(
         work.spawn(crew.member(&pod_queue, &lifecycle, [&pods.health]));
     }
 
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watch_over(&mut tasks) => {}
-        () = watch_over(&mut work) => {}
-    }
-
-    // The end: take nothing new, finish what is in progress, say what is left to say.
-    explain!(Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
-    let grace = Instant::now() + settings.shutdown_grace;
-    let drain = async {
-        tokio::join!(pki_queue.shut_down_with_drain(), pod_queue.shut_down_with_drain());
-        while work.join_next().await.is_some() {}
-    };
-    let unfinished = || pki_queue.processing().iter().chain(&pod_queue.processing()).map(Key::to_string).collect();
-    let done = Grace(settings.shutdown_grace).wait(drain, unfinished).await;
+    let queues = [&pki_queue, &pod_queue];
+    let (done, grace) = work_until(&stop, &mut tasks, &mut work, queues, settings.shutdown_grace).await;
     // Events are best effort: what cannot be sent in the rest of the grace is a pity, not a failure.
     // Some of it is left for giving the Lease back.
     let reserve = election.map_or(Duration::ZERO, |_| leader::RELEASE_LIMIT);

@@ -23,7 +23,7 @@ use crate::{
     informer::{self, Backoff, Change, Health, Key, LONGEST_BACKOFF, Store},
     process::{
         serve::{self, Check, Pages},
-        shutdown::{Grace, Unfinished},
+        shutdown::Unfinished,
         vitals,
     },
     watch::{
@@ -34,7 +34,7 @@ use crate::{
     wiring::{
         Cache, Crew, Source, Turn,
         alive::{STUCK, Supply, stuck},
-        watch_over,
+        watch_over, work_until,
     },
     worker::{self, Policy},
     workqueue::{self, WorkQueue},
@@ -118,20 +118,7 @@ async fn hand_to<P: Plugin>(
         work.spawn(crew.member(&queue, &job, [&health]));
     }
 
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watch_over(&mut tasks) => {}
-        () = watch_over(&mut work) => {}
-    }
-
-    explain!(Repeat, "shutdown: nothing new is taken from the queue, what is in progress is finished");
-    let grace = Instant::now() + settings.shutdown_grace;
-    let drain = async {
-        queue.shut_down_with_drain().await;
-        while work.join_next().await.is_some() {}
-    };
-    let unfinished = || queue.processing().iter().map(Key::to_string).collect();
-    let done = Grace(settings.shutdown_grace).wait(drain, unfinished).await;
+    let (done, grace) = work_until(&stop, &mut tasks, &mut work, [&queue], settings.shutdown_grace).await;
     // Drops what is still in the plugin's hands, after the grace.
     work.shutdown().await;
     ended.cancel();

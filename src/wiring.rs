@@ -5,13 +5,18 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use kube::Client;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    explain,
     informer::{self, Change, Health, Key, ListWatch, Object, Reflector, Store},
-    process::serve::Check,
+    process::{
+        serve::Check,
+        shutdown::{Grace, Unfinished},
+    },
     worker::{self, Policy, Reconciler},
     workqueue::WorkQueue,
 };
@@ -162,6 +167,33 @@ pub async fn watch_over(tasks: &mut JoinSet<()>) {
         }
     }
     std::future::pending().await
+}
+
+/// Runs until `stop`, then takes nothing new from the queues and finishes what is in progress. Also says when the grace
+/// ends. `tasks` go on: what they do is a part of finishing.
+///
+/// # Errors
+/// When the grace ran out before that was done; the keys are named. What was in progress is still in `work`.
+pub async fn work_until<const N: usize>(
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+    work: &mut JoinSet<()>,
+    queues: [&WorkQueue<Key>; N],
+    grace: Duration,
+) -> (Result<(), Unfinished>, Instant) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watch_over(tasks) => {}
+        () = watch_over(work) => {}
+    }
+    explain!(Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
+    let end = Instant::now() + grace;
+    let drain = async {
+        join_all(queues.map(WorkQueue::shut_down_with_drain)).await;
+        while work.join_next().await.is_some() {}
+    };
+    let unfinished = || queues.iter().flat_map(|queue| queue.processing()).map(|key| key.to_string()).collect();
+    (Grace(grace).wait(drain, unfinished).await, end)
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ async fn reads_pass_and_writes_do_not_unless_the_fence_is_open() {
 async fn the_reason_arrives_in_words() {
     let (client, _server) = api_server();
     let api: Api<ConfigMap> = Api::namespaced(Fence::default().guard(&client), "ns");
-    let error = api.create(&PostParams::default(), &ConfigMap::default()).await.unwrap_err();
+    // Let out, it would wait for an answer for ever.
+    let (params, map) = (PostParams::default(), ConfigMap::default());
+    let answer = tokio::time::timeout(SECOND, api.create(&params, &map)).await.expect("it is not let out");
+    let error = answer.unwrap_err();
     assert_eq!(Failure::from(error).to_string(), "not sent: this process does not lead");
 }
 
