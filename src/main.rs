@@ -1,4 +1,4 @@
-//! Picks the command; nothing else.
+//! Picks the command and sees it through, from the signal handlers to the exit code; nothing else.
 #![forbid(unsafe_code)]
 
 use std::{
