@@ -179,7 +179,7 @@ fn the_dashboard_can_be_imported_anywhere() {
     }
 }
 
-/// Where it was built for this project, or where the PATH says.
+/// Where the PATH says, or where `.ci/run` puts it.
 fn promtool() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = std::env::var_os("PATH").unwrap_or_default();
