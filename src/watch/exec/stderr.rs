@@ -1,7 +1,8 @@
 //! What the child says on stderr, in the log.
 
-use std::time::Duration;
+use std::num::NonZeroU32;
 
+use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, nanos::Nanos, state};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::ChildStderr,
@@ -9,14 +10,21 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::text::one_line;
+use crate::{text::one_line, worker::Hush, workqueue::TokioClock};
 
 /// A longer line is logged in pieces of so many bytes.
 const LONGEST_LINE: usize = 8 * 1024;
 
-/// So many lines are logged in a second. What is more is counted: a child that complains in a loop must not fill the
-/// disk.
-const LINES_PER_SECOND: u32 = 500;
+/// What a line takes in the log besides its text: time, level, names.
+const OVERHEAD: usize = 100;
+
+/// A megabyte at once, which no honest backtrace fills, then 64 KiB a second. What is more is counted: a child that
+/// complains in a loop must not fill the disk. Bytes and not lines, since a line may be as long as 80 others.
+const BYTES: Quota = Quota::per_second(bytes(64 * 1024)).allow_burst(bytes(1024 * 1024));
+
+const fn bytes(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).expect("a constant that is not zero")
+}
 
 /// Logs it until the child closes it.
 ///
@@ -24,69 +32,77 @@ const LINES_PER_SECOND: u32 = 500;
 /// answers are not waited for.
 pub async fn log(stderr: ChildStderr) {
     let mut stderr = BufReader::with_capacity(LONGEST_LINE, stderr);
-    let (mut line, mut allowance) = (Vec::new(), Allowance::default());
+    let (mut line, mut allowance) = (Vec::new(), Allowance::new());
     while let Ok(1..) = (&mut stderr).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await {
         let text = one_line(&String::from_utf8_lossy(&line));
-        if !text.is_empty() && allowance.takes(Instant::now()) {
+        if !text.is_empty() && allowance.takes(&text) {
             info!(plugin = "exec", stream = "stderr", "{text}");
         }
         line.clear();
     }
-    allowance.tell();
 }
 
-/// How many lines may still be logged in this second.
-#[derive(Default)]
+/// How much may still be logged.
 struct Allowance {
-    begun: Option<Instant>,
-    lines: u32,
-    unlogged: u64,
+    bucket: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
+    hush: Hush,
 }
 
 impl Allowance {
-    fn takes(&mut self, now: Instant) -> bool {
-        if self.begun.is_none_or(|begun| now.duration_since(begun) >= Duration::from_secs(1)) {
-            self.tell();
-            *self = Allowance { begun: Some(now), ..Allowance::default() };
-        }
-        let takes = self.lines < LINES_PER_SECOND;
-        if takes {
-            self.lines += 1
-        } else {
-            self.unlogged += 1
-        }
-        takes
+    fn new() -> Self {
+        let bucket = RateLimiter::direct_with_clock(BYTES, TokioClock(Instant::now()));
+        Allowance { bucket, hush: Hush::default() }
     }
 
-    fn tell(&self) {
-        if self.unlogged > 0 {
-            let unlogged = self.unlogged;
-            warn!(
-                plugin = "exec",
-                stream = "stderr",
-                unlogged,
-                "the plugin says too much, and not all of it is logged"
-            );
+    fn takes(&mut self, text: &str) -> bool {
+        // No line is larger than the bucket, even if each of its bytes were escaped: it always has a chance.
+        let size = u32::try_from(text.len() + OVERHEAD).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
+        let takes = matches!(self.bucket.check_n(size), Ok(Ok(())));
+        if !takes && let Some(before) = self.hush.speak(Instant::now()) {
+            let unlogged = before + 1;
+            warn!(plugin = "exec", stream = "stderr", unlogged, "the plugin says too much, and not all of it is logged");
         }
+        takes
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::testing::Log;
+
+    /// How many of 2,000 lines are taken at once that take 1 KiB each in the log.
+    fn flood(allowance: &mut Allowance) -> usize {
+        let text = "x".repeat(1024 - OVERHEAD);
+        (0..2000).filter(|_| allowance.takes(&text)).count()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_logged_in_part_and_the_rest_is_counted() {
         let log = Log::start(tracing::Level::WARN);
-        let mut allowance = Allowance::default();
-        let taken =
-            |allowance: &mut Allowance, lines: u32| (0..lines).filter(|_| allowance.takes(Instant::now())).count();
-        assert_eq!(taken(&mut allowance, LINES_PER_SECOND), LINES_PER_SECOND as usize);
-        assert_eq!(taken(&mut allowance, 70), 0);
+        let mut allowance = Allowance::new();
+        assert_eq!(flood(&mut allowance), 1024);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(taken(&mut allowance, 3), 3, "the next second has lines of its own");
-        let lines = log.lines();
-        assert_eq!((lines.len(), &lines[0]["unlogged"]), (1, &70.into()), "told once, with their number");
+        assert_eq!(flood(&mut allowance), 64, "so much a second has");
+        assert_eq!(log.lines().len(), 1, "told at once, and not again and again");
+        tokio::time::advance(Hush::INTERVAL).await;
+        assert_eq!(flood(&mut allowance), 640);
+        let unlogged: Vec<_> = log.lines().iter().map(|line| line["unlogged"].as_u64()).collect();
+        assert_eq!(unlogged, [Some(1), Some(2000 - 1024 - 1 + 2000 - 64 + 1)], "with their number");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_short_lines_are_a_flood_as_well() {
+        let mut allowance = Allowance::new();
+        let taken = (0..100_000).filter(|_| allowance.takes("x")).count();
+        assert_eq!(taken, 1024 * 1024 / (OVERHEAD + 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_line_fits_even_if_all_of_it_has_to_be_escaped() {
+        let text = one_line(&"\u{1}".repeat(LONGEST_LINE));
+        assert!(text.len() > LONGEST_LINE && Allowance::new().takes(&text));
     }
 }
