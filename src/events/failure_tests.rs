@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     MAX_TRIES,
-    tests::{created, patched, rig, settle},
+    rig::{created, patched, rig, settle},
 };
 use crate::{request::TIME_LIMIT, testing::status};
 

@@ -65,7 +65,11 @@ mod writer;
 #[cfg(test)]
 mod failure_tests;
 #[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
 mod pure_tests;
+#[cfg(test)]
+mod rig;
 #[cfg(test)]
 mod tests;
 

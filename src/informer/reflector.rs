@@ -153,5 +153,14 @@ impl<T: Object> Reflector<T> {
 }
 
 #[cfg(test)]
-#[path = "reflector_tests.rs"]
-mod tests;
+#[path = "reflector_rig.rs"]
+pub(super) mod rig;
+#[cfg(test)]
+#[path = "reflector_list_tests.rs"]
+mod list_tests;
+#[cfg(test)]
+#[path = "reflector_watch_tests.rs"]
+mod watch_tests;
+#[cfg(test)]
+#[path = "reflector_error_tests.rs"]
+mod error_tests;

@@ -38,3 +38,7 @@ impl Resync {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "resync_tests.rs"]
+mod tests;

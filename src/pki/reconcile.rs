@@ -239,5 +239,14 @@ fn until(time: Timestamp) -> Duration {
 }
 
 #[cfg(test)]
+#[path = "reconcile_rig.rs"]
+mod rig;
+#[cfg(test)]
 #[path = "reconcile_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "reconcile_secret_tests.rs"]
+mod secret_tests;
+#[cfg(test)]
+#[path = "reconcile_ca_tests.rs"]
+mod ca_tests;

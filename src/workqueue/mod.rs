@@ -25,7 +25,15 @@ mod state;
 #[cfg(test)]
 mod delay_tests;
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod limit_tests;
+#[cfg(test)]
+mod metrics_tests;
+#[cfg(test)]
+mod retry_tests;
+#[cfg(test)]
+mod shutdown_tests;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod check;
 mod definition;
+#[cfg(test)]
+mod fixture;
 mod formats;
 mod path;
 mod schema;
@@ -131,7 +133,3 @@ pub fn validate(resource: &Resource, definition: &Definition, object: &Value, ol
         Err(Status::invalid(&resource.group, &resource.kind, object.name(), &causes))
     }
 }
-
-#[cfg(test)]
-#[path = "custom_tests.rs"]
-mod tests;

@@ -158,3 +158,7 @@ fn whole(number: &mut Number) {
         *number = (float as i64).into();
     }
 }
+
+#[cfg(test)]
+#[path = "tidy_tests.rs"]
+mod tests;

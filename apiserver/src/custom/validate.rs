@@ -313,3 +313,7 @@ fn kind_name(value: &Value) -> &'static str {
         Value::Object(_) => "object",
     }
 }
+
+#[cfg(test)]
+#[path = "validate_tests.rs"]
+mod tests;

@@ -282,5 +282,7 @@ impl Faults {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -138,3 +138,7 @@ pub mod duration {
         duration.ok_or_else(|| D::Error::custom(format!("{text:?} is no duration such as 2s, 500ms or 1m 30s")))
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

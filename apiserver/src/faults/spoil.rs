@@ -119,3 +119,7 @@ fn spoil_object(object: &mut Value, name: &str) {
     object["metadata"]["labels"] = "undecodable".into();
     object["spec"] = "undecodable".into();
 }
+
+#[cfg(test)]
+#[path = "spoil_tests.rs"]
+mod tests;

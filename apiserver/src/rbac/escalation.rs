@@ -152,3 +152,7 @@ fn described(missing: &[Right<'_>]) -> Vec<String> {
 fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", words.map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" "))
 }
+
+#[cfg(test)]
+#[path = "escalation_tests.rs"]
+mod tests;

@@ -204,5 +204,7 @@ fn forbidden(user: &User, attributes: &Attributes<'_>, reason: &str) -> Status {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -1,44 +1,8 @@
 use http::{HeaderMap, Method};
 use serde_json::json;
 
-use super::*;
-use crate::{
-    object::{GroupResource, Key, Meta},
-    server::{ApiServer, Settings},
-    status::Result,
-};
-
-/// A server with these objects, given as kind and the rest.
-fn world(objects: &[Value]) -> ApiServer {
-    let server = ApiServer::new(Settings::default());
-    for object in objects {
-        let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
-        let key = Key::new(object.namespace(), object.name());
-        server.shared.lock().store.put(&GroupResource::new(GROUP, &plural), key, object.clone());
-    }
-    server
-}
-
-fn role(namespace: &str, name: &str, rules: Value) -> Value {
-    let kind = if namespace.is_empty() { "ClusterRole" } else { "Role" };
-    json!({ "kind": kind, "metadata": { "name": name, "namespace": namespace }, "rules": rules })
-}
-
-fn binding(namespace: &str, name: &str, role: (&str, &str), subject: Value) -> Value {
-    let kind = if namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
-    json!({
-        "kind": kind, "metadata": { "name": name, "namespace": namespace }, "subjects": [subject],
-        "roleRef": { "apiGroup": GROUP, "kind": role.0, "name": role.1 },
-    })
-}
-
-fn account() -> Value {
-    json!({ "kind": "ServiceAccount", "name": "name", "namespace": "x" })
-}
-
-fn pods(verbs: Value) -> Value {
-    json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": verbs }])
-}
+use super::{fixture::*, *};
+use crate::{server::ApiServer, status::Result};
 
 /// Asks as `system:serviceaccount:x:name`.
 fn ask(server: &ApiServer, method: Method, uri: &str) -> Result<()> {
@@ -53,11 +17,6 @@ fn get(server: &ApiServer, uri: &str) -> Result<()> {
 
 fn may(server: &ApiServer, uri: &str) -> bool {
     get(server, uri).is_ok()
-}
-
-/// Role `r` in namespace `x` with these rules, bound to the account.
-fn with_rules(rules: Value) -> ApiServer {
-    world(&[role("x", "r", rules), binding("x", "r", ("Role", "r"), account())])
 }
 
 #[test]
@@ -282,94 +241,5 @@ fn a_decision_says_through_what_it_is_allowed() {
 fn a_role_of_the_wrong_shape_allows_nothing() {
     for rules in [json!(null), json!("*"), json!([null, 1, { "verbs": "get", "resources": 3 }]), json!([[]])] {
         assert!(!may(&with_rules(rules), "/api/v1/namespaces/x/pods"));
-    }
-}
-
-mod escalation {
-    use super::*;
-
-    /// The account may write roles and bindings in `x`, read pod `a`, and whatever `more` says.
-    fn writer(more: Value) -> ApiServer {
-        let mut rules = json!([
-            { "apiGroups": [GROUP], "resources": ["roles", "rolebindings"], "verbs": ["create", "update"] },
-            { "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["get", "list"] },
-        ]);
-        rules.as_array_mut().unwrap().extend(more.as_array().cloned().unwrap_or_default());
-        with_rules(rules)
-    }
-
-    fn write(server: &ApiServer, object: &Value, old: Option<&Value>) -> Result<()> {
-        let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
-        let target = Target {
-            verb: Verb::Create,
-            group: GROUP.into(),
-            version: "v1".into(),
-            namespace: object.namespace().into(),
-            plural,
-            name: String::new(),
-            subresource: String::new(),
-        };
-        let user = User::service_account("x", "name", "1");
-        confirm_no_escalation(&server.shared.lock(), &user, &target, object, old)
-    }
-
-    #[test]
-    fn nobody_grants_what_they_do_not_have() {
-        let server = writer(json!([]));
-        let rules = json!([
-            { "apiGroups": ["", "apps"], "resources": ["secrets", "pods"], "verbs": ["get", "list"] },
-            { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["z"], "verbs": ["*"] },
-        ]);
-        let refused = write(&server, &role("x", "more", rules), None).unwrap_err();
-        assert_eq!((refused.code, refused.reason), (403, "Forbidden"));
-        assert_eq!(
-            refused.message,
-            "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"system:serviceaccount:x:name\" \
-             (groups=[\"system:serviceaccounts\" \"system:serviceaccounts:x\" \"system:authenticated\"]) \
-             is attempting to grant RBAC permissions not currently held:\n\
-             {APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\" \"list\"]}\n\
-             {APIGroups:[\"\"], Resources:[\"secrets\"], ResourceNames:[\"z\"], Verbs:[\"*\"]}\n\
-             {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}\n\
-             {APIGroups:[\"apps\"], Resources:[\"pods\"], Verbs:[\"get\" \"list\"]}\n\
-             {APIGroups:[\"apps\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}"
-        );
-        let held = json!([{ "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"], "verbs": ["list"] }]);
-        assert_eq!(write(&server, &role("x", "less", held), None), Ok(()));
-    }
-
-    #[test]
-    fn a_binding_is_no_way_around_it() {
-        let server = writer(json!([]));
-        let admin = binding("x", "b", ("ClusterRole", "cluster-admin"), account());
-        let refused = write(&server, &admin, None).unwrap_err();
-        assert!(refused.message.contains("not currently held:\n{APIGroups:[\"*\"], Resources:[\"*\"]"), "{refused}");
-        let nothing = binding("x", "b", ("Role", "nope"), account());
-        let refused = write(&server, &nothing, None).unwrap_err();
-        assert_eq!(refused.message, "rolebindings.rbac.authorization.k8s.io \"nope\" not found");
-        let own = binding("x", "b", ("Role", "r"), account());
-        assert_eq!(write(&server, &own, None), Ok(()));
-    }
-
-    #[test]
-    fn escalate_and_bind_are_the_exceptions() {
-        let anything = role("x", "more", json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]));
-        let admin = binding("x", "b", ("ClusterRole", "cluster-admin"), account());
-        let rule =
-            |verb: &str, resource: &str| json!([{ "apiGroups": [GROUP], "resources": [resource], "verbs": [verb] }]);
-        assert_eq!(write(&writer(rule("escalate", "roles")), &anything, None), Ok(()));
-        assert!(write(&writer(rule("bind", "roles")), &anything, None).is_err());
-        assert_eq!(write(&writer(rule("bind", "clusterroles")), &admin, None), Ok(()));
-        assert!(write(&writer(rule("bind", "roles")), &admin, None).is_err());
-    }
-
-    #[test]
-    fn what_stays_as_it_was_grants_nothing() {
-        let server = writer(json!([]));
-        let old = role("x", "more", json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]));
-        let mut new = old.clone();
-        new["metadata"]["labels"] = json!({ "a": "b" });
-        assert_eq!(write(&server, &new, Some(&old)), Ok(()));
-        new["rules"][0]["verbs"] = json!(["get"]);
-        assert!(write(&server, &new, Some(&old)).is_err());
     }
 }

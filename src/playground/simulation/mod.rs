@@ -16,11 +16,17 @@
 //! change that brings the Deployment.
 
 mod deployments;
+#[cfg(test)]
+mod fault_tests;
 mod kubelet;
 mod needs;
 mod objects;
 mod pod_status;
+#[cfg(test)]
+mod pod_tests;
 mod replica_sets;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod tests;
 mod waits;

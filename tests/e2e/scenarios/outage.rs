@@ -92,7 +92,7 @@ pub fn a_connection_that_breaks_is_a_watch_from_where_it_was(stage: &mut Stage) 
 
 /// 410 comes as an event in a watch that was opened with 200, here and in the next scenario: a real API server does it
 /// no other way. (That the opening itself is answered 410, as by a proxy or another kind of server, is tried with a
-/// scripted server in `src/informer/reflector_tests.rs`.)
+/// scripted server in `src/informer/reflector_error_tests.rs`.)
 pub fn a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_nothing(stage: &mut Stage) {
     let controller = while_cut_off(stage, "restarted", |stage| {
         // Its new watch cache begins with the present. (Compaction alone would not do: the old one still has

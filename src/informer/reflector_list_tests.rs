@@ -1,0 +1,152 @@
+//! Lists: in pages, of one moment, without what cannot be read, and for how long they are waited for.
+
+use super::{rig::*, *};
+use crate::{
+    informer::thing::{Thing, wire},
+    testing::{api_server, pass},
+};
+
+#[tokio::test(start_paused = true)]
+async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
+    let mut rig = start();
+    let call = rig.server.next().await;
+    assert_eq!(call.param("limit"), "500");
+    assert!(!call.query.contains_key("resourceVersion"), "no version asks for the state of this moment");
+    call.json(200, &list(&[wire("a", 1)], "9", "tok/1"));
+
+    let call = rig.server.next().await;
+    assert_eq!((call.param("continue"), call.param("limit")), ("tok%2F1", "500"));
+    assert!(rig.store.is_empty() && rig.health.check().is_err(), "half a list is no list");
+    call.json(200, &list(&[wire("b", 2)], "9", ""));
+
+    assert_eq!([rig.change().await, rig.change().await], ["*a1", "*b2"]);
+    assert_watch(&rig.server.next().await, "9");
+    assert!(rig.health.check().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_asked_for_again_with_fewer_objects() {
+    let mut rig = start();
+    let mut large = wire("a", 1);
+    large["metadata"]["annotations"]["text"] = "x".repeat(33 << 20).into();
+    for size in ["500", "125"] {
+        let call = rig.server.next().await;
+        assert_eq!((call.param("limit"), call.param("continue")), (size, ""));
+        call.json(200, &list(std::slice::from_ref(&large), "9", "token"));
+    }
+    rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
+    // So it goes on. The next list starts afresh.
+    let call = rig.server.next().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("31", "token"));
+    call.status(500, "InternalError", "etcd is unwell");
+    let call = rig.server.next().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("500", ""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_continue_token_that_expired_restarts_as_one_whole_list() {
+    let mut rig = start();
+    rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
+    rig.server.next().await.status(410, "Expired", "The provided continue parameter is too old");
+    let (call, wait) = rig.next_timed().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("", ""));
+    assert_eq!(wait, Duration::ZERO);
+    call.json(200, &list(&[wire("b", 12)], "12", ""));
+    assert_eq!(rig.change().await, "*b12");
+    assert_watch(&rig.server.next().await, "12");
+    assert_eq!(rig.store.len(), 1, "nothing of the expired pages is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_starts_the_list_again_after_a_backoff() {
+    let mut rig = start();
+    rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
+    rig.server.next().await.status(500, "InternalError", "etcd is unwell");
+    let (call, wait) = rig.next_timed().await;
+    assert_eq!((call.param("limit"), call.param("continue")), ("500", ""));
+    assert!(is_backoff(wait), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_accepts_and_says_nothing_is_given_30_seconds() {
+    let mut rig = start();
+    let _never_answered = rig.server.next().await;
+    let (call, wait) = rig.next_timed().await;
+    assert_list(&call);
+    assert!(wait > Duration::from_secs(30) && wait < Duration::from_secs(32), "{wait:?}");
+    assert!(rig.health.check().unwrap_err().contains("no answer within 30 s"), "{:?}", rig.health.check());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_selectors_choose_is_asked_for_in_every_request() {
+    let (client, mut server) = api_server();
+    let list_watch = ListWatch::<Thing>::new(client, "/api/v1/things").selecting(Some("app in (a,b)"), Some("x=1"));
+    tokio::spawn(async move {
+        let _ = list_watch.list(&List::First).await;
+        let _ = list_watch.list(&List::Continue("more".into())).await;
+        let _ = list_watch.watch("7", Duration::from_secs(60)).await;
+    });
+    for part in ["limit", "continue", "watch"] {
+        let call = server.next().await;
+        assert!(call.query.contains_key(part), "{:?}", call.query);
+        let chosen = (call.param("labelSelector"), call.param("fieldSelector"));
+        assert_eq!(chosen, ("app+in+%28a%2Cb%29", "x%3D1"));
+        call.json(200, &list(&[], "7", ""));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_may_take_as_long_as_it_likes_while_bytes_keep_coming() {
+    let mut rig = start();
+    let body = rig.server.next().await.stream();
+    let text = list(&[wire("a", 1)], "9", "").to_string();
+    for byte in text.bytes() {
+        body.raw(vec![byte]);
+        pass(Duration::from_secs(29)).await;
+    }
+    drop(body);
+    assert_eq!(rig.change().await, "*a1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_stops_halfway_is_given_up() {
+    let mut rig = start();
+    let body = rig.server.next().await.stream();
+    body.raw("{\"metadata\":");
+    let (call, wait) = rig.next_timed().await;
+    assert_list(&call);
+    assert!(wait > Duration::from_secs(30), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_with_one_bad_object_brings_all_the_others() {
+    let mut rig = start();
+    let mut broken = wire("b", 2);
+    broken["value"] = "not a number".into();
+    let watch = rig.server.next().await;
+    watch.json(200, &list(&[wire("a", 1), broken, wire("c", 3)], "9", ""));
+    assert_eq!([rig.change().await, rig.change().await], ["*a1", "*c3"]);
+    assert_watch(&rig.server.next().await, "9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_no_json_is_asked_for_again() {
+    let mut rig = start();
+    rig.server.next().await.bytes(200, &[], "<html>");
+    let (call, wait) = rig.next_timed().await;
+    assert_list(&call);
+    assert!(is_backoff(wait), "{wait:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_is_not_served_or_not_allowed_is_waited_for_and_the_reason_is_told() {
+    for (code, reason) in [(404, "NotFound"), (403, "Forbidden")] {
+        let mut rig = start();
+        rig.server.next().await.status(code, reason, "things are not for you");
+        let call = rig.server.next().await;
+        assert_eq!(rig.health.check().unwrap_err(), format!("not synced: {code} {reason}: things are not for you"));
+        call.json(200, &list(&[], "9", ""));
+        assert_watch(&rig.server.next().await, "9");
+        assert!(rig.health.check().is_ok());
+    }
+}

@@ -1,0 +1,86 @@
+//! A reflector at work, and the test as its API server. The scenarios are played at the HTTP boundary, one for each way in
+//! which a list or a watch is known to go wrong.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::{
+    informer::thing::{Thing, short},
+    testing::{Call, Server, api_server},
+};
+
+pub struct Rig {
+    pub server: Server,
+    pub changes: mpsc::UnboundedReceiver<String>,
+    pub store: Arc<Store<Thing>>,
+    pub health: Arc<Health>,
+    pub stop: CancellationToken,
+}
+
+pub fn start() -> Rig {
+    let (client, server) = api_server();
+    let (tell, changes) = mpsc::unbounded_channel();
+    let (store, health) = (Arc::new(Store::new(|t: &Thing| &t.terms)), Arc::new(Health::default()));
+    let reflector = Reflector {
+        resource: "things",
+        list_watch: ListWatch::new(client, "/api/v1/things"),
+        store: store.clone(),
+        health: health.clone(),
+        watch_idle: Duration::from_secs(150),
+        metrics: Metrics::default(),
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(reflector.run(stop.clone(), move |change| drop(tell.send(short(&change)))));
+    Rig { server, changes, store, health, stop }
+}
+
+impl Rig {
+    /// Lets the reflector list `things` at `version` and open its first watch.
+    pub async fn watching(&mut self, things: &[Value], version: &str) -> Call {
+        let call = self.server.next().await;
+        assert_list(&call);
+        call.json(200, &list(things, version, ""));
+        self.skip(things.len()).await;
+        let watch = self.server.next().await;
+        assert_watch(&watch, version);
+        watch
+    }
+
+    pub async fn skip(&mut self, changes: usize) {
+        for _ in 0..changes {
+            self.changes.recv().await.unwrap();
+        }
+    }
+
+    pub async fn change(&mut self) -> String {
+        tokio::time::timeout(Duration::from_secs(60), self.changes.recv()).await.expect("a change").expect("a change")
+    }
+
+    /// The next request, and how long it was waited for.
+    pub async fn next_timed(&mut self) -> (Call, Duration) {
+        let begun = Instant::now();
+        let call = self.server.next().await;
+        (call, begun.elapsed())
+    }
+}
+
+pub fn list(things: &[Value], version: &str, next: &str) -> Value {
+    json!({ "metadata": { "resourceVersion": version, "continue": next }, "items": things })
+}
+
+pub fn bookmark(version: &str) -> Value {
+    json!({ "metadata": { "resourceVersion": version } })
+}
+
+pub fn assert_list(call: &Call) {
+    assert_eq!((call.line().as_str(), call.param("watch")), ("GET /api/v1/things", ""), "{:?}", call.query);
+}
+
+pub fn assert_watch(call: &Call, version: &str) {
+    assert_eq!((call.param("watch"), call.param("resourceVersion")), ("true", version), "{:?}", call.query);
+}
+
+pub fn is_backoff(wait: Duration) -> bool {
+    (Duration::from_millis(800)..=Duration::from_millis(1600)).contains(&wait)
+}

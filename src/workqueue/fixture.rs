@@ -1,0 +1,30 @@
+//! For the tests of the queue's promises: a queue under paused time.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::{Instant, timeout};
+
+use super::{Claim, Metrics, WorkQueue};
+
+pub const MS: Duration = Duration::from_millis(1);
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub fn queue() -> WorkQueue<u32> {
+    WorkQueue::new("test", &Metrics::default())
+}
+
+/// What is in line right now.
+pub fn now(queue: &WorkQueue<u32>) -> Option<Claim<u32>> {
+    queue.get().now_or_never().expect("something in line, or the end")
+}
+
+pub fn nothing_in_line(queue: &WorkQueue<u32>) -> bool {
+    queue.get().now_or_never().is_none()
+}
+
+/// Gets the next key, ends its claim, and tells when it came, from `start` on.
+pub async fn next(queue: &WorkQueue<u32>, start: Instant) -> (u32, Duration) {
+    let claim = timeout(100_000 * SECOND, queue.get()).await.expect("a key").expect("no end");
+    (*claim.key(), start.elapsed())
+}

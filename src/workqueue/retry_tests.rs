@@ -1,0 +1,172 @@
+//! The queue's promises 6 and 7, one test each: what is handed out later, and what is remembered of failures.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+
+use super::fixture::*;
+
+#[tokio::test(start_paused = true)]
+async fn done_without_forget_does_not_requeue_and_does_not_reset_the_failures() {
+    let queue = queue();
+    queue.add_rate_limited(1);
+    drop(queue.get().await);
+    assert!(nothing_in_line(&queue));
+    advance(2000 * SECOND).await;
+    assert!(nothing_in_line(&queue));
+    assert_eq!(queue.num_requeues(&1), 1);
+    assert_eq!(queue.add_rate_limited(1), 10 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forget_without_done_keeps_the_claim() {
+    let queue = queue();
+    queue.add(1);
+    let claim = now(&queue);
+    queue.forget(&1);
+    assert_eq!(queue.processing(), [1]);
+    drop(claim);
+    assert!(queue.processing().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn forget_does_not_cancel_a_retry_and_cancel_retry_does_not_forget() {
+    let queue = queue();
+    queue.add_rate_limited(1);
+    queue.forget(&1);
+    assert_eq!(next(&queue, Instant::now()).await.0, 1);
+    queue.add_rate_limited(1);
+    queue.cancel_retry(&1);
+    assert_eq!(queue.num_requeues(&1), 1);
+    advance(2000 * SECOND).await;
+    assert!(nothing_in_line(&queue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_add_comes_when_it_is_due_and_not_before() {
+    let (queue, start) = (queue(), Instant::now());
+    queue.add_after(1, 3 * SECOND);
+    assert!(nothing_in_line(&queue));
+    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+    queue.add_after(2, Duration::ZERO);
+    assert_eq!(now(&queue).unwrap().key(), &2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_delayed_adds_the_earlier_counts() {
+    let (queue, start) = (queue(), Instant::now());
+    queue.add_after(1, 9 * SECOND);
+    queue.add_after(1, 3 * SECOND);
+    queue.add_after(1, 6 * SECOND);
+    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+    advance(20 * SECOND).await;
+    assert!(nothing_in_line(&queue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_add_does_not_cancel_the_delayed_one() {
+    let (queue, start) = (queue(), Instant::now());
+    queue.add_after(1, 3 * SECOND);
+    queue.add(1);
+    drop(now(&queue));
+    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_longer_than_time_itself_is_no_panic() {
+    let queue = queue();
+    queue.add_after(1, Duration::MAX);
+    advance(3600 * SECOND).await;
+    assert!(nothing_in_line(&queue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_gone_keeps_no_timer() {
+    let queue = queue();
+    queue.add_after(1, SECOND);
+    queue.add_rate_limited(1);
+    queue.cancel_after(&1);
+    advance(2000 * SECOND).await;
+    assert!(nothing_in_line(&queue));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_and_a_reminder_of_the_same_key_both_come() {
+    let (queue, start) = (queue(), Instant::now());
+    queue.add_after(1, 3 * SECOND);
+    queue.add_rate_limited(1);
+    assert_eq!(next(&queue, start).await, (1, 5 * MS));
+    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn deferred_failures_do_not_count_and_wait_30_s_at_most() {
+    let queue = queue();
+    let waits: Vec<_> = (0..20).map(|_| queue.add_deferred(1)).collect();
+    assert_eq!(waits[..3], [5 * MS, 10 * MS, 20 * MS]);
+    assert_eq!(waits[19], 30 * SECOND);
+    assert_eq!(queue.num_requeues(&1), 0);
+    assert_eq!(queue.add_rate_limited(1), 5 * MS);
+    queue.forget(&1);
+    assert_eq!(queue.add_deferred(1), 5 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_retries_go_at_once_and_then_ten_a_second_in_order() {
+    let (queue, start) = (queue(), Instant::now());
+    (0..120).for_each(|key| _ = queue.add_rate_limited(key));
+    for key in 0..100 {
+        assert_eq!(next(&queue, start).await, (key, 5 * MS));
+    }
+    for key in 100..120 {
+        let (got, after) = next(&queue, start).await;
+        let due = 5 * MS + (key - 99) * 100 * MS;
+        assert_eq!(got, key);
+        assert!((due..due + 2 * MS).contains(&after), "{key}: {after:?}, not {due:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_bucket_delays_only_retries() {
+    let (queue, start) = (queue(), Instant::now());
+    (0..200).for_each(|key| _ = queue.add_rate_limited(key));
+    for _ in 0..100 {
+        next(&queue, start).await;
+    }
+    queue.add(1000);
+    assert_eq!(next(&queue, start).await, (1000, 5 * MS));
+    // The key of a retry that waits for its token: a new change of it does not wait, and nor does a delayed add.
+    queue.add(199);
+    assert_eq!(next(&queue, start).await, (199, 5 * MS));
+    queue.add_after(198, 10 * MS);
+    assert_eq!(next(&queue, start).await, (198, 15 * MS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_retry_takes_no_token() {
+    let (queue, start) = (queue(), Instant::now());
+    for key in 0..1000 {
+        queue.add_rate_limited(key);
+        queue.cancel_retry(&key);
+    }
+    (1000..1100).for_each(|key| _ = queue.add_rate_limited(key));
+    for _ in 0..100 {
+        assert_eq!(next(&queue, start).await.1, 5 * MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_bucket_is_empty_the_task_sleeps_until_the_next_token() {
+    let (queue, start) = (queue(), Instant::now());
+    (0..150).for_each(|key| _ = queue.add_rate_limited(key));
+    for _ in 0..100 {
+        next(&queue, start).await;
+    }
+    let sleeps_until = || queue.0.lock().wake_at;
+    let token = start + 105 * MS;
+    assert_eq!(sleeps_until(), Some(token));
+    queue.add_rate_limited(1000);
+    assert_eq!(sleeps_until(), Some(token), "a further retry does not wake it");
+    queue.add_after(1001, MS);
+    assert_eq!(sleeps_until(), Some(start + 6 * MS), "a delayed add that is due before does");
+}
