@@ -60,7 +60,12 @@ impl Allowance {
         let takes = matches!(self.bucket.check_n(size), Ok(Ok(())));
         if !takes && let Some(before) = self.hush.speak(Instant::now()) {
             let unlogged = before + 1;
-            warn!(plugin = "exec", stream = "stderr", unlogged, "the plugin says too much, and not all of it is logged");
+            warn!(
+                plugin = "exec",
+                stream = "stderr",
+                unlogged,
+                "the plugin says too much, and not all of it is logged"
+            );
         }
         takes
     }
