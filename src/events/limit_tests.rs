@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{MAX_PENDING, Ticket, pending::Pending, rig::*};
 
@@ -90,7 +90,7 @@ async fn at_the_end_of_the_process_nothing_waits_for_the_limit_of_its_namespace(
     let told = rig.serve(Duration::from_secs(60)).await;
     assert_eq!((told.len(), rig.recorder.pending()), (300, 0));
     assert!(told.last().unwrap().0 < Duration::from_secs(1), "{:?}", told.last());
-    flush.await.unwrap();
+    timeout(Duration::from_secs(60), flush).await.expect("the end of the flush").unwrap();
 }
 
 #[tokio::test(start_paused = true)]

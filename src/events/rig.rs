@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub const REASON: &str = "pki ServiceName error";
-pub const MOMENT: Duration = Duration::from_millis(1);
+const MOMENT: Duration = Duration::from_millis(1);
 
 pub struct Rig {
     pub recorder: Recorder,

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use serde_json::json;
 
-use super::{WORKERS, rig::*};
+use super::{WORKERS, pending::Pending, rig::*};
 
 #[tokio::test(start_paused = true)]
 async fn an_event_says_who_says_what_about_which_object() {
@@ -180,21 +180,37 @@ async fn a_dry_run_asks_the_server_and_leaves_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn every_event_is_counted_with_what_became_of_it() {
     let mut rig = rig();
-    for _ in 0..3 {
-        rig.tell("app1", "pod");
+    // In one namespace more than there is room for: 750, and 250 are left for others.
+    for n in 0..Pending::NAMESPACE_LIMIT + 4 {
+        rig.tell("crowded", &n.to_string());
     }
-    rig.serve(Duration::from_secs(1)).await;
+    // A repeat is counted, although it is no write of its own.
+    rig.tell("crowded", "0");
+    // About one object more than anyone reads: 25 at once.
+    for n in 0..28 {
+        rig.say("app1", "noisy", &n.to_string());
+    }
+    rig.serve(Duration::from_secs(60)).await;
+    for _ in 0..2 {
+        rig.tell("app1", "refused");
+        rig.server.next().await.status(403, "Forbidden", "no");
+        rig.flushed().await;
+    }
+    rig.tell("gone", "pod");
+    rig.server.next().await.status(404, "NotFound", "namespaces \"gone\" not found");
+    rig.flushed().await;
+
     let page = scraped(|registry| rig.metrics.register(registry));
     let mut lines: Vec<&str> = page.lines().filter(|line| line.starts_with("events_total")).collect();
     lines.sort_unstable();
     assert_eq!(
         lines,
         [
-            r#"events_total{result="absorbed"} 0"#,
-            r#"events_total{result="dropped_failed"} 0"#,
-            r#"events_total{result="dropped_queue_full"} 0"#,
-            r#"events_total{result="dropped_spam"} 0"#,
-            r#"events_total{result="sent"} 3"#,
+            r#"events_total{result="absorbed"} 1"#,
+            r#"events_total{result="dropped_failed"} 2"#,
+            r#"events_total{result="dropped_queue_full"} 4"#,
+            r#"events_total{result="dropped_spam"} 3"#,
+            r#"events_total{result="sent"} 776"#,
         ]
     );
 }

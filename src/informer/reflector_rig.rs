@@ -49,12 +49,17 @@ impl Rig {
 
     pub async fn skip(&mut self, changes: usize) {
         for _ in 0..changes {
-            self.changes.recv().await.unwrap();
+            self.change().await;
         }
     }
 
     pub async fn change(&mut self) -> String {
-        tokio::time::timeout(Duration::from_secs(60), self.changes.recv()).await.expect("a change").expect("a change")
+        self.change_or_end().await.expect("a change")
+    }
+
+    /// None: the task has ended.
+    pub async fn change_or_end(&mut self) -> Option<String> {
+        timeout(Duration::from_secs(60), self.changes.recv()).await.expect("a change or the end")
     }
 
     /// The next request, and how long it was waited for.

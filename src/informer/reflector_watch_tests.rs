@@ -152,6 +152,6 @@ async fn it_stops_in_the_middle_of_anything() {
         rig.stop.cancel();
         assert!(rig.server.next_within(Duration::from_secs(600)).await.is_none(), "stage {stage}");
         assert!(held.is_none_or(|stream| stream.is_abandoned()), "stage {stage}");
-        assert!(rig.changes.recv().await.is_none(), "the task has ended");
+        assert!(rig.change_or_end().await.is_none(), "the task has ended");
     }
 }

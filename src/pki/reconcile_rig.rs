@@ -93,7 +93,12 @@ impl Rig {
 
     pub fn look(&self) -> JoinHandle<Result<Outcome, Error>> {
         let job = self.job.clone();
-        tokio::spawn(async move { job.reconcile(&key()).await })
+        tokio::spawn(async move { within_an_hour(job.reconcile(&key())).await })
+    }
+
+    pub fn give_up(&self, why: &'static str) -> JoinHandle<Result<Outcome, Error>> {
+        let job = self.job.clone();
+        tokio::spawn(async move { within_an_hour(job.gave_up(&key(), why)).await })
     }
 
     pub async fn expect(&mut self, line: &str) -> Call {
@@ -136,6 +141,10 @@ impl Rig {
         let request = validate(&json!({ "serviceName": "app1" })).unwrap();
         self.authority.issue(&request, &key(), Timestamp::now(), rand::random()).unwrap().secret_data()
     }
+}
+
+async fn within_an_hour<T>(look: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), look).await.expect("the end of it within an hour")
 }
 
 /// What the server answers to a patch of the status: the Pki, in the next version.

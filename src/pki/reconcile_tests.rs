@@ -82,7 +82,7 @@ async fn nothing_is_written_for_a_pki_that_is_going_or_gone() {
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     rig.put(&going);
     assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
-    rig.job.gave_up(&key(), "why").await.unwrap();
+    rig.give_up("why").await.unwrap().unwrap();
     rig.nothing_more().await;
 }
 
@@ -104,8 +104,7 @@ async fn a_status_is_compared_with_what_was_written_last_and_not_with_an_old_cac
     rig.put(&answer);
 
     // Given up: written as version 9, of which the cache hears nothing.
-    let job = rig.job.clone();
-    let gave_up = tokio::spawn(async move { job.gave_up(&key(), "500 InternalError").await });
+    let gave_up = rig.give_up("500 InternalError");
     let patch = rig.expect(STATUS).await;
     assert_eq!(patch.body["metadata"]["resourceVersion"], "8");
     let mut answer = written(&patch);
@@ -125,17 +124,16 @@ async fn a_status_is_compared_with_what_was_written_last_and_not_with_an_old_cac
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_given_up_says_so_and_its_own_status_does_not_bring_it_back() {
+async fn a_key_that_is_given_up_says_why_in_its_status_and_in_an_event_and_is_looked_at_again() {
     let mut rig = rig(&[]);
     rig.put(&pki("app1"));
-    let job = rig.job.clone();
-    let gave_up = tokio::spawn(async move { job.gave_up(&key(), "500 InternalError: etcd is unwell").await });
+    let gave_up = rig.give_up("500 InternalError: etcd is unwell");
     let condition = rig.status().await;
     assert_eq!(
         (&condition["reason"], &condition["message"]),
         (&json!("IssueFailed"), &json!("500 InternalError: etcd is unwell"))
     );
-    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "and reminds");
+    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "to remind");
     assert_eq!(rig.events.next().await.body["reason"], "IssueFailed");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{Instant, timeout};
 
-use super::{Claim, Metrics, WorkQueue};
+use super::{Claim, Metrics, QueueKey, WorkQueue};
 
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ pub fn queue() -> WorkQueue<u32> {
 }
 
 /// What is in line right now.
-pub fn now(queue: &WorkQueue<u32>) -> Option<Claim<u32>> {
+pub fn now<K: QueueKey>(queue: &WorkQueue<K>) -> Option<Claim<K>> {
     queue.get().now_or_never().expect("something in line, or the end")
 }
 

@@ -70,7 +70,7 @@ async fn a_claim_ends_when_its_worker_panics() {
     queue.add(1);
     let worker = queue.clone();
     let panicked = tokio::spawn(async move {
-        let _claim = worker.get().await;
+        let _claim = now(&worker);
         panic!("on purpose");
     });
     assert!(panicked.await.unwrap_err().is_panic());
@@ -94,12 +94,12 @@ impl Hash for Fragile {
 async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
     let queue = WorkQueue::new("test", &Metrics::default());
     queue.add(Fragile(1, false));
-    let claim = queue.get().await;
+    let claim = now(&queue);
     let poison = std::panic::AssertUnwindSafe(|| queue.add(Fragile(2, true)));
     assert!(std::panic::catch_unwind(poison).is_err());
     drop(claim);
     queue.add(Fragile(3, false));
-    assert_eq!(queue.get().await.unwrap().key(), &Fragile(3, false));
+    assert_eq!(now(&queue).unwrap().key(), &Fragile(3, false));
 }
 
 #[tokio::test(start_paused = true)]

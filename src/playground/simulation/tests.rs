@@ -84,7 +84,10 @@ async fn a_new_template_replaces_all_pods_and_an_undo_brings_the_old_replica_set
     let revisions = async |stage: &Stage| -> BTreeSet<(String, i32)> {
         let sets = stage.sets().list(&ListParams::default()).await.unwrap().items;
         let one = |set: &ReplicaSet| {
-            (set.annotations()[deployments::REVISION].clone(), set.spec.clone().unwrap().replicas.unwrap())
+            (
+                set.annotations()["deployment.kubernetes.io/revision"].clone(),
+                set.spec.clone().unwrap().replicas.unwrap(),
+            )
         };
         sets.iter().map(one).collect()
     };
