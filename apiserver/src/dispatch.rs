@@ -140,8 +140,11 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
     let (named, below) = (!target.name.is_empty(), &*target.subresource);
     let everywhere = resource.namespaced && target.namespace.is_empty();
     let elsewhere = !resource.namespaced && !target.namespace.is_empty();
-    if elsewhere || (everywhere && named) || !(below.is_empty() || resource.subresources.iter().any(|s| s == below)) {
+    if elsewhere || (everywhere && named) {
         return Err(Status::no_such_path());
+    }
+    if !below.is_empty() && !resource.subresources.iter().any(|s| s == below) {
+        return Err(Status::no_such_subresource(&resource.plural, below));
     }
     let allowed = match (target.verb, below) {
         (Verb::List | Verb::Watch, "" | "status") => true,

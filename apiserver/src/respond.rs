@@ -26,8 +26,9 @@ pub fn text(code: u16, text: &'static str) -> Response<Body> {
     with(code, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()).into())
 }
 
+/// With a line break at the end, as the real one's: whoever calls it with curl has the prompt on a line of its own.
 pub fn value(code: u16, value: &Value) -> Response<Body> {
-    json(code, Bytes::from(value.to_string()))
+    json(code, Bytes::from(format!("{value}\n")))
 }
 
 /// What clients are told to do differently, in headers that kubectl prints.

@@ -66,6 +66,21 @@ impl Status {
         status
     }
 
+    /// The same below a resource. What people know from real servers (`kubectl logs`, `kubectl scale`) is told to be a
+    /// matter of this one, or they would look for a mistake of their own.
+    pub fn no_such_subresource(plural: &str, below: &str) -> Self {
+        let mut status = Status::no_such_path();
+        let known = match plural {
+            "pods" => matches!(below, "log" | "exec" | "attach" | "portforward" | "proxy" | "eviction" | "resize"),
+            "deployments" | "replicasets" => below == "scale",
+            _ => false,
+        };
+        if known {
+            status.message.push_str(&format!(": this embedded API server does not serve {plural}/{below}"));
+        }
+        status
+    }
+
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", GroupResource::new(group, plural));
         Status::new(409, "AlreadyExists", message).about(group, plural, name)

@@ -69,7 +69,8 @@ controller. It\nneeds nothing and touches nothing: your kubeconfig is not read. 
 in plain\nHTTP; while it runs, everyone on this machine can use it, as its administrator. The story goes to stdout, \
 the\ncontroller's log to stderr. Ctrl-C ends it and leaves nothing behind.
 
-Exit codes: 0 the story is over, or a signal while it stays; 1 it broke off, or a port is taken; 2 wrong input.
+Exit codes: 0 the story is over, or a signal while it stays; 1 it broke off or could not be
+written, or a port is taken; 2 wrong input; 128 + its number: ended at once by a second signal.
 
 Examples:
   demo-controller playground                       the story; then it stays, for kubectl in another terminal

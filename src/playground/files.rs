@@ -30,6 +30,8 @@ impl Files {
     /// Exit code 2 if `out` cannot be created, 1 if there is no place for temporary files.
     pub fn create(server: &str, allowed_names: &str, out: Option<&Path>) -> Result<Files, Refusal> {
         let temporary = std::env::temp_dir();
+        // Absolute, as what is in there is printed for shells that may be somewhere else.
+        let temporary = std::path::absolute(&temporary).unwrap_or(temporary);
         let wrong = |e: io::Error| {
             let place = quoted(&temporary.to_string_lossy());
             Refusal::failure(format!("{place}: {e}: TMPDIR may name another place for temporary files"))
@@ -43,12 +45,13 @@ impl Files {
         match out {
             None => write_new(&files.kubeconfig, &text).map_err(wrong)?,
             Some(out) => {
-                // Absolute, as it is printed for shells that may be somewhere else.
                 let path = std::path::absolute(out).and_then(|path| write_new(&path, &text).map(|()| path));
                 files.kubeconfig = path.map_err(|e| {
                     let out = quoted(&out.to_string_lossy());
                     let hint = match e.kind() {
-                        io::ErrorKind::AlreadyExists => "expected a new file, as it is removed at the end",
+                        io::ErrorKind::AlreadyExists => {
+                            "expected a new file, as it is removed at the end (one that was killed leaves its own behind)"
+                        }
                         _ => "expected a file that can be created",
                     };
                     Refusal::input(format!("--kubeconfig-out {out}: {e}: {hint}"))

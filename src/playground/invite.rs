@@ -77,7 +77,10 @@ pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
          describe, explain pki, get events -A -w):",
     );
     page.copy(export);
-    page.text("What the controller does about it appears here, a line for each decision. Five things to try:");
+    page.text(
+        "The pods are pretended: every image is there, and nothing runs in them, so there are no logs to read. What the \
+         controller does about all this appears here, a line for each decision. Five things to try:",
+    );
     for thing in things(server, resync) {
         page.thing(thing.title, &thing.command, &thing.look);
     }

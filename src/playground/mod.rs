@@ -16,9 +16,16 @@
 //! Promises:
 //! * the server listens on loopback only;
 //! * nothing that a step shows is written beforehand: it waits for the state in the server and prints that;
-//! * however it ends, no file and no port stay behind.
+//! * however it ends, no file and no port stay behind, unless it is killed (SIGKILL).
 
-use std::{future, io, net::Ipv4Addr, path::Path, process::ExitCode, thread, time::Duration};
+use std::{
+    future, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use apiserver::ApiServer;
 use serde_json::{Value, json};
@@ -98,10 +105,11 @@ pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> 
         () = stop.cancelled() => interrupted(&play),
     };
 
-    // 4. The end, in reverse. But first what must not stay behind, as a second signal ends the process at once.
+    // 4. The end, in reverse. But first what must not stay behind, as a second signal ends the process at once; and before
+    // a word is said, as whoever should read it may have stopped (a pager, a terminal that is held).
     stage.end.cancel();
-    hold.release();
     drop(files);
+    hold.release();
     let ended = match cluster {
         Some(cluster) => cluster.end().await,
         None => Ok(()),
@@ -163,7 +171,7 @@ impl Stage<'_> {
     async fn live(&self, health: Option<TcpListener>, cluster: &mut Option<Cluster>) -> Result<ExitCode, Refusal> {
         let api = Api(connect::local(self.url, None)?);
         let mut page = Page::stdout();
-        introduce(&mut page, self.url);
+        introduce(&mut page, self.url, health.as_ref().and_then(|listener| listener.local_addr().ok()));
         let token = install(&api, self.objects, &mut page).await.map_err(broke_off)?;
         let cluster = cluster.insert(Cluster::start(self, &token, health)?);
         tokio::select! {
@@ -177,20 +185,22 @@ impl Stage<'_> {
             let story = Story { api, page: &mut *page, pace: Pace(self.play.speed), log: self.hold };
             story.tell().await.map_err(broke_off)?;
             if !self.hold.is_empty() {
-                page.heading("What the controller wrote into its log meanwhile");
+                page.heading("What the controller wrote into its log meanwhile (on stderr)");
                 self.hold.release();
             }
         }
-        // A reader that has gone (`| head`) will not want to stay either.
-        if self.play.once || page.is_closed() {
-            return Ok(ExitCode::SUCCESS);
-        }
-        match self.play.apps {
-            true => invite::invite(page, &self.files.export(), self.url, invite::resync(self.play.speed)),
-            false => invite::invite_to_begin(page, &self.files.export()),
+        match (self.play.once, self.play.apps) {
+            (true, _) => {}
+            (false, true) => invite::invite(page, &self.files.export(), self.url, invite::resync(self.play.speed)),
+            (false, false) => invite::invite_to_begin(page, &self.files.export()),
         }
         self.hold.release();
-        future::pending().await
+        match page.failure() {
+            Some(e) => Err(Refusal::failure(format!("stdout: {e}: the story could not be written there"))),
+            // A reader that has gone (`| head`) will not want to stay either.
+            None if self.play.once || page.is_closed() => Ok(ExitCode::SUCCESS),
+            None => future::pending().await,
+        }
     }
 }
 
@@ -198,13 +208,16 @@ fn broke_off(why: Broken) -> Refusal {
     Refusal::failure(format!("the story broke off: {why}"))
 }
 
-fn introduce(page: &mut Page, url: &str) {
+fn introduce(page: &mut Page, url: &str, health: Option<SocketAddr>) {
     page.heading("A cluster to play with");
     page.text(&format!(
         "An API server in memory, at {url}; a Deployment controller, a scheduler and a kubelet, simulated; and \
          demo-controller itself, the real one. All of it is in this process, and gone when it ends."
     ));
     page.text("Everyone on this machine can use this server, as its administrator, while it runs. Nobody else can.");
+    if let Some(address) = health {
+        page.text(&format!("The controller's /metrics, /readyz and /healthz are at http://{address}."));
+    }
 }
 
 /// What an operator does, `kubectl create -f demo-controller.yaml`. Returns the controller's token.

@@ -1,11 +1,14 @@
 //! What the learner sees: text on stdout, 80 columns wide, block after block.
 //!
 //! Promises:
-//! * colours only on a terminal, and none where `NO_COLOR` is set: in a file it reads the same;
+//! * colours only on a terminal that shows them, and none where `NO_COLOR` is set: in a file it reads the same;
 //! * what came from elsewhere cannot move the cursor: control characters are shown, not sent;
-//! * whoever stops reading (`| head`) is no failure. The page notes it and says no more.
+//! * whoever stops reading (`| head`) is no failure. The page notes it and says no more;
+//! * a disk that is full is one: a story that was not written down must not look like one that was.
 
 use std::io::{self, IsTerminal, Write};
+
+use crate::process::log;
 
 /// The width that text is wrapped at. Not asked of the terminal: lines longer than this are hard to read anyway.
 pub const WIDTH: usize = 80;
@@ -35,24 +38,30 @@ pub struct Page {
     out: Box<dyn Write + Send>,
     colours: bool,
     begun: bool,
-    closed: bool,
+    /// Why there is nobody left to tell.
+    closed: Option<io::Error>,
 }
 
 impl Page {
     /// On this process's stdout.
     pub fn stdout() -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Page::new(Box::new(io::stdout()), io::stdout().is_terminal() && !plain)
+        let colours = log::colours(io::stdout().is_terminal(), &|name| std::env::var_os(name));
+        Page::new(Box::new(io::stdout()), colours)
     }
 
     /// Anywhere.
     pub fn new(out: Box<dyn Write + Send>, colours: bool) -> Self {
-        Page { out, colours, begun: false, closed: false }
+        Page { out, colours, begun: false, closed: None }
     }
 
     /// Whether the reader has gone.
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.closed.is_some()
+    }
+
+    /// Why it could not be written to its end, unless the reader did not want to read that far.
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.closed.as_ref().filter(|why| why.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// The title of what follows.
@@ -90,7 +99,7 @@ impl Page {
 
     /// A block, with an empty line before it. In one write, so that log lines on the same terminal do not cut it.
     fn block(&mut self, lines: &[(Style, String)]) {
-        if self.closed {
+        if self.is_closed() {
             return;
         }
         let mut text = String::new();
@@ -104,8 +113,7 @@ impl Page {
             text.push_str(if style.is_empty() { "\n" } else { "\u{1b}[0m\n" });
         }
         let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
-        // Whatever it is, there is nobody left to tell.
-        self.closed = written.is_err();
+        self.closed = written.err();
     }
 }
 

@@ -6,13 +6,13 @@ use super::*;
 #[derive(Clone, Default)]
 struct Paper {
     text: Arc<Mutex<Vec<u8>>>,
-    torn: Arc<Mutex<bool>>,
+    torn: Arc<Mutex<Option<io::ErrorKind>>>,
 }
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if *self.torn.lock().unwrap() {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        if let Some(why) = *self.torn.lock().unwrap() {
+            return Err(why.into());
         }
         self.text.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -79,12 +79,20 @@ fn a_reader_that_hangs_up_is_noticed_and_told_no_more() {
     let (mut page, paper) = page(false);
     page.text("one");
     assert!(!page.is_closed());
-    *paper.torn.lock().unwrap() = true;
+    *paper.torn.lock().unwrap() = Some(io::ErrorKind::BrokenPipe);
     page.text("two");
-    assert!(page.is_closed());
-    *paper.torn.lock().unwrap() = false;
+    assert!(page.is_closed() && page.failure().is_none());
+    *paper.torn.lock().unwrap() = None;
     page.text("three");
     assert_eq!(paper.read(), "one\n");
+}
+
+#[test]
+fn a_disk_that_is_full_is_no_reader_who_has_gone() {
+    let (mut page, paper) = page(false);
+    *paper.torn.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+    page.text("one");
+    assert_eq!(page.failure().map(io::Error::kind), Some(io::ErrorKind::StorageFull));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Lines on stderr: text for a person at a terminal, JSON for a collector.
 //!
 //! A JSON line has `timestamp` (RFC 3339, UTC), `level`, `message`, `target` and the event's fields, flat beside them.
-//! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal, and not where `NO_COLOR` is
-//! set.
+//! `--log-format` decides, else whether stderr is a terminal. Colours only on a terminal that shows them, and not
+//! where `NO_COLOR` is set.
 //!
 //! **An event is one line**, whatever stands in its fields: what others write (a server's error, a webhook's) ends up
 //! there, and must not be able to write a second line that looks like one of ours.
@@ -132,6 +132,14 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(filter).map_err(|e| e.to_string())
 }
 
+/// Whether what is written there may have colours: on a terminal that shows them, to people who want them
+/// (<https://no-color.org>).
+pub fn colours(on_terminal: bool, env: Env) -> bool {
+    let unwanted = env("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let unknown = env("TERM").is_some_and(|value| value == "dumb");
+    on_terminal && !unwanted && !unknown
+}
+
 /// Starts to log, for the rest of the process's life. Does nothing when called again.
 pub fn start(logging: Logging) {
     start_on(logging, std::io::stderr);
@@ -142,7 +150,7 @@ pub fn start_on<W>(Logging { filter, json, brief }: Logging, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colours = colours(io::stderr().is_terminal(), &|name| std::env::var_os(name));
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(OneLine { writer, colours }).with_ansi(colours);
     // Pitfall: a line that cannot be written (a full disk, a collector that went away) is else complained about on
@@ -249,6 +257,15 @@ mod tests {
         assert_eq!(filter(None, None, Some(" ")).unwrap(), "demo_controller=info,kube_client=off,warn");
         let broken = filter(None, None, Some("a=b=c")).unwrap_err().to_string();
         assert!(broken.starts_with("RUST_LOG=a=b=c: expected a filter"), "{broken}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals_that_show_them_and_people_who_want_them() {
+        let with = |name: &'static str, value: &'static str| {
+            colours(true, &move |asked: &str| (asked == name).then(|| OsString::from(value)))
+        };
+        assert!(with("TERM", "xterm") && with("NO_COLOR", "") && !colours(false, &|_| None));
+        assert!(!with("TERM", "dumb") && !with("NO_COLOR", "1"));
     }
 
     #[test]

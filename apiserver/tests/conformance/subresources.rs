@@ -83,4 +83,8 @@ pub fn logs_and_scale_are_not_served(w: &World) {
     w.post("apps/v1:deployments", &deployment("a")).is(201);
     let codes = [w.get("pods/a/log").code, w.get("apps/v1:deployments/a/scale").code];
     w.differs("few-subresources", codes, Differs { embedded: [404, 404], real: [204, 200] });
+    let answer = w.get("apps/v1:deployments/a/scale");
+    let told = answer.text.contains("this embedded API server does not serve deployments/scale");
+    w.differs("few-subresources", told, Differs { embedded: true, real: false });
+    w.get("pods/a/nonsense").refused(404, "NotFound", "the server could not find the requested resource");
 }

@@ -1,0 +1,105 @@
+//! How it ends, and that nothing stays behind.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Stdio,
+};
+
+use crate::world::{Home, Lines, Playground, eventually, http};
+
+#[test]
+fn it_stays_until_a_signal_and_leaves_nothing_behind() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let home = Home::new(&format!("stays-{signal}"));
+        let mut playground = home.playground("--speed 20");
+        let server = playground.server();
+        let kubeconfig = playground.kubeconfig();
+        assert_eq!(fs::metadata(&kubeconfig).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(fs::read_to_string(&kubeconfig).unwrap().contains(&format!("http://{server}")));
+        playground.stdout.until("docs/tour.md");
+        assert_eq!(http(&server, "GET", "/api/v1/namespaces/app1/pods", "").0, 200);
+
+        // A watch that nobody closes does not keep it.
+        let mut watch = TcpStream::connect(&server).unwrap();
+        write!(watch, "GET /api/v1/pods?watch=true HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
+        watch.read_exact(&mut [0; 12]).unwrap();
+
+        playground.signal(signal);
+        let (code, _, stderr) = playground.last_words();
+        assert_eq!(code, Some(0), "SIG{signal}: {stderr}");
+        assert_eq!(home.files(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_signal_before_the_end_of_a_story_that_was_to_be_told_is_a_failure() {
+    let home = Home::new("interrupted");
+    let mut playground = home.playground("--once --speed 0.1");
+    playground.stdout.until("1. app2");
+    playground.signal("INT");
+    let (code, _, stderr) = playground.last_words();
+    assert_eq!(code, Some(1));
+    assert!(stderr.ends_with("error: interrupted before the end of the story"), "{stderr}");
+    assert_eq!(home.files(), Vec::<PathBuf>::new());
+}
+
+/// Runs it with a reader that reads one line, as `| head -1`.
+fn with_a_reader_that_hangs_up(home: &Home, args: &str) -> Option<i32> {
+    let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(!line.is_empty());
+    let mut playground = Playground { child, stdout: Lines::of_nothing(), stderr: Lines::of_nothing() };
+    playground.ended().code()
+}
+
+#[test]
+fn a_reader_that_hangs_up_ends_it_and_is_no_failure() {
+    let home = Home::new("head");
+    assert_eq!(with_a_reader_that_hangs_up(&home, "--speed 20"), Some(0));
+    assert_eq!(with_a_reader_that_hangs_up(&home, "--once --speed 20"), Some(0));
+    assert_eq!(home.files(), Vec::<PathBuf>::new());
+}
+
+/// The controller waits for an answer that does not come, so its end takes the whole grace.
+#[test]
+fn a_second_signal_ends_it_at_once_with_its_number_and_leaves_nothing_behind_either() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let home = Home::new(&format!("second-{signal}"));
+        let mut playground = home.playground("--speed 20");
+        let server = playground.server();
+        playground.stdout.until("docs/tour.md");
+        let rule = r#"{"fault":{"Delay":{"duration":"1h"}},"verb":"get","resource":"secrets"}"#;
+        assert_eq!(http(&server, "POST", "/control/faults", rule).0, 200);
+        let faults = || http(&server, "GET", "/control/faults", "").1;
+        assert!(faults().contains(r#""hit":"#));
+        eventually("the next resync looks at a Secret", || !faults().contains(r#""hit":0"#));
+
+        playground.signal(signal);
+        eventually("the files are gone at the first signal", || home.files().is_empty());
+        assert!(playground.child.try_wait().unwrap().is_none(), "it is still ending");
+        playground.signal(signal);
+        let (ended, _, stderr) = playground.last_words();
+        assert_eq!(ended, Some(code), "{stderr}");
+        assert!(stderr.contains("a second signal ends the process at once"), "{stderr}");
+        assert!(stderr.lines().last().unwrap().contains("ended by a second signal"), "{stderr}");
+        assert!(TcpStream::connect(server).is_err(), "the port is free again");
+    }
+}
+
+#[test]
+fn a_story_that_could_not_be_written_down_is_a_failure() {
+    for args in ["--once --speed 20", "--no-apps"] {
+        let home = Home::new("full");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = home.command(args).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args}: {stderr}");
+        assert!(stderr.lines().last().unwrap().starts_with("error: stdout: No space left on device"), "{stderr}");
+        assert_eq!(home.files(), Vec::<PathBuf>::new());
+    }
+}
