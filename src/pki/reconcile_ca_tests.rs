@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{rig::*, *};
-use crate::testing::status;
 
 #[tokio::test(start_paused = true)]
 async fn a_ca_is_created_once_and_never_replaced() {
@@ -57,9 +56,7 @@ async fn the_namespace_of_the_ca_that_is_going_is_waited_for() {
     rig.put(&pki("app1"));
     let look = rig.look();
     rig.expect(&format!("GET {CA}/demo-controller-ca")).await.status(404, "NotFound", "");
-    let mut refusal = status(403, "Forbidden", "because it is being terminated");
-    refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });
-    rig.expect(&format!("POST {CA}")).await.json(403, &refusal);
+    rig.expect(&format!("POST {CA}")).await.json(403, &terminating());
     assert!(matches!(look.await.unwrap(), Err(Error::Unavailable(_))));
 }
 

@@ -6,7 +6,6 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::{rig::*, *};
-use crate::testing::status;
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_is_valid_costs_one_get_and_no_write() {
@@ -126,9 +125,7 @@ async fn a_namespace_that_is_going_is_not_an_error() {
     let look = rig.look();
     rig.ca().await;
     rig.secret(&not_found()).await;
-    let mut refusal = status(403, "Forbidden", "because it is being terminated");
-    refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });
-    rig.expect(&format!("POST {SECRETS}")).await.json(403, &refusal);
+    rig.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
     assert_eq!(look.await.unwrap().unwrap(), Outcome::Settled);
     rig.nothing_more().await;
 }

@@ -77,13 +77,15 @@ async fn a_spec_that_makes_no_sense_is_told_to_its_owner() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_for_a_pki_that_is_going_or_gone() {
     let mut rig = rig(&[]);
-    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
     let mut going = pki("appp1");
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-    rig.put(&going);
-    assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
-    rig.give_up("why").await.unwrap().unwrap();
+    for present in [None, Some(&going)] {
+        present.into_iter().for_each(|pki| rig.put(pki));
+        assert_eq!(rig.look().await.unwrap().unwrap(), Outcome::Settled);
+        assert_eq!(rig.give_up("why").await.unwrap().unwrap(), Outcome::Settled);
+    }
     rig.nothing_more().await;
+    assert!(rig.events.next_within(Duration::from_secs(60)).await.is_none());
 }
 
 /// The cache does not show our last write yet, and what it shows happens to be what we would write next.

@@ -135,7 +135,7 @@ fn unknown_fields_are_named_as_the_sender_wants_it() {
 }
 
 #[test]
-fn metadata_is_what_every_object_has() {
+fn metadata_that_is_not_what_every_object_has_is_refused() {
     for metadata in [r#"{"labels":{"a":5}}"#, r#"{"finalizers":"x"}"#, r#"{"generation":"one"}"#] {
         let body = thing(&format!(r#"{{"metadata":{metadata},"spec":{{"name":"abc"}}}}"#));
         assert_eq!(decode(&definition(), body, FieldValidation::Ignore).map(|_| ()).unwrap_err().code, 400);
