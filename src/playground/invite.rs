@@ -10,6 +10,12 @@ pub fn resync(speed: f64) -> Duration {
     Duration::from_secs_f64((30.0 / speed).round().max(1.0))
 }
 
+/// For a person who has none: the playground itself needs nothing but Rust.
+const KUBECTL: &str = "no kubectl? https://kubernetes.io/docs/tasks/tools";
+
+/// See [`simulation::CRASHES`](super::simulation::CRASHES).
+const CRASH: &str = "kubectl annotate pod -n app2 --all --overwrite playground/crashes=1";
+
 /// One line to copy, and what to look for.
 pub struct Thing {
     /// With its number.
@@ -72,15 +78,14 @@ pub fn things(server: &str, resync: Duration) -> [Thing; 5] {
 /// Writes them down.
 pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
     page.heading("Now it is your turn");
-    page.text(
-        "The cluster stays until Ctrl-C. In another terminal, point kubectl at it, and look around (get pods -A, \
-         describe, explain pki, get events -A -w):",
-    );
+    page.text(&format!("The cluster stays until Ctrl-C. In another terminal, point kubectl at it ({KUBECTL}):"));
     page.copy(export);
     page.text(
-        "The pods are pretended: every image is there, and nothing runs in them, so there are no logs to read. What the \
-         controller does about all this appears here, a line for each decision. Five things to try:",
+        "Look around: kubectl get pods -A, describe, explain pki, get events -A -w. The pods are pretended: every image is \
+         there, but nothing runs in them, so there are no logs to read, and one crashes only when it is told to:",
     );
+    page.copy(CRASH);
+    page.text("What the controller does about it appears here, a line for each decision. Five things to try:");
     for thing in things(server, resync) {
         page.thing(thing.title, &thing.command, &thing.look);
     }
@@ -90,7 +95,10 @@ pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
 /// The same without applications.
 pub fn invite_to_begin(page: &mut Page, export: &str) {
     page.heading("An empty cluster");
-    page.text("It stays until Ctrl-C. In another terminal, point kubectl at it, and let two applications in:");
+    page.text(&format!(
+        "It stays until Ctrl-C. In another terminal, in the project's folder, point kubectl at it ({KUBECTL}), and let \
+         two applications in:"
+    ));
     page.copy(export);
     page.copy("kubectl apply -f examples/app1.yaml -f examples/app2.yaml");
     page.text("One of them comes up. `kubectl describe pod -n app1` says why the other does not.");

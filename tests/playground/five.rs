@@ -5,6 +5,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use crate::world::{Home, http};
 
 /// What a learner would copy: the line below the title that begins so.
@@ -46,6 +48,15 @@ fn enter(command: &str, server: &str, kubeconfig: &Path) {
     }
 }
 
+/// What the line with `kubectl annotate` does to one of the pods.
+fn enter_crash(server: &str) {
+    let (_, pods) = http(server, "GET", "/api/v1/namespaces/app2/pods", "");
+    let pods: Value = serde_json::from_str(&pods).unwrap();
+    let name = pods["items"][0]["metadata"]["name"].as_str().unwrap();
+    let crash = r#"{"metadata":{"annotations":{"playground/crashes":"1"}}}"#;
+    assert_eq!(http(server, "PATCH", &format!("/api/v1/namespaces/app2/pods/{name}"), crash).0, 200);
+}
+
 fn kubectl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
@@ -65,6 +76,7 @@ fn the_five_things_to_try_do_what_is_printed_beside_them() {
     // Titles of the story begin with numbers, too.
     let page = playground.stdout.seen.join("\n");
     let page = page.split_once("Now it is your turn").unwrap().1;
+    assert!(page.contains("   kubectl annotate pod -n app2 --all --overwrite playground/crashes=1\n"), "{page}");
     let enter = |title: &str| enter(printed(page, title), &server, &kubeconfig);
     let log = &mut playground.stderr;
     log.until(r#"pod=app1/app1-"#);
@@ -90,6 +102,9 @@ fn the_five_things_to_try_do_what_is_printed_beside_them() {
     for _ in 0..49 {
         log.until(r#"to="Ready""#);
     }
+    // And the crash that is mentioned before them.
+    enter_crash(&server);
+    log.until("restarts=1");
     playground.signal("TERM");
     let (code, _, stderr) = playground.last_words();
     assert_eq!(code, Some(0), "{stderr}");
