@@ -71,8 +71,10 @@ impl Drop for Files {
     fn drop(&mut self) {
         // It is empty of a path while that is not ours yet; and who has removed it already has done our work.
         let _ = fs::remove_file(&self.kubeconfig);
-        // All of it: kubectl leaves a lock beside a kubeconfig that it changes.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_file(&self.allowed_names);
+        // One by one, as `remove_dir_all` opens the folder, and this may be the end because nothing can be opened. It is
+        // needed all the same when kubectl has left a lock beside a kubeconfig that it changes.
+        let _ = fs::remove_dir(&self.folder).or_else(|_| fs::remove_dir_all(&self.folder));
     }
 }
 

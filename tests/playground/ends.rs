@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use crate::world::{Home, Lines, Playground, eventually, http};
@@ -88,6 +88,19 @@ fn a_second_signal_ends_it_at_once_with_its_number_and_leaves_nothing_behind_eit
         assert!(stderr.contains("a second signal ends the process at once"), "{stderr}");
         assert!(stderr.lines().last().unwrap().contains("ended by a second signal"), "{stderr}");
         assert!(TcpStream::connect(server).is_err(), "the port is free again");
+    }
+}
+
+/// To remove a folder with all that is in it, one has to open it.
+#[test]
+fn nothing_stays_behind_where_no_more_files_can_be_opened() {
+    for limit in 8..=11 {
+        let home = Home::new("files");
+        let line = format!("ulimit -n {limit} && exec {} playground --once", env!("CARGO_BIN_EXE_demo-controller"));
+        let output = Command::new("sh").args(["-c", &line]).env("TMPDIR", &home.0).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{limit}: {stderr}");
+        assert_eq!(home.files(), Vec::<PathBuf>::new(), "{limit}: {stderr}");
     }
 }
 
