@@ -214,6 +214,10 @@ fn introduce(page: &mut Page, url: &str, health: Option<SocketAddr>) {
         "An API server in memory, at {url}; a Deployment controller, a scheduler and a kubelet, simulated; and \
          demo-controller itself, the real one. All of it is in this process, and gone when it ends."
     ));
+    page.text(
+        "What demo-controller does: it watches for Pki objects, each of which asks for a certificate. It puts the certificate \
+         into a Secret; or it says, on the pods that wait for that Secret, why there is none.",
+    );
     page.text("Everyone on this machine can use this server, as its administrator, while it runs. Nobody else can.");
     if let Some(address) = health {
         page.text(&format!("The controller's /metrics, /readyz and /healthz are at http://{address}."));

@@ -18,8 +18,9 @@ pub const WIDTH: usize = 80;
 enum Style {
     Plain,
     Bold,
+    /// Magenta: of the eight colours the one that can be read on black as well as on white. (Faint text, for what is less
+    /// important, can be read on neither in some terminals.)
     Command,
-    Faint,
 }
 
 impl Style {
@@ -27,8 +28,7 @@ impl Style {
         match self {
             Style::Plain => "",
             Style::Bold => "\u{1b}[1m",
-            Style::Command => "\u{1b}[36m",
-            Style::Faint => "\u{1b}[2m",
+            Style::Command => "\u{1b}[35m",
         }
     }
 }
@@ -86,7 +86,7 @@ impl Page {
     /// and what to look for.
     pub fn thing(&mut self, title: &str, command: &str, look: &str) {
         let indent = "   ";
-        let look = wrap(look, WIDTH - indent.len()).into_iter().map(|line| (Style::Faint, format!("{indent}{line}")));
+        let look = wrap(look, WIDTH - indent.len()).into_iter().map(|line| (Style::Plain, format!("{indent}{line}")));
         let mut lines = vec![(Style::Bold, title.to_owned()), (Style::Command, format!("{indent}{command}"))];
         lines.extend(look);
         self.block(&lines);
