@@ -136,20 +136,8 @@ async fn cluster(n: usize) -> ApiServer {
 
 /// Watches until there is a line for each of the pods.
 async fn until_all_are_told(server: &ApiServer, n: usize, plugin: PluginChoice) -> Duration {
-    let settings = cli::Watch {
-        wanted: Wanted::parse(Some("pods"), None, None, None).expect("a name"),
-        namespace: None,
-        labels: None,
-        fields: None,
-        plugin,
-        config: Config::new(),
-        workers: 4,
-        max_retries: 5,
-        watch_idle: Duration::from_secs(150),
-        listen: None,
-        shutdown_grace: Duration::from_secs(20),
-        explain: false,
-    };
+    let wanted = Wanted::parse(Some("pods"), None, None, None).expect("a name");
+    let settings = cli::Watch { plugin, ..cli::Watch::of(wanted) };
     let (client, stop) = (Client::new(server.clone(), "default"), CancellationToken::new());
     COUNT.store(0, Ordering::Relaxed);
     let start = Instant::now();

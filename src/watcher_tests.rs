@@ -55,20 +55,7 @@ async fn told(plugin: Slow, stuck_after: Duration) -> [(String, String); 2] {
     let (client, mut server) = api_server();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = Watch {
-        wanted: Wanted::parse(Some("things"), None, None, None).unwrap(),
-        namespace: None,
-        labels: None,
-        fields: None,
-        plugin: PluginChoice::Simple,
-        config: Config::new(),
-        workers: 4,
-        max_retries: 5,
-        watch_idle: Duration::from_secs(150),
-        listen: None,
-        shutdown_grace: Duration::from_secs(20),
-        explain: false,
-    };
+    let settings = Watch::of(Wanted::parse(Some("things"), None, None, None).unwrap());
     let stop = CancellationToken::new();
     let running = tokio::spawn(hand_to(
         Arc::new(plugin),

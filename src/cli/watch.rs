@@ -127,6 +127,24 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// This resource, with nothing else given.
+    pub fn of(wanted: Wanted) -> Watch {
+        Watch {
+            wanted,
+            namespace: None,
+            labels: None,
+            fields: None,
+            plugin: PluginChoice::Simple,
+            config: watch::Config::new(),
+            workers: 4,
+            max_retries: 5,
+            watch_idle: Duration::from_secs(150),
+            listen: Some(serve::DEFAULT),
+            shutdown_grace: Duration::from_secs(20),
+            explain: false,
+        }
+    }
+
     /// Completes the settings with what only the connection knows. `own_namespace` as in [`Start`].
     pub fn connected(&mut self, connection: &Connection, own_namespace: bool) {
         if own_namespace {
@@ -200,20 +218,20 @@ pub fn command() -> clap::Command {
 pub fn parse(matches: &ArgMatches, env: Env, read: Read, on_terminal: bool) -> Result<Command, Refusal> {
     let settings = collect(TABLE, matches, env, read)?;
     let mut place = place(&settings)?;
-    let wanted = wanted(&settings, &mut place)?;
+    let default = Watch::of(wanted(&settings, &mut place)?);
     let (plugin, config) = plugin(&settings)?;
     let watch = Watch {
-        wanted,
+        wanted: default.wanted,
         namespace: place.namespace.clone(),
         labels: selector(settings.get(&SELECTOR), selector::labels)?,
         fields: selector(settings.get(&FIELD_SELECTOR), selector::fields)?,
         plugin,
         config,
-        workers: settings.number(&WATCH_WORKERS, 1..=1024, 4)? as usize,
-        max_retries: settings.number(&WATCH_MAX_RETRIES, 0..=1000, 5)?,
-        watch_idle: settings.duration(&WATCH_IDLE, Duration::from_secs(150))?,
-        listen: serve::decide(&settings, Some(serve::DEFAULT))?,
-        shutdown_grace: settings.duration(&SHUTDOWN_GRACE, Duration::from_secs(20))?,
+        workers: settings.number(&WATCH_WORKERS, 1..=1024, default.workers as u32)? as usize,
+        max_retries: settings.number(&WATCH_MAX_RETRIES, 0..=1000, default.max_retries)?,
+        watch_idle: settings.duration(&WATCH_IDLE, default.watch_idle)?,
+        listen: serve::decide(&settings, default.listen)?,
+        shutdown_grace: settings.duration(&SHUTDOWN_GRACE, default.shutdown_grace)?,
         explain: settings.switch(&EXPLAIN)?,
     };
     let explain = watch.explain;

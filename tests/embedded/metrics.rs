@@ -1,6 +1,6 @@
 //! What `/metrics` really serves is what docs/metrics.md says: every name, type, label and value of a label.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use demo_controller::{
     cli::{PluginChoice, Run, Watch},
@@ -70,23 +70,10 @@ pub async fn page_of_watch() -> Page {
     let mut world = World::new(1).await;
     let answers = r#"sh -c "while read -r event; do echo '{\"message\":\"seen\",\"level\":\"DEBUG\"}'; done""#;
     let config = [("command".to_owned(), answers.to_owned())].into();
-    let settings = Watch {
-        wanted: Wanted::parse(Some("pods"), None, None, None).unwrap(),
-        namespace: None,
-        labels: None,
-        fields: None,
-        plugin: PluginChoice::Exec {
-            child: exec::Settings::read(&config).unwrap(),
-            environment: exec::Environment::new(),
-        },
-        config,
-        workers: 2,
-        max_retries: 5,
-        watch_idle: Duration::from_secs(150),
-        listen: None,
-        shutdown_grace: Duration::from_secs(20),
-        explain: false,
-    };
+    let child = exec::Settings::read(&config).unwrap();
+    let plugin = PluginChoice::Exec { child, environment: exec::Environment::new() };
+    let pods = Wanted::parse(Some("pods"), None, None, None).unwrap();
+    let settings = Watch { plugin, config, workers: 2, ..Watch::of(pods) };
     let address = world.watch(settings).await;
     fleet::create(&world).await;
     let page = world
