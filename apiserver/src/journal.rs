@@ -34,12 +34,11 @@ impl Entry {
             return Entry { user, verb, uri: request.uri, code, ..Entry::default() };
         };
         let subresource = if target.subresource.is_empty() { "" } else { "/" };
-        let name = if target.verb == Verb::Create && target.name.is_empty() {
+        let mut name = if target.verb == Verb::Create && target.name.is_empty() {
             serde_json::from_slice::<Named>(&request.body).map(|named| named.metadata.name).unwrap_or_default()
         } else {
             target.name
         };
-        let mut name = name;
         cut(&mut name, LONGEST_NAME);
         Entry {
             user,
