@@ -16,16 +16,7 @@ pub fn containers(spec: &Value, field: &str, volumes: &BTreeSet<&str>, wrong: &m
     for list in ["containers", "initContainers"] {
         for (i, container) in items(&spec[list]).iter().enumerate() {
             let field = format!("{field}.{list}[{i}]");
-            let name = text(&container["name"]);
-            let at = format!("{field}.name");
-            if name.is_empty() {
-                wrong.required(&at, "");
-            } else {
-                wrong.texts(&at, name, names::dns_label(name));
-                if !seen.insert(name) {
-                    wrong.duplicate(&at, name);
-                }
-            }
+            wrong.unique_label(&format!("{field}.name"), text(&container["name"]), &mut seen);
             one(container, &field, volumes, wrong);
         }
         // In a round of its own, as in the real server.

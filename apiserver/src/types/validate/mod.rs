@@ -10,12 +10,14 @@ mod rbac;
 mod simple;
 mod workload;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{items, text};
 use crate::{
     catalog::Resource,
-    custom,
+    custom, names,
     object::Meta,
     status::{Cause, Result, Status},
 };
@@ -83,6 +85,17 @@ impl Causes {
 
     fn duplicate(&mut self, field: &str, value: &str) {
         self.add("FieldValueDuplicate", field, format!("Duplicate value: {value:?}"));
+    }
+
+    /// A DNS label, and the only one of its list that says so: those before it are in `seen`.
+    fn unique_label<'a>(&mut self, field: &str, name: &'a str, seen: &mut BTreeSet<&'a str>) {
+        if name.is_empty() {
+            return self.required(field, "");
+        }
+        self.texts(field, name, names::dns_label(name));
+        if !seen.insert(name) {
+            self.duplicate(field, name);
+        }
     }
 
     fn not_found(&mut self, field: &str, value: &str) {

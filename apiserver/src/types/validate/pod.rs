@@ -71,16 +71,7 @@ fn volumes<'a>(volumes: &'a Value, field: &str, wrong: &mut Causes) -> BTreeSet<
                 _ => {}
             }
         }
-        let name = text(&volume["name"]);
-        let field = format!("{field}.name");
-        if name.is_empty() {
-            wrong.required(&field, "");
-        } else {
-            wrong.texts(&field, name, names::dns_label(name));
-            if !seen.insert(name) {
-                wrong.duplicate(&field, name);
-            }
-        }
+        wrong.unique_label(&format!("{field}.name"), text(&volume["name"]), &mut seen);
     }
     seen
 }
