@@ -6,25 +6,13 @@ use crate::object::Meta;
 const A: &str = "/api/v1/namespaces/ns/configmaps/a";
 const P: &str = "/api/v1/namespaces/ns/pods/p";
 
-/// With a ConfigMap `a`, and a pod `p` that is bound and has 30 seconds to end.
-fn world() -> World {
-    let mut world = World::new();
-    world.ok("POST", CONFIG_MAPS, named("a"));
-    let mut pod = pod("p");
-    pod["spec"]["nodeName"] = "n1".into();
-    pod["spec"]["terminationGracePeriodSeconds"] = 30.into();
-    world.ok("POST", PODS, pod);
-    world.news();
-    world
-}
-
 fn grace(object: &Value) -> (&str, i64) {
     (object.meta("deletionTimestamp"), object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap())
 }
 
 #[test]
 fn a_deletion_is_answered_with_a_status_that_names_what_is_gone() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let uid = world.get(A).uid().to_owned();
     let (code, answer) = world.send("DELETE", A, Value::Null);
     assert_eq!((code, &answer["status"]), (200, &json!("Success")));
@@ -35,7 +23,7 @@ fn a_deletion_is_answered_with_a_status_that_names_what_is_gone() {
 
 #[test]
 fn a_finalizer_makes_a_deletion_wait_and_deleting_again_changes_nothing() {
-    let mut world = world();
+    let mut world = World::inhabited();
     world.ok("PATCH", A, json!({ "metadata": { "finalizers": ["x/y"] } }));
     world.news();
     let marked = world.ok("DELETE", A, Value::Null);
@@ -48,13 +36,13 @@ fn a_finalizer_makes_a_deletion_wait_and_deleting_again_changes_nothing() {
 
 #[test]
 fn a_mark_is_a_new_generation_where_they_are_counted() {
-    let mut world = world();
+    let mut world = World::inhabited();
     assert_eq!(world.ok("DELETE", P, Value::Null)["metadata"]["generation"], 2);
 }
 
 #[test]
 fn a_running_pod_has_its_grace_and_ends_when_its_kubelet_says_so() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let pod = world.ok("DELETE", P, Value::Null);
     assert_eq!(grace(&pod), ("2026-01-01T00:00:30Z", 30));
     assert_eq!(world.news(), ["MODIFIED pods/p"]);
@@ -65,7 +53,7 @@ fn a_running_pod_has_its_grace_and_ends_when_its_kubelet_says_so() {
 
 #[test]
 fn a_grace_can_be_shortened_never_lengthened() {
-    let mut world = world();
+    let mut world = World::inhabited();
     world.ok("DELETE", P, Value::Null);
     let longer = world.ok("DELETE", P, json!({ "gracePeriodSeconds": 100 }));
     assert_eq!(grace(&longer), ("2026-01-01T00:00:30Z", 30));
@@ -78,7 +66,7 @@ fn a_grace_can_be_shortened_never_lengthened() {
 
 #[test]
 fn a_pod_without_a_node_or_with_nothing_left_to_do_goes_at_once() {
-    let mut world = world();
+    let mut world = World::inhabited();
     world.ok("POST", PODS, pod("idle"));
     world.ok("PATCH", &format!("{P}/status"), json!({ "status": { "phase": "Succeeded" } }));
     world.news();
@@ -89,7 +77,7 @@ fn a_pod_without_a_node_or_with_nothing_left_to_do_goes_at_once() {
 
 #[test]
 fn a_grace_below_nothing_is_one_second_and_a_huge_one_is_no_overflow() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let (now, huge) = ("2026-01-01T00:00:01Z", json!({ "gracePeriodSeconds": i64::MAX }));
     assert!(world.ok("DELETE", P, huge).is_ending());
     assert_eq!(grace(&world.ok("DELETE", P, json!({ "gracePeriodSeconds": -5 }))), (now, 1));
@@ -97,7 +85,7 @@ fn a_grace_below_nothing_is_one_second_and_a_huge_one_is_no_overflow() {
 
 #[test]
 fn a_precondition_that_does_not_hold_is_a_conflict() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let uid = world.get(A).uid().to_owned();
     let (code, why) = world.refused("DELETE", A, json!({ "preconditions": { "uid": "x" } }));
     let expected = format!(
@@ -111,7 +99,7 @@ fn a_precondition_that_does_not_hold_is_a_conflict() {
 
 #[test]
 fn a_dry_run_of_a_deletion_leaves_no_trace() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let answer = world.ok("DELETE", &format!("{A}?dryRun=All"), Value::Null);
     assert_eq!(answer["status"], "Success");
     let pod = world.ok("DELETE", P, json!({ "dryRun": ["All"] }));
@@ -122,7 +110,7 @@ fn a_dry_run_of_a_deletion_leaves_no_trace() {
 
 #[test]
 fn a_waiting_deletion_is_accepted_only_for_whom_asked_in_the_old_way() {
-    let mut world = world();
+    let mut world = World::inhabited();
     world.ok("PATCH", A, json!({ "metadata": { "finalizers": ["x/y"] } }));
     assert_eq!(world.send("DELETE", A, json!({ "propagationPolicy": "Foreground" })).0, 200);
     assert_eq!(world.send("DELETE", A, json!({ "orphanDependents": false })).0, 202);
@@ -130,7 +118,7 @@ fn a_waiting_deletion_is_accepted_only_for_whom_asked_in_the_old_way() {
 
 #[test]
 fn a_collection_is_deleted_by_selector_and_answered_as_it_was() {
-    let mut world = world();
+    let mut world = World::inhabited();
     let labelled = json!({ "metadata": { "name": "b", "labels": { "x": "y" } } });
     world.ok("POST", CONFIG_MAPS, labelled);
     world.ok("POST", "/api/v1/namespaces", named("other"));
@@ -145,7 +133,7 @@ fn a_collection_is_deleted_by_selector_and_answered_as_it_was() {
 
 #[test]
 fn the_first_namespaces_stay() {
-    let mut world = world();
+    let mut world = World::inhabited();
     world.ok("POST", "/api/v1/namespaces", named("default"));
     let (code, why) = world.refused("DELETE", "/api/v1/namespaces/default", Value::Null);
     assert_eq!((code, why.as_str()), (403, "namespaces \"default\" is forbidden: this namespace may not be deleted"));

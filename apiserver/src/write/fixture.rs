@@ -53,6 +53,18 @@ impl World {
         world
     }
 
+    /// With a ConfigMap `a`, and a pod `p` that is bound and has 30 seconds to end.
+    pub fn inhabited() -> World {
+        let mut world = World::new();
+        world.ok("POST", CONFIG_MAPS, named("a"));
+        let mut pod = pod("p");
+        pod["spec"]["nodeName"] = "n1".into();
+        pod["spec"]["terminationGracePeriodSeconds"] = 30.into();
+        world.ok("POST", PODS, pod);
+        world.news();
+        world
+    }
+
     pub fn wait(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
     }

@@ -20,13 +20,7 @@ fn an_empty_namespace_reports_and_goes() {
 
 #[test]
 fn its_contents_go_first_and_pods_before_them() {
-    let mut world = World::new();
-    world.ok("POST", CONFIG_MAPS, named("a"));
-    let mut pod = pod("p");
-    pod["spec"]["nodeName"] = "n1".into();
-    pod["spec"]["terminationGracePeriodSeconds"] = 30.into();
-    world.ok("POST", PODS, pod);
-    world.news();
+    let mut world = World::inhabited();
     world.ok("DELETE", NS, Value::Null);
     assert_eq!(world.news(), ["MODIFIED namespaces/ns", "MODIFIED pods/p", "MODIFIED namespaces/ns"]);
     assert!(world.exists(&format!("{CONFIG_MAPS}/a")));
