@@ -188,6 +188,13 @@ pub fn status(code: u16, reason: &str, message: &str) -> Value {
             "code": code, "reason": reason, "message": message })
 }
 
+/// What the server answers to a creation in a namespace that is going.
+pub fn terminating() -> Value {
+    let mut refusal = status(403, "Forbidden", "because it is being terminated");
+    refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });
+    refusal
+}
+
 fn response(code: u16, headers: &[(&str, &str)], body: UnsyncBoxBody<Bytes, io::Error>) -> Reply {
     let mut response = Response::builder().status(code);
     for (name, value) in headers {

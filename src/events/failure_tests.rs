@@ -9,7 +9,10 @@ use super::{
     MAX_TRIES,
     rig::{created, patched, rig, settle},
 };
-use crate::{request::TIME_LIMIT, testing::status};
+use crate::{
+    request::TIME_LIMIT,
+    testing::{status, terminating},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_conflict_is_read_again_and_the_count_never_goes_back() {
@@ -162,10 +165,8 @@ async fn what_the_server_refuses_is_dropped_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_is_going_or_gone_is_no_reason_to_complain() {
-    let mut going = status(403, "Forbidden", "because it is being terminated");
-    going["details"] = json!({"causes": [{"reason": "NamespaceTerminating"}]});
     let gone = status(404, "NotFound", "namespaces \"app1\" not found");
-    for (code, body) in [(403, going), (404, gone)] {
+    for (code, body) in [(403, terminating()), (404, gone)] {
         let mut rig = rig();
         let ticket = rig.tell("app1", "pod");
         rig.server.next().await.json(code, &body);

@@ -158,10 +158,3 @@ pub fn written(patch: &Call) -> Value {
 pub fn not_found() -> Value {
     status(404, "NotFound", "secrets \"app1-pki\" not found")
 }
-
-/// What the server answers to a creation in a namespace that is going.
-pub fn terminating() -> Value {
-    let mut refusal = status(403, "Forbidden", "because it is being terminated");
-    refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });
-    refusal
-}
