@@ -192,8 +192,8 @@ fn start_etcd(dir: &Path, port: u16) -> Server {
     Server::start(command, &dir.join("etcd.log"))
 }
 
-/// A program of the folder that `KUBEBUILDER_ASSETS` names. `main` has seen that it is there.
-fn asset(name: &str) -> PathBuf {
+/// A program of the folder that `KUBEBUILDER_ASSETS` names; it may not be there.
+pub fn asset(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_default()).join(name)
 }
 

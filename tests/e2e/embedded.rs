@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::Api,
     audit::{Audit, Request},
+    control_plane::asset,
     kubectl::Kubectl,
     server::free_port,
     servers::{Servers, write_kubeconfig},
@@ -144,6 +145,5 @@ fn cluster(port: u16) -> Value {
 
 /// The kubectl that the tests on real servers use.
 pub fn kubectl_program() -> Option<PathBuf> {
-    let folder = std::env::var_os("KUBEBUILDER_ASSETS")?;
-    Some(PathBuf::from(folder).join("kubectl")).filter(|program| program.is_file())
+    Some(asset("kubectl")).filter(|program| program.is_file())
 }
