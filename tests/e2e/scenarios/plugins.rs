@@ -1,6 +1,10 @@
 //! `watch` with the plugin `exec`, which does all that a plugin should not.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -13,7 +17,7 @@ use crate::{
 };
 
 /// A watcher of the pods of a namespace of this name, whose plugin is in this mode. Also its folder.
-fn exec<'a>(stage: &'a Stage, namespace: &str, mode: &str, flags: &str) -> (Watcher<'a>, std::path::PathBuf) {
+fn exec<'a>(stage: &'a Stage, namespace: &str, mode: &str, flags: &str) -> (Watcher<'a>, PathBuf) {
     stage.namespace(namespace);
     let watcher = Watcher::new(stage).kubeconfig();
     let dir = watcher.dir.clone();
@@ -26,6 +30,17 @@ fn exec<'a>(stage: &'a Stage, namespace: &str, mode: &str, flags: &str) -> (Watc
     );
     let name = dir.display().to_string();
     (watcher.config(&config).env("DIR", &name).flags(flags), dir)
+}
+
+/// A watcher whose plugin has been handed an event, has started a process of its own, and hangs. Also its folder.
+fn hanging(stage: &Stage, namespace: &str, flags: &str) -> (Daemon, PathBuf) {
+    let (watcher, dir) = exec(stage, namespace, "hang", flags);
+    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "60s"))
+        .unwrap();
+    let watcher = watcher.ready();
+    create(stage, namespace, "web");
+    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    (watcher, dir)
 }
 
 /// Puts the plugin in another mode, all at once.
@@ -157,12 +172,7 @@ pub fn a_call_that_is_in_progress_at_sigterm_is_finished(stage: &mut Stage) {
 }
 
 pub fn a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started(stage: &mut Stage) {
-    let (watcher, dir) = exec(stage, "outlasts", "hang", "--shutdown-grace 500ms");
-    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "60s"))
-        .unwrap();
-    let mut watcher = watcher.ready();
-    create(stage, "outlasts", "web");
-    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    let (mut watcher, dir) = hanging(stage, "outlasts", "--shutdown-grace 500ms");
     assert_eq!(watcher.terminate(), Some(1));
     watcher.wait_line("still unfinished after the grace of 500ms: outlasts/web");
     wait_gone(&dir.join("pid"));
@@ -170,12 +180,7 @@ pub fn a_plugin_that_outlasts_the_grace_is_ended_with_all_that_it_started(stage:
 }
 
 pub fn a_second_signal_leaves_nothing_of_a_plugin_that_hangs(stage: &mut Stage) {
-    let (watcher, dir) = exec(stage, "abandoned", "hang", "");
-    fs::write(dir.join("config.ini"), fs::read_to_string(dir.join("config.ini")).unwrap().replace("500ms", "60s"))
-        .unwrap();
-    let mut watcher = watcher.ready();
-    create(stage, "abandoned", "web");
-    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    let (mut watcher, dir) = hanging(stage, "abandoned", "");
     watcher.signal("INT");
     watcher.wait_line("shutting down");
     watcher.signal("INT");
