@@ -78,8 +78,7 @@ impl World {
     /// Starts it with a port of its own, where its pages are.
     pub async fn serve(&mut self, settings: Run) -> SocketAddr {
         let client = self.client().await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let (listener, address) = listener().await;
         self.controller = Some(tokio::spawn(
             controller::run(client, settings, Some(listener), self.stop.clone()).map_err(|why| why.to_string()),
         ));
@@ -89,8 +88,7 @@ impl World {
     /// Starts `watch` instead, as the same ServiceAccount.
     pub async fn watch(&mut self, settings: Watch) -> SocketAddr {
         let client = self.client().await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let (listener, address) = listener().await;
         self.controller = Some(tokio::spawn(
             watcher::run(client, settings, Some(listener), self.stop.clone()).map_err(|why| why.to_string()),
         ));
@@ -191,6 +189,13 @@ impl World {
         }
         counts
     }
+}
+
+/// A free port, and its address.
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
 }
 
 /// `namespace/name`.
