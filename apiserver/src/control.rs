@@ -27,7 +27,7 @@ pub fn answer(state: &mut State, request: &Request) -> Option<Result<Value>> {
     let what = request.path.strip_prefix("/control/")?;
     Some(match (request.method.as_str(), what) {
         ("GET", "faults") => Ok(rules(&state.faults)),
-        ("POST", "faults") => add(&mut state.faults, &request.body),
+        ("POST", "faults") => add(state, &request.body),
         ("DELETE", "faults") => {
             state.faults.clear();
             Ok(rules(&state.faults))
@@ -50,8 +50,9 @@ fn rules(faults: &Faults) -> Value {
     json!({ "rules": faults.active() })
 }
 
-fn add(faults: &mut Faults, body: &[u8]) -> Result<Value> {
-    let new = faults::parse(body)?;
+fn add(state: &mut State, body: &[u8]) -> Result<Value> {
+    let new = faults::parse(body, &state.catalog)?;
+    let faults = &mut state.faults;
     if faults.active().len() + new.len() > Faults::CAPACITY {
         return Err(Status::bad_request(format!("more than {} rules; DELETE removes all", Faults::CAPACITY)));
     }

@@ -88,9 +88,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether it can happen to this request at all.
-    fn can_hit(&self, request: &Request, target: Option<&Target>) -> bool {
-        let verb = target.map(|target| target.verb);
+    /// The requests that it can happen to. None: any, even one that is for no resource.
+    fn verbs(&self) -> Option<&'static [Verb]> {
         match self {
             Fault::Delay { .. }
             | Fault::TooManyRequests { .. }
@@ -98,19 +97,23 @@ impl Fault {
             | Fault::ServiceUnavailable
             | Fault::ResetBefore
             | Fault::ResetAfter
-            | Fault::Compact => true,
-            Fault::StaleRead { .. } => matches!(verb, Some(Verb::Get | Verb::List)),
-            Fault::Undecodable { .. } => matches!(verb, Some(Verb::Get | Verb::List | Verb::Watch)),
-            Fault::StreamingListRefused => {
-                verb == Some(Verb::Watch) && request.query.get("sendInitialEvents").is_some()
-            }
-            Fault::GoneOnOpen
+            | Fault::Compact => None,
+            Fault::StaleRead { .. } => Some(&[Verb::Get, Verb::List]),
+            Fault::Undecodable { .. } => Some(&[Verb::Get, Verb::List, Verb::Watch]),
+            Fault::StreamingListRefused
+            | Fault::GoneOnOpen
             | Fault::EmptyWatch
             | Fault::WatchEnd { .. }
             | Fault::WatchCut { .. }
             | Fault::WatchCutInLine { .. }
-            | Fault::WatchSilent { .. } => verb == Some(Verb::Watch),
+            | Fault::WatchSilent { .. } => Some(&[Verb::Watch]),
         }
+    }
+
+    /// Whether it can happen to this request at all.
+    fn can_hit(&self, request: &Request, target: Option<&Target>) -> bool {
+        self.verbs().is_none_or(|verbs| target.is_some_and(|target| verbs.contains(&target.verb)))
+            && (*self != Fault::StreamingListRefused || request.query.get("sendInitialEvents").is_some())
     }
 }
 

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Fault, Rule};
-use crate::status::{Result, Status};
+use crate::{
+    catalog::Catalog,
+    status::{Result, Status},
+};
 
 /// The fields of a rule.
 const FIELDS: &[&str] =
@@ -29,11 +32,15 @@ const FAULTS: &[&str] = &[
     r#"{"WatchSilent":{"after":3}}"#,
 ];
 
-/// One rule, or a list of rules.
+/// One rule, or a list of rules. `catalog` is what is served now.
 ///
 /// # Errors
-/// 400 that names what is wrong.
-pub fn parse(body: &[u8]) -> Result<Vec<Rule>> {
+/// 400 that names what is wrong: a rule that could never match as well, since nobody would find out why nothing happens.
+pub fn parse(body: &[u8], catalog: &Catalog) -> Result<Vec<Rule>> {
+    let rule = |value: Value| {
+        let rule = rule(value)?;
+        can_match(&rule, catalog).map(|()| rule)
+    };
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| Status::bad_request(format!("expected a rule as JSON, such as {}: {error}", example())))?;
     match value {
@@ -73,6 +80,29 @@ fn rule(value: Value) -> Result<Rule> {
         return wrong(format!("probability: expected 0 to 1, found {probability}"));
     }
     Ok(rule)
+}
+
+/// Whether there can be a request that the rule is for.
+fn can_match(rule: &Rule, catalog: &Catalog) -> Result<()> {
+    if let (Some(verb), Some(verbs)) = (rule.verb, rule.fault.verbs())
+        && !verbs.contains(&verb)
+    {
+        let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
+        let (verb, verbs) = (verb.as_str(), verbs.join(", "));
+        return Err(Status::bad_request(format!("verb {verb:?}: this fault can happen to {verbs} only")));
+    }
+    // What a definition serves has a group, so that it is known for what it is before it is there.
+    let Some(resource) = rule.resource.as_deref().filter(|resource| !resource.contains('.')) else { return Ok(()) };
+    let mut served: Vec<String> = catalog.all().iter().map(|served| served.id().to_string()).collect();
+    served.sort_unstable();
+    served.dedup();
+    if served.iter().any(|served| served == resource) {
+        return Ok(());
+    }
+    let names: Vec<&str> = served.iter().map(String::as_str).collect();
+    let near = nearest(resource, &names);
+    let message = format!("resource {resource:?} is not served{near}; expected one of {}, or", names.join(", "));
+    Err(Status::bad_request(format!("{message} PLURAL.GROUP of a definition that is yet to come")))
 }
 
 /// A better answer than the one that decoding would give.

@@ -4,7 +4,7 @@ use super::*;
 use crate::request::Verb;
 
 fn refused(body: &str) -> String {
-    let status = parse(body.as_bytes()).unwrap_err();
+    let status = parse(body.as_bytes(), &Catalog::built_in()).unwrap_err();
     assert_eq!(status.code, 400);
     status.message
 }
@@ -19,7 +19,7 @@ fn documented() -> Vec<&'static str> {
 fn every_fault_of_the_table_is_understood_and_every_fault_is_in_the_table() {
     let mut kinds = HashSet::new();
     for fault in documented() {
-        let rules = parse(format!("{{\"fault\":{fault}}}").as_bytes()).expect(fault);
+        let rules = parse(format!("{{\"fault\":{fault}}}").as_bytes(), &Catalog::built_in()).expect(fault);
         assert_eq!(serde_json::to_string(&rules[0].fault).unwrap(), fault);
         kinds.insert(std::mem::discriminant(&rules[0].fault));
     }
@@ -36,7 +36,7 @@ fn every_fault_of_the_table_is_understood_and_every_fault_is_in_the_table() {
 fn a_rule_reads_as_it_was_written() {
     let rule = Rule::new(Fault::Undecodable { name: Some("a".into()) })
         .user("bob")
-        .verb(Verb::DeleteCollection)
+        .verb(Verb::Watch)
         .resource("pods")
         .subresource("status")
         .namespace("x")
@@ -45,7 +45,7 @@ fn a_rule_reads_as_it_was_written() {
         .times(3)
         .probability(0.25);
     let text = serde_json::to_string(&rule).unwrap();
-    assert_eq!(parse(text.as_bytes()), Ok(vec![rule]));
+    assert_eq!(parse(text.as_bytes(), &Catalog::built_in()), Ok(vec![rule]));
 }
 
 #[test]
