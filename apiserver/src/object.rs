@@ -100,6 +100,16 @@ fn text(value: &Value) -> String {
     text
 }
 
+/// About how many bytes it is as text; cheaper than making the text.
+pub fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
+        _ => 4,
+    }
+}
+
 /// What every object has, read from its JSON. Everything absent is empty.
 pub trait Meta {
     /// A text below `metadata`, empty if there is none.

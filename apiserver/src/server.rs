@@ -4,6 +4,7 @@ use std::{
     error::Error,
     sync::{Arc, Mutex},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Buf;
@@ -12,6 +13,7 @@ use http::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use rand::{SeedableRng, rngs::StdRng};
+use tokio::time::timeout;
 
 use crate::{
     auth::{self, User},
@@ -25,18 +27,23 @@ use crate::{
     respond,
     state::{Shared, State},
     status::{Result, Status},
-    store::Store,
+    store::{Bounds, Store},
     write::{Writer, uid},
 };
 
 /// The real server takes no more in one request either.
 const LARGEST_BODY: usize = 3 << 20;
 
+/// Nor does it wait any longer for all of a request (its `--request-timeout`).
+const LONGEST_READ: Duration = Duration::from_secs(60);
+
 /// How to start it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How many changes the log keeps; older ones are compacted away.
     pub log_capacity: usize,
+    /// How many bytes of old versions it keeps, counted as JSON. In memory they take a few times as much.
+    pub log_bytes: usize,
     /// For UIDs, generated names, tokens and the dice of faults.
     pub seed: u64,
     /// The wall clock, for timestamps only.
@@ -45,7 +52,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { log_capacity: 100_000, seed: 0, clock: Timestamp::now }
+        Settings { log_capacity: 100_000, log_bytes: 64 << 20, seed: 0, clock: Timestamp::now }
     }
 }
 
@@ -59,7 +66,7 @@ impl ApiServer {
     /// Empty but for the namespaces and the roles that every cluster has.
     pub fn new(settings: Settings) -> ApiServer {
         let state = State {
-            store: Store::new(settings.log_capacity),
+            store: Store::new(Bounds { changes: settings.log_capacity, bytes: settings.log_bytes }),
             catalog: Catalog::built_in(),
             tokens: Default::default(),
             faults: Default::default(),
@@ -181,14 +188,15 @@ impl ApiServer {
     }
 }
 
-/// All of a request, if it is not too large.
+/// All of a request, if it is not too large and does not take too long.
 async fn read<B>(request: http::Request<B>) -> Result<Request>
 where
     B: http_body::Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, LARGEST_BODY).collect().await.map_err(|error| {
+    let body = timeout(LONGEST_READ, Limited::new(body, LARGEST_BODY).collect()).await.map_err(|_| Status::timeout())?;
+    let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = format!("Request entity too large: limit is {LARGEST_BODY}");
             Status::new(413, "RequestEntityTooLarge", message)

@@ -1,7 +1,15 @@
-use serde_json::json;
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tower_service::Service;
 
 use crate::{
-    Fault, Rule, Verb,
+    ApiServer, Fault, Rule, Settings, Verb,
     testing::{CONFIG_MAPS, api},
 };
 
@@ -60,6 +68,18 @@ async fn a_body_that_cannot_be_read_is_refused_and_never_more_than_that() {
     let plain = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } }).to_string();
     let charset = [("content-type", "application/json; charset=utf-8")];
     assert_eq!(api.send("POST", CONFIG_MAPS, &charset, &plain).await.unwrap().code, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_waited_for_a_minute() {
+    let begun = stream::once(async { Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{"))) });
+    let body = StreamBody::new(begun.chain(stream::pending()).boxed());
+    let request = http::Request::post(CONFIG_MAPS).body(body).unwrap();
+    let (began, mut server) = (Instant::now(), ApiServer::new(Settings::default()));
+    let answer = server.call(request).await.unwrap();
+    assert_eq!((answer.status().as_u16(), began.elapsed()), (504, Duration::from_secs(60)));
+    let body: Value = serde_json::from_slice(&answer.collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!(body["reason"], "Timeout");
 }
 
 #[tokio::test]

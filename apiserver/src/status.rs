@@ -133,6 +133,13 @@ impl Status {
         status
     }
 
+    /// The request, or its answer, took too long.
+    pub fn timeout() -> Self {
+        let mut status = Status::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout");
+        status.details = json!({});
+        status
+    }
+
     pub fn method_not_allowed() -> Self {
         let mut status =
             Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");

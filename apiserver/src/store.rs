@@ -20,7 +20,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    object::{GroupResource, Key, Object},
+    object::{GroupResource, Key, Object, size},
     owners::Owners,
 };
 
@@ -34,6 +34,13 @@ pub struct Change {
     pub after: Option<Arc<Object>>,
     /// At a deletion: the last version, with the deletion's own revision, as watchers get it.
     pub tombstone: Option<Arc<Object>>,
+}
+
+impl Change {
+    /// What the log alone keeps alive, in bytes of JSON: of what is there now, the store has the same copy.
+    fn weight(&self) -> usize {
+        [&self.before, &self.tombstone].into_iter().flatten().map(|object| size(object.value())).sum()
+    }
 }
 
 /// A collection, in order.
@@ -53,15 +60,26 @@ pub struct Store {
     owners: Owners,
     /// Revisions without a gap; the last is [`Store::revision`].
     log: VecDeque<Arc<Change>>,
-    /// The log is never longer; what is older is compacted away.
-    capacity: usize,
+    /// Of all changes in the log: see [`Change::weight`].
+    weight: usize,
+    bounds: Bounds,
+}
+
+/// How much the log keeps: what is older is compacted away.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// So many changes.
+    pub changes: usize,
+    /// So many bytes of JSON that only the log holds: a thousand changes of a large object are more than of a small one.
+    pub bytes: usize,
 }
 
 impl Store {
-    /// An empty store. The log keeps this many changes.
-    pub fn new(capacity: usize) -> Self {
+    /// An empty store.
+    pub fn new(bounds: Bounds) -> Self {
+        let (objects, owners, log) = (HashMap::new(), Owners::default(), VecDeque::new());
         // Not 0: to a client, version 0 means "any". Nor 1: an empty etcd begins with 1, a server with its own objects.
-        Store { revision: 1, objects: HashMap::new(), owners: Owners::default(), log: VecDeque::new(), capacity }
+        Store { revision: 1, objects, owners, log, weight: 0, bounds }
     }
 
     /// The revision of the latest change.
@@ -130,9 +148,11 @@ impl Store {
 
     fn append(&mut self, change: Change) {
         self.revision = change.revision;
+        self.weight += change.weight();
         self.log.push_back(Arc::new(change));
-        while self.log.len() > self.capacity {
-            self.log.pop_front();
+        while self.log.len() > self.bounds.changes || self.weight > self.bounds.bytes {
+            let Some(oldest) = self.log.pop_front() else { break };
+            self.weight -= oldest.weight();
         }
     }
 
@@ -162,6 +182,7 @@ impl Store {
     /// Forgets everything but the present.
     pub fn compact(&mut self) {
         self.log.clear();
+        self.weight = 0;
     }
 }
 

@@ -6,6 +6,11 @@ fn pods() -> GroupResource {
     GroupResource::new("", "pods")
 }
 
+/// A store whose log keeps so many changes.
+fn keeping(changes: usize) -> Store {
+    Store::new(Bounds { changes, bytes: usize::MAX })
+}
+
 fn names(snapshot: &Snapshot) -> Vec<String> {
     snapshot.range(Bound::Unbounded).map(|(key, _)| format!("{}/{}", key.namespace, key.name)).collect()
 }
@@ -18,7 +23,7 @@ fn put(store: &mut Store, namespace: &str, name: &str, data: u32) -> u64 {
 
 #[test]
 fn every_change_has_a_revision_of_its_own_and_it_is_the_objects_version() {
-    let mut store = Store::new(10);
+    let mut store = keeping(10);
     let first = put(&mut store, "a", "x", 1);
     let second = put(&mut store, "a", "x", 2);
     let last = store.remove(&pods(), &Key::new("a", "x")).unwrap();
@@ -32,7 +37,7 @@ fn every_change_has_a_revision_of_its_own_and_it_is_the_objects_version() {
 
 #[test]
 fn whoever_knows_a_revision_learns_everything_since() {
-    let mut store = Store::new(10);
+    let mut store = keeping(10);
     let known = put(&mut store, "a", "x", 1);
     put(&mut store, "a", "y", 1);
     store.remove(&pods(), &Key::new("a", "x"));
@@ -44,8 +49,32 @@ fn whoever_knows_a_revision_learns_everything_since() {
 }
 
 #[test]
+fn a_log_keeps_no_more_bytes_of_old_versions_than_it_may() {
+    let mut store = Store::new(Bounds { changes: 1000, bytes: 10_000 });
+    let large = |i: u32| json!({ "metadata": {}, "data": "x".repeat(3_000), "i": i });
+    let key = Key::new("a", "x");
+    let mut revisions = Vec::new();
+    for i in 0..10 {
+        store.put(&pods(), key.clone(), large(i));
+        revisions.push(store.revision());
+    }
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 3, "three old versions, and the present one is no burden");
+    store.remove(&pods(), &key);
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 2, "a deletion has two versions of its own");
+
+    for i in 0..20 {
+        put(&mut store, "a", "y", i);
+    }
+    assert!(store.since(revisions[9]).is_ok(), "small ones go on as before");
+    let huge = json!({ "metadata": {}, "data": "x".repeat(20_000) });
+    store.put(&pods(), key.clone(), huge);
+    store.remove(&pods(), &key);
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 0, "too large for the log: everybody lists again");
+}
+
+#[test]
 fn a_log_is_never_longer_than_its_capacity_and_says_what_it_has_forgotten() {
-    let mut store = Store::new(3);
+    let mut store = keeping(3);
     let revisions: Vec<u64> = (0..10).map(|i| put(&mut store, "a", "x", i)).collect();
 
     assert_eq!(store.oldest(), revisions[6]);
@@ -59,7 +88,7 @@ fn a_log_is_never_longer_than_its_capacity_and_says_what_it_has_forgotten() {
 
 #[test]
 fn any_revision_in_the_log_can_be_read_as_it_was() {
-    let mut store = Store::new(10);
+    let mut store = keeping(10);
     put(&mut store, "a", "b", 1);
     let then = put(&mut store, "a", "d", 1);
     put(&mut store, "a", "a", 1);
@@ -80,7 +109,7 @@ fn any_revision_in_the_log_can_be_read_as_it_was() {
 
 #[test]
 fn a_list_is_in_the_order_of_namespace_slash_name() {
-    let mut store = Store::new(10);
+    let mut store = keeping(10);
     for (namespace, name) in [("a", "z"), ("a-b", "y"), ("a", "b"), ("b", "a")] {
         put(&mut store, namespace, name, 1);
     }

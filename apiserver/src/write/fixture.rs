@@ -12,7 +12,7 @@ use crate::{
     object::{Meta, Object},
     request::{Request, Target, Verb},
     state::State,
-    store::Store,
+    store::{Bounds, Store},
 };
 
 pub const MERGE: &str = "application/merge-patch+json";
@@ -31,7 +31,7 @@ impl World {
     /// With a namespace `ns`.
     pub fn new() -> World {
         let state = State {
-            store: Store::new(1000),
+            store: Store::new(Bounds { changes: 1000, bytes: 1 << 20 }),
             catalog: Catalog::built_in(),
             tokens: Default::default(),
             faults: Default::default(),
@@ -96,10 +96,14 @@ impl World {
             _ => writer.delete_collection(&resource, &target, query, body),
         };
         let value = |object: std::sync::Arc<Object>| object.value().clone();
-        match written.map(|written| written.answer) {
+        match written {
             Ok(Answer::Created(object)) => (201, value(object)),
             Ok(Answer::Object(object)) => (200, value(object)),
             Ok(Answer::Accepted(object)) => (202, value(object)),
+            Ok(Answer::Page(page)) => {
+                let items: Vec<&Value> = page.items.iter().map(|object| object.value()).collect();
+                (200, json!({ "items": items }))
+            }
             Ok(Answer::Value(value)) => (200, value),
             Ok(Answer::CreatedValue(value)) => (201, value),
             Err(status) => (status.code, status.body()),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::Resource,
-    object::Meta,
+    object::{Meta, size},
     status::{Cause, Result, Status},
 };
 
@@ -181,14 +181,6 @@ const LARGEST: usize = 3 << 19;
 /// # Errors
 /// 500: that is how the real server puts it.
 pub fn check_size(object: &Value) -> Result<()> {
-    fn size(value: &Value) -> usize {
-        match value {
-            Value::String(text) => text.len() + 2,
-            Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
-            Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
-            _ => 4,
-        }
-    }
     if size(object) > LARGEST { Err(Status::new(500, "", "etcdserver: request is too large")) } else { Ok(()) }
 }
 
