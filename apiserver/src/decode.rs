@@ -1,5 +1,6 @@
 //! The body of a request, from text to [`Value`].
 
+use http::Method;
 use serde_json::Value;
 
 use crate::{
@@ -14,6 +15,8 @@ use crate::{
 /// 415 for another format, 400 for what cannot be read (too deep, too).
 pub fn body(request: &Request, expected: &str) -> Result<Value> {
     match request.content_type() {
+        // Whatever it is said to be, there is nothing to read.
+        _ if request.body.is_empty() && request.method == Method::DELETE => {}
         "" | "application/json" => {}
         "application/vnd.kubernetes.protobuf" if !request.body.is_empty() => {
             return protobuf::read(&request.body).map_err(|why| Status::new(415, "UnsupportedMediaType", why));

@@ -51,7 +51,7 @@ pub fn answer(
         }
         let Some(resource) = find(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
         let kind = match target.verb {
-            Verb::List => format::Answer::List,
+            Verb::List | Verb::DeleteCollection => format::Answer::List,
             Verb::Watch => format::Answer::Watch,
             _ => format::Answer::One,
         };
@@ -112,23 +112,26 @@ fn write(
     }
     let mut writer = Writer::new(state, user, format.now);
     let written = match target.verb {
-        Verb::Create => writer.create(&resource, target, query, body()?)?,
-        Verb::Update => writer.replace(&resource, target, query, body()?)?,
-        Verb::Patch => writer.patch(&resource, target, query, request.content_type(), &request.body)?,
-        Verb::Delete => writer.delete(&resource, target, query, body()?)?,
-        _ => writer.delete_collection(&resource, target, query, body()?)?,
+        Verb::Create => writer.create(&resource, target, query, body()?),
+        Verb::Update => writer.replace(&resource, target, query, body()?),
+        Verb::Patch => writer.patch(&resource, target, query, request.content_type(), &request.body),
+        Verb::Delete => writer.delete(&resource, target, query, body()?),
+        _ => writer.delete_collection(&resource, target, query, body()?),
     };
-    let warnings = written.warnings;
-    let (code, value) = match written.answer {
-        Answer::Created(object) => return Ok(Outcome::Object { code: 201, resource, object, format, warnings }),
-        Answer::Object(object) => return Ok(Outcome::Object { code: 200, resource, object, format, warnings }),
-        Answer::Accepted(object) => return Ok(Outcome::Object { code: 202, resource, object, format, warnings }),
-        Answer::Value(value) => (200, value),
-        Answer::CreatedValue(value) => (201, value),
-    };
-    let mut response = respond::value(code, &value);
-    respond::warn(&mut response, &warnings);
-    Ok(Outcome::Ready(response))
+    let warnings = writer.warnings;
+    Ok(match written {
+        Ok(Answer::Created(object)) => Outcome::Object { code: 201, resource, object, format, warnings },
+        Ok(Answer::Object(object)) => Outcome::Object { code: 200, resource, object, format, warnings },
+        Ok(Answer::Accepted(object)) => Outcome::Object { code: 202, resource, object, format, warnings },
+        Ok(Answer::Page(page)) => Outcome::Page { resource, page, format },
+        Ok(Answer::Value(value)) => Outcome::Ready(respond::value(200, &value)),
+        Ok(Answer::CreatedValue(value)) => Outcome::Ready(respond::value(201, &value)),
+        Err(status) => {
+            let mut refusal = respond::refusal(&status);
+            respond::warn(&mut refusal, &warnings);
+            Outcome::Ready(refusal)
+        }
+    })
 }
 
 /// The resource, if there is one and the request makes sense there. None: not even its group is served.
@@ -144,6 +147,10 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
         return Err(Status::no_such_path());
     }
     if !below.is_empty() && !resource.subresources.iter().any(|s| s == below) {
+        if resource.custom.is_some() {
+            // Without a status subresource the real server says this, although the object is there.
+            return Err(Status::not_found(&target.group, &target.plural, &target.name));
+        }
         return Err(Status::no_such_subresource(&resource.plural, below));
     }
     let allowed = match (target.verb, below) {

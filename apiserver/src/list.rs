@@ -33,7 +33,8 @@ pub struct Page {
 /// One object. `latest` is the revision that is the latest here: of a replica that lags it is an old one.
 pub fn get(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Arc<Object>> {
     if let Some(version) = query.get("resourceVersion") {
-        let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
+        // The real server has no reason for this one, and no better code.
+        let invalid = |why| Status::new(500, "", why);
         not_from_the_future(options::revision(version).map_err(invalid)?, latest)?;
     }
     let key = Key::new(&target.namespace, &target.name);
@@ -52,8 +53,8 @@ pub fn get(state: &State, resource: &Resource, target: &Target, query: &Query, l
 
 /// One page of a collection.
 pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Page> {
-    let options = List::parse(target, query)?;
     let selector = Selector::parse(resource, query)?;
+    let options = List::parse(target, query)?;
     let revision = match options.at {
         At::Latest => latest,
         At::NotOlderThan(version) => {

@@ -94,9 +94,14 @@ impl Query {
         Query(map)
     }
 
-    /// None if absent or empty: the real server makes no difference.
+    /// None if absent or empty: mostly the real server makes no difference.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.text(name).filter(|value| !value.is_empty())
+    }
+
+    /// As it was sent, even if it is empty.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// Whether it is there at all, even if it is empty.

@@ -195,7 +195,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    let body = timeout(LONGEST_READ, Limited::new(body, LARGEST_BODY).collect()).await.map_err(|_| Status::timeout())?;
+    let body =
+        timeout(LONGEST_READ, Limited::new(body, LARGEST_BODY).collect()).await.map_err(|_| Status::timeout())?;
     let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = format!("Request entity too large: limit is {LARGEST_BODY}");

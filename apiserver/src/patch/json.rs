@@ -24,8 +24,14 @@ pub fn apply(object: &mut Value, patch: &[u8]) -> Result<()> {
     let wrong = |what: &str| Status::bad_request(format!("error decoding patch: json: cannot unmarshal {what}"));
     let operations: Value =
         serde_json::from_slice(patch).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?;
-    let Value::Array(operations) = operations else {
-        return Err(wrong(&format!("{} into Go value of type []handlers.jsonPatchOp", super::go_kind(&operations))));
+    let operations = match operations {
+        Value::Array(operations) => operations,
+        // To Go null is a list as well: an empty one.
+        Value::Null => Vec::new(),
+        other => {
+            let kind = super::go_kind(&other);
+            return Err(wrong(&format!("{kind} into Go value of type []handlers.jsonPatchOp")));
+        }
     };
     if let Some(other) = operations.iter().find(|operation| !operation.is_object()) {
         return Err(wrong(&format!("{} into Go value of type handlers.jsonPatchOp", super::go_kind(other))));

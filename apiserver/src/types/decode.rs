@@ -29,6 +29,7 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
         return custom::decode(definition, body, validation);
     }
     nulls_are_empty(&mut body);
+    micro_times(resource, &body).map_err(|why| not_handled(resource, &why))?;
     let mut unknown = Vec::new();
     let typed = reader(resource).ok_or_else(Status::no_such_path)?;
     let mut value = typed(body, &mut unknown).map_err(|why| not_handled(resource, &why))?;
@@ -162,6 +163,32 @@ fn typed<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>
         Ok(object) => serde_json::to_value(object).map_err(|error| error.to_string()),
         Err(error) => Err(format!("{}: {error}", track.path())),
     }
+}
+
+/// Times of the type MicroTime: the kind, and where they are.
+const MICRO_TIMES: &[(&str, &str)] = &[
+    ("Lease", "/spec/acquireTime"),
+    ("Lease", "/spec/renewTime"),
+    ("Event", "/eventTime"),
+    ("Event", "/series/lastObservedTime"),
+];
+
+/// Pitfall: other times are read in any form of RFC 3339, but these have six digits behind the seconds, or are refused.
+/// Who writes a Lease by hand finds out when it cannot be renewed.
+fn micro_times(resource: &Resource, body: &Value) -> Result<(), String> {
+    for (_, field) in MICRO_TIMES.iter().filter(|(kind, _)| *kind == resource.kind) {
+        let Some(text) = body.pointer(field).and_then(Value::as_str) else { continue };
+        let six = match text.as_bytes() {
+            [_, _, _, _, _, _, _, _, _, _, b'T', _, _, _, _, _, _, _, _, b'.' | b',', rest @ ..] => {
+                rest.iter().take_while(|byte| byte.is_ascii_digit()).count() == 6
+            }
+            _ => false,
+        };
+        if !six {
+            return Err(format!(r#"parsing time {text:?} as "2006-01-02T15:04:05.000000Z07:00": cannot parse it"#));
+        }
+    }
+    Ok(())
 }
 
 /// `spec.containers[0].name`.

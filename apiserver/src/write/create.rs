@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Place, Writer, Written, meta, options::WriteOptions, strategy::prepare_create};
+use super::{Answer, Place, Writer, meta, options::WriteOptions, strategy::prepare_create};
 use crate::{
     catalog::Resource,
     object::{Meta, Object},
@@ -24,7 +24,7 @@ impl Writer<'_> {
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         let options = WriteOptions::parse("CreateOptions", query)?;
         match target.subresource.as_str() {
             "" => (),
@@ -32,9 +32,10 @@ impl Writer<'_> {
             _ => return Err(Status::method_not_allowed()),
         }
         let decoded = types::decode(resource, body, options.validation)?;
+        self.warnings = decoded.warnings;
         rbac::confirm_no_escalation(self.state, self.user, target, &decoded.value, None)?;
         let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
-        Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings })
+        Ok(Answer::Created(object))
     }
 
     /// Admits, fills in, validates and stores a decoded object.

@@ -10,14 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Place, Writer, Written, meta,
+    Answer, Place, Writer, meta,
     options::{DeleteOptions, Propagation},
 };
 use crate::{
     catalog::Resource,
-    object::{Key, Meta, Object},
+    list,
+    object::{Meta, Object},
     request::{Query, Target},
-    selector::Selector,
     status::{Result, Status},
 };
 
@@ -43,20 +43,19 @@ impl Writer<'_> {
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         let options = DeleteOptions::parse(query, body)?;
         if !target.subresource.is_empty() {
             return Err(Status::method_not_allowed());
         }
         let outcome = self.delete_one(resource, &Place::of(resource, target), &options)?;
         let accepted = options.orphan_dependents == Some(false);
-        let answer = match outcome {
+        Ok(match outcome {
             Outcome::Waits(object) if accepted => Answer::Accepted(object),
             Outcome::Waits(object) => Answer::Object(object),
             Outcome::Gone(object) | Outcome::Waited(object) if answers_object(resource) => Answer::Object(object),
             Outcome::Gone(object) | Outcome::Waited(object) => Answer::Value(done(resource, object.value())),
-        };
-        Ok(Written { answer, warnings: vec![] })
+        })
     }
 
     pub(super) fn delete_objects(
@@ -65,35 +64,18 @@ impl Writer<'_> {
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
-        let options = DeleteOptions::parse(query, body)?;
+    ) -> Result<Answer> {
         if Place::new(resource, "", "").is_namespace() {
             return Err(Status::method_not_allowed());
         }
-        let selector = Selector::parse(resource, query)?;
-        let limit =
-            query.integer("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(usize::MAX);
-        let in_scope = |key: &Key| target.namespace.is_empty() || key.namespace == target.namespace;
-        let chosen: Vec<Arc<Object>> = match self.state.store.collection(&resource.id()) {
-            None => vec![],
-            Some(all) => all
-                .iter()
-                .filter(|(key, object)| in_scope(key) && selector.matches(object.value()))
-                .map(|(_, object)| object.clone())
-                .take(limit)
-                .collect(),
-        };
-        let version = self.state.store.revision().to_string();
-        for object in &chosen {
+        // A list like any other: whatever makes no sense there is refused before anything is deleted.
+        let page = list::list(self.state, resource, target, query, self.state.store.revision())?;
+        let options = DeleteOptions::parse(query, body)?;
+        for object in &page.items {
             let place = Place::new(resource, object.value().namespace(), object.value().name());
             self.delete_one(resource, &place, &options)?;
         }
-        let items: Vec<&Value> = chosen.iter().map(|object| object.value()).collect();
-        let list = json!({
-            "kind": resource.list_kind, "apiVersion": resource.api_version(),
-            "metadata": { "resourceVersion": version }, "items": items,
-        });
-        Ok(Written { answer: Answer::Value(list), warnings: vec![] })
+        Ok(Answer::Page(page))
     }
 
     /// Deletes an object, or marks it.

@@ -125,7 +125,7 @@ fn a_collection_is_deleted_by_selector_and_answered_as_it_was() {
     world.ok("POST", "/api/v1/namespaces/other/configmaps", named("b"));
     world.news();
     let list = world.ok("DELETE", &format!("{CONFIG_MAPS}?labelSelector=x%3Dy"), Value::Null);
-    assert_eq!((&list["kind"], list["items"].as_array().unwrap().len()), (&json!("ConfigMapList"), 1));
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
     assert_eq!(world.news(), ["DELETED configmaps/b"]);
     world.ok("DELETE", CONFIG_MAPS, Value::Null);
     assert_eq!(world.news(), ["DELETED configmaps/a"]);

@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 use crate::{
     auth::User,
     catalog::Resource,
+    list::Page,
     object::{GroupResource, Key, Object},
     request::{Query, Target},
     state::State,
@@ -45,22 +46,19 @@ pub struct Writer<'a> {
     now: Timestamp,
     /// What changed in this write and has not been followed up.
     changed: VecDeque<collect::Changed>,
-}
-
-/// What was written.
-pub struct Written {
-    /// The object, or the Status of a deletion that is done, as the client gets it.
-    pub answer: Answer,
+    /// What the sender is warned of, whether the write is carried out or refused.
     pub warnings: Vec<String>,
 }
 
-/// See [`Written::answer`].
+/// What was written: the object, or the Status of a deletion that is done, as the client gets it.
 pub enum Answer {
     /// 201
     Created(Arc<Object>),
     /// 200
     Object(Arc<Object>),
-    /// 200, a Status or a list
+    /// 200, what a list had and has no more
+    Page(Page),
+    /// 200, a Status
     Value(Value),
     /// 201, a Status
     CreatedValue(Value),
@@ -70,7 +68,7 @@ pub enum Answer {
 
 impl<'a> Writer<'a> {
     pub fn new(state: &'a mut State, user: &'a User, now: Timestamp) -> Self {
-        Writer { state, user, now, changed: VecDeque::new() }
+        Writer { state, user, now, changed: VecDeque::new(), warnings: Vec::new() }
     }
 
     /// One of the namespaces that are there from the beginning.
@@ -83,13 +81,13 @@ impl<'a> Writer<'a> {
         self.settle();
     }
 
-    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
         let written = self.create_object(resource, target, query, body);
         self.settle();
         written
     }
 
-    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
         let written = self.replace_object(resource, target, query, body);
         self.settle();
         written
@@ -102,14 +100,14 @@ impl<'a> Writer<'a> {
         query: &Query,
         content_type: &str,
         patch: &[u8],
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         let written = self.patch_object(resource, target, query, content_type, patch);
         self.settle();
         written
     }
 
     /// The body is null if there is none: then the query counts.
-    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
         let written = self.delete_object(resource, target, query, body);
         self.settle();
         written
@@ -122,7 +120,7 @@ impl<'a> Writer<'a> {
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         let written = self.delete_objects(resource, target, query, body);
         self.settle();
         written

@@ -24,7 +24,7 @@ impl WriteOptions {
     /// 422 for an unknown value.
     pub fn parse(kind: &str, query: &Query) -> Result<WriteOptions> {
         let mut causes = Vec::new();
-        let dry_run = query.get("dryRun").is_some_and(|value| dry_run(&[value], &mut causes));
+        let dry_run = query.text("dryRun").is_some_and(|value| dry_run(&[value], &mut causes));
         let validation = match query.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
@@ -35,10 +35,21 @@ impl WriteOptions {
                 FieldValidation::Warn
             }
         };
+        if kind == "PatchOptions" && query.has("force") {
+            let message = "Forbidden: may not be specified for non-apply patch".into();
+            causes.push(Cause { reason: "FieldValueForbidden", field: "force".into(), message });
+        }
+        if query.get("fieldManager").is_some_and(|name| name.len() > LONGEST_MANAGER) {
+            let message = format!("Too long: may not be more than {LONGEST_MANAGER} bytes");
+            causes.push(Cause { reason: "FieldValueTooLong", field: "fieldManager".into(), message });
+        }
         refuse(kind, &causes)?;
         Ok(WriteOptions { dry_run, validation })
     }
 }
+
+/// Of `fieldManager`, in bytes. It is kept nowhere, but a client hears of it here that would hear of it elsewhere.
+const LONGEST_MANAGER: usize = 128;
 
 /// How dependents fare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -128,12 +139,13 @@ impl DeleteOptions {
                     .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
             ),
         };
+        let text = |name: &str| query.get(name).map(str::to_owned);
         Ok(DeleteOptions {
             grace_period_seconds,
-            preconditions: None,
-            orphan_dependents: query.get("orphanDependents").map(|_| query.flag("orphanDependents")),
-            propagation_policy: query.get("propagationPolicy").map(str::to_owned),
-            dry_run: query.get("dryRun").map(|value| vec![value.to_owned()]),
+            preconditions: Some(Preconditions { uid: text("uid"), resource_version: text("resourceVersion") }),
+            orphan_dependents: query.has("orphanDependents").then(|| query.flag("orphanDependents")),
+            propagation_policy: text("propagationPolicy"),
+            dry_run: query.text("dryRun").map(|value| vec![value.to_owned()]),
         })
     }
 

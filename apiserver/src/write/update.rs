@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Answer, Place, Writer, Written, meta,
+    Answer, Place, Writer, meta,
     namespaces::spec_finalizers,
     options::WriteOptions,
     strategy::{prepare_update, same},
@@ -31,23 +31,29 @@ impl Writer<'_> {
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         if !matches!(target.subresource.as_str(), "" | "status" | "finalize") {
             return Err(Status::method_not_allowed());
         }
         let options = WriteOptions::parse("UpdateOptions", query)?;
         let decoded = types::decode(resource, body, options.validation)?;
+        self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
         meta::settle_namespace(&mut object, resource, &target.namespace)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             if target.subresource.is_empty() && creates_on_update(resource) {
+                if !object.uid().is_empty() {
+                    return Err(other_uid(resource, target, &object, &Value::Null));
+                }
+                // Whoever has seen an earlier one may well make another, as after somebody has deleted a leader's lease.
+                meta::metadata(&mut object).remove("resourceVersion");
                 // It was let in as an update. Without this, that right alone would be enough to create.
                 let wanted = Target { verb: Verb::Create, ..target.clone() };
                 rbac::require(self.state, self.user, &rbac::of(&wanted, query))?;
                 rbac::confirm_no_escalation(self.state, self.user, target, &object, None)?;
                 let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
-                return Ok(Written { answer: Answer::Created(object), warnings: decoded.warnings });
+                return Ok(Answer::Created(object));
             }
             return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
         };
@@ -55,7 +61,7 @@ impl Writer<'_> {
             return Err(other_uid(resource, target, &object, old.value()));
         }
         let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Written { answer: Answer::Object(object), warnings: decoded.warnings })
+        Ok(Answer::Object(object))
     }
 
     pub(super) fn patch_object(
@@ -65,7 +71,7 @@ impl Writer<'_> {
         query: &Query,
         content_type: &str,
         patch: &[u8],
-    ) -> Result<Written> {
+    ) -> Result<Answer> {
         if !matches!(target.subresource.as_str(), "" | "status") {
             return Err(Status::method_not_allowed());
         }
@@ -75,11 +81,12 @@ impl Writer<'_> {
             return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
         };
         let decoded = patch::apply(resource, content_type, old.value(), patch, options.validation)?;
+        self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
         meta::settle_namespace(&mut object, resource, &target.namespace)?;
         let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Written { answer: Answer::Object(object), warnings: decoded.warnings })
+        Ok(Answer::Object(object))
     }
 
     /// Puts a decoded object in the place of `old`, if the versions fit.

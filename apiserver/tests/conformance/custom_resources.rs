@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    definitions::{any, serve},
+    definitions::{any, definition, serve, serve_definition},
     objects::Is,
     wait::expect,
     world::{APPLY, Differs, MERGE, STRATEGIC, World},
@@ -136,6 +136,16 @@ pub fn a_strategic_merge_patch_is_for_built_in_kinds(w: &World) {
     w.patch(&t.one("a"), MERGE, &json!({ "spec": { "x": 1 } })).is(200);
     let code = w.patch(&t.one("a?fieldManager=me"), APPLY, &t.thing("a", json!({ "y": 1 }))).code;
     w.differs("no-ssa", code, Differs { embedded: 415, real: 200 });
+}
+
+/// Pitfall: without a status subresource it is the object that is said not to be there, although it is.
+pub fn without_a_status_subresource_nothing_is_found_there(w: &World) {
+    let mut plain = definition(w, any());
+    plain["spec"]["versions"][0]["subresources"] = json!({});
+    let t = serve_definition(w, &plain);
+    w.post(&t.things, &t.thing("a", json!({}))).is(201);
+    let answer = w.patch(&t.one("a/status"), MERGE, &json!({ "status": {} }));
+    answer.refused(404, "NotFound", &format!("things.{} \"a\" not found", t.group));
 }
 
 /// A watch, selectors and a deletion are those of any other kind.

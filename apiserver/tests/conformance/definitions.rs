@@ -30,7 +30,7 @@ impl Things {
 }
 
 /// The definition, with this schema of the spec.
-fn definition(w: &World, spec: Value) -> Value {
+pub fn definition(w: &World, spec: Value) -> Value {
     let status = json!({ "type": "object", "properties": { "phase": { "type": "string" } } });
     let schema = json!({ "type": "object", "properties": { "spec": spec, "status": status } });
     let columns = json!([
@@ -57,7 +57,8 @@ pub fn serve(w: &World, spec: Value) -> Things {
     serve_definition(w, &definition(w, spec))
 }
 
-fn serve_definition(w: &World, definition: &Value) -> Things {
+/// Applies a definition, and waits until it is served.
+pub fn serve_definition(w: &World, definition: &Value) -> Things {
     w.post(DEFINITIONS, definition).is(201);
     let group = definition["spec"]["group"].as_str().expect("a group").to_owned();
     let things = Things { things: format!("{group}/v1:things"), group };

@@ -68,6 +68,42 @@ pub fn the_name_is_free_once_the_object_is_gone(w: &World) {
     assert_ne!(second.uid(), first.uid());
 }
 
+/// Who deletes a collection lists it first: in the same way, and with the same refusals.
+pub fn a_collection_is_deleted_as_it_is_listed(w: &World) {
+    for name in ["a", "b", "c"] {
+        w.post("configmaps", &configmap(name)).is(201);
+    }
+    let message = "Forbidden: sendInitialEvents is forbidden for list";
+    let causes = json!([["FieldValueForbidden", "sendInitialEvents", message]]);
+    w.delete("configmaps?sendInitialEvents=true").invalid(causes);
+    let message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+    let causes = json!([["FieldValueForbidden", "resourceVersionMatch", message]]);
+    w.delete("configmaps?resourceVersionMatch=Exact").invalid(causes);
+    assert_eq!(w.get("configmaps").is(200).names(), ["a", "b", "c"]);
+    let page = w.delete("configmaps?limit=2").is(200);
+    assert_eq!((page.names(), page.meta("continue").is_empty()), (vec!["a", "b"], false));
+    assert_eq!((&page["items"][0]["kind"], &page["metadata"]["remainingItemCount"]), (&json!(null), &json!(1)));
+    assert_eq!(w.get("configmaps").is(200).names(), ["c"]);
+}
+
+/// Pitfall: of a delete without a body, `resourceVersion` is no version to read, but one that must not have changed.
+pub fn preconditions_may_stand_in_the_query(w: &World) {
+    let created = w.post("configmaps", &configmap("a")).is(201);
+    let start = "Operation cannot be fulfilled on ConfigMap \"a\": the ";
+    for (query, what) in [("uid=x", "UID"), ("resourceVersion=1", "ResourceVersion"), ("resourceVersion=x", "Res")] {
+        let message = w.delete(&format!("configmaps/a?{query}")).refusal(409, "Conflict");
+        assert!(message.starts_with(&format!("{start}{what}")), "{message}");
+    }
+    w.delete("configmaps?resourceVersion=0").refusal(409, "Conflict");
+    w.delete(&format!("configmaps/a?uid={}&resourceVersion={}", created.uid(), created.version())).is(200);
+}
+
+/// What a body is said to be does not matter if there is none.
+pub fn a_delete_without_a_body_has_no_format(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    w.send("DELETE", "configmaps/a", &[("content-type", "text/plain")], "").is(200);
+}
+
 /// A pod on a node is told that it has to end, and when; its kubelet deletes it.
 pub fn a_pod_on_a_node_is_given_its_grace(w: &World) {
     w.post("pods", &running_pod("a")).is(201);

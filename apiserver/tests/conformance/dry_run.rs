@@ -44,6 +44,11 @@ pub fn a_dry_run_of_an_unknown_kind_is_refused(w: &World) {
     w.post("configmaps", &configmap("a")).is(201);
     w.put("configmaps/a?dryRun=Some", &configmap("a")).invalid(causes.clone());
     w.delete("configmaps/a?dryRun=Some").invalid(causes);
+    // Nor an empty one.
+    let message = "Unsupported value: [\"\"]: supported values: \"All\"";
+    let causes = json!([["FieldValueNotSupported", "dryRun", message]]);
+    w.put("configmaps/a?dryRun=", &configmap("a")).invalid(causes.clone());
+    w.delete("configmaps/a?dryRun=").invalid(causes);
 }
 
 /// Pitfall: the options of a delete are those of its body, and if it has one, the query does not count.

@@ -124,6 +124,9 @@ pub fn metadata_alone_can_be_asked_for(w: &World) {
     let frame = json!([seen["kind"], seen["apiVersion"], seen["metadata"]["name"], seen["data"]]);
     assert_eq!(frame, json!(["PartialObjectMetadata", "meta.k8s.io/v1", "a", null]));
     let all = w.accepting("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+    // Pitfall: of nothing it is null, not an empty list.
+    let none = all.get("configmaps?labelSelector=of%3Dnobody").is(200);
+    assert_eq!((none.get("items"), none.meta("continue")), (Some(&json!(null)), ""));
     let list = all.get("configmaps").is(200);
     assert_eq!((list["kind"].as_str(), list.names()), (Some("PartialObjectMetadataList"), vec!["a"]));
 }

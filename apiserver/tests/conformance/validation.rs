@@ -1,11 +1,69 @@
 //! What may be stored: fields that are known, values that make sense, and what may not change.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     objects::{Is, configmap, deployment, pod},
     world::{Differs, MERGE, World},
 };
+
+/// Who is refused for one thing is warned of the others all the same.
+pub fn a_write_that_is_refused_warns_as_well(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let mut body = configmap("a");
+    body["dta"] = json!({});
+    let warning = ["299 - \"unknown field \\\"dta\\\"\""];
+    let taken = w.post("configmaps", &body);
+    assert_eq!((taken.code, &taken.warnings()[..]), (409, &warning.map(str::to_owned)[..]));
+    body["metadata"]["resourceVersion"] = json!("1");
+    let stale = w.put("configmaps/a", &body);
+    assert_eq!((stale.code, &stale.warnings()[..]), (409, &warning.map(str::to_owned)[..]));
+}
+
+/// The times of leases, and of events of the newer kind, are written in one form alone.
+pub fn the_time_of_a_lease_has_six_digits(w: &World) {
+    let lease = |time: &str| json!({ "metadata": { "name": "a" }, "spec": { "renewTime": time } });
+    for time in ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5Z", "2020-01-01T00:00:00.1234567Z"] {
+        let message = w.post("coordination.k8s.io/v1:leases", &lease(time)).refusal(400, "BadRequest");
+        let start = "Lease in version \"v1\" cannot be handled as a Lease: parsing time \"";
+        assert!(message.starts_with(start), "{message}");
+    }
+    let created = w.post("coordination.k8s.io/v1:leases", &lease("2020-01-01T02:00:00.123456+02:00")).is(201);
+    assert_eq!(created["spec"]["renewTime"], "2020-01-01T00:00:00.123456Z");
+    let patch = json!({ "spec": { "renewTime": "2020-01-01T00:00:00Z" } });
+    let message = w.patch("coordination.k8s.io/v1:leases/a", MERGE, &patch).refusal(422, "Invalid");
+    assert!(message.starts_with(" \"\" is invalid: patch: Invalid value: "), "{message}");
+    let event = json!({
+        "metadata": { "name": "a" }, "involvedObject": { "namespace": w.namespace }, "eventTime": "2020-01-01T00:00:00Z",
+    });
+    w.post("events", &event).refusal(400, "BadRequest");
+}
+
+/// A controller that counts wrong is told so.
+pub fn the_status_of_a_deployment_adds_up(w: &World) {
+    w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let write = |status: Value| w.patch("apps/v1:deployments/a/status", MERGE, &json!({ "status": status }));
+    write(json!({ "replicas": 2, "readyReplicas": 3, "availableReplicas": 3 })).invalid(json!([
+        ["FieldValueInvalid", "status.readyReplicas", "Invalid value: 3: cannot be greater than status.replicas"],
+        ["FieldValueInvalid", "status.availableReplicas", "Invalid value: 3: cannot be greater than status.replicas"],
+    ]));
+    let message = "Invalid value: 2: cannot be greater than readyReplicas";
+    let status = json!({ "replicas": 2, "readyReplicas": 1, "availableReplicas": 2 });
+    write(status).invalid(json!([["FieldValueInvalid", "status.availableReplicas", message]]));
+    let message = "Invalid value: -1: must be greater than or equal to 0";
+    write(json!({ "observedGeneration": -1 })).invalid(json!([[
+        "FieldValueInvalid",
+        "status.observedGeneration",
+        message
+    ]]));
+}
+
+/// Of the rules for built-in kinds, those that somebody meets here by mistake or by race are there.
+pub fn not_every_rule_is_checked(w: &World) {
+    let budget = json!({ "metadata": { "name": "a" }, "spec": { "minAvailable": "some" } });
+    let code = w.post("policy/v1:poddisruptionbudgets", &budget).code;
+    w.differs("few-rules", code, Differs { embedded: 201, real: 422 });
+}
 
 /// Unknown fields: dropped with a warning, refused, or dropped in silence.
 pub fn an_unknown_field_is_a_warning_unless_it_is_asked_otherwise(w: &World) {

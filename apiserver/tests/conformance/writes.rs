@@ -1,6 +1,6 @@
 //! Create, get, replace: what is stored, what is answered, what is counted.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     objects::{Is, configmap, deployment, labelled, pod},
@@ -23,6 +23,17 @@ pub fn a_create_is_answered_201_with_what_is_stored(w: &World) {
 pub fn what_the_path_says_need_not_stand_in_the_body(w: &World) {
     let created = w.post("configmaps", &json!({ "metadata": { "name": "a" } })).is(201);
     assert_eq!((&created["kind"], &created["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
+}
+
+/// What may be created by a replace may be created by somebody who has seen an earlier one, but not in its place.
+pub fn a_replace_that_creates_does_not_look_at_the_version(w: &World) {
+    let lease = |metadata: Value| json!({ "metadata": metadata, "spec": { "holderIdentity": "me" } });
+    let path = "coordination.k8s.io/v1:leases/a";
+    let answer = w.put(path, &lease(json!({ "name": "a", "uid": "gone" })));
+    let message = answer.refusal(409, "Conflict");
+    assert!(message.contains("Precondition failed: UID in precondition: gone, UID in object meta: "), "{message}");
+    let created = w.put(path, &lease(json!({ "name": "a", "resourceVersion": "5" }))).is(201);
+    assert_ne!(created.version(), "5");
 }
 
 /// Nobody is told who set which field.

@@ -18,6 +18,7 @@ pub fn deployment(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     }
     if let Some(old) = old {
         wrong.immutable("spec.selector", &spec["selector"], &old["spec"]["selector"]);
+        status(&object["status"], "updatedReplicas", wrong);
     }
 }
 
@@ -27,7 +28,27 @@ pub fn replica_set(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     wrong.at_least("spec.minReadySeconds", &spec["minReadySeconds"], 0);
     if let Some(old) = old {
         wrong.immutable("spec.selector", &spec["selector"], &old["spec"]["selector"]);
+        status(&object["status"], "fullyLabeledReplicas", wrong);
     }
+}
+
+/// What a controller has counted: nothing is less than none, and no part is more than the whole. `own` is one that only
+/// this kind counts.
+fn status(status: &Value, own: &str, wrong: &mut Causes) {
+    let counts = ["replicas", own, "readyReplicas", "availableReplicas", "unavailableReplicas", "terminatingReplicas"];
+    for field in counts.into_iter().chain(["observedGeneration", "collisionCount"]) {
+        wrong.at_least(&format!("status.{field}"), &status[field], 0);
+    }
+    let count = |field: &str| status[field].as_i64().unwrap_or_default();
+    let mut part = |field: &str, whole: &str, name: &str| {
+        if count(field) > count(whole) {
+            wrong.invalid(&format!("status.{field}"), count(field), &format!("cannot be greater than {name}"));
+        }
+    };
+    for field in [own, "readyReplicas", "availableReplicas"] {
+        part(field, "replicas", "status.replicas");
+    }
+    part("availableReplicas", "readyReplicas", "readyReplicas");
 }
 
 /// Replicas, selector, template.
