@@ -174,7 +174,13 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             // Absorb, and keep an appointment: it is as it should be, until then.
             Ok(Outcome::RequeueAfter(delay)) => {
                 let at = in_words(delay);
-                explain!(Finish, queue, ?key, requeue_after = at, "it worked: its failures are forgotten until then");
+                explain!(
+                    Finish,
+                    queue,
+                    ?key,
+                    requeue_after = at,
+                    "it worked: its failures are forgotten, it comes back later"
+                );
                 self.settle(key);
                 self.queue.add_after(key.clone(), delay);
                 Ended::Success

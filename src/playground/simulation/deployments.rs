@@ -28,9 +28,9 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Client, Resource, api::PostParams};
+use kube::{Api, Client, api::PostParams};
 
-use super::objects::{Whole, now, verdict};
+use super::objects::{Whole, now, owned_by, verdict};
 use crate::{
     events::{Kind, Recorder},
     informer::{Key, Object, Store},
@@ -226,7 +226,7 @@ fn replica_set(
             namespace: Some(deployment.key().namespace().into()),
             labels: Some(labels),
             annotations: Some(BTreeMap::from([(REVISION.into(), revision.to_string())])),
-            owner_references: deployment.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: owned_by(deployment),
             ..ObjectMeta::default()
         },
         spec: Some(ReplicaSetSpec {

@@ -12,7 +12,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, ReplicaSet},
         core::v1::Pod,
     },
-    apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
 use kube::Resource;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -112,7 +112,14 @@ pub fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
     controller(meta).map(|owner| owner.uid.as_str())
 }
 
-fn controller(meta: &ObjectMeta) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
+/// What says whose part an object is. In the words of the real controllers: when the owner is deleted in the foreground,
+/// it waits for its parts.
+pub fn owned_by<K: Kind>(owner: &Whole<K>) -> Option<Vec<OwnerReference>> {
+    let reference = owner.controller_owner_ref(&())?;
+    Some(vec![OwnerReference { block_owner_deletion: Some(true), ..reference }])
+}
+
+fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 

@@ -32,11 +32,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, PostParams, Preconditions},
 };
 
-use super::objects::{Whole, owner_uid, verdict};
+use super::objects::{Whole, owned_by, owner_uid, verdict};
 use crate::{
     events::{Kind, Recorder},
     informer::{Key, Object, Store},
@@ -147,7 +147,7 @@ fn pod(set: &Whole<ReplicaSet>, spec: &ReplicaSetSpec) -> Pod {
         metadata: ObjectMeta {
             generate_name: Some(format!("{}-", set.key().name())),
             namespace: Some(set.key().namespace().into()),
-            owner_references: set.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: owned_by(set),
             ..template.metadata.unwrap_or_default()
         },
         spec: template.spec,

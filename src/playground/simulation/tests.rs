@@ -111,6 +111,22 @@ async fn with_a_deployment_everything_of_it_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deleted_in_the_foreground_a_deployment_goes_after_its_pods() {
+    let stage = Stage::new().await;
+    stage.deploy(&app("web", 3)).await;
+    stage.until_ready(3).await;
+    stage.deployments().delete("web", &DeleteParams::foreground()).await.unwrap();
+    let gone = async {
+        while stage.deployments().get_opt("web").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), gone).await.expect("it goes");
+    assert!(stage.pods().list(&ListParams::default()).await.unwrap().items.is_empty());
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hundred_deployments_at_once_become_a_hundred_pods() {
     let stage = Stage::new().await;
     for i in 0..100 {
