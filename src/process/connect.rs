@@ -137,6 +137,7 @@ fn name_server(
 ///
 /// # Errors
 /// The address or the token is none.
+#[cfg(any(test, feature = "playground"))]
 pub fn local(url: &str, token: Option<&str>) -> Result<Client, Refusal> {
     let uri = url.parse().map_err(|e| Refusal::failure(format!("{}: {e}", quoted(url))))?;
     let no_token = || Refusal::failure(format!("{url}: the token that it gives cannot be sent"));

@@ -204,6 +204,7 @@ const GROUPS: &[Group] = &[
         on: Stage::installed,
         scenarios: scenarios![
             image::the_binary_is_static_and_at_most_10_mb,
+            image::there_is_nothing_to_play_with_in_it,
             image::the_dockerfile_has_the_compiler_that_this_repository_is_tested_with,
             image::alone_in_an_empty_root_as_the_manifest_runs_it_it_issues_certificates,
             image::without_any_library_a_server_is_found_by_its_name,
@@ -261,6 +262,7 @@ const REAL_ONLY: &[(&str, &str)] = &[
     ),
     ("manifest::a_node_can_be_drained", "the embedded server evicts nothing"),
     ("image::the_binary_is_static_and_at_most_10_mb", image::ELSEWHERE),
+    ("image::there_is_nothing_to_play_with_in_it", image::ELSEWHERE),
     ("image::the_dockerfile_has_the_compiler_that_this_repository_is_tested_with", image::ELSEWHERE),
     ("image::alone_in_an_empty_root_as_the_manifest_runs_it_it_issues_certificates", image::ELSEWHERE),
     ("image::without_any_library_a_server_is_found_by_its_name", image::ELSEWHERE),
