@@ -1,4 +1,5 @@
-//! For unit tests: a scripted API server (the test is the server, request by request), and what was logged.
+//! For unit tests: a scripted API server (the test is the server, request by request), what was logged, and a folder for
+//! its files.
 //!
 //! The server stands at the HTTP boundary (a tower service handed to `kube::Client::new`), so that everything above the socket
 //! is the real code, and it opens no socket, so that tokio's paused clock works.
@@ -17,6 +18,11 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tower_test::mock;
+
+pub use folder::Folder;
+
+#[path = "../tests/shared/folder.rs"]
+mod folder;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 

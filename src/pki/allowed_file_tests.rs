@@ -1,6 +1,7 @@
 use std::{fs, sync::Mutex};
 
 use super::*;
+use crate::testing::Folder;
 
 fn good(text: &str) -> Content {
     Ok(text.as_bytes().to_vec())
@@ -52,29 +53,13 @@ fn an_emptied_file_is_a_list_and_allows_nobody() {
     assert_eq!(news(&[good(""), good("")])[1], News::Content(Vec::new()));
 }
 
-/// A file that goes away with the test.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("demo-controller-{}-{name}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        Temporary(path)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn only_a_regular_file_of_a_sensible_size_is_read() {
-    let file = Temporary::new("size", &"#".repeat(LIMIT as usize));
-    assert_eq!(read(&file.0).unwrap().len() as u64, LIMIT);
-    fs::write(&file.0, "#".repeat(LIMIT as usize + 1)).unwrap();
-    assert_eq!(read(&file.0), bad("larger than 1048576 bytes"));
+    let folder = Folder::new("size");
+    let file = folder.file("names", &"#".repeat(LIMIT as usize));
+    assert_eq!(read(&file).unwrap().len() as u64, LIMIT);
+    fs::write(&file, "#".repeat(LIMIT as usize + 1)).unwrap();
+    assert_eq!(read(&file), bad("larger than 1048576 bytes"));
     assert_eq!(read(&std::env::temp_dir()), bad("not a regular file"));
     assert_eq!(read(Path::new("/dev/null")), bad("not a regular file"));
     assert!(read(Path::new("/no/such/file")).unwrap_err().contains("No such file"));
@@ -97,8 +82,9 @@ fn a_byte_that_is_no_text_spoils_its_own_line_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_changes_is_in_force_before_anyone_is_told() {
-    let file = Temporary::new("follow", "app1\n");
-    let allowed = Allowed::load(Some(&file.0));
+    let folder = Folder::new("follow");
+    let file = folder.file("names", "app1\n");
+    let allowed = Allowed::load(Some(&file));
     let seen = Mutex::new(Vec::new());
     let told = || seen.lock().unwrap().push(allowed.current());
     let mut follow = std::pin::pin!(allowed.follow(told));
@@ -107,12 +93,12 @@ async fn a_list_that_changes_is_in_force_before_anyone_is_told() {
     tokio::select! { () = &mut follow => {}, () = wait(EVERY * 5) => {} }
     assert_eq!(seen.lock().unwrap().len(), 0, "nothing has changed");
 
-    fs::write(&file.0, "app1\nteam/app2\n").unwrap();
+    fs::write(&file, "app1\nteam/app2\n").unwrap();
     tokio::select! { () = &mut follow => {}, () = wait(EVERY * 3) => {} }
     let lists = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(lists.iter().map(|l| (**l).clone()).collect::<Vec<_>>(), [AllowedNames::parse("app1\nteam/app2").0]);
 
-    fs::remove_file(&file.0).unwrap();
+    fs::remove_file(&file).unwrap();
     tokio::select! { () = &mut follow => {}, () = wait(EVERY * 5) => {} }
     assert_eq!(seen.lock().unwrap().len(), 0);
     assert_eq!(allowed.current().len(), 2, "the last list stays");

@@ -1,5 +1,6 @@
 use std::{
     io::Write,
+    path::Path,
     process::{Command, Output},
 };
 
@@ -8,7 +9,10 @@ use serde_json::json;
 use x509_parser::extensions::ParsedExtension;
 
 use super::*;
-use crate::pki::{inspect::Verdict, validate::validate};
+use crate::{
+    pki::{inspect::Verdict, validate::validate},
+    testing::Folder,
+};
 
 const YEAR: i64 = 365 * 24 * 3600;
 
@@ -50,36 +54,13 @@ fn why(secret: &BTreeMap<String, ByteString>) -> String {
     tried.expect_err("a CA that cannot be used")
 }
 
-/// None where there is no openssl; said where it is seen, which a passing test's own output is not.
-fn openssl(args: &[&str]) -> Option<Output> {
-    let output = Command::new("openssl").args(args).output();
+/// Run in this folder. None where there is no openssl; said where it is seen, which a passing test's own output is not.
+fn openssl(folder: &Path, args: &[&str]) -> Option<Output> {
+    let output = Command::new("openssl").args(args).current_dir(folder).output();
     if output.is_err() {
         let _ = writeln!(std::io::stderr(), "SKIPPED: there is no openssl here to try the certificates with");
     }
     output.ok()
-}
-
-/// A folder that goes away with the test.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("demo-controller-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 #[test]
@@ -164,8 +145,7 @@ fn a_ca_that_was_stored_is_the_same_ca() {
 fn openssl_accepts_the_chain_when_it_is_strict() {
     let authority = Authority::create(at(0), [9; 16]).unwrap();
     let issued = authority.issue(&app1(), &pki(), at(0), [1; 16]).unwrap();
-    let folder = Folder::new("strict");
-    let (leaf, ca) = (folder.file("tls.crt", &issued.chain), folder.file("ca.crt", &issued.ca));
+    let folder = Folder::new("strict").with(&[("tls.crt", &issued.chain), ("ca.crt", &issued.ca)]);
     for purpose in ["sslserver", "sslclient"] {
         for name in app1().names("ns") {
             let time = at(0).as_second().to_string();
@@ -180,10 +160,10 @@ fn openssl_accepts_the_chain_when_it_is_strict() {
                 "-verify_hostname",
                 &name,
                 "-CAfile",
-                &ca,
-                &leaf,
+                "ca.crt",
+                "tls.crt",
             ];
-            let Some(output) = openssl(&args) else { return };
+            let Some(output) = openssl(&folder, &args) else { return };
             assert!(output.status.success(), "{purpose} {name}: {}", String::from_utf8_lossy(&output.stderr));
         }
     }
@@ -205,7 +185,6 @@ fn a_ca_that_someone_brought_along_is_used() {
 #[test]
 fn an_rsa_ca_that_openssl_made_is_used() {
     let folder = Folder::new("rsa");
-    let (key, crt) = (folder.file("tls.key", ""), folder.file("tls.crt", ""));
     let args = [
         "req",
         "-x509",
@@ -219,18 +198,19 @@ fn an_rsa_ca_that_openssl_made_is_used() {
         "-addext",
         "keyUsage=critical,keyCertSign",
         "-keyout",
-        &key,
+        "tls.key",
         "-out",
-        &crt,
+        "tls.crt",
     ];
-    let Some(output) = openssl(&args) else { return };
+    let Some(output) = openssl(&folder, &args) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     let now = Timestamp::now();
-    let authority = Authority::from_secret(&data(&[(TLS_CRT, &read(&crt)), (TLS_KEY, &read(&key))]), now).unwrap();
+    let authority =
+        Authority::from_secret(&data(&[(TLS_CRT, &read("tls.crt")), (TLS_KEY, &read("tls.key"))]), now).unwrap();
     let issued = authority.issue(&app1(), &pki(), now, [1; 16]).unwrap();
-    let leaf = folder.file("leaf.crt", &issued.chain);
-    let output = openssl(&["verify", "-x509_strict", "-CAfile", &crt, &leaf]).unwrap();
+    folder.file("leaf.crt", &issued.chain);
+    let output = openssl(&folder, &["verify", "-x509_strict", "-CAfile", "tls.crt", "leaf.crt"]).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -10,9 +10,10 @@ use std::{
 use rustls::pki_types::PrivateKeyDer;
 
 use super::{
-    tests::{ask, connected_in, home},
+    tests::{ask, connected_in},
     *,
 };
+use crate::testing::Folder;
 
 /// A server that answers everything with `{}`, and the `Authorization` headers it has seen.
 struct Server {
@@ -66,8 +67,12 @@ fn answer(mut tcp: TcpStream, config: &Arc<rustls::ServerConfig>, log: &Mutex<Ve
     stream.flush()
 }
 
-fn in_pod(ca: &str) -> PathBuf {
-    home(&[("account/token", "pod-token\n"), ("account/ca.crt", ca), ("account/namespace", "team\n")])
+fn in_pod(ca: &str) -> Folder {
+    Folder::new("pod").with(&[
+        ("account/token", "pod-token\n"),
+        ("account/ca.crt", ca),
+        ("account/namespace", "team\n"),
+    ])
 }
 
 #[tokio::test]
@@ -79,7 +84,6 @@ async fn with_no_server_named_a_pod_connects_to_its_cluster_as_its_service_accou
     assert_eq!(connection.server, format!("https://127.0.0.1:{} (the pod's service account)", server.port));
     assert_eq!(connection.default_namespace, "team");
     assert_eq!(server.asked(&connection).await, "Bearer pod-token");
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
@@ -96,7 +100,6 @@ async fn a_setting_that_names_the_clusters_own_server_gets_the_service_accounts_
         assert!(connection.warnings.is_empty(), "{:?}", connection.warnings);
         assert_eq!(connection.default_namespace, "team");
     }
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
@@ -123,7 +126,6 @@ async fn no_other_server_gets_the_service_accounts_token() {
     std::fs::remove_file(token).unwrap();
     let warned = connected_in(&[], &flags, &home).await.unwrap().warnings;
     assert_eq!(warned, [format!("{expected}give --token-file or --token")]);
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
@@ -137,7 +139,6 @@ async fn a_pod_without_a_whole_service_account_is_told_which_file_is_missing() {
         let expected = format!("no API server to connect to ({}: {why}", path.display());
         assert!(refusal.to_string().starts_with(&expected), "{refusal}");
         assert_eq!(refusal.code, 2);
-        std::fs::remove_dir_all(home).unwrap();
     }
     let env = [("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "https")];
     let refusal = connected_in(&env, &[], Path::new("/nowhere")).await.err().unwrap().to_string();

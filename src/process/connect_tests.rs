@@ -1,10 +1,4 @@
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Mutex};
 
 use axum::{
     Router,
@@ -12,7 +6,10 @@ use axum::{
 };
 
 use super::*;
-use crate::process::settings::{ROW, Setting, Settings, Table};
+use crate::{
+    process::settings::{ROW, Setting, Settings, Table},
+    testing::Folder,
+};
 
 static CONFIG: Setting = Setting { flag: "config", env: "CONFIG_FILE", ..ROW };
 static TABLE: Table = &[(
@@ -68,23 +65,10 @@ pub async fn ask(connection: &Connection) -> Result<String, kube::Error> {
     connection.client.request_text(http::Request::get("/version").body(Vec::new()).unwrap()).await
 }
 
-/// A directory of one test, with these files.
-pub fn home(files: &[(&str, &str)]) -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let name = format!("demo-controller-connect-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    for (file, text) in files {
-        let file = path.join(file);
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, text).unwrap();
-    }
-    path
-}
-
 #[tokio::test]
 async fn a_token_goes_along_with_every_request_whichever_way_it_was_given() {
     let (url, seen) = server(StatusCode::OK).await;
-    let home = home(&[("token", "from-file\n")]);
+    let home = Folder::new("connect").with(&[("token", "from-file\n")]);
     let file = home.join("token");
     for (flags, expected) in [
         (vec![], "none"),
@@ -99,7 +83,6 @@ async fn a_token_goes_along_with_every_request_whichever_way_it_was_given() {
         assert_eq!(connection.server, format!("{url} (--api-endpoint)"));
         assert_eq!(connection.default_namespace, "default");
     }
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
@@ -110,12 +93,11 @@ async fn a_kubeconfigs_token_file_may_end_in_a_line_end_and_beats_its_inline_tok
            clusters: [{{name: c, cluster: {{server: '{url}'}}}}],
            users: [{{name: u, user: {{tokenFile: ../token, token: inline}}}}]}}"
     );
-    let home = home(&[("token", "from-file\n"), (".kube/config", &kubeconfig)]);
+    let home = Folder::new("connect").with(&[("token", "from-file\n"), (".kube/config", &kubeconfig)]);
     let connection = connected(&[], &home).await.unwrap();
     ask(&connection).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), ["Bearer from-file"]);
     assert_eq!(connection.default_namespace, "team");
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
@@ -136,7 +118,7 @@ async fn a_ca_is_certificates_in_pem_and_nothing_less() {
     let files =
         [("ok", pem.clone()), ("cut", first.to_owned()), ("hollow", hollow.to_owned()), ("key", key.serialize_pem())];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    let home = home(&files);
+    let home = Folder::new("connect").with(&files);
     for (name, _) in files {
         let file = home.join(name);
         let flags = [("K8S_API_ENDPOINT", "127.0.0.1:1"), ("K8S_CA", file.to_str().unwrap())];
@@ -147,14 +129,12 @@ async fn a_ca_is_certificates_in_pem_and_nothing_less() {
             }
         }
     }
-    std::fs::remove_dir_all(home).unwrap();
 }
 
 #[tokio::test]
 async fn an_empty_kubeconfig_that_nobody_asked_for_is_none() {
-    let home = home(&[(".kube/config", "apiVersion: v1\nkind: Config\ncontexts: []\n")]);
+    let home = Folder::new("connect").with(&[(".kube/config", "apiVersion: v1\nkind: Config\ncontexts: []\n")]);
     let refusal = connected(&[], &home).await.err().unwrap();
     assert!(refusal.to_string().starts_with("no API server to connect to: give "), "{refusal}");
     assert_eq!(refusal.code, 2);
-    std::fs::remove_dir_all(home).unwrap();
 }

@@ -70,10 +70,12 @@ pub fn bearer(token: &str) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Folder;
 
     #[test]
     fn a_token_is_read_again_as_it_rotates_and_stays_when_the_file_goes() {
-        let path = std::env::temp_dir().join(format!("demo-controller-token-{}", std::process::id()));
+        let folder = Folder::new("token");
+        let path = folder.join("token");
         let start = Instant::now();
         assert!(TokenFile::open(path.clone(), start).is_err_and(|why| why.contains("cannot be read")));
         std::fs::write(&path, " \n").unwrap();

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -27,26 +27,6 @@ pub fn controller(home: &Path) -> Command {
         .current_dir(home)
         .stdin(Stdio::null());
     command
-}
-
-/// A directory of this test alone, with these files; gone when dropped.
-pub struct Home(pub PathBuf);
-
-impl Home {
-    pub fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let path = std::env::temp_dir().join(format!("demo-controller-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        for (file, text) in files {
-            fs::write(path.join(file), text).unwrap();
-        }
-        Home(path)
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A running binary, ended when dropped.

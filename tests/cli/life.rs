@@ -6,16 +6,17 @@ use std::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::binary::{
-    Home, KUBECONFIG, Running, controller, kill, make_executable, one_line, running, started, wait_for,
+use crate::{
+    binary::{KUBECONFIG, Running, controller, kill, make_executable, one_line, running, started, wait_for},
+    folder::Folder,
 };
 
 #[test]
 fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {
-    let home = Home::new("sigterm", &[]);
+    let home = Folder::new("sigterm");
     for signal in ["TERM", "INT"] {
         let (mut running, address, line) =
-            running(controller(&home.0).args(["--api-endpoint", "http://127.0.0.1:1", "--token", "s3cret"]));
+            running(controller(&home).args(["--api-endpoint", "http://127.0.0.1:1", "--token", "s3cret"]));
         assert_eq!(line["server"], "http://127.0.0.1:1 (--api-endpoint)");
         assert_eq!(line["level"], "INFO");
         assert!(line["timestamp"].as_str().is_some_and(|time| time.contains('T') && time.ends_with('Z')), "{line}");
@@ -38,8 +39,8 @@ fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {
 #[test]
 fn watch_starts_with_the_sample_file_and_ends_with_0() {
     let sample = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/config.ini.sample")).unwrap();
-    let home = Home::new("sample", &[("config.ini", &sample)]);
-    let mut command = controller(&home.0);
+    let home = Folder::new("sample").with(&[("config.ini", &sample)]);
+    let mut command = controller(&home);
     let command = command.args(["watch", "-c", "config.ini", "--api-endpoint", "http://127.0.0.1:1", "-n", "app1"]);
     let (mut running, _, line) = started(command, "demo-controller starts to watch");
     for (field, expected) in [
@@ -56,10 +57,10 @@ fn watch_starts_with_the_sample_file_and_ends_with_0() {
 
 #[test]
 fn a_log_that_cannot_be_written_ends_nothing() {
-    let home = Home::new("full", &[]);
+    let home = Folder::new("full");
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut command = controller(&home.0);
+    let mut command = controller(&home);
     let listen = address.to_string();
     let mut child =
         command.args(["--api-endpoint", "http://127.0.0.1:1", "--listen", &listen]).stderr(full).spawn().unwrap();
@@ -78,8 +79,8 @@ fn a_log_that_cannot_be_written_ends_nothing() {
 
 #[test]
 fn what_is_ignored_is_warned_about_without_its_value() {
-    let home = Home::new("ignored", &[]);
-    let mut command = controller(&home.0);
+    let home = Folder::new("ignored");
+    let mut command = controller(&home);
     let (running, _, _) = running(command.args(["--api-endpoint", "http://127.0.0.1:1"]).env("K8S_TOKEN", "s3cret"));
     let expected = "K8S_TOKEN=*** is ignored: the server is named by --api-endpoint http://127.0.0.1:1, and takes nothing from elsewhere";
     assert_eq!(running.line(expected)["level"], "WARN");
@@ -87,15 +88,15 @@ fn what_is_ignored_is_warned_about_without_its_value() {
 
 #[test]
 fn the_kubeconfig_is_found_at_home_in_the_variable_and_merged_without_the_missing() {
-    let home = Home::new("kubeconfig", &[("kube", KUBECONFIG)]);
+    let home = Folder::new("kubeconfig").with(&[("kube", KUBECONFIG)]);
     let env = ("KUBECONFIG", "nowhere::kube");
-    let (_one, _, line) = running(controller(&home.0).envs([env, ("K8S_NAMESPACED", "true")]));
+    let (_one, _, line) = running(controller(&home).envs([env, ("K8S_NAMESPACED", "true")]));
     assert_eq!(line["server"], "https://127.0.0.1:1 (context dev of KUBECONFIG=nowhere::kube)");
     assert_eq!(line["namespace"], "team", "the context's own");
 
-    fs::create_dir(home.0.join(".kube")).unwrap();
-    fs::rename(home.0.join("kube"), home.0.join(".kube/config")).unwrap();
-    let (_two, _, line) = running(controller(&home.0).args(["-n", "other"]));
+    fs::create_dir(home.join(".kube")).unwrap();
+    fs::rename(home.join("kube"), home.join(".kube/config")).unwrap();
+    let (_two, _, line) = running(controller(&home).args(["-n", "other"]));
     assert_eq!(line["server"], "https://127.0.0.1:1 (context dev of ~/.kube/config)");
     assert_eq!(line["namespace"], "other");
 }
@@ -104,11 +105,11 @@ fn the_kubeconfig_is_found_at_home_in_the_variable_and_merged_without_the_missin
 fn a_second_signal_ends_at_once_with_128_and_its_number() {
     // An exec plugin that hangs keeps the process from obeying the first signal. It leaves its process id behind.
     let plugin = "#!/bin/sh\necho $$ > started.new && /bin/mv started.new started\nexec /bin/sleep 60\n";
-    let home = Home::new("second", &[("kube", KUBECONFIG), ("plugin", plugin)]);
-    make_executable(&home.0.join("plugin"));
+    let home = Folder::new("second").with(&[("kube", KUBECONFIG), ("plugin", plugin)]);
+    make_executable(&home.join("plugin"));
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let mut running = Running::start(controller(&home.0).args(["--kubeconfig", "kube", "--context", "plugged"]));
-        let started = home.0.join("started");
+        let mut running = Running::start(controller(&home).args(["--kubeconfig", "kube", "--context", "plugged"]));
+        let started = home.join("started");
         let plugin: u32 = wait_for("the plugin", || fs::read_to_string(&started).ok()?.trim().parse().ok());
         // Two of the same kind that come together count as one, hence again until it is gone.
         let status = wait_for("the end", || {
@@ -124,9 +125,9 @@ fn a_second_signal_ends_at_once_with_128_and_its_number() {
 #[test]
 fn an_exec_plugin_that_fails_is_named_and_its_output_is_not_shown() {
     let plugin = "#!/bin/sh\necho s3cret\nexit 7\n";
-    let home = Home::new("plugin", &[("kube", KUBECONFIG), ("plugin", plugin)]);
-    make_executable(&home.0.join("plugin"));
-    let output = controller(&home.0).args(["--kubeconfig", "kube", "--context", "plugged"]).output().unwrap();
+    let home = Folder::new("plugin").with(&[("kube", KUBECONFIG), ("plugin", plugin)]);
+    make_executable(&home.join("plugin"));
+    let output = controller(&home).args(["--kubeconfig", "kube", "--context", "plugged"]).output().unwrap();
     let line = one_line(&output, 1);
     assert!(line.starts_with("context plugged of --kubeconfig kube: the exec plugin "), "{line}");
     assert!(line.ends_with("failed: exit status: 7"), "{line}");

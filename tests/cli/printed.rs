@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 
-use crate::binary::{Home, controller};
+use crate::{binary::controller, folder::Folder};
 
 #[test]
 fn help_version_and_crd_go_to_stdout_and_are_no_error() {
-    let home = Home::new("help", &[]);
+    let home = Folder::new("help");
     for (args, expected) in [
         (&["--help"][..], "--shutdown-grace <DURATION>"),
         (&["run", "--help"], "--shutdown-grace <DURATION>"),
@@ -16,7 +16,7 @@ fn help_version_and_crd_go_to_stdout_and_are_no_error() {
         (&["--version"], concat!("demo-controller ", env!("CARGO_PKG_VERSION"))),
         (&["crd"], ""),
     ] {
-        let output = controller(&home.0).args(args).output().unwrap();
+        let output = controller(&home).args(args).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(output.stderr.is_empty(), "{args:?}");
         assert!(String::from_utf8(output.stdout).unwrap().contains(expected), "{args:?}");
@@ -26,9 +26,9 @@ fn help_version_and_crd_go_to_stdout_and_are_no_error() {
 #[test]
 fn show_config_prints_what_would_be_done_before_anything_is() {
     let ini = "[global]\nk8s_resource = pods\nk8s_api_endpoint = 127.0.0.1:1\nk8s_token = s3cret\nk8s_ca = nowhere\n";
-    let home = Home::new("show", &[("a.ini", ini)]);
+    let home = Folder::new("show").with(&[("a.ini", ini)]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let output = controller(&home.0)
+    let output = controller(&home)
         .args(["watch", "-c", "a.ini", "--show-config", "--listen", &taken.local_addr().unwrap().to_string()])
         .output()
         .unwrap();

@@ -1,35 +1,35 @@
 //! Wrong input.
 
-use std::{fs, net::TcpListener};
+use std::net::TcpListener;
 
-use crate::binary::{Home, KUBECONFIG, controller, one_line};
+use crate::{
+    binary::{KUBECONFIG, controller, one_line},
+    folder::Folder,
+};
 
 /// Arguments, variables, and how the line begins.
 type Wrong = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 #[test]
 fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
-    let home = Home::new(
-        "wrong",
-        &[
-            ("kube", KUBECONFIG),
-            ("notyaml", "users: [{user: {token: s3cret\n"),
-            ("nocurrent", &KUBECONFIG.replace("current-context: dev", "")),
-            ("text", "no certificate\n"),
-            ("empty", ""),
-            ("workers.ini", "[global]\ndemo_controller_workers = 0\n"),
-            ("typo.ini", "[global]\nk8s_tokn = s3cret\n"),
-            ("token.ini", "[global]\nk8s_token = s3cret\n"),
-            ("both.ini", "[global]\nk8s_api_endpoint = a:1\nk8s_token = s3cret\ndemo_controller_token_file = empty\n"),
-            ("broken.ini", "[global\n"),
-            (
-                "exec.ini",
-                "[global]\nwatcher_plugin = exec\n[plugin_exec]\ncommand = no-such-program s3cret\npassword = s3cret\n",
-            ),
-            ("loud.ini", "[plugin_simple]\nmessage_log_level = loud\n"),
-        ],
-    );
-    fs::write(home.0.join("huge"), "app1\n".repeat(300_000)).unwrap();
+    let home = Folder::new("wrong").with(&[
+        ("kube", KUBECONFIG),
+        ("notyaml", "users: [{user: {token: s3cret\n"),
+        ("nocurrent", &KUBECONFIG.replace("current-context: dev", "")),
+        ("text", "no certificate\n"),
+        ("empty", ""),
+        ("workers.ini", "[global]\ndemo_controller_workers = 0\n"),
+        ("typo.ini", "[global]\nk8s_tokn = s3cret\n"),
+        ("token.ini", "[global]\nk8s_token = s3cret\n"),
+        ("both.ini", "[global]\nk8s_api_endpoint = a:1\nk8s_token = s3cret\ndemo_controller_token_file = empty\n"),
+        ("broken.ini", "[global\n"),
+        (
+            "exec.ini",
+            "[global]\nwatcher_plugin = exec\n[plugin_exec]\ncommand = no-such-program s3cret\npassword = s3cret\n",
+        ),
+        ("loud.ini", "[plugin_simple]\nmessage_log_level = loud\n"),
+    ]);
+    home.file("huge", &"app1\n".repeat(300_000));
     let table: &[Wrong] = &[
         (
             "",
@@ -167,7 +167,7 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
         ("watch --resource pods --show-config --workers 0", &[], "--workers 0: expected a whole number from 1 to 1024"),
     ];
     for (args, env, expected) in table {
-        let output = controller(&home.0).args(args.split_whitespace()).envs(env.iter().copied()).output().unwrap();
+        let output = controller(&home).args(args.split_whitespace()).envs(env.iter().copied()).output().unwrap();
         let line = one_line(&output, 2);
         assert!(line.starts_with(expected), "{args} {env:?}: {line}");
         assert!(!line.contains("s3cret"), "a secret in {line}");
@@ -176,10 +176,10 @@ fn every_wrong_input_ends_with_exit_code_2_and_one_line_that_names_it() {
 
 #[test]
 fn a_port_that_is_taken_ends_with_exit_code_1_and_one_line() {
-    let home = Home::new("port", &[]);
+    let home = Folder::new("port");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output =
-        controller(&home.0).args(["--api-endpoint", "http://127.0.0.1:1", "--listen", &address]).output().unwrap();
+        controller(&home).args(["--api-endpoint", "http://127.0.0.1:1", "--listen", &address]).output().unwrap();
     assert!(one_line(&output, 1).starts_with(&format!("--listen {address}: Address already in use")));
 }

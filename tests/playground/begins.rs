@@ -91,5 +91,5 @@ fn the_kubeconfig_that_is_printed_is_found_from_everywhere() {
         command.env("TMPDIR", ".");
         command
     });
-    assert!(playground.kubeconfig().starts_with(&home.0));
+    assert!(playground.kubeconfig().starts_with(&*home.0));
 }

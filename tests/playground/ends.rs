@@ -97,7 +97,7 @@ fn nothing_stays_behind_where_no_more_files_can_be_opened() {
     for limit in 8..=11 {
         let home = Home::new("files");
         let line = format!("ulimit -n {limit} && exec {} playground --once", env!("CARGO_BIN_EXE_demo-controller"));
-        let output = Command::new("sh").args(["-c", &line]).env("TMPDIR", &home.0).output().unwrap();
+        let output = Command::new("sh").args(["-c", &line]).env("TMPDIR", &*home.0).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{limit}: {stderr}");
         assert_eq!(home.files(), Vec::<PathBuf>::new(), "{limit}: {stderr}");

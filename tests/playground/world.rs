@@ -1,7 +1,6 @@
 //! What the tests stand on: a folder of their own, the running binary, its lines as they come.
 
 use std::{
-    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
@@ -11,17 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::folder::Folder;
+
 /// How long anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A directory of this test alone, also for what the binary puts into temporary files. Gone when dropped.
-pub struct Home(pub PathBuf);
+pub struct Home(pub Folder);
 
 impl Home {
     pub fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("playground-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Home(path)
+        Home(Folder::new(name))
     }
 
     pub fn playground(&self, args: &str) -> Playground {
@@ -32,18 +31,12 @@ impl Home {
     pub fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
         command.arg("playground").args(args.split_whitespace());
-        command.env_clear().env("HOME", &self.0).env("TMPDIR", &self.0).current_dir(&self.0).stdin(Stdio::null());
+        command.env_clear().env("HOME", &*self.0).env("TMPDIR", &*self.0).current_dir(&*self.0).stdin(Stdio::null());
         command
     }
 
     pub fn files(&self) -> Vec<PathBuf> {
-        fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect()
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 }
 

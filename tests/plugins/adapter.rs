@@ -1,10 +1,10 @@
 //! `adapter.py` and plugins written for the original, in `tests/plugins/`.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Plugin, event, file, have, route};
+use crate::{Plugin, event, file, folder::Folder, have, route};
 
 /// The adapter with this plugin, in an environment without a cluster.
 fn adapter(plugin: &str) -> Command {
@@ -28,23 +28,6 @@ fn ask(plugin: &mut Plugin, expression: &str, config: &Value) -> (String, String
     let mut object = route();
     object["spec"]["ask"] = json!(expression);
     plugin.ask(&event("ADDED", &object), config)
-}
-
-/// A file of this test alone, gone when dropped.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("demo-controller-{name}-{}", std::process::id()));
-        fs::write(&path, text).unwrap();
-        Temporary(path)
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 #[test]
@@ -144,11 +127,12 @@ fn the_plugins_own_section_comes_first_and_exec_s_fills_in() {
     if !have(&["python3"]) {
         return;
     }
-    let ini = Temporary::new(
-        "sections.ini",
+    let folder = Folder::new("sections");
+    let ini = folder.file(
+        "config.ini",
         "[global]\nk8s_resource=routes\n[plugin_settings]\nurl=https://old/\nTimeout=3\npassword=100%\nhost=%(url)sx\n",
     );
-    let mut plugin = Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini.0));
+    let mut plugin = Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini));
     let exec = json!({"command": "python3", "timeout": "20s", "url": "https://new/", "realm": "R"});
     for (expression, value) in [
         ("config['url']", "https://old/"),
@@ -164,7 +148,7 @@ fn the_plugins_own_section_comes_first_and_exec_s_fills_in() {
         ("watcher.config.getPlugin()", "settings"),
         ("watcher.config.plugin", "settings"),
         ("watcher.config.k8s_resource", "routes"),
-        ("watcher.config.config_file", &ini.0.to_string_lossy()),
+        ("watcher.config.config_file", &ini.to_string_lossy()),
     ] {
         assert_eq!(ask(&mut plugin, &format!("str({expression})"), &exec).0, value, "{expression}");
     }
@@ -179,10 +163,11 @@ fn what_the_controller_found_out_comes_before_the_config_file_and_that_before_th
     if !have(&["python3"]) {
         return;
     }
-    let ini = Temporary::new("order.ini", "[global]\nk8s_namespace=from-file\nk8s_api_version=v2\nk8s_ca=\n");
+    let folder = Folder::new("order");
+    let ini = folder.file("config.ini", "[global]\nk8s_namespace=from-file\nk8s_api_version=v2\nk8s_ca=\n");
     let mut plugin = Plugin::start(
         adapter("plugin_settings")
-            .env("CONFIG_FILE", &ini.0)
+            .env("CONFIG_FILE", &ini)
             .env("K8S_API_ENDPOINT", "https://master.example.com:8443/")
             .env("K8S_NAMESPACE", "shop"),
     );
@@ -207,18 +192,19 @@ fn the_token_is_read_anew_and_never_handed_to_a_server_that_it_was_not_meant_for
         return;
     }
     let token = "watcher.config.k8s_token";
-    let file = Temporary::new("token", "first\n");
-    let config = json!({"k8s_token_file": file.0});
+    let folder = Folder::new("token");
+    let file = folder.file("token", "first\n");
+    let config = json!({"k8s_token_file": file});
     let mut plugin = Plugin::start(adapter("plugin_settings").env("K8S_API_ENDPOINT", "master.example.com:8443"));
     assert_eq!(ask(&mut plugin, token, &config).0, "first");
-    fs::write(&file.0, "second\n").unwrap();
+    fs::write(&file, "second\n").unwrap();
     assert_eq!(ask(&mut plugin, token, &config).0, "second");
 
     // The file's token is for the file's server, that of the pod for the cluster's own.
-    let ini = Temporary::new("token.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://a.example.com:8443/\n");
+    let ini = folder.file("config.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://a.example.com:8443/\n");
     let asked = |endpoint: &str| {
         let mut plugin = adapter("plugin_settings");
-        plugin.env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint).env("KUBERNETES_SERVICE_HOST", "fd00:0::1");
+        plugin.env("CONFIG_FILE", &ini).env("K8S_API_ENDPOINT", endpoint).env("KUBERNETES_SERVICE_HOST", "fd00:0::1");
         let mut plugin = Plugin::start(&mut plugin);
         (ask(&mut plugin, token, &json!({})).0, plugin.end().1)
     };
@@ -249,14 +235,15 @@ fn the_files_ca_is_for_the_files_server() {
     if !have(&["python3"]) {
         return;
     }
-    let ini = Temporary::new("ca.ini", "[global]\nk8s_ca=a.pem\nk8s_api_endpoint=a.example.com\n");
+    let folder = Folder::new("ca");
+    let ini = folder.file("config.ini", "[global]\nk8s_ca=a.pem\nk8s_api_endpoint=a.example.com\n");
     for (endpoint, ca) in [
         ("a.example.com", "a.pem"),
         ("b.example.com", "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
         ("", "a.pem"),
     ] {
         let mut plugin = adapter("plugin_settings");
-        let mut plugin = Plugin::start(plugin.env("CONFIG_FILE", &ini.0).env("K8S_API_ENDPOINT", endpoint));
+        let mut plugin = Plugin::start(plugin.env("CONFIG_FILE", &ini).env("K8S_API_ENDPOINT", endpoint));
         assert_eq!(ask(&mut plugin, "watcher.config.k8s_ca", &json!({})).0, ca, "{endpoint}");
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Plugin, file, have};
+use crate::{Plugin, file, folder::Folder, have};
 
 /// The blocks of this language.
 fn blocks(path: &str, language: &str) -> Vec<String> {
@@ -35,10 +35,10 @@ fn the_plugin_in_the_guide_answers_as_the_guide_says() {
 fn the_files_in_the_guide_and_the_readme_are_accepted() {
     let all = [blocks("docs/event-controller.md", "ini"), blocks("README.md", "ini")].concat();
     assert_eq!(all.len(), 3);
-    let path = std::env::temp_dir().join(format!("demo-controller-guide-{}.ini", std::process::id()));
+    let folder = Folder::new("guide");
     for ini in all {
         // They name python3, which need not be here.
-        fs::write(&path, ini.replace("command = python3", "command = sh")).unwrap();
+        let path = folder.file("config.ini", &ini.replace("command = python3", "command = sh"));
         let mut watch = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
         watch.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
         let shown = watch.args(["watch", "--show-config", "--config"]).arg(&path).output().unwrap();
@@ -46,5 +46,4 @@ fn the_files_in_the_guide_and_the_readme_are_accepted() {
         let shown = String::from_utf8(shown.stdout).unwrap();
         assert!(shown.contains("sh …") && !shown.contains("T0/B0/secret"), "{shown}");
     }
-    let _ = fs::remove_file(&path);
 }

@@ -6,6 +6,8 @@
 mod adapter;
 mod alert;
 mod exec;
+#[path = "../shared/folder.rs"]
+mod folder;
 mod guide;
 mod nsupdate;
 

@@ -2,29 +2,19 @@
 
 mod state;
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Plugin, event, file, have, route};
+use crate::{Plugin, event, file, folder::Folder, have, route};
 
 /// A directory of one test; in it an `nsupdate` that notes what it is told, or fails while there is a file `down`.
-struct Dns(PathBuf);
+struct Dns(Folder);
 
 impl Dns {
     fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("demo-controller-dns-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
         let script = "cd \"$0/..\" 2>/dev/null || cd \"${0%/*}\"; test ! -e down || { echo REFUSED >&2; exit 2; }; cat >> told; echo \"$*\" >> arguments";
-        fs::write(path.join("nsupdate.sh"), script).unwrap();
-        Dns(path)
+        Dns(Folder::new("dns").with(&[("nsupdate.sh", script)]))
     }
 
     fn path(&self, name: &str) -> String {
@@ -45,12 +35,6 @@ impl Dns {
         let told = fs::read_to_string(self.path("told")).unwrap_or_default();
         let _ = fs::remove_file(self.path("told"));
         told
-    }
-}
-
-impl Drop for Dns {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,6 +1,6 @@
 //! For the tests: the plugin with a shell script for a child.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use nix::{sys::signal::kill, unistd::Pid};
 use tokio::time::{self, Instant};
@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Environment, Exec, Settings};
 use crate::{
+    testing::Folder,
     watch::{Config, EventType, Plugin, fixture},
     worker::Error,
 };
@@ -25,20 +26,12 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub struct Rig {
     pub exec: Exec,
     pub stop: CancellationToken,
-    pub dir: PathBuf,
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
-    }
+    pub dir: Folder,
 }
 
 /// The script has the functions above, and the folder in `$dir`. It is also given a token, which it must not get.
 pub fn rig(test: &str, script: &str) -> Rig {
-    let dir = std::env::temp_dir().join(format!("demo-controller-exec-{}-{test}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
+    let dir = Folder::new(test);
     let arguments = vec!["-c".to_owned(), format!("{FUNCTIONS}\n{script}")];
     let settings = Settings { program: "sh".to_owned(), arguments, timeout: MINUTE };
     let token = ("K8S_TOKEN".to_owned(), Some("s3cret".to_owned()));
