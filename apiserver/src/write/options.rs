@@ -124,27 +124,21 @@ impl DeleteOptions {
             return Err(Status::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
         }
         if let Some(kind) = body["kind"].as_str().filter(|kind| !kind.is_empty() && *kind != "DeleteOptions") {
-            let version = body["apiVersion"].as_str().unwrap_or_default();
-            let message = format!("no kind {kind:?} is registered for version {version:?} in scheme");
+            let version = body["apiVersion"].as_str().filter(|text| !text.is_empty()).unwrap_or("meta.k8s.io/v1");
+            let scheme = "pkg/runtime/scheme.go:111";
+            let message = format!("no kind {kind:?} is registered for version {version:?} in scheme {scheme:?}");
             return Err(Status::bad_request(message));
         }
         serde_json::from_value(body).map_err(|e| Status::bad_request(format!("json: cannot unmarshal: {e}")))
     }
 
     fn from_query(query: &Query) -> Result<DeleteOptions> {
-        let grace_period_seconds = match query.get("gracePeriodSeconds") {
-            None => None,
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
-            ),
-        };
         let text = |name: &str| query.get(name).map(str::to_owned);
         Ok(DeleteOptions {
-            grace_period_seconds,
+            grace_period_seconds: query.integer("gracePeriodSeconds")?,
             preconditions: Some(Preconditions { uid: text("uid"), resource_version: text("resourceVersion") }),
             orphan_dependents: query.has("orphanDependents").then(|| query.flag("orphanDependents")),
-            propagation_policy: text("propagationPolicy"),
+            propagation_policy: query.text("propagationPolicy").map(str::to_owned),
             dry_run: query.text("dryRun").map(|value| vec![value.to_owned()]),
         })
     }

@@ -113,6 +113,7 @@ fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
             put_back(&mut object["metadata"], &old["metadata"], "ownerReferences");
             put_back(&mut object["metadata"], &old["metadata"], "deletionTimestamp");
             let status = object_in(object, "status");
+            addresses(status);
             if status.get("qosClass").and_then(Value::as_str).unwrap_or_default().is_empty() {
                 status.insert("qosClass".into(), old["status"]["qosClass"].clone());
             }
@@ -123,6 +124,18 @@ fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
             }
         }
         _ => (),
+    }
+}
+
+/// A pod has its first address twice: clients know the one field or the other.
+fn addresses(status: &mut Map<String, Value>) {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let one = text(status.get("podIP"));
+    let first = text(status.get("podIPs").and_then(|all| all.get(0)).and_then(|first| first.get("ip")));
+    if !one.is_empty() && one != first {
+        status.insert("podIPs".into(), json!([{ "ip": one }]));
+    } else if one.is_empty() && !first.is_empty() {
+        status.insert("podIP".into(), first.into());
     }
 }
 

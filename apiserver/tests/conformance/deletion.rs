@@ -98,6 +98,24 @@ pub fn preconditions_may_stand_in_the_query(w: &World) {
     w.delete(&format!("configmaps/a?uid={}&resourceVersion={}", created.uid(), created.version())).is(200);
 }
 
+/// A body is a body even if there is nothing in it: then the query does not count.
+pub fn options_that_are_null_are_none(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let json_type = [("content-type", "application/json")];
+    let message = w.send("DELETE", "configmaps/a", &json_type, "{").refusal(400, "BadRequest");
+    assert!(message.starts_with("couldn't get version/kind; json parse error: "), "{message}");
+    let options = json!({ "kind": "Nothing" });
+    let message =
+        "no kind \"Nothing\" is registered for version \"meta.k8s.io/v1\" in scheme \"pkg/runtime/scheme.go:111\"";
+    w.delete_with("configmaps/a", &options).refused(400, "BadRequest", message);
+    for query in ["gracePeriodSeconds=", "propagationPolicy="] {
+        let code = w.delete(&format!("configmaps/a?{query}")).code;
+        assert!(matches!(code, 400 | 422), "{query}: {code}");
+    }
+    w.send("DELETE", "configmaps/a?dryRun=All", &json_type, "null").is(200);
+    w.get("configmaps/a").is(404);
+}
+
 /// What a body is said to be does not matter if there is none.
 pub fn a_delete_without_a_body_has_no_format(w: &World) {
     w.post("configmaps", &configmap("a")).is(201);
