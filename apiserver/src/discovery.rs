@@ -1,4 +1,4 @@
-//! What is served, told to clients: `/api`, `/apis` and what is below them, `/version`.
+//! What is served, told to clients: `/`, `/api`, `/apis` and what is below them, `/version`.
 //!
 //! There are two forms. The old one takes a request per group and version; the aggregated one tells everything in two
 //! (`/api` and `/apis`). Clients ask for the new form in the Accept header and take the old one if they must.
@@ -34,6 +34,7 @@ pub fn answer(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let legacy = |value: Value| Some((JSON.to_owned(), value));
     match parts[..] {
+        [""] if request.path == "/" => legacy(json!({ "paths": paths(catalog) })),
         ["version"] => legacy(version()),
         ["api"] if wants_aggregated(request) => {
             Some((AGGREGATED.into(), aggregated(groups(catalog).into_iter().filter(|g| g.name.is_empty()))))
@@ -82,6 +83,20 @@ fn wants_aggregated(request: &Request) -> bool {
         }
     }
     false
+}
+
+/// Where to go from the root, for whoever begins there, such as with a browser.
+fn paths(catalog: &Catalog) -> Vec<String> {
+    let mut paths =
+        ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(String::from).to_vec();
+    for group in groups(catalog) {
+        let root = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
+        paths.extend(group.versions.iter().map(|(version, _)| format!("{root}/{version}")));
+        paths.push(root);
+    }
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 /// What `kubectl version` prints, and what clients decide by: the version whose behaviour this server shows.

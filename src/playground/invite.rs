@@ -89,7 +89,9 @@ pub fn invite(page: &mut Page, export: &str, server: &str, resync: Duration) {
     for thing in things(server, resync) {
         page.thing(thing.title, &thing.command, &thing.look);
     }
-    page.text("Then read how it works: docs/tour.md. (--explain narrates each step.)");
+    page.text(
+        "Then read how it works: docs/tour.md. (--explain narrates each step; --speed 0.2 tells the story slowly.)",
+    );
 }
 
 /// The same without applications.

@@ -115,6 +115,12 @@ pub fn groups_are_listed_with_their_preferred_version(w: &World) {
     let mut alone = json!({ "kind": "APIGroup", "apiVersion": "v1" });
     alone.as_object_mut().expect("an object").extend(apps.as_object().expect("an object").clone());
     assert_eq!(w.get("/apis/apps").is(200), alone);
+    // And where to begin.
+    let root = w.get("/").is(200);
+    let paths = root["paths"].as_array().cloned().unwrap_or_default();
+    for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/version"] {
+        assert!(paths.contains(&json!(path)), "{path}: {root}");
+    }
 }
 
 /// What is served is no secret: who is anybody may ask, with no rights at all. What is not served is not found; what is
