@@ -74,11 +74,22 @@ fn namespaces_cannot_be_deleted_all_at_once() {
 #[test]
 fn what_is_not_served_is_not_there() {
     for path in
-        ["/api/v2", "/apis/nope", "/apis/nope/v1", "/apis/apps/v2", "/apis//v1", "/", "/apis/apps/v1/deployments"]
+        ["/api/v2", "/apis/nope", "/apis/nope/v1", "/apis/apps/v2", "/apis//v1", "//", "/apis/apps/v1/deployments"]
     {
         assert_eq!(ask(path, NEW), None, "{path}");
     }
     assert_eq!(ask("/version", JSON).unwrap().1["minor"], "36");
+}
+
+#[test]
+fn the_root_tells_where_to_go_and_each_of_its_paths_leads_somewhere() {
+    let paths = ask("/", JSON).unwrap().1["paths"].take();
+    let discovery =
+        paths.as_array().unwrap().iter().filter_map(|path| path.as_str()).filter(|path| path.starts_with("/api"));
+    assert!(discovery.clone().count() > 10, "{paths}");
+    for path in discovery {
+        assert!(ask(path, JSON).is_some(), "{path}");
+    }
 }
 
 #[test]
