@@ -53,7 +53,8 @@ fn value(causes: &mut Vec<Cause>, json: &Value, path: &str, of: &str) {
     if let Some(default) = json.get("default").filter(|default| !default.is_null()) {
         let at = format!("{path}.default");
         for wrong in validate::validate(&Schema::parse(json), default, None, "") {
-            causes.push(Cause { field: at.clone(), ..wrong });
+            let dot = if wrong.field.is_empty() || wrong.field.starts_with('[') { "" } else { "." };
+            causes.push(Cause { field: format!("{at}{dot}{}", wrong.field), ..wrong });
         }
     }
     if kind == "array" && !json["items"].is_object() {

@@ -158,7 +158,8 @@ impl Check {
             self.invalid(&json!(count), format!("should have at least {least} {of}"));
         }
         if let Some(most) = most.filter(|most| length > *most) {
-            self.add("FieldValueTooMany", "", format!("Too many: {count}: must have at most {most} items"));
+            let items = if most == 1 { "item" } else { "items" };
+            self.add("FieldValueTooMany", "", format!("Too many: {count}: must have at most {most} {items}"));
         }
     }
 

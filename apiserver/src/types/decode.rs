@@ -26,9 +26,14 @@ use crate::{
 pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
     identify(resource, &mut body)?;
     if let Some(definition) = &resource.custom {
+        // Its metadata is that of any other object: a patch that takes away a label which is not there changes nothing.
+        nulls_are_empty(&mut body, &MAPS[..2]);
+        if let Some(metadata) = body.get_mut("metadata") {
+            compact(metadata);
+        }
         return custom::decode(definition, body, validation);
     }
-    nulls_are_empty(&mut body);
+    nulls_are_empty(&mut body, MAPS);
     micro_times(resource, &body).map_err(|why| not_handled(resource, &why))?;
     let mut unknown = Vec::new();
     let typed = reader(resource).ok_or_else(Status::no_such_path)?;
@@ -115,9 +120,12 @@ fn not_handled(resource: &Resource, why: &str) -> Status {
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }
 
+/// Maps from text to text. The first two are those that a custom resource has.
+const MAPS: &[&str] = &["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"];
+
 /// `data: {key: }` in YAML is null, and means the empty text: so the real server reads it.
-fn nulls_are_empty(body: &mut Value) {
-    for map in ["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"] {
+fn nulls_are_empty(body: &mut Value, maps: &[&str]) {
+    for map in maps {
         if let Some(Value::Object(map)) = body.pointer_mut(map) {
             for value in map.values_mut().filter(|value| value.is_null()) {
                 *value = "".into();

@@ -19,6 +19,7 @@ pub fn objects_are_held_to_the_schema(w: &World) {
                 "size": { "type": "integer", "minimum": 1, "maximum": 5 },
                 "colour": { "type": "string", "enum": ["red", "green"] },
                 "name": { "type": "string", "maxLength": 3, "pattern": "^[a-z]*$" },
+                "one": { "type": "array", "maxItems": 1, "items": { "type": "integer" } },
                 "tags": { "type": "array", "maxItems": 2, "items": { "type": "string" } },
             },
         }),
@@ -55,6 +56,11 @@ pub fn objects_are_held_to_the_schema(w: &World) {
         "spec.tags",
         "Too many: 3: must have at most 2 items",
     ]]));
+    post(json!({ "size": 1, "one": [1, 2] })).invalid(json!([[
+        "FieldValueTooMany",
+        "spec.one",
+        "Too many: 2: must have at most 1 item",
+    ]]));
     let message = post(json!({ "size": 9 })).refusal(422, "Invalid");
     let start = format!("Thing.{} \"a\" is invalid: spec.size: Invalid value: 9: ", t.group);
     assert!(message.starts_with(&start), "{message}");
@@ -79,6 +85,24 @@ pub fn defaults_are_filled_in(w: &World) {
     assert_eq!(made["spec"], json!({ "a": { "b": "x" }, "size": 1, "list": [{ "b": "x" }] }));
     let made = w.patch(&t.one("a"), MERGE, &json!({ "spec": { "size": null } })).is(200);
     assert_eq!(made["spec"]["size"], 3);
+}
+
+/// Its metadata is that of any other kind. What takes away what is not there is no write, or a controller would never rest.
+pub fn metadata_that_says_nothing_is_not_stored(w: &World) {
+    let t = serve(w, any());
+    let mut body = t.thing("a", json!({}));
+    body["metadata"]["labels"] = json!({});
+    body["metadata"]["annotations"] = json!({ "example.com/empty": null });
+    let made = w.post(&t.things, &body).is(201);
+    assert_eq!(
+        (made["metadata"].get("labels"), &made["metadata"]["annotations"]["example.com/empty"]),
+        (None, &json!(""))
+    );
+    let nothing = json!({ "metadata": { "labels": { "a": null }, "finalizers": [] } });
+    assert_eq!(w.patch(&t.one("a"), MERGE, &nothing).is(200).version(), made.version());
+    w.patch(&t.one("a"), MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).is(200);
+    let bare = w.patch(&t.one("a"), MERGE, &nothing).is(200);
+    assert_eq!(bare["metadata"].get("labels"), None);
 }
 
 /// What the schema does not know is dropped, except where it says otherwise; who wants to know is told.

@@ -205,6 +205,11 @@ pub fn a_definition_that_makes_no_sense_is_invalid(w: &World) {
         message.starts_with(&start) && message.contains("must not be empty for specified object fields"),
         "{message}"
     );
+    // A default is held to its own schema: the path goes on into it.
+    let whole = json!({ "type": "object", "required": ["a"], "properties": { "a": { "type": "string" } } });
+    let part = json!({ "type": "object", "properties": { "part": whole }, "default": { "part": {} } });
+    let at = "spec.validation.openAPIV3Schema.properties[spec].default.part.a";
+    w.post(DEFINITIONS, &definition(w, part)).invalid(json!([["FieldValueRequired", at, "Required value"]]));
     let mut wrong = definition(w, any());
     wrong["spec"]["versions"][0]["storage"] = json!(false);
     let message = w.post(DEFINITIONS, &wrong).refusal(422, "Invalid");

@@ -207,6 +207,7 @@ const SHARED: &[Case] = cases![
     definitions::a_definition_in_a_group_of_kubernetes_own_needs_approval,
     custom_resources::objects_are_held_to_the_schema,
     custom_resources::defaults_are_filled_in,
+    custom_resources::metadata_that_says_nothing_is_not_stored,
     custom_resources::unknown_fields_are_pruned,
     custom_resources::the_status_subresource_separates_spec_and_status,
     custom_resources::without_a_status_subresource_nothing_is_found_there,
