@@ -141,6 +141,11 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// What comes at once: some lines, not cut to events.
+    pub async fn frame(&mut self) -> Bytes {
+        self.body.frame().await.unwrap().unwrap().into_data().unwrap()
+    }
+
     /// The next event; None at the end. Under paused time this takes no time, however long nothing happens.
     pub async fn next(&mut self) -> Option<Value> {
         loop {

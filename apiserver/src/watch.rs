@@ -5,7 +5,8 @@
 //!   what no longer does is DELETED;
 //! * a version that the log no longer reaches back to is answered with 200 and one ERROR event, Status 410; so is a watch
 //!   that the log has overtaken because its client does not read;
-//! * nothing is buffered for a client but one batch of changes (their bytes are the store's) and the lines of one frame;
+//! * nothing is buffered for a client but the lines of one frame and pointers: to one batch of changes, or to what was
+//!   there when its initial events began;
 //! * it ends, after everything that there is to tell, when its resource is not served any more;
 //! * bookmarks come once a minute and shortly before the end, if they are asked for.
 
@@ -103,8 +104,8 @@ struct Watcher {
     revision: u64,
     /// The revision of the latest change when the log was last read.
     latest: u64,
-    /// Events that are not lines yet.
-    pending: VecDeque<(&'static str, Arc<Object>)>,
+    /// What is to be told and is not a line yet.
+    pending: VecDeque<Pending>,
     /// The bookmark that ends the initial events has yet to be sent.
     closing_bookmark: bool,
     ends_at: Instant,
@@ -116,13 +117,23 @@ struct Watcher {
     ended: bool,
 }
 
+/// Nothing is made of it before there is room for it: a client that does not read costs pointers, not copies.
+enum Pending {
+    /// One of the initial events.
+    There(Arc<Object>),
+    /// May turn out not to concern this watch.
+    Change(Arc<Change>),
+    /// The end.
+    Refusal(Status),
+}
+
 impl Watcher {
-    /// What is there now becomes events. Only pointers are kept, however long the client takes to read them.
+    /// What is there now becomes events.
     fn remember_all(&mut self, state: &State) {
         let latest = self.plan.latest;
         if self.revision > latest {
             let status = Status::too_large_resource_version(self.revision, latest);
-            self.pending.push_back(("ERROR", Arc::new(Object::new(status.body()))));
+            self.pending.push_back(Pending::Refusal(status));
             return;
         }
         self.revision = latest;
@@ -131,7 +142,7 @@ impl Watcher {
         let from = if first.namespace.is_empty() { Bound::Unbounded } else { Bound::Included(&first) };
         let objects = snapshot.range(from).take_while(|(key, _)| self.plan.is_inside(key)).map(|(_, object)| object);
         let selected = objects.filter(|object| self.plan.selector.matches(object.value()));
-        self.pending.extend(selected.map(|object| ("ADDED", object.clone())));
+        self.pending.extend(selected.cloned().map(Pending::There));
         self.closing_bookmark = self.plan.options.bookmarks;
     }
 
@@ -179,9 +190,9 @@ impl Watcher {
         None
     }
 
-    /// One batch of changes becomes events. What does not concern this watch is passed over.
+    /// Takes one batch of changes. What does not concern this watch is passed over; the selector looks at objects later,
+    /// without the lock.
     fn read_log(&mut self) {
-        let mut changes: Vec<Arc<Change>> = Vec::new();
         let state = self.shared.lock();
         self.latest = state.store.revision();
         let Resource { group, version, plural, .. } = &*self.plan.resource;
@@ -192,18 +203,15 @@ impl Watcher {
                 for change in since.take(BATCH) {
                     self.revision = change.revision;
                     if change.resource == self.id && self.plan.is_inside(&change.key) {
-                        changes.push(change.clone());
+                        self.pending.push_back(Pending::Change(change.clone()));
                     }
                 }
             }
             Err(Compacted { .. }) => {
                 let status = Status::expired("The resourceVersion for the provided watch is too old.");
-                self.pending.push_back(("ERROR", Arc::new(Object::new(status.body()))));
+                self.pending.push_back(Pending::Refusal(status));
             }
         }
-        drop(state);
-        // The selector looks at objects without the lock.
-        self.pending.extend(changes.iter().filter_map(|change| event(&self.plan.selector, change)));
     }
 
     /// Pending events as lines, as many as go into one frame.
@@ -211,12 +219,18 @@ impl Watcher {
         let mut frame = Vec::new();
         self.plan.format.now = (self.shared.clock)();
         while frame.len() < FRAME {
-            if let Some((kind, object)) = self.pending.pop_front() {
-                self.line(&mut frame, kind, &object);
-            } else if std::mem::take(&mut self.closing_bookmark) {
-                self.line(&mut frame, "BOOKMARK", &self.bookmark(true));
-            } else {
-                break;
+            match self.pending.pop_front() {
+                Some(Pending::There(object)) => self.line(&mut frame, "ADDED", &object),
+                Some(Pending::Change(change)) => {
+                    if let Some((kind, object)) = event(&self.plan.selector, &change) {
+                        self.line(&mut frame, kind, &object);
+                    }
+                }
+                Some(Pending::Refusal(status)) => self.line(&mut frame, "ERROR", &Object::new(status.body())),
+                None if std::mem::take(&mut self.closing_bookmark) => {
+                    self.line(&mut frame, "BOOKMARK", &self.bookmark(true));
+                }
+                None => break,
             }
         }
         frame

@@ -3,7 +3,7 @@ use futures::FutureExt;
 use super::*;
 use crate::{
     Settings,
-    testing::{Answer, Api, Lines, api, api_with},
+    testing::{Answer, Lines, api, api_with},
 };
 
 fn told(kind: &str, name: &str, answer: &Answer) -> String {
@@ -197,11 +197,16 @@ async fn a_version_that_is_yet_to_come_is_waited_for() {
     let next = api.server.revision() + 2;
     let mut watch = api.watch(&format!("allowWatchBookmarks=true&timeoutSeconds=90&resourceVersion={next}")).await;
     assert!(quiet(&mut watch));
+    // A bookmark is due. It would say that the version is there.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert!(quiet(&mut watch));
     api.create("a", json!({})).await;
     api.create("b", json!({})).await;
     assert!(quiet(&mut watch), "up to it nothing is told");
     let c = api.create("c", json!({})).await;
     assert_eq!(watch.told().await, told("ADDED", "c", &c));
+    assert_eq!(watch.told().await, format!("BOOKMARK  {}", c.version()), "now there is something to say");
+    assert_eq!(watch.told().await, "end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,14 +236,63 @@ async fn a_table_names_its_columns_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frame_is_bounded_and_nothing_is_lost_between_frames() {
-    let api: Api = api();
+    let api = api();
     let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
     // More than a batch, and more than a frame.
     for i in 0..BATCH + 500 {
         api.create(&format!("a{i:05}"), json!({})).await;
     }
-    for i in 0..BATCH + 500 {
-        assert!(watch.told().await.starts_with(&format!("ADDED a{i:05} ")));
+    let (mut lines, mut frames) = (String::new(), 0);
+    while lines.matches('\n').count() < BATCH + 500 {
+        let frame = String::from_utf8(watch.frame().await.to_vec()).unwrap();
+        let before_last = frame[..frame.len() - 1].rfind('\n').unwrap();
+        assert!(frame.ends_with('\n') && before_last < FRAME, "of {} bytes, {before_last}", frame.len());
+        lines.push_str(&frame);
+        frames += 1;
+    }
+    assert!(frames > 3, "{frames} of {} bytes", lines.len());
+    for (i, line) in lines.lines().enumerate() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&event["type"], &event["object"]["metadata"]["name"]),
+            (&json!("ADDED"), &json!(format!("a{i:05}")))
+        );
     }
     assert!(quiet(&mut watch));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_one_batch_is_taken_for_a_client_that_does_not_read() {
+    let api = api();
+    let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
+    for i in 0..BATCH + 500 {
+        api.create(&format!("a{i}"), json!({})).await;
+    }
+    assert!(watch.told().await.starts_with("ADDED a0 "));
+    // What had been taken is told, the rest is forgotten.
+    api.server.compact();
+    let rest = all(&mut watch).await;
+    assert_eq!((rest.len(), rest.last().map(String::as_str)), (BATCH, Some("ERROR ")), "the other 999, and the error");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_is_not_for_this_watch_is_passed_over_and_others_have_their_turn() {
+    let api = api();
+    let mut watch =
+        api.watch(&format!("labelSelector=a&timeoutSeconds=5&resourceVersion={}", api.server.revision())).await;
+    for i in 0..BATCH + 500 {
+        api.create(&format!("a{i}"), json!({})).await;
+    }
+    assert!(quiet(&mut watch), "the first batch");
+    // The others' turn. If it had read on, this would be nothing to it.
+    api.server.compact();
+    assert_eq!(all(&mut watch).await, ["ERROR "]);
+
+    let mut watch =
+        api.watch(&format!("labelSelector=a&timeoutSeconds=5&resourceVersion={}", api.server.revision())).await;
+    for i in BATCH..3 * BATCH {
+        api.label(&format!("a{}", i % 100), json!({ "b": i.to_string() })).await;
+    }
+    api.label("a7", json!({ "a": "yes" })).await;
+    assert_eq!(all(&mut watch).await, ["ADDED a7"], "it comes to what is for it");
 }
