@@ -41,9 +41,15 @@ Examples:
   demo-controller                                         with the current context, as kubectl
   demo-controller -n app1 --dry-run --log-level debug     one namespace, and write nothing
   demo-controller --allowed-names names.txt --listen :8080
-  demo-controller watch --resource deployments            what happens to any resource, handed to a plugin
-  demo-controller playground                              no cluster? a simulated one, and a story to begin with
-  demo-controller crd | kubectl apply -f -                teach the API server what a Pki is";
+  demo-controller crd | kubectl apply -f -                teach the API server what a Pki is
+  demo-controller watch --resource deployments            what happens to any resource, handed to a plugin";
+
+/// The last example; in a build without it there is none.
+const PLAYGROUND_EXAMPLE: &str = if cfg!(feature = "playground") {
+    "\n  demo-controller playground                              no cluster? a simulated one, and a story to begin with"
+} else {
+    ""
+};
 
 /// For the error about a word that is none of them.
 #[cfg(feature = "playground")]
@@ -99,12 +105,13 @@ pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Re
 
 /// `run` is the default, so its flags stand at the top level too.
 fn command() -> clap::Command {
-    let controller = clap::Command::new("run").about("Run the controller (the default)").after_help(AFTER);
+    let after = [AFTER, PLAYGROUND_EXAMPLE].concat();
+    let controller = clap::Command::new("run").about("Run the controller (the default)").after_help(after.clone());
     let crd = clap::Command::new("crd").about("Print the CustomResourceDefinition of Pki, for kubectl apply -f -");
     let command = clap::Command::new("demo-controller")
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
-        .after_help(AFTER)
+        .after_help(after)
         .args_conflicts_with_subcommands(true)
         .args(flags::arguments(run::TABLE))
         .subcommand(controller.args(flags::arguments(run::TABLE)))

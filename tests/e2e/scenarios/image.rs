@@ -43,10 +43,12 @@ pub fn the_binary_is_static_and_at_most_10_mb(_: &mut Stage) {
 
 pub fn there_is_nothing_to_play_with_in_it(_: &mut Stage) {
     let binary = std::env::var_os(BINARY).expect("it is set");
-    let output = Command::new(binary).args(["playground", "--once"]).output().expect("it starts");
+    let run = |argument: &str| Command::new(&binary).arg(argument).output().expect("it starts");
+    let output = run("playground");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("the playground is left out of this build"), "{said}");
+    assert!(!String::from_utf8_lossy(&run("--help").stdout).contains("playground"), "it is not proposed either");
 }
 
 pub fn the_dockerfile_has_the_compiler_that_this_repository_is_tested_with(_: &mut Stage) {
