@@ -161,6 +161,30 @@ pub fn a_pod_on_no_node_is_deleted_at_once(w: &World) {
     w.get("pods/c").is(404);
 }
 
+/// Force is used up by the first one: what is left is others' business, and not made over.
+pub fn a_second_force_changes_nothing(w: &World) {
+    w.post("pods", &finalized(running_pod("a"))).is(201);
+    let force = json!({ "gracePeriodSeconds": 0 });
+    let marked = w.delete_with("pods/a", &force).is(200);
+    assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
+    let again = w.delete_with("pods/a", &force).is(200);
+    assert_eq!((again.version(), again.generation()), (marked.version(), marked.generation()));
+    assert_eq!(w.delete("pods/a").is(200).version(), marked.version());
+}
+
+/// An event owns nothing: nobody has to be waited for, whatever is asked.
+pub fn an_event_goes_at_once_however_it_is_deleted(w: &World) {
+    let about = json!({ "kind": "Pod", "namespace": w.namespace, "name": "a" });
+    let event = json!({ "metadata": { "name": "a" }, "involvedObject": about, "reason": "Test" });
+    for policy in ["Foreground", "Orphan"] {
+        w.post("events", &event).is(201);
+        let mut watch = w.watch("events");
+        watch.expect("ADDED");
+        assert_eq!(w.delete_with("events/a", &json!({ "propagationPolicy": policy })).is(200)["status"], "Success");
+        assert_eq!(watch.names(1), ["DELETED a"]);
+    }
+}
+
 /// One request, one deletion for each object that the selector takes; the answer lists them.
 pub fn a_collection_is_deleted_one_by_one(w: &World) {
     for name in ["a", "b"] {

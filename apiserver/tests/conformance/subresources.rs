@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    objects::{Is, deployment, pod},
+    objects::{Is, deployment, finalized, pod},
     world::{Differs, MERGE, World},
 };
 
@@ -78,6 +78,17 @@ pub fn a_pod_is_bound_once(w: &World) {
     assert_eq!((&scheduled["type"], &scheduled["status"]), (&json!("PodScheduled"), &json!("True")));
     let message = "Operation cannot be fulfilled on pods/binding \"a\": pod a is already assigned to node \"node-1\"";
     w.post("pods/a/binding", &binding("node-2")).refused(409, "Conflict", message);
+}
+
+/// A scheduler that comes too late learns it from the refusal.
+pub fn a_pod_that_is_ending_is_bound_to_no_node(w: &World) {
+    w.post("pods", &finalized(pod("a"))).is(201);
+    w.delete("pods/a").is(200);
+    let binding = json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": "node-1" } });
+    let message =
+        "Operation cannot be fulfilled on pods/binding \"a\": pod a is being deleted, cannot be assigned to a host";
+    w.post("pods/a/binding", &binding).refused(409, "Conflict", message);
+    assert_eq!(w.get("pods/a").is(200)["spec"]["nodeName"], json!(null));
 }
 
 /// What a subresource does not know how to do.

@@ -119,7 +119,8 @@ pub fn a_watch_that_makes_no_sense_is_refused_before_it_begins(w: &World) {
 /// From the future, a watch is silent: nothing is later than that yet.
 pub fn a_watch_from_the_future_is_silent(w: &World) {
     w.post("configmaps", &configmap("a")).is(201);
-    let mut watch = w.watch("configmaps?resourceVersion=99999999&timeoutSeconds=1");
+    let query = "resourceVersion=99999999&allowWatchBookmarks=true&timeoutSeconds=3";
+    let mut watch = w.watch(&format!("configmaps?{query}"));
     w.post("configmaps", &configmap("b")).is(201);
     watch.ends();
 }

@@ -208,6 +208,29 @@ pub fn a_replace_of_what_is_not_there_is_not_found_except_of_a_lease(w: &World) 
     answer.invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
 }
 
+/// The other kinds that a replace creates: of events and of what RBAC is made of.
+pub fn a_replace_may_create_events_and_roles(w: &World) {
+    let rbac = "rbac.authorization.k8s.io";
+    let about = json!({ "kind": "Pod", "namespace": w.namespace, "name": "a" });
+    let event = json!({ "metadata": { "name": "a" }, "involvedObject": about, "reason": "Test" });
+    w.put("events/a", &event).is(201);
+    let role = |kind: &str| json!({ "apiGroup": rbac, "kind": kind, "name": "none" });
+    for (kind, body) in [
+        ("role", json!({ "rules": [] })),
+        ("clusterrole", json!({ "rules": [] })),
+        ("rolebinding", json!({ "roleRef": role("Role"), "subjects": [] })),
+        ("clusterrolebinding", json!({ "roleRef": role("ClusterRole"), "subjects": [] })),
+    ] {
+        let (name, mut body) = (w.namespace.as_str(), body);
+        body["metadata"] = json!({ "name": name });
+        let path = match kind.strip_prefix("cluster") {
+            Some(_) => format!("/apis/{rbac}/v1/{kind}s/{name}"),
+            None => format!("{rbac}/v1:{kind}s/{name}"),
+        };
+        assert_eq!(w.put(&path, &body).is(201).name(), name, "{kind}");
+    }
+}
+
 /// The comparison that keeps a write without a change from being one: no version, no event.
 pub fn a_replace_that_changes_nothing_is_no_write(w: &World) {
     let created = w.post("configmaps", &configmap("a")).is(201);
