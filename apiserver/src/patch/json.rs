@@ -1,9 +1,9 @@
 //! JSON patch (RFC 6902): a list of operations.
 //!
 //! By hand and not by the crate `json-patch`, for two reasons. The real server's library is more lenient than the RFC in
-//! ways that clients see: `replace` adds a field that is not there, `copy` of a field that is not there gives null, and
-//! `test` finds null in it. And a patch must not make something huge out of something small: a thousand times `copy` of
-//! the whole into a part of it doubles it a thousand times.
+//! ways that clients see: a list has an element `-1`, `replace` adds a field that is not there, `copy` of a field that is
+//! not there gives null, and `test` finds null in it. And a patch must not make something huge out of something small: a
+//! thousand times `copy` of the whole into a part of it doubles it a thousand times.
 
 use serde_json::Value;
 
@@ -69,7 +69,10 @@ fn carry_out(object: &mut Value, mut operation: Value, copied: &mut usize) -> Op
             let (parent, last) = parent(object, path)?;
             match parent {
                 Value::Object(fields) => drop(fields.insert(last, value)),
-                Value::Array(elements) => *elements.get_mut(index(&last)?)? = value,
+                Value::Array(elements) => {
+                    let at = index(&last, elements.len())?;
+                    *elements.get_mut(at)? = value;
+                }
                 _ => return None,
             }
             Some(())
@@ -102,7 +105,7 @@ fn add(object: &mut Value, path: &str, value: Value) -> Option<()> {
     match parent {
         Value::Object(fields) => drop(fields.insert(last, value)),
         Value::Array(elements) => {
-            let at = if last == "-" { elements.len() } else { index(&last)? };
+            let at = if last == "-" { elements.len() } else { index(&last, elements.len() + 1)? };
             (at <= elements.len()).then(|| elements.insert(at, value))?;
         }
         _ => return None,
@@ -127,7 +130,7 @@ fn remove(object: &mut Value, path: &str) -> Option<Value> {
     match parent {
         Value::Object(fields) => fields.remove(&last),
         Value::Array(elements) => {
-            let at = index(&last)?;
+            let at = index(&last, elements.len())?;
             (at < elements.len()).then(|| elements.remove(at))
         }
         _ => None,
@@ -142,7 +145,7 @@ fn get<'a>(object: &'a mut Value, path: &str) -> Option<Option<&'a Value>> {
     let (parent, last) = parent(object, path)?;
     match parent {
         Value::Object(fields) => Some(fields.get(&last)),
-        Value::Array(elements) => Some(Some(elements.get(index(&last)?)?)),
+        Value::Array(elements) => Some(Some(elements.get(index(&last, elements.len())?)?)),
         _ => None,
     }
 }
@@ -154,10 +157,10 @@ fn parent<'a>(object: &'a mut Value, path: &str) -> Option<(&'a mut Value, Strin
     Some((object.pointer_mut(way)?, last.replace("~1", "/").replace("~0", "~")))
 }
 
-/// Digits without a leading zero.
-fn index(step: &str) -> Option<usize> {
-    let is_number = step == "0" || !step.starts_with('0') && step.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| step.parse().ok())?
+/// A place in a list that has so many; a negative one is counted from the end.
+fn index(step: &str, count: usize) -> Option<usize> {
+    let at: i64 = step.parse().ok()?;
+    if at < 0 { count.checked_sub(usize::try_from(at.unsigned_abs()).ok()?) } else { usize::try_from(at).ok() }
 }
 
 #[cfg(test)]

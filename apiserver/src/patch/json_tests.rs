@@ -49,7 +49,7 @@ fn an_operation_that_cannot_be_carried_out_is_422() {
         json!({ "op": "remove", "path": "/a/2" }),
         json!({ "op": "replace", "path": "/a/2", "value": 1 }),
         json!({ "op": "add", "path": "/a/3", "value": 1 }),
-        json!({ "op": "add", "path": "/a/01", "value": 1 }),
+        json!({ "op": "add", "path": "/a/-4", "value": 1 }),
         json!({ "op": "add", "path": "/x/y", "value": 1 }),
         json!({ "op": "add", "path": "a", "value": 1 }),
         json!({ "op": "add", "path": "/b/c/d", "value": 1 }),

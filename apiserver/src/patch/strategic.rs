@@ -130,7 +130,7 @@ fn check_order(elements: &[Value], order: &[Value], key: &str) -> Result<()> {
         let own = identity(element, key)?;
         if !wanted.any(|other| identity(other, key).is_ok_and(|other| other == own)) {
             let (patch, order) = (Value::from(elements), Value::from(order));
-            let text = format!("The order in patch list:\n{patch}\n doesn't match {ORDER} list:\n{order}\n");
+            let text = format!("The order in patch list:\n{patch}\n doesn't match $setElementOrder list:\n{order}\n");
             return Err(Status::new(500, "", text));
         }
     }

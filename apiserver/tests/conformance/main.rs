@@ -186,6 +186,7 @@ const SHARED: &[Case] = cases![
     patches::a_patch_that_changes_nothing_is_no_write,
     patches::a_patch_changes_neither_name_nor_uid_and_creates_nothing,
     patches::a_patch_that_cannot_be_read_is_a_bad_request,
+    patches::a_json_patch_may_count_from_the_end,
     patches::a_patch_cannot_be_forced,
     patches::server_side_apply_is_refused,
     subresources::the_status_is_written_by_its_own_path_alone,

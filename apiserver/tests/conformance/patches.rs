@@ -132,6 +132,22 @@ pub fn a_patch_changes_neither_name_nor_uid_and_creates_nothing(w: &World) {
     assert_eq!(w.patch("configmaps/a", MERGE, &patch).is(200), w.get("configmaps/a").is(200));
 }
 
+/// Pitfall: the real server's library knows the last element of a list as `-1`; the RFC does not.
+pub fn a_json_patch_may_count_from_the_end(w: &World) {
+    w.post("configmaps", &configmap("a")).is(201);
+    let add = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
+    let list = "/metadata/finalizers";
+    let patch = json!([
+        add(list, json!(["example.com/a", "example.com/b"])),
+        json!({ "op": "remove", "path": format!("{list}/-2") }),
+        add(&format!("{list}/-1"), json!("example.com/c")),
+    ]);
+    let patched = w.patch("configmaps/a", JSON_PATCH, &patch).is(200);
+    assert_eq!(patched["metadata"]["finalizers"], json!(["example.com/b", "example.com/c"]));
+    let patch = json!([{ "op": "remove", "path": format!("{list}/-3") }]);
+    w.patch("configmaps/a", JSON_PATCH, &patch).refusal(422, "Invalid");
+}
+
 /// What is meant for server-side apply alone.
 pub fn a_patch_cannot_be_forced(w: &World) {
     w.post("configmaps", &configmap("a")).is(201);
