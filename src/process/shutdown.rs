@@ -7,35 +7,56 @@
 //! Kubernetes sends SIGTERM, waits for `terminationGracePeriodSeconds` (30 s by default) and then kills: keep
 //! `--shutdown-grace` (20 s by default) below that.
 
-use std::{fmt, future::Future, io, time::Duration};
+use std::{fmt, future::Future, io, sync::mpsc, thread, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Installs the handlers and returns the token that the first signal cancels. Must be called inside a tokio runtime,
-/// and early: a process with the id 1, as in a container, ignores a SIGTERM that it has no handler for.
+/// How long the end waits for a line in the log. It takes no time, unless nobody reads it.
+const SAYS_WITHIN: Duration = Duration::from_millis(200);
+
+/// Installs the handlers and returns the token that the first signal cancels. Must be called early: a process with the id
+/// 1, as in a container, ignores a SIGTERM that it has no handler for.
+///
+/// Signals are waited for in a thread of their own. Why: when whoever reads the log has stopped reading (a pager, a
+/// collector that hangs), every thread of the caller's runtime sooner or later stands still in the line that it writes.
 ///
 /// `abandon` is called when a second signal ends the process: nothing is dropped then, so what would outlive the process
 /// (a child of it) has to be ended here. It must not wait for anything.
 ///
 /// # Errors
-/// When the system gives no handlers.
+/// When the system gives no handlers, or no thread.
 pub fn on_signal(abandon: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
-    let mut signals =
-        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? }
+    };
     let stop = CancellationToken::new();
     let token = stop.clone();
-    tokio::spawn(async move {
-        let (name, _) = signals.next().await;
-        tracing::info!(signal = name, "shutting down; a second signal ends the process at once");
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let (name, _) = runtime.block_on(signals.next());
+        say(move || tracing::info!(signal = name, "shutting down; a second signal ends the process at once"));
         token.cancel();
-        let (name, number) = signals.next().await;
+        let (name, number) = runtime.block_on(signals.next());
         abandon();
-        tracing::error!(signal = name, "ended by a second signal, with work unfinished");
+        say(move || tracing::error!(signal = name, "ended by a second signal, with work unfinished"));
         // The one place outside `main` that may exit: by now nobody can be relied on to unwind.
         std::process::exit(128 + number);
-    });
+    })?;
     Ok(stop)
+}
+
+/// Writes a line, but does not wait for it for long.
+fn say(line: impl FnOnce() + Send + 'static) {
+    let (written, waited_for) = mpsc::channel::<()>();
+    let writer = thread::Builder::new().spawn(move || {
+        line();
+        drop(written);
+    });
+    if writer.is_ok() {
+        let _ = waited_for.recv_timeout(SAYS_WITHIN);
+    }
 }
 
 struct Signals {

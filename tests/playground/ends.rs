@@ -4,7 +4,10 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    os::unix::fs::PermissionsExt,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt, net::UnixStream},
+    },
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -89,6 +92,29 @@ fn a_second_signal_ends_it_at_once_with_its_number_and_leaves_nothing_behind_eit
         assert!(stderr.lines().last().unwrap().contains("ended by a second signal"), "{stderr}");
         assert!(TcpStream::connect(server).is_err(), "the port is free again");
     }
+}
+
+/// A pager that is not scrolled, a terminal that is held, a collector of logs that hangs: stderr takes no more, so whoever
+/// has a line for it stands still.
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_it() {
+    let home = Home::new("unread");
+    let (stderr, _unread) = UnixStream::pair().unwrap();
+    let mut filler = stderr.try_clone().unwrap();
+    let mut child = home.command("--speed 20").stdout(Stdio::piped()).stderr(OwnedFd::from(stderr)).spawn().unwrap();
+    let stdout = Lines::of(child.stdout.take().unwrap());
+    let mut playground = Playground { child, stdout, stderr: Lines::of_nothing() };
+    playground.stdout.until("docs/tour.md");
+    filler.set_nonblocking(true).unwrap();
+    for size in [4096, 1] {
+        while filler.write(&vec![b'.'; size]).is_ok() {}
+    }
+    filler.set_nonblocking(false).unwrap();
+
+    playground.signal("INT");
+    eventually("the files are gone at the first signal", || home.files().is_empty());
+    playground.signal("INT");
+    assert_eq!(playground.ended().code(), Some(130));
 }
 
 /// To remove a folder with all that is in it, one has to open it.

@@ -115,7 +115,7 @@ impl Lines {
         Lines { from: channel().1, seen: Vec::new() }
     }
 
-    fn of(pipe: impl Pipe) -> Self {
+    pub fn of(pipe: impl Pipe) -> Self {
         let (sender, from) = channel();
         let lines = BufReader::new(pipe).lines().map_while(Result::ok);
         thread::spawn(move || lines.into_iter().try_for_each(|line| sender.send(line)));
