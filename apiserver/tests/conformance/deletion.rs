@@ -161,15 +161,19 @@ pub fn a_pod_on_no_node_is_deleted_at_once(w: &World) {
     w.get("pods/c").is(404);
 }
 
-/// Force is used up by the first one: what is left is others' business, and not made over.
-pub fn a_second_force_changes_nothing(w: &World) {
+/// Force is used up by the first one. What becomes of dependents can still be decided, but not while a grace runs.
+pub fn a_second_force_changes_nothing_but_the_propagation(w: &World) {
     w.post("pods", &finalized(running_pod("a"))).is(201);
-    let force = json!({ "gracePeriodSeconds": 0 });
+    let (force, foreground) = (json!({ "gracePeriodSeconds": 0 }), json!({ "propagationPolicy": "Foreground" }));
+    let graceful = w.delete("pods/a").is(200);
+    assert_eq!(w.delete_with("pods/a", &foreground).is(200).version(), graceful.version());
     let marked = w.delete_with("pods/a", &force).is(200);
     assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
     let again = w.delete_with("pods/a", &force).is(200);
     assert_eq!((again.version(), again.generation()), (marked.version(), marked.generation()));
     assert_eq!(w.delete("pods/a").is(200).version(), marked.version());
+    let finalizers = w.delete_with("pods/a", &foreground).is(200)["metadata"]["finalizers"].take();
+    assert_eq!(finalizers, json!(["example.com/wait", "foregroundDeletion"]));
 }
 
 /// An event owns nothing: nobody has to be waited for, whatever is asked.

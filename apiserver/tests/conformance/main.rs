@@ -156,7 +156,7 @@ const SHARED: &[Case] = cases![
     deletion::the_name_is_free_once_the_object_is_gone,
     deletion::a_pod_on_a_node_is_given_its_grace,
     deletion::a_pod_on_no_node_is_deleted_at_once,
-    deletion::a_second_force_changes_nothing,
+    deletion::a_second_force_changes_nothing_but_the_propagation,
     deletion::an_event_goes_at_once_however_it_is_deleted,
     deletion::a_collection_is_deleted_one_by_one,
     deletion::a_collection_is_deleted_as_it_is_listed,
