@@ -1,7 +1,10 @@
 use http::{HeaderMap, Method};
 
 use super::*;
-use crate::server::{ApiServer, Settings};
+use crate::{
+    faults::{Fault, Rule},
+    server::{ApiServer, Settings},
+};
 
 fn ask(server: &ApiServer, method: Method, path: &str, body: &str) -> Result<Value> {
     let request = Request::new(method, path, HeaderMap::new(), body.to_owned().into());
@@ -64,6 +67,11 @@ fn there_is_an_end_to_the_number_of_rules() {
     add(&server, &many).unwrap();
     let refused = add(&server, r#"{"fault":"Compact"}"#).unwrap_err();
     assert_eq!((refused.code, &*refused.message), (400, "more than 1000 rules; DELETE removes all"));
+    let one_more = || server.fault(Rule::new(Fault::Compact));
+    assert!(!one_more(), "whoever adds it in process is told as well");
+    assert_eq!(server.faults().len(), 1_000);
+    server.clear_faults();
+    assert!(one_more());
 }
 
 #[test]

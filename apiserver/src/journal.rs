@@ -95,3 +95,7 @@ impl Journal {
         self.0.iter()
     }
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -4,12 +4,16 @@ use super::*;
 use crate::custom;
 
 fn catalog() -> Catalog {
+    catalog_with("What is wanted.")
+}
+
+fn catalog_with(description: &str) -> Catalog {
     let mut catalog = Catalog::built_in();
     let definition = json!({ "spec": {
         "group": "ex.io", "scope": "Namespaced", "names": { "kind": "Thing", "plural": "things" },
         "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
             "type": "object", "description": "A thing.",
-            "properties": { "spec": { "type": "object", "description": "What is wanted." } },
+            "properties": { "spec": { "type": "object", "description": description } },
         } } }],
     } });
     catalog.set_custom("ex.io", "things", custom::resources(&definition));
@@ -17,7 +21,11 @@ fn catalog() -> Catalog {
 }
 
 fn ask(path: &str) -> Option<Value> {
-    answer(&catalog(), &Request::new(Method::GET, path, HeaderMap::new(), Default::default()))
+    ask_of(&catalog(), path)
+}
+
+fn ask_of(catalog: &Catalog, path: &str) -> Option<Value> {
+    answer(catalog, &Request::new(Method::GET, path, HeaderMap::new(), Default::default()))
 }
 
 #[test]
@@ -55,4 +63,14 @@ fn a_custom_resource_is_described_as_in_its_definition() {
     assert_eq!(schema["properties"]["spec"]["description"], "What is wanted.");
     assert_eq!(schema["properties"]["kind"]["type"], "string");
     assert_eq!(schema["x-kubernetes-group-version-kind"][0]["kind"], "Thing");
+}
+
+#[test]
+fn what_has_changed_has_another_address_and_nothing_else_has() {
+    let index = |description: &str| ask_of(&catalog_with(description), "/openapi/v3").unwrap()["paths"].take();
+    let (before, after) = (index("What is wanted."), index("What is really wanted."));
+    assert_eq!(before, index("What is wanted."));
+    for (about, address) in before.as_object().unwrap() {
+        assert_eq!(*address != after[about], about == "apis/ex.io/v1", "{about}");
+    }
 }

@@ -86,9 +86,10 @@ impl ApiServer {
         ApiServer { shared: Arc::new(shared) }
     }
 
-    /// Adds a rule for what is to go wrong.
-    pub fn fault(&self, rule: Rule) {
-        self.shared.lock().faults.add(rule);
+    /// Adds a rule for what is to go wrong. False, and it is not added, if there are 1,000 already: each request is held
+    /// against all of them.
+    pub fn fault(&self, rule: Rule) -> bool {
+        self.shared.lock().faults.add(rule)
     }
 
     /// The rules in force, and how often each has matched and hit.

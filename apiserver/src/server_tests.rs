@@ -171,3 +171,17 @@ async fn a_replace_that_creates_takes_the_right_to_create() {
         assert_eq!(api.get(LEASES).await.names(), left);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_fault_of_compaction_forgets_all_older_versions_before_the_answer() {
+    let api = api();
+    let old = api.create("a", json!({})).await.version();
+    let now = api.create("b", json!({})).await.version();
+    let exactly = |version: u64| format!("{CONFIG_MAPS}?resourceVersion={version}&resourceVersionMatch=Exact");
+    assert_eq!(api.get(&exactly(old)).await.names(), ["a"]);
+    api.server.fault(Rule::new(Fault::Compact).verb(Verb::List).nth(1));
+    assert_eq!(api.get(&exactly(old)).await.reason(), (410, "Expired"), "the request that it hits as well");
+    assert_eq!(api.get(&exactly(now)).await.names(), ["a", "b"], "the present is no older version");
+    let event = api.watch(&format!("resourceVersion={old}")).await.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
+}

@@ -54,3 +54,7 @@ impl Shared {
         answer
     }
 }
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -312,3 +312,23 @@ fn what_may_i() {
     assert_eq!(status["incomplete"], false);
     assert_eq!(ask(json!({})).unwrap_err(), Status::bad_request("no namespace on request"));
 }
+
+#[test]
+fn of_more_tokens_than_are_remembered_the_one_that_would_expire_first_goes() {
+    let server = server();
+    let first = token(&server, json!({ "expirationSeconds": 601 }));
+    let shortest = token(&server, json!({ "expirationSeconds": 600 }));
+    let mut last = String::new();
+    for _ in 0..token::CAPACITY - 1 {
+        last = token(&server, json!({}));
+    }
+    assert_eq!(with_token(&server, &shortest, now()), Err(Status::unauthorized()), "it made room");
+    assert!(with_token(&server, &first, now()).is_ok() && with_token(&server, &last, now()).is_ok());
+    // What has expired goes before anything that is still good.
+    let body = json!({ "spec": { "expirationSeconds": 600 } });
+    let target = target("", "serviceaccounts", "name", "token");
+    let answer = create_token(&mut server.shared.lock(), &target, body, later(602)).unwrap();
+    assert!(with_token(&server, answer["status"]["token"].as_str().unwrap(), later(602)).is_ok());
+    assert_eq!(with_token(&server, &first, now()), Err(Status::unauthorized()));
+    assert!(with_token(&server, &last, later(602)).is_ok());
+}

@@ -23,7 +23,7 @@ const KIND: &str = "TokenRequest";
 /// Whom the tokens are for that this server accepts.
 const AUDIENCE: &str = "https://kubernetes.default.svc";
 /// More are not remembered: the one that would expire first goes.
-const CAPACITY: usize = 10_000;
+pub(super) const CAPACITY: usize = 10_000;
 
 /// The tokens that were given out.
 #[derive(Default)]

@@ -33,6 +33,17 @@ fn every_fault_of_the_table_is_understood_and_every_fault_is_in_the_table() {
 }
 
 #[test]
+fn the_readme_has_the_same_table() {
+    let rows = include_str!("../../README.md").lines().skip_while(|line| !line.starts_with("| fault |")).skip(2);
+    let faults = rows.map_while(|row| row.strip_prefix("| ")?.split(" | ").next());
+    // A cell may name several.
+    let written: Vec<&str> = faults.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let kind = |fault: &&str| std::mem::discriminant(&serde_json::from_str::<Fault>(fault).expect(fault));
+    let kinds = |faults: &[&str]| faults.iter().map(kind).collect::<Vec<_>>();
+    assert_eq!(kinds(&written), kinds(FAULTS), "{written:?}");
+}
+
+#[test]
 fn a_rule_reads_as_it_was_written() {
     let rule = Rule::new(Fault::Undecodable { name: Some("a".into()) })
         .user("bob")

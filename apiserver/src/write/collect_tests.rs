@@ -178,3 +178,14 @@ fn whatever_the_owners_are_nobody_is_left_whose_owners_are_all_gone() {
         }
     }
 }
+
+/// Owners are in the dependent's namespace or in none: of one that has no namespace, an owner in a namespace says nothing.
+#[test]
+fn an_owner_in_a_namespace_is_no_owner_of_what_has_none() {
+    const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let mut world = World::new();
+    let a = world.ok("POST", CONFIG_MAPS, named("a"));
+    world.ok("POST", ROLES, owned("r", &[owner(&a, true)]));
+    world.ok("DELETE", &at("a"), Value::Null);
+    assert!(world.exists(&format!("{ROLES}/r")), "neither at its creation nor with the supposed owner");
+}

@@ -1,3 +1,4 @@
+use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use super::super::fixture::*;
@@ -124,4 +125,21 @@ fn generations_begin_with_one_where_they_are_counted() {
     } });
     assert_eq!(world.ok("POST", DEPLOYMENTS, deployment)["metadata"]["generation"], 1);
     assert_eq!(world.ok("POST", PODS, pod("p"))["metadata"]["generation"], 1);
+}
+
+#[test]
+fn of_generated_names_that_are_taken_eight_are_tried() {
+    let mut world = World::new();
+    let mut create = || {
+        // The same dice make the same names, in the same order.
+        world.state.random = StdRng::seed_from_u64(7);
+        world.send("POST", CONFIG_MAPS, json!({ "metadata": { "generateName": "x-" } }))
+    };
+    let mut names: Vec<String> = (0..8).map(|_| create().1.name().to_owned()).collect();
+    let (code, status) = create();
+    assert_eq!((code, &status["reason"]), (409, &json!("AlreadyExists")));
+    assert!(status["message"].as_str().unwrap().contains(&names[7]), "the last that was tried: {status}");
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 8, "{names:?}");
 }

@@ -53,3 +53,22 @@ fn a_definition_waits_for_its_objects_and_takes_no_more() {
     );
     assert!(!world.exists(FOO_DEFINITION));
 }
+
+#[test]
+fn each_condition_of_a_definition_is_there_once_and_says_since_when() {
+    let mut world = World::with_foos();
+    let conditions = |world: &mut World| world.get(FOO_DEFINITION)["status"]["conditions"].clone();
+    let before = conditions(&mut world);
+    let kinds: Vec<&Value> = before.as_array().unwrap().iter().map(|condition| &condition["type"]).collect();
+    assert_eq!(kinds, ["NamesAccepted", "Established"]);
+    world.wait(60);
+    world.ok("PATCH", FOO_DEFINITION, json!({ "metadata": { "labels": { "a": "b" } } }));
+    assert_eq!(conditions(&mut world), before, "nothing has changed");
+
+    let mut doubted = before.clone();
+    doubted[1]["status"] = "False".into();
+    world.ok("PATCH", &format!("{FOO_DEFINITION}/status"), json!({ "status": { "conditions": doubted } }));
+    let mut expected = before;
+    expected[1]["lastTransitionTime"] = "2026-01-01T00:01:00Z".into();
+    assert_eq!(conditions(&mut world), expected);
+}

@@ -97,3 +97,35 @@ fn other_namespaces_keep_their_contents() {
     world.ok("DELETE", NS, Value::Null);
     assert!(world.exists("/api/v1/namespaces/ns2/configmaps/a"));
 }
+
+#[test]
+fn a_condition_tells_since_when_it_is_so() {
+    let mut world = World::new();
+    for name in ["a", "b"] {
+        world.ok("POST", CONFIG_MAPS, json!({ "metadata": { "name": name, "finalizers": ["x/y"] } }));
+    }
+    let since = |world: &mut World, kind: &str| {
+        let condition = condition(&world.get(NS), kind);
+        (condition["lastTransitionTime"].clone(), condition["message"].as_str().unwrap().to_owned())
+    };
+    world.ok("DELETE", NS, Value::Null);
+    let before = since(&mut world, "NamespaceContentRemaining");
+    world.wait(60);
+    world.ok("PATCH", &format!("{CONFIG_MAPS}/a"), json!({ "metadata": { "finalizers": null } }));
+    let after = since(&mut world, "NamespaceContentRemaining");
+    assert_ne!(before.1, after.1, "less remains");
+    assert_eq!(
+        (before.0, after.0),
+        (json!("2026-01-01T00:00:00Z"), json!("2026-01-01T00:00:00Z")),
+        "but something does"
+    );
+
+    // A finalizer of the namespace's own, so that it can be looked at when nothing remains.
+    world.ok("PATCH", NS, json!({ "metadata": { "finalizers": null } }));
+    let mut namespace = world.get(NS);
+    namespace["spec"]["finalizers"] = json!(["kubernetes", "x/y"]);
+    world.ok("PUT", &format!("{NS}/finalize"), namespace);
+    world.ok("PATCH", &format!("{CONFIG_MAPS}/b"), json!({ "metadata": { "finalizers": null } }));
+    let gone = since(&mut world, "NamespaceContentRemaining");
+    assert_eq!(gone, (json!("2026-01-01T00:01:00Z"), "All content successfully removed".to_owned()));
+}

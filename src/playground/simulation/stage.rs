@@ -28,7 +28,9 @@ impl Stage {
     /// With faults from the very beginning: those of a watch happen to watches that are opened from then on.
     pub async fn with(faults: impl IntoIterator<Item = Rule>) -> Stage {
         let server = ApiServer::new(Settings::default());
-        faults.into_iter().for_each(|rule| server.fault(rule));
+        for rule in faults {
+            server.fault(rule);
+        }
         let client = Client::new(server.clone(), "default");
         let stop = CancellationToken::new();
         let cluster = tokio::spawn(run(client.clone(), Simulation { speed: 1.0 }, stop.clone()));
