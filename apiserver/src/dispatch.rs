@@ -68,8 +68,8 @@ pub fn answer(
                 Ok(Outcome::Page { resource, page, format })
             }
             Verb::Watch => {
-                let options = Watch::parse(&request.query)?;
                 let selector = Selector::parse(&resource, &request.query)?;
+                let options = Watch::parse(&request.query)?;
                 let plan = watch::Plan { resource, target, selector, options, format, latest };
                 Ok(Outcome::Ready(respond::json(200, watch::open(shared, state, plan))))
             }
