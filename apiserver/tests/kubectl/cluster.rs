@@ -8,7 +8,10 @@ use std::{
     sync::{
         LazyLock, Once,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
+    thread,
+    time::Duration,
 };
 
 use apiserver::{ApiServer, Settings};
@@ -16,6 +19,9 @@ use tokio::runtime::Runtime;
 
 /// All servers run on it; the tests themselves wait for kubectl.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// For what a kubectl prints that goes on.
+const SOON: Duration = Duration::from_secs(30);
 
 /// One empty server, and a home for kubectl's caches.
 pub struct Cluster {
@@ -91,8 +97,11 @@ impl Cluster {
     /// Starts a kubectl that goes on, and gives back what it prints, line by line.
     pub fn follow(&self, line: &str) -> Follow {
         let mut child = self.command(&line.split_whitespace().collect::<Vec<_>>()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Follow { child, lines: Box::new(lines.map_while(Result::ok)) }
+        let printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, lines) = mpsc::channel();
+        // Ends with the child's output, or when nobody wants to know any more.
+        thread::spawn(move || printed.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Follow { child, lines }
     }
 }
 
@@ -111,13 +120,24 @@ fn printed(arguments: &[&str], output: Output) -> String {
 /// A kubectl that goes on until this is dropped.
 pub struct Follow {
     child: Child,
-    lines: Box<dyn Iterator<Item = String>>,
+    lines: mpsc::Receiver<String>,
 }
 
 impl Follow {
     /// The next line, with single blanks.
     pub fn line(&mut self) -> String {
-        words(&self.lines.next().unwrap())
+        words(&self.lines.recv_timeout(SOON).expect("a line in time"))
+    }
+
+    /// The next lines as they are, up to and with the one that ends like this.
+    pub fn until(&mut self, end: &str) -> String {
+        let mut read = String::new();
+        while !read.trim_end().ends_with(end) {
+            let line = self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("no {end:?} in time after {read}"));
+            read.push_str(&line);
+            read.push('\n');
+        }
+        read
     }
 }
 
