@@ -1,6 +1,6 @@
-//! Five things to try, and what is to be seen then.
+//! What is said before the story, and after it: five things to try, and what is to be seen then.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::page::Page;
 
@@ -8,6 +8,23 @@ use super::page::Page;
 /// patience.
 pub fn resync(speed: f64) -> Duration {
     Duration::from_secs_f64((30.0 / speed).round().max(1.0))
+}
+
+/// What this is, and where: the API server and, if they are served, the controller's own pages.
+pub fn introduce(page: &mut Page, url: &str, health: Option<SocketAddr>) {
+    page.heading("A cluster to play with");
+    page.text(&format!(
+        "An API server in memory, at {url}; a Deployment controller, a scheduler and a kubelet, simulated; and \
+         demo-controller itself, the real one. All of it is in this process, and gone when it ends."
+    ));
+    page.text(
+        "What demo-controller does: it watches for Pki objects, each of which asks for a certificate. It puts the certificate \
+         into a Secret; or it says, on the pods that wait for that Secret, why there is none.",
+    );
+    page.text("Everyone on this machine can use this server, as its administrator, while it runs. Nobody else can.");
+    if let Some(address) = health {
+        page.text(&format!("The controller's /metrics, /readyz and /healthz are at http://{address}."));
+    }
 }
 
 /// For a person who has none: the playground itself needs nothing but Rust.

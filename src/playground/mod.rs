@@ -11,21 +11,14 @@
 //! * [`story`]: what is told; [`pace`] how fast, [`api`], [`table`] and [`describe`] with what.
 //! * [`page`] and [`hold`]: stdout for the story, stderr for the log, and the two do not run into each other.
 //! * [`files`]: what is put on disk, and taken away again.
-//! * [`invite`]: what to try then.
+//! * [`invite`]: what this is, and what to try then.
 //!
 //! Promises:
 //! * the server listens on loopback only;
 //! * nothing that a step shows is written beforehand: it waits for the state in the server and prints that;
 //! * however it ends, no file and no port stay behind, unless it is killed (SIGKILL).
 
-use std::{
-    future, io,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    process::ExitCode,
-    thread,
-    time::Duration,
-};
+use std::{future, io, net::Ipv4Addr, path::Path, process::ExitCode, thread, time::Duration};
 
 use apiserver::ApiServer;
 use serde_json::{Value, json};
@@ -171,8 +164,12 @@ impl Stage<'_> {
     async fn live(&self, health: Option<TcpListener>, cluster: &mut Option<Cluster>) -> Result<ExitCode, Refusal> {
         let api = Api(connect::local(self.url, None)?);
         let mut page = Page::stdout();
-        introduce(&mut page, self.url, health.as_ref().and_then(|listener| listener.local_addr().ok()));
+        invite::introduce(&mut page, self.url, health.as_ref().and_then(|listener| listener.local_addr().ok()));
         let token = install(&api, self.objects, &mut page).await.map_err(broke_off)?;
+        // With no story to tell either, what is ended at once is better not begun.
+        if let Some(over) = self.over(&page).filter(|_| !self.play.apps) {
+            return over;
+        }
         let cluster = cluster.insert(Cluster::start(self, &token, health)?);
         tokio::select! {
             told = self.tell(&api, &mut page) => told,
@@ -195,33 +192,24 @@ impl Stage<'_> {
             (false, false) => invite::invite_to_begin(page, &self.files.export()),
         }
         self.hold.release();
-        match page.failure() {
-            Some(e) => Err(Refusal::failure(format!("stdout: {e}: the story could not be written there"))),
-            // A reader that has gone (`| head`) will not want to stay either.
-            None if self.play.once || page.is_closed() => Ok(ExitCode::SUCCESS),
+        match self.over(page) {
+            Some(over) => over,
             None => future::pending().await,
+        }
+    }
+
+    /// What it comes to, if there is no reason to stay.
+    fn over(&self, page: &Page) -> Option<Result<ExitCode, Refusal>> {
+        match page.failure() {
+            Some(e) => Some(Err(Refusal::failure(format!("stdout: {e}: the story could not be written there")))),
+            // A reader that has gone (`| head`) will not want to stay either.
+            None => (self.play.once || page.is_closed()).then_some(Ok(ExitCode::SUCCESS)),
         }
     }
 }
 
 fn broke_off(why: Broken) -> Refusal {
     Refusal::failure(format!("the story broke off: {why}"))
-}
-
-fn introduce(page: &mut Page, url: &str, health: Option<SocketAddr>) {
-    page.heading("A cluster to play with");
-    page.text(&format!(
-        "An API server in memory, at {url}; a Deployment controller, a scheduler and a kubelet, simulated; and \
-         demo-controller itself, the real one. All of it is in this process, and gone when it ends."
-    ));
-    page.text(
-        "What demo-controller does: it watches for Pki objects, each of which asks for a certificate. It puts the certificate \
-         into a Secret; or it says, on the pods that wait for that Secret, why there is none.",
-    );
-    page.text("Everyone on this machine can use this server, as its administrator, while it runs. Nobody else can.");
-    if let Some(address) = health {
-        page.text(&format!("The controller's /metrics, /readyz and /healthz are at http://{address}."));
-    }
 }
 
 /// What an operator does, `kubectl create -f demo-controller.yaml`. Returns the controller's token.

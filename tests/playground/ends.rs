@@ -51,20 +51,25 @@ fn a_signal_before_the_end_of_a_story_that_was_to_be_told_is_a_failure() {
 }
 
 /// Runs it with a reader that reads one line, as `| head -1`.
-fn with_a_reader_that_hangs_up(home: &Home, args: &str) -> Option<i32> {
-    let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+fn with_a_reader_that_hangs_up(home: &Home, args: &str) -> (Option<i32>, String) {
+    let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = Lines::of(child.stderr.take().unwrap());
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(!line.is_empty());
-    let mut playground = Playground { child, stdout: Lines::of_nothing(), stderr: Lines::of_nothing() };
-    playground.ended().code()
+    let mut playground = Playground { child, stdout: Lines::of_nothing(), stderr };
+    let (code, _, stderr) = playground.last_words();
+    (code, stderr)
 }
 
 #[test]
 fn a_reader_that_hangs_up_ends_it_and_is_no_failure() {
     let home = Home::new("head");
-    assert_eq!(with_a_reader_that_hangs_up(&home, "--speed 20"), Some(0));
-    assert_eq!(with_a_reader_that_hangs_up(&home, "--once --speed 20"), Some(0));
+    for args in ["--speed 20", "--once --speed 20", "--no-apps"] {
+        let (code, stderr) = with_a_reader_that_hangs_up(&home, args);
+        assert_eq!(code, Some(0), "{args}: {stderr}");
+        assert!(!stderr.contains("allowed names"), "{args}: at the end nobody misses a file that is removed: {stderr}");
+    }
     assert_eq!(home.files(), Vec::<PathBuf>::new());
 }
 
