@@ -18,6 +18,7 @@ mod control_plane;
 mod controller;
 mod daemon;
 mod embedded;
+#[path = "../shared/http.rs"]
 mod http;
 mod kubectl;
 mod kubelet;
@@ -28,9 +29,11 @@ mod objects;
 mod openmetrics;
 mod proxy;
 mod runner;
+#[path = "../shared/server.rs"]
 mod server;
 mod servers;
 mod stage;
+#[path = "../shared/wait.rs"]
 mod wait;
 mod watcher;
 

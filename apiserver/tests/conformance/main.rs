@@ -21,13 +21,13 @@ mod world;
 
 // What the end-to-end tests use as well. They use more of it.
 #[allow(dead_code)]
-#[path = "../../../tests/e2e/http.rs"]
+#[path = "../../../tests/shared/http.rs"]
 mod http1;
 #[allow(dead_code)]
-#[path = "../../../tests/e2e/server.rs"]
+#[path = "../../../tests/shared/server.rs"]
 mod process;
 #[allow(dead_code)]
-#[path = "../../../tests/e2e/wait.rs"]
+#[path = "../../../tests/shared/wait.rs"]
 mod wait;
 
 mod bookmarks;
