@@ -135,7 +135,12 @@ fn of_generated_names_that_are_taken_eight_are_tried() {
         world.state.random = StdRng::seed_from_u64(7);
         world.send("POST", CONFIG_MAPS, json!({ "metadata": { "generateName": "x-" } }))
     };
-    let mut names: Vec<String> = (0..8).map(|_| create().1.name().to_owned()).collect();
+    let mut names = Vec::new();
+    for n in 0..8 {
+        let (code, object) = create();
+        assert_eq!(code, 201, "after {n} that are taken: {object}");
+        names.push(object.name().to_owned());
+    }
     let (code, status) = create();
     assert_eq!((code, &status["reason"]), (409, &json!("AlreadyExists")));
     assert!(status["message"].as_str().unwrap().contains(&names[7]), "the last that was tried: {status}");
