@@ -1,8 +1,18 @@
-use std::os::unix::fs::PermissionsExt;
+use std::{
+    os::unix::fs::PermissionsExt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::*;
 
 const SERVER: &str = "http://127.0.0.1:4711";
+
+/// One test at a time: a folder's name, which follows from the process's id, is free again when it is gone, and the next
+/// test would take it before this one has looked.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -10,6 +20,7 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn nobody_else_can_read_them_and_nothing_stays() {
+    let _alone = alone();
     let files = Files::create(SERVER, "app1\n", None).unwrap();
     let (folder, kubeconfig) = (files.folder.clone(), files.kubeconfig.clone());
     assert_eq!((mode(&folder), mode(&kubeconfig), mode(&files.allowed_names)), (0o700, 0o600, 0o600));
@@ -30,6 +41,7 @@ fn the_kubeconfig_can_be_read_as_one() {
 
 #[test]
 fn two_at_once_do_not_meet() {
+    let _alone = alone();
     let one = Files::create(SERVER, "", None).unwrap();
     let two = Files::create(SERVER, "", None).unwrap();
     assert_ne!(one.folder, two.folder);
@@ -39,6 +51,7 @@ fn two_at_once_do_not_meet() {
 
 #[test]
 fn a_file_that_is_asked_for_is_made_and_removed_and_one_that_exists_is_left_alone() {
+    let _alone = alone();
     let place = folder(&std::env::temp_dir()).unwrap();
     let out = place.join("my config");
     let files = Files::create(SERVER, "", Some(&out)).unwrap();
