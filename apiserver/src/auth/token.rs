@@ -121,7 +121,7 @@ fn understand(body: &Value, account: &Target) -> Result<i64> {
             format!("the object provided is unrecognized (must be of type {KIND}): couldn't get version/kind");
         return Err(Status::bad_request(message));
     }
-    if kind != KIND || !matches!(version.trim_start_matches("authentication.k8s.io/"), "v1") {
+    if kind != KIND || version.trim_start_matches("authentication.k8s.io/") != "v1" {
         let short = version.rsplit('/').next().unwrap_or_default();
         return Err(wrong(&format!("converting ({short}.{kind}) to (authentication.{KIND}): unknown conversion")));
     }

@@ -1,4 +1,4 @@
-//! A CustomResourceDefinition: what it leaves open, and its status. Whether it is right is asked in [`crate::types`].
+//! A CustomResourceDefinition: what it leaves open, and its status. Whether it is right is asked in [`super::check()`].
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

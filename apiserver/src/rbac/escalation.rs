@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Attributes, GROUP, covers_path, decide,
+    Attributes, GROUP, covers_path, decide, has,
     rules::{is_empty, rules, visit},
     words,
 };
@@ -109,19 +109,18 @@ fn atoms(rule: &Value) -> Vec<Right<'_>> {
 
 /// Whether a rule that is held includes a right. Wildcards are compared as what they stand for: `*` is more than `get`.
 fn covers(rule: &Value, right: &Right<'_>) -> bool {
-    let listed = |list: &Value, word: &str| words(list).any(|one| one == "*" || one == word);
     match *right {
         Right::Resource { group, resource, name, verb } => {
             let of_any = resource.split_once('/').map(|(_, sub)| format!("*/{sub}"));
             let names = &rule["resourceNames"];
-            listed(&rule["verbs"], verb)
-                && listed(&rule["apiGroups"], group)
-                && (listed(&rule["resources"], resource)
+            has(&rule["verbs"], verb)
+                && has(&rule["apiGroups"], group)
+                && (has(&rule["resources"], resource)
                     || words(&rule["resources"]).any(|one| Some(one) == of_any.as_deref()))
                 && (is_empty(names) || name.is_some_and(|name| words(names).any(|one| one == name)))
         }
         Right::Path { path, verb } => {
-            listed(&rule["verbs"], verb) && words(&rule["nonResourceURLs"]).any(|one| covers_path(one, path))
+            has(&rule["verbs"], verb) && words(&rule["nonResourceURLs"]).any(|one| covers_path(one, path))
         }
     }
 }
