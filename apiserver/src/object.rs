@@ -7,7 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Number, Value};
 
 /// Which collection: `pods`, `deployments.apps`, `pkis.box.com`. All versions of a group share one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -81,11 +82,11 @@ impl Object {
 
     /// As text. Made once: fifty watchers send the same bytes. What it is comes first, so that a list can leave it out.
     pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(text(&self.value))).clone()
+        self.json.get_or_init(|| Bytes::from(serialized(&self.value))).clone()
     }
 }
 
-fn text(value: &Value) -> String {
+fn serialized(value: &Value) -> String {
     const FIRST: [&str; 2] = ["kind", "apiVersion"];
     let Value::Object(fields) = value else { return value.to_string() };
     let first = FIRST.iter().filter_map(|name| fields.get_key_value(*name));
@@ -107,6 +108,36 @@ pub fn size(value: &Value) -> usize {
         Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
         Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
         _ => 4,
+    }
+}
+
+/// A text; empty if it is none.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The elements of a list; none if it is none.
+pub fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The texts in a list.
+pub fn words(value: &Value) -> impl Iterator<Item = &str> {
+    items(value).iter().filter_map(Value::as_str)
+}
+
+/// As the API writes a time: UTC, whole seconds.
+pub fn time(at: Timestamp) -> Value {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
+}
+
+/// `2.0` becomes `2`: the real server makes no difference between numbers of the same value.
+pub fn normalize(number: &mut Number) {
+    // Beyond this, not every whole number has a fraction of its own.
+    const EXACT: f64 = (1_i64 << f64::MANTISSA_DIGITS) as f64;
+    let fraction = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
+    if let Some(value) = fraction.filter(|value| value.abs() < EXACT) {
+        *number = (value as i64).into();
     }
 }
 
@@ -134,6 +165,6 @@ pub trait Meta {
 
 impl Meta for Value {
     fn meta(&self, field: &str) -> &str {
-        self["metadata"][field].as_str().unwrap_or_default()
+        text(&self["metadata"][field])
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use crate::object::{GroupResource, Key};
+use crate::object::{GroupResource, Key, items};
 
 /// See the module.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Owners {
 
 /// An object's `ownerReferences`.
 pub fn references(object: &Value) -> &[Value] {
-    object["metadata"]["ownerReferences"].as_array().map_or(&[], Vec::as_slice)
+    items(&object["metadata"]["ownerReferences"])
 }
 
 fn uid(reference: &Value) -> Option<&str> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::User;
 use crate::{
+    object::text,
     rbac::{self, Attributes, decide},
     request::Target,
     state::State,
@@ -32,20 +33,16 @@ pub fn review(state: &State, user: &User, target: &Target, body: &Value) -> Opti
 /// Whether they may do one thing.
 fn access(state: &State, user: &User, spec: &Value) -> Result<Value> {
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
-    let text = |field: &str| resource[field].as_str().unwrap_or_default();
     let attributes = match (resource.is_object(), path.is_object()) {
         (true, false) => Attributes::Resource {
-            verb: text("verb"),
-            group: text("group"),
-            resource: text("resource"),
-            subresource: text("subresource"),
-            namespace: text("namespace"),
-            name: text("name"),
+            verb: text(&resource["verb"]),
+            group: text(&resource["group"]),
+            resource: text(&resource["resource"]),
+            subresource: text(&resource["subresource"]),
+            namespace: text(&resource["namespace"]),
+            name: text(&resource["name"]),
         },
-        (false, true) => Attributes::Path {
-            verb: path["verb"].as_str().unwrap_or_default(),
-            path: path["path"].as_str().unwrap_or_default(),
-        },
+        (false, true) => Attributes::Path { verb: text(&path["verb"]), path: text(&path["path"]) },
         (false, false) => {
             let what = "null: exactly one of nonResourceAttributes or resourceAttributes must be specified";
             return Err(invalid("spec.resourceAttributes", what));
@@ -77,7 +74,7 @@ fn invalid(field: &str, what: &str) -> Status {
 
 /// Every rule that holds for them in a namespace.
 fn rules(state: &State, user: &User, spec: &Value) -> Result<Value> {
-    let namespace = spec["namespace"].as_str().unwrap_or_default();
+    let namespace = text(&spec["namespace"]);
     if namespace.is_empty() {
         return Err(Status::bad_request("no namespace on request"));
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::User;
 use crate::{
-    object::{GroupResource, Key, Meta},
+    object::{GroupResource, Key, Meta, text, time},
     request::Target,
     state::State,
     status::{Cause, Result, Status},
@@ -99,7 +99,6 @@ pub fn create_token(state: &mut State, account: &Target, body: Value, now: Times
         let token = Token { account: Key::new(namespace, name), uid: uid.clone(), bound, expires };
         state.tokens.insert(word.clone(), token, now);
     }
-    let time = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     Ok(json!({
         "kind": KIND, "apiVersion": format!("{GROUP}/v1"),
         "metadata": { "name": name, "namespace": namespace, "uid": uid, "creationTimestamp": time(now) },
@@ -167,7 +166,7 @@ fn bound_object(store: &Store, wanted: &Value, account: &Target) -> Result<Optio
     if wanted.is_null() {
         return Ok(None);
     }
-    let text = |field: &str| wanted[field].as_str().unwrap_or_default();
+    let text = |field: &str| text(&wanted[field]);
     let plural = match (text("apiVersion"), text("kind")) {
         ("v1", "Pod") => "pods",
         ("v1", "Secret") => "secrets",

@@ -3,13 +3,10 @@
 
 use serde_json::Value;
 
-use super::{
-    definition::{names, text},
-    structural,
-};
+use super::{definition::names, structural};
 use crate::{
     catalog::Catalog,
-    object::{GroupResource, Meta},
+    object::{GroupResource, Meta, items, text},
     status::Cause,
 };
 
@@ -82,7 +79,7 @@ fn immutable(causes: &mut Vec<Cause>, field: &str, new: &Value, old: Option<&Val
 }
 
 fn check_versions(causes: &mut Vec<Cause>, definition: &Value) {
-    let versions = definition["spec"]["versions"].as_array().map_or(&[][..], Vec::as_slice);
+    let versions = items(&definition["spec"]["versions"]);
     // The real server moves what is the same in all versions to the top before it looks, and names it there.
     let at = |i: usize, below: &str| {
         let same = versions.iter().all(|version| version[below] == versions[i][below]);
@@ -103,7 +100,7 @@ fn check_versions(causes: &mut Vec<Cause>, definition: &Value) {
         } else if i == 0 || at(i, "schema") != "spec.validation" {
             causes.extend(structural::check(schema, &format!("{}.openAPIV3Schema", at(i, "schema"))));
         }
-        let columns = version["additionalPrinterColumns"].as_array().into_iter().flatten();
+        let columns = items(&version["additionalPrinterColumns"]).iter();
         for (j, column) in columns.enumerate() {
             check_column(causes, column, &format!("{}[{j}]", at(i, "additionalPrinterColumns")));
         }
@@ -152,7 +149,7 @@ fn check_names(causes: &mut Vec<Cause>, definition: &Value, old: Option<&Value>)
         }
     }
     for field in ["shortNames", "categories"] {
-        for (i, name) in names[field].as_array().into_iter().flatten().map(text).enumerate() {
+        for (i, name) in items(&names[field]).iter().map(text).enumerate() {
             if !is_name(name) {
                 let at = format!("spec.names.{field}[{i}]");
                 invalid(causes, &at, name, &format!("a DNS-1035 label {LABEL}"));

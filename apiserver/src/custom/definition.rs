@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::object::GroupResource;
+use crate::object::{GroupResource, text, time};
 
 const GROUP: &str = "apiextensions.k8s.io";
 
@@ -47,7 +47,7 @@ pub fn prepare(definition: &mut Value, old: Option<&Value>) {
 
 /// Sets the status of a definition that is served: Established, NamesAccepted, acceptedNames.
 pub fn establish(definition: &mut Value, now: Timestamp) {
-    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = time(now);
     definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
     let wanted = [
         ("NamesAccepted", "NoConflicts", "no conflicts found"),
@@ -72,8 +72,4 @@ pub fn establish(definition: &mut Value, now: Timestamp) {
 fn storage(definition: &Value) -> Option<&str> {
     let versions = definition["spec"]["versions"].as_array();
     versions.into_iter().flatten().find(|version| version["storage"] == true)?["name"].as_str()
-}
-
-pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

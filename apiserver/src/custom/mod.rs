@@ -24,7 +24,7 @@ pub use self::{
 };
 use crate::{
     catalog::Resource,
-    object::Meta,
+    object::{Meta, items, text, words},
     status::{Result, Status},
     table::PrinterColumn,
     types::{Decoded, FieldValidation},
@@ -61,8 +61,8 @@ impl Definition {
 /// The resources that a definition that has been checked adds: one for each served version.
 pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     let spec = &definition["spec"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let texts = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+    let text = |value: &Value| text(value).to_owned();
+    let texts = |value: &Value| words(value).map(str::to_owned).collect();
     let names = &spec["names"];
     // `.spec.color`: the only form of a path that there is here.
     let field = |one: &Value| Some(one["jsonPath"].as_str()?.strip_prefix('.')?.to_owned());
@@ -89,7 +89,7 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
                 schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),
                 openapi: version["schema"]["openAPIV3Schema"].clone(),
-                selectable: version["selectableFields"].as_array().into_iter().flatten().filter_map(field).collect(),
+                selectable: items(&version["selectableFields"]).iter().filter_map(field).collect(),
             })),
         })
     };
@@ -103,7 +103,7 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
 /// 400 for metadata that is none, and for unknown fields, if that is asked for.
 pub fn decode(definition: &Definition, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
     let not_handled = |body: &Value, why: &dyn Display| {
-        let kind = body["kind"].as_str().unwrap_or_default();
+        let kind = text(&body["kind"]);
         let version = body["apiVersion"].as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
         Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
     };

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use crate::object::{items, words};
+
 /// The compiled form of a pattern may be so large, in bytes: a pattern comes from outside.
 const PATTERN_SIZE: usize = 1 << 20;
 
@@ -118,7 +120,7 @@ impl Schema {
             items: child("items"),
             list: match json["x-kubernetes-list-type"].as_str() {
                 Some("set") => ListType::Set,
-                Some("map") => ListType::Map(strings(&json["x-kubernetes-list-map-keys"])),
+                Some("map") => ListType::Map(words(&json["x-kubernetes-list-map-keys"]).map(str::to_owned).collect()),
                 _ => ListType::Atomic,
             },
             rules: Rules::parse(json),
@@ -132,9 +134,9 @@ impl Rules {
         let bound = |name: &str, exclusive: &str| {
             Some(Bound { value: json[name].as_f64()?, exclusive: json[exclusive] == true })
         };
-        let schemas = |name: &str| json[name].as_array().into_iter().flatten().map(Schema::parse).collect();
+        let schemas = |name: &str| items(&json[name]).iter().map(Schema::parse).collect();
         Rules {
-            required: strings(&json["required"]),
+            required: words(&json["required"]).map(str::to_owned).collect(),
             allowed: json["enum"].as_array().cloned().unwrap_or_default(),
             minimum: bound("minimum", "exclusiveMinimum"),
             maximum: bound("maximum", "exclusiveMaximum"),
@@ -158,8 +160,4 @@ impl Rules {
 /// A pattern; like Go's regular expressions it takes linear time, whatever it says.
 pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(PATTERN_SIZE).build()
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -8,12 +8,15 @@ use super::{
     schema::{self, Kind, Schema},
     validate,
 };
-use crate::status::Cause;
+use crate::{
+    object::{items, text, words},
+    status::Cause,
+};
 
 /// Everything that is wrong with the schema of a version. `path` is where it is, for the messages.
 pub fn check(json: &Value, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
-    match json["type"].as_str().unwrap_or_default() {
+    match text(&json["type"]) {
         "" => {
             causes.push(required(&format!("{path}.type"), "must not be empty at the root"));
             return causes;
@@ -42,7 +45,7 @@ pub fn check(json: &Value, path: &str) -> Vec<Cause> {
 fn value(causes: &mut Vec<Cause>, json: &Value, path: &str, of: &str) {
     let flag = |name: &str| json[name] == true;
     let (preserve, int_or_string) = (flag("x-kubernetes-preserve-unknown-fields"), flag("x-kubernetes-int-or-string"));
-    let kind = json["type"].as_str().unwrap_or_default();
+    let kind = text(&json["type"]);
     if kind.is_empty() && !preserve && !int_or_string {
         causes.push(required(&format!("{path}.type"), &format!("must not be empty {of}")));
     } else if !kind.is_empty() && Kind::parse(kind).is_none() {
@@ -74,7 +77,7 @@ fn value(causes: &mut Vec<Cause>, json: &Value, path: &str, of: &str) {
         value(causes, property, &format!("{path}.properties[{name}]"), "for specified object fields");
     }
     for of in ["allOf", "anyOf", "oneOf"] {
-        for (i, alternative) in json[of].as_array().into_iter().flatten().enumerate() {
+        for (i, alternative) in items(&json[of]).iter().enumerate() {
             alternatives(causes, alternative, &format!("{path}.{of}[{i}]"), int_or_string);
         }
     }
@@ -128,8 +131,7 @@ fn lists(causes: &mut Vec<Cause>, json: &Value, path: &str, kind: &str) {
     if !["atomic", "set", "map"].contains(&list) {
         causes.push(not_supported(&format!("{path}.x-kubernetes-list-type"), list, &["atomic", "set", "map"]));
     }
-    let keys: Vec<&str> =
-        json["x-kubernetes-list-map-keys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let keys: Vec<&str> = words(&json["x-kubernetes-list-map-keys"]).collect();
     if list != "map" {
         return;
     }

@@ -8,12 +8,13 @@
 //! The real server does this at every read, too. Here it is done at every write only: a new default reaches a stored
 //! object when it is written next (a listed difference).
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::{
     path::{child, index},
     schema::Schema,
 };
+use crate::object::normalize;
 
 /// So many unknown fields are named; the rest is dropped without a word.
 const NAMED: usize = 100;
@@ -73,7 +74,7 @@ impl Tidying {
                     self.at(|path| index(path, &i), |this| this.value(item, item_schema));
                 }
             }
-            Value::Number(number) => whole(number),
+            Value::Number(number) => normalize(number),
             _ => {}
         }
     }
@@ -147,16 +148,6 @@ impl Tidying {
 /// What stands in for a null that is not allowed.
 fn default_of_null(schema: &Schema) -> Option<Value> {
     if schema.nullable { None } else { schema.default.clone() }
-}
-
-/// `2.0` is `2`: the real server makes no difference between numbers of the same value.
-fn whole(number: &mut Number) {
-    if let Some(float) = number.as_f64().filter(|_| number.is_f64())
-        && float.fract() == 0.0
-        && float.abs() < (1i64 << 53) as f64
-    {
-        *number = (float as i64).into();
-    }
 }
 
 #[cfg(test)]

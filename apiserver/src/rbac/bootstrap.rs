@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::GROUP;
 use crate::{
-    object::{GroupResource, Key},
+    object::{GroupResource, Key, time},
     store::Store,
 };
 
 /// Adds them to the store. Each gets a new UID.
 pub fn bootstrap(store: &mut Store, now: Timestamp, mut uid: impl FnMut() -> String) {
-    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = time(now);
     for (name, group, rules) in roles() {
         let metadata = |uid: String| {
             json!({

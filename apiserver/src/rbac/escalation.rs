@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{
     Attributes, GROUP, covers_path, decide, has,
     rules::{is_empty, rules, visit},
-    words,
 };
 use crate::{
     auth::User,
+    object::{Meta, text, words},
     request::Target,
     state::State,
     status::{Result, Status},
@@ -39,7 +39,7 @@ pub fn confirm_no_escalation(
     }
     // What stays as it was gives nothing away.
     let same = |field: &str| old.is_some_and(|old| old[field] == object[field]);
-    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let name = object.name();
     let namespace = target.namespace.as_str();
     let granted: Vec<Value> = if is_role {
         if same("rules") && same("aggregationRule") || may(state, user, "escalate", kind, namespace, &target.name) {
@@ -48,7 +48,7 @@ pub fn confirm_no_escalation(
         object["rules"].as_array().cloned().unwrap_or_default()
     } else {
         let role = &object["roleRef"];
-        let role_name = role["name"].as_str().unwrap_or_default();
+        let role_name = text(&role["name"]);
         let plural = if role["kind"] == "Role" { "roles" } else { "clusterroles" };
         if same("roleRef") && same("subjects") || may(state, user, "bind", plural, namespace, role_name) {
             return Ok(());

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::{
     auth::User,
+    object::words,
     request::{Query, Request, Target, Verb},
     selector,
     state::State,
@@ -164,10 +165,6 @@ fn covers_resource(pattern: &str, resource: &str, subresource: &str) -> bool {
 /// `/version`, `/healthz/*`, `*`.
 fn covers_path(pattern: &str, path: &str) -> bool {
     pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
-}
-
-fn words(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// Whether the list names it, or everything.

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{GROUP, words};
+use super::GROUP;
 use crate::{
     auth::User,
-    object::{GroupResource, Key, Meta},
+    object::{GroupResource, Key, Meta, text, words},
     store::Store,
 };
 
@@ -20,7 +20,6 @@ pub struct Grant<'a> {
 impl fmt::Display for Grant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (binding, role) = (self.binding, &self.binding["roleRef"]);
-        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
         match binding.namespace() {
             "" => write!(f, "ClusterRoleBinding {:?}", binding.name())?,
             namespace => write!(f, "RoleBinding {:?}", format!("{}/{namespace}", binding.name()))?,
@@ -74,7 +73,7 @@ fn bindings<'a>(store: &'a Store, plural: &str, namespace: &str) -> impl Iterato
 
 /// Whether a subject of a binding is this user, or a group of theirs.
 fn is(user: &User, subject: &Value, binding_namespace: &str) -> bool {
-    let name = subject["name"].as_str().unwrap_or_default();
+    let name = text(&subject["name"]);
     match subject["kind"].as_str() {
         Some("User") => user.name == name,
         Some("Group") => user.groups.iter().any(|group| group == name),
@@ -92,7 +91,7 @@ fn is(user: &User, subject: &Value, binding_namespace: &str) -> bool {
 /// # Errors
 /// That there is no such role, in the real one's words.
 pub fn rules<'a>(store: &'a Store, role: &Value, binding_namespace: &str) -> Result<&'a [Value], String> {
-    let (kind, name) = (role["kind"].as_str().unwrap_or_default(), role["name"].as_str().unwrap_or_default());
+    let (kind, name) = (text(&role["kind"]), text(&role["name"]));
     let (plural, namespace) = match kind {
         "Role" => ("roles", binding_namespace),
         "ClusterRole" => ("clusterroles", ""),

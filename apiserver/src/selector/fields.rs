@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     catalog::Resource,
+    object::text,
     status::{Result, Status},
 };
 
@@ -185,7 +186,7 @@ fn field<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
         // An event says who it is from in one of two places.
         ("source", _) => match object["source"]["component"].as_str() {
             Some(component) if !component.is_empty() => component.into(),
-            _ => object["reportingComponent"].as_str().unwrap_or_default().into(),
+            _ => text(&object["reportingComponent"]).into(),
         },
         ("spec.hostNetwork", Value::Null) => "false".into(),
         (_, Value::String(text)) => text.into(),

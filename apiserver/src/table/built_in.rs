@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{age, pods};
-use crate::{catalog::Resource, object::Meta};
+use crate::{
+    catalog::Resource,
+    object::{Meta, items, text, words},
+};
 
 /// One column, and how a cell comes from an object.
 pub struct Column {
@@ -160,10 +163,6 @@ pub fn of(resource: &Resource) -> &'static [Column] {
     }
 }
 
-pub fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
 fn int(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
@@ -201,7 +200,7 @@ fn subjects(binding: &Value, kind: &str) -> String {
         "ServiceAccount" => format!("{}/{}", text(&subject["namespace"]), text(&subject["name"])),
         _ => text(&subject["name"]).to_owned(),
     };
-    let all = binding["subjects"].as_array().into_iter().flatten();
+    let all = items(&binding["subjects"]).iter();
     all.filter(|s| s["kind"] == kind).map(name).collect::<Vec<_>>().join(", ")
 }
 
@@ -210,9 +209,9 @@ fn selector(selector: &Value) -> String {
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
     let mut terms: Vec<(&str, String)> =
         labels.map(|(key, value)| (&**key, format!("{key}={}", text(value)))).collect();
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+    for expression in items(&selector["matchExpressions"]) {
         let key = text(&expression["key"]);
-        let values: BTreeSet<&str> = expression["values"].as_array().into_iter().flatten().map(text).collect();
+        let values: BTreeSet<&str> = words(&expression["values"]).collect();
         let values = values.into_iter().collect::<Vec<_>>().join(",");
         let term = match text(&expression["operator"]) {
             "In" => format!("{key} in ({values})"),

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{age, built_in::text};
-use crate::object::Meta;
+use super::age;
+use crate::object::{Meta, items, text};
 
 /// A pod in three cells.
 pub struct Summary<'a> {
@@ -25,8 +25,8 @@ impl<'a> Summary<'a> {
         let status = &pod["status"];
         let mut summary = Summary {
             ready: 0,
-            total: list(&pod["spec"]["containers"]).count()
-                + list(&pod["spec"]["initContainers"]).filter(is_sidecar).count(),
+            total: items(&pod["spec"]["containers"]).len()
+                + items(&pod["spec"]["initContainers"]).iter().filter(is_sidecar).count(),
             reason: text(&status["phase"]).to_owned(),
             restarts: 0,
             last_restart: "",
@@ -34,8 +34,8 @@ impl<'a> Summary<'a> {
         if !text(&status["reason"]).is_empty() {
             summary.reason = text(&status["reason"]).to_owned();
         }
-        let gated = |c: &&Value| c["type"] == "PodScheduled" && c["reason"] == "SchedulingGated";
-        if list(&status["conditions"]).any(|c| gated(&c)) {
+        let gated = |c: &Value| c["type"] == "PodScheduled" && c["reason"] == "SchedulingGated";
+        if items(&status["conditions"]).iter().any(gated) {
             summary.reason = "SchedulingGated".into();
         }
         let initializing = summary.add_init_containers(pod);
@@ -53,11 +53,11 @@ impl<'a> Summary<'a> {
 
     /// Whether the pod is still at its init containers; the reason then says how far.
     fn add_init_containers(&mut self, pod: &'a Value) -> bool {
-        let specs = || list(&pod["spec"]["initContainers"]);
+        let specs = items(&pod["spec"]["initContainers"]);
         let mut sidecars = (0, "");
         let mut initializing = false;
-        for (i, container) in list(&pod["status"]["initContainerStatuses"]).enumerate() {
-            let sidecar = specs().any(|spec| spec["name"] == container["name"] && is_sidecar(&spec));
+        for (i, container) in items(&pod["status"]["initContainerStatuses"]).iter().enumerate() {
+            let sidecar = specs.iter().any(|spec| spec["name"] == container["name"] && is_sidecar(&spec));
             self.add_restarts(container);
             if sidecar {
                 sidecars = (sidecars.0 + restarts(container), later(sidecars.1, last_end(container)));
@@ -76,7 +76,7 @@ impl<'a> Summary<'a> {
             } else if !waiting.is_empty() && waiting != "PodInitializing" {
                 format!("Init:{waiting}")
             } else {
-                format!("Init:{i}/{}", specs().count())
+                format!("Init:{i}/{}", specs.len())
             };
             initializing = true;
             break;
@@ -92,8 +92,7 @@ impl<'a> Summary<'a> {
         let mut running = false;
         let mut error = None;
         // The first one that has something to say wins, so from the last to the first.
-        let statuses: Vec<&Value> = list(&pod["status"]["containerStatuses"]).collect();
-        for container in statuses.into_iter().rev() {
+        for container in items(&pod["status"]["containerStatuses"]).iter().rev() {
             self.add_restarts(container);
             let (terminated, waiting) =
                 (&container["state"]["terminated"], text(&container["state"]["waiting"]["reason"]));
@@ -143,16 +142,12 @@ impl<'a> Summary<'a> {
 
 /// How many of the conditions that the pod waits for are true.
 pub fn readiness_gates(pod: &Value) -> String {
-    let gates = || list(&pod["spec"]["readinessGates"]);
-    if gates().next().is_none() {
+    let gates = items(&pod["spec"]["readinessGates"]);
+    if gates.is_empty() {
         return "<none>".into();
     }
-    let passed = gates().filter(|gate| has_condition(pod, text(&gate["conditionType"])));
-    format!("{}/{}", passed.count(), gates().count())
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+    let passed = gates.iter().filter(|gate| has_condition(pod, text(&gate["conditionType"])));
+    format!("{}/{}", passed.count(), gates.len())
 }
 
 /// An init container that goes on running beside the others.
@@ -161,7 +156,7 @@ fn is_sidecar(container: &&Value) -> bool {
 }
 
 fn has_condition(pod: &Value, kind: &str) -> bool {
-    list(&pod["status"]["conditions"]).any(|c| c["type"] == kind && c["status"] == "True")
+    items(&pod["status"]["conditions"]).iter().any(|c| c["type"] == kind && c["status"] == "True")
 }
 
 fn restarts(container: &Value) -> i64 {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{age, built_in::text, json_path::JsonPath};
+use super::{age, json_path::JsonPath};
+use crate::object::text;
 
 /// One of `additionalPrinterColumns`.
 #[derive(Debug)]

@@ -6,7 +6,9 @@
 //! Pitfall: in a map with keys of the user's own, everything says something: `data: {key: ""}` stays. And an empty
 //! object stays if it is not such a map: `emptyDir: {}` is a choice.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+use crate::object::normalize;
 
 /// Removes what says nothing, at every depth.
 pub fn compact(object: &mut Value) {
@@ -20,7 +22,7 @@ pub fn compact(object: &mut Value) {
             }
             match value {
                 // A struct with a field for any number writes every number as a fraction.
-                Value::Number(number) => whole(number),
+                Value::Number(number) => normalize(number),
                 Value::Object(_) => compact(value),
                 Value::Array(elements) => elements.iter_mut().for_each(compact),
                 _ => {}
@@ -36,15 +38,6 @@ fn map(value: &mut Value) -> bool {
         entries.values_mut().for_each(compact);
         !entries.is_empty()
     })
-}
-
-/// `0.0` is written as `0`.
-fn whole(number: &mut Number) {
-    let fraction = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
-    // Beyond this, not every whole number has a fraction of its own.
-    if let Some(value) = fraction.filter(|value| value.abs() < 9e15) {
-        *number = (value as i64).into();
-    }
 }
 
 fn says_something(name: &str, value: &Value) -> bool {

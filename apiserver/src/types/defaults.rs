@@ -6,8 +6,8 @@
 
 use serde_json::{Value, json};
 
-use super::{pod_defaults, text};
-use crate::catalog::Resource;
+use super::pod_defaults;
+use crate::{catalog::Resource, object::text};
 
 /// Sets what is absent. The object is compact: what is empty is absent.
 pub fn complete(resource: &Resource, object: &mut Value) {

@@ -38,13 +38,3 @@ pub struct Decoded {
     /// Sent as `Warning: 299 - "…"` headers.
     pub warnings: Vec<String>,
 }
-
-/// The elements of a list; none if it is absent.
-fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// A text; empty if it is absent.
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    defaults::{absent, child, each},
-    text,
-};
+use super::defaults::{absent, child, each};
+use crate::object::text;
 
 /// A pod has more defaults than a template: those are wanted by whoever made the pod, and seen only in it.
 pub fn pod(object: &mut Value) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Answer, Place, Writer, meta, options::WriteOptions, update::other_uid};
 use crate::{
     catalog::Resource,
-    object::Meta,
+    object::{Meta, text, time},
     request::Target,
     status::{Result, Status},
 };
@@ -24,7 +24,7 @@ impl Writer<'_> {
             return Err(Status::bad_request("name in URL does not match name in Binding object"));
         }
         let wrong = |why: String| Err(Status::new(500, "", why));
-        let text = |field: &str| body["target"][field].as_str().unwrap_or_default();
+        let text = |field: &str| text(&body["target"][field]);
         if !matches!(text("kind"), "" | "Node") {
             let kind = text("kind");
             return wrong(format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\""));
@@ -54,7 +54,7 @@ impl Writer<'_> {
             meta::object_in(&mut pod["metadata"], "annotations").extend(annotations.clone());
         }
         let scheduled = json!({
-            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": meta::time(self.now),
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time(self.now),
         });
         let conditions = meta::object_in(&mut pod, "status").entry("conditions").or_insert_with(|| json!([]));
         if let Some(list) = conditions.as_array_mut() {

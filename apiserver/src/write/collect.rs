@@ -21,7 +21,7 @@ use super::{
     options::{DeleteOptions, Propagation},
 };
 use crate::{
-    object::{Meta, Object},
+    object::{Meta, Object, text},
     owners::references,
 };
 
@@ -157,7 +157,7 @@ impl Writer<'_> {
 
     /// Owners are in the dependent's namespace, or in none.
     fn owner_place(&self, dependent: &Place, reference: &Value) -> Option<Place> {
-        let text = |field: &str| reference[field].as_str().unwrap_or_default();
+        let text = |field: &str| text(&reference[field]);
         let resource = self.state.catalog.of_kind(text("apiVersion"), text("kind"))?;
         let fits = !resource.namespaced || !dependent.key.namespace.is_empty();
         fits.then(|| Place::new(&resource, &dependent.key.namespace, text("name")))

@@ -10,7 +10,7 @@ use super::{Place, Writer, delete::Outcome, meta, options::DeleteOptions};
 use crate::{
     catalog::Resource,
     custom,
-    object::{GroupResource, Key, Meta, Object},
+    object::{GroupResource, Key, Meta, Object, time},
     status::{Result, Status},
 };
 
@@ -63,7 +63,7 @@ impl Writer<'_> {
             return None;
         }
         let mut object = old.value().clone();
-        meta::metadata(&mut object).insert("deletionTimestamp".into(), meta::time(self.now));
+        meta::metadata(&mut object).insert("deletionTimestamp".into(), time(self.now));
         let mut finalizers: Vec<String> = meta::finalizers(&object).into_iter().map(str::to_owned).collect();
         if !finalizers.iter().any(|f| f == CLEANUP) {
             finalizers.push(CLEANUP.into());
@@ -108,7 +108,7 @@ impl Writer<'_> {
     }
 
     fn set_terminating(&self, definition: &mut Value, reason: &str, message: &str) {
-        let now = meta::time(self.now);
+        let now = time(self.now);
         let conditions = meta::object_in(definition, "status").entry("conditions").or_insert_with(|| json!([]));
         let Some(list) = conditions.as_array_mut() else { return };
         match list.iter_mut().find(|condition| condition["type"] == "Terminating") {

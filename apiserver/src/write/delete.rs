@@ -16,7 +16,7 @@ use super::{
 use crate::{
     catalog::Resource,
     list,
-    object::{Meta, Object},
+    object::{Meta, Object, text, time},
     request::{Query, Target},
     status::{Result, Status},
 };
@@ -112,7 +112,7 @@ impl Writer<'_> {
                     meta::bump_generation(&mut object);
                 }
                 let metadata = meta::metadata(&mut object);
-                metadata.insert("deletionTimestamp".into(), meta::time(at));
+                metadata.insert("deletionTimestamp".into(), time(at));
                 metadata.insert("deletionGracePeriodSeconds".into(), seconds.into());
                 let marked = self.mark(place, object, options);
                 if seconds > 0 || waits_for_finalizers {
@@ -142,7 +142,7 @@ impl Writer<'_> {
         }
         let mut object = old.value().clone();
         set_collector_finalizers(&mut object, options);
-        meta::metadata(&mut object).insert("deletionTimestamp".into(), meta::time(self.now));
+        meta::metadata(&mut object).insert("deletionTimestamp".into(), time(self.now));
         meta::object_in(&mut object, "status").insert("phase".into(), "Terminating".into());
         Ok(Outcome::Waits(self.mark(place, object, options)))
     }
@@ -188,7 +188,7 @@ fn grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Time
         return Grace::Until(at, seconds);
     }
     let spec = &object["spec"];
-    let is_idle = spec["nodeName"].as_str().unwrap_or_default().is_empty()
+    let is_idle = text(&spec["nodeName"]).is_empty()
         || matches!(object["status"]["phase"].as_str(), Some("Failed" | "Succeeded"));
     let default = spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(0);
     let seconds = if is_idle { 0 } else { wanted.unwrap_or(default) };
@@ -209,7 +209,7 @@ fn mark_ending(object: &mut Value, now: Timestamp) {
     }
     let metadata = meta::metadata(object);
     if was.is_none_or(|at| at > now) {
-        metadata.insert("deletionTimestamp".into(), meta::time(now));
+        metadata.insert("deletionTimestamp".into(), time(now));
     }
     metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     catalog::Resource,
-    object::{Meta, size},
+    object::{Meta, size, time, words},
     status::{Cause, Result, Status},
 };
 
@@ -35,11 +35,6 @@ fn as_object(value: &mut Value) -> &mut Map<String, Value> {
         Value::Object(map) => map,
         _ => unreachable!("it was just made one"),
     }
-}
-
-/// As the API writes a time: UTC, whole seconds.
-pub fn time(at: Timestamp) -> Value {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
 /// A version 4 UUID.
@@ -160,7 +155,7 @@ pub fn immutable(object: &Value, old: &Value) -> Vec<Cause> {
 
 /// Who has to agree before the object goes.
 pub fn finalizers(object: &Value) -> Vec<&str> {
-    object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    words(&object["metadata"]["finalizers"]).collect()
 }
 
 /// None left: then there is no such field, as in the real server's answers.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Place, Writer, meta, options::DeleteOptions};
-use crate::object::{GroupResource, Key, Meta};
+use crate::object::{GroupResource, Key, Meta, items, time};
 
 /// What the real one reports, in its order: type, and reason and message when all is well.
 const CONDITIONS: [(&str, &str, &str); 5] = [
@@ -122,10 +122,10 @@ impl Writer<'_> {
             map.iter().map(|(what, n)| format!("{what} {word} {n} resource instances")).collect::<Vec<_>>().join(", ")
         };
         let mut object = old.value().clone();
-        let now = meta::time(self.now);
+        let now = time(self.now);
         let status = meta::object_in(&mut object, "status");
         let before = status.get("conditions").cloned().unwrap_or_default();
-        let before = before.as_array().map_or(&[][..], Vec::as_slice);
+        let before = items(&before);
         let after: Vec<Value> = CONDITIONS
             .iter()
             .map(|(kind, reason, message)| {
@@ -170,7 +170,7 @@ impl Writer<'_> {
 }
 
 pub fn spec_finalizers(namespace: &Value) -> &[Value] {
-    namespace["spec"]["finalizers"].as_array().map_or(&[], Vec::as_slice)
+    items(&namespace["spec"]["finalizers"])
 }
 
 #[cfg(test)]

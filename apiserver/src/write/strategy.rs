@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::meta::{metadata, object_in};
-use crate::{catalog::Resource, custom};
+use crate::{catalog::Resource, custom, object::items};
 
 /// Whether the server counts generations: absent in most kinds without a controller.
 fn has_generation(resource: &Resource) -> bool {
@@ -187,8 +187,7 @@ pub fn same(a: &Value, b: &Value) -> bool {
 /// How a pod is treated when memory runs out: by its CPU and memory requests and limits.
 fn qos_class(pod: &Value) -> &'static str {
     let spec = &pod["spec"];
-    let containers =
-        ["initContainers", "containers"].into_iter().flat_map(|f| spec[f].as_array().into_iter().flatten());
+    let containers = ["initContainers", "containers"].into_iter().flat_map(|f| items(&spec[f]));
     let (mut any, mut all) = (false, true);
     for container in containers {
         let given =

@@ -14,11 +14,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{items, text};
 use crate::{
     catalog::Resource,
     custom, names,
-    object::Meta,
+    object::{Meta, items, text},
     status::{Cause, Result, Status},
 };
 
