@@ -1,6 +1,6 @@
 //! Create: an object that was not there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -56,6 +56,10 @@ impl Writer<'_> {
         let place = Place::new(resource, object.namespace(), object.name());
         if let Some(existing) = self.get(&place) {
             let mut refusal = Status::already_exists(&resource.group, &resource.plural, object.name());
+            if !object.meta("generateName").is_empty() {
+                refusal.message += ", the server was not able to generate a unique name for the object";
+                refusal.retry_after = Some(Duration::from_secs(1));
+            }
             if existing.value().is_ending() {
                 refusal.message = format!("object is being deleted: {}", refusal.message);
             }

@@ -143,7 +143,8 @@ fn of_generated_names_that_are_taken_eight_are_tried() {
     }
     let (code, status) = create();
     assert_eq!((code, &status["reason"]), (409, &json!("AlreadyExists")));
-    assert!(status["message"].as_str().unwrap().contains(&names[7]), "the last that was tried: {status}");
+    let (last, why) = (&names[7], "already exists, the server was not able to generate a unique name for the object");
+    assert_eq!(status["message"], format!("configmaps \"{last}\" {why}"), "the last that was tried");
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 8, "{names:?}");

@@ -63,6 +63,7 @@ const SHARED: &[Case] = cases![
     writes::managed_fields_are_not_kept,
     writes::a_name_that_is_taken_is_already_exists,
     writes::a_generated_name_is_the_prefix_and_five_characters,
+    writes::a_name_that_is_taken_beside_a_prefix_was_a_failed_attempt,
     writes::a_name_is_required_and_is_a_dns_name,
     writes::a_create_may_not_bring_a_version_and_its_uid_is_ignored,
     writes::a_body_that_contradicts_the_path_is_a_bad_request,

@@ -67,6 +67,15 @@ pub fn a_generated_name_is_the_prefix_and_five_characters(w: &World) {
     assert_ne!(one.name(), two.name());
 }
 
+/// Who asks for a name to be made and brings one that is taken is told what others are told whose eight names are.
+pub fn a_name_that_is_taken_beside_a_prefix_was_a_failed_attempt(w: &World) {
+    let named = json!({ "metadata": { "name": "a", "generateName": "a-" } });
+    assert_eq!(w.post("configmaps", &named).is(201).name(), "a");
+    let message = "configmaps \"a\" already exists, the server was not able to generate a unique name for the object";
+    let details = w.post("configmaps", &named).refused(409, "AlreadyExists", message);
+    assert_eq!(details, json!({ "name": "a", "kind": "configmaps", "retryAfterSeconds": 1 }));
+}
+
 /// The check that there is a name, and that it can stand in a path.
 pub fn a_name_is_required_and_is_a_dns_name(w: &World) {
     let answer = w.post("configmaps", &json!({ "metadata": {} }));
