@@ -82,10 +82,16 @@ impl Servers for Embedded {
 
     fn pause(&mut self) {
         let (resume, resumed) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel::<()>();
         let running = self.running.as_mut().expect("it runs");
         running.paused = Some(resume);
         // Its only thread has something better to do.
-        running.handle.spawn(async move { resumed.recv().unwrap_or_default() });
+        running.handle.spawn(async move {
+            drop(begin);
+            resumed.recv().unwrap_or_default();
+        });
+        // From here on it answers nothing.
+        begun.recv().unwrap_or_default();
     }
 
     fn resume(&mut self) {

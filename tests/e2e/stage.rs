@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
 use serde_json::{Value, json};
@@ -142,6 +143,27 @@ impl Stage {
     #[track_caller]
     pub fn create_pki(&self, namespace: &str, name: &str, spec: Value) -> Value {
         self.create(&format!("/apis/box.com/v1/namespaces/{namespace}/pkis"), &pki(namespace, name, spec))
+    }
+
+    /// Creates so many Pkis of this spec, `NAME-0` and so on, by several users at once.
+    pub fn create_pkis(&self, namespace: &str, name: &str, count: usize, spec: &Value) {
+        let path = format!("/apis/box.com/v1/namespaces/{namespace}/pkis");
+        self.create_many(&path, count, |n| pki(namespace, &format!("{name}-{n}"), spec.clone()));
+    }
+
+    /// Creates so many objects in the collection at `path`, by several users at once.
+    ///
+    /// # Panics
+    /// When one of them is refused.
+    pub fn create_many(&self, path: &str, count: usize, object: impl Fn(usize) -> Value + Sync) {
+        const AT_ONCE: usize = 8;
+        let (object, api) = (&object, &self.api);
+        thread::scope(|scope| {
+            for part in 0..AT_ONCE {
+                let create = move |n| api.post(path, &object(n)).unwrap_or_else(|why| panic!("cannot create: {why}"));
+                scope.spawn(move || (part..count).step_by(AT_ONCE).for_each(|n| drop(create(n))));
+            }
+        });
     }
 
     /// Creates a pod.

@@ -16,7 +16,7 @@ pub fn two_controllers_that_start_together_share_one_ca(stage: &mut Stage) {
     for name in pkis {
         stage.create_pki("two", name, json!({ "serviceName": "app1" }));
     }
-    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 150ms", ..Setup::default() };
+    let setup = Setup { flags: "--ca-secret two-ca/ca --resync 40ms", ..Setup::default() };
     let mut controllers = [Controller::start(stage, setup), Controller::start(stage, setup)];
     controllers.iter_mut().for_each(|controller| controller.wait_ready());
     let issued = pkis.map(|name| stage.wait_pki("two", name, "Issued"));

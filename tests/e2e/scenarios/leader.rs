@@ -97,9 +97,7 @@ pub fn the_lease_is_given_back_after_the_last_write(stage: &mut Stage) {
     let ns = "last-write";
     stage.namespace(ns);
     // More than may be told at once: the end has a good deal to write.
-    for n in 0..250 {
-        stage.create_pki(ns, &format!("web-{n}"), json!({ "serviceName": "appp1" }));
-    }
+    stage.create_pkis(ns, "web", 250, &json!({ "serviceName": "appp1" }));
     let mut controller = leading(stage, Setup { flags: "--leader-elect --namespace last-write", ..SETUP });
     let looked = || controller.count("reconcile_total", &[("queue", "pki"), ("result", "permanent")]);
     eventually("all are refused", || expect(looked() >= 250.0, looked()));

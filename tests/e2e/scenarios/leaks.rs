@@ -67,7 +67,7 @@ impl Secrets {
 }
 
 /// The story, with everything that can go wrong in it.
-fn tell_the_story(stage: &mut Stage, controller: &Controller, secrets: &mut Secrets) {
+fn tell_the_story(stage: &Stage, secrets: &mut Secrets) {
     let foreign = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "conflict" }, "stringData": { "password": FOREIGN },
     });
@@ -86,7 +86,7 @@ fn tell_the_story(stage: &mut Stage, controller: &Controller, secrets: &mut Secr
     }
     secrets.key("the CA", &stage.secret("controlplane", "demo-controller-ca"));
 
-    // Renewed; refused by the server; the server gone and back; a key that does not belong to its certificate.
+    // Renewed; refused by the server.
     stage.patch(&secret_path(NS, "immutable"), &json!({ "immutable": true }));
     for name in ["good", "immutable"] {
         stage.patch(&pki_path(NS, name), &json!({ "spec": { "dnsNames": ["app2"] } }));
@@ -94,6 +94,10 @@ fn tell_the_story(stage: &mut Stage, controller: &Controller, secrets: &mut Secr
     stage.wait_event(NS, "Pki", "good", "Renewed", 1);
     stage.wait_pki(NS, "immutable", "IssueFailed");
     secrets.key("the second good", &stage.secret(NS, "good"));
+}
+
+/// The server gone and back; a key that does not belong to its certificate.
+fn tell_of_an_outage(stage: &mut Stage, controller: &Controller, secrets: &mut Secrets) {
     let errors = || controller.count("reflector_watch_errors_total", &[]);
     let before = errors();
     stage.servers.kill();
@@ -101,7 +105,6 @@ fn tell_the_story(stage: &mut Stage, controller: &Controller, secrets: &mut Secr
     stage.servers.start();
     let other = stage.secret(NS, "immutable")["data"]["tls.key"].clone();
     stage.patch(&secret_path(NS, "good"), &json!({ "data": { "tls.key": other } }));
-    stage.create_pod(&pod_mounting(NS, "one-more", "good"));
     let mended = |secret: &Value| secret["data"]["tls.key"] != other;
     secrets.key("the third good", &stage.wait_for(&secret_path(NS, "good"), "has a key that fits", mended));
 }
@@ -118,7 +121,7 @@ pub fn no_secret_token_or_key_is_in_any_log_metric_event_or_status(stage: &mut S
     secrets.token("watch", &watch_token);
 
     let loudest = [("RUST_LOG", "trace")];
-    let mut controller = Controller::ready(stage, Setup { env: &loudest, flags: "--resync 1s", ..Setup::default() });
+    let mut controller = Controller::ready(stage, Setup { env: &loudest, flags: "--resync 150ms", ..Setup::default() });
     // It watches the Secrets themselves, and is told its token and the password by a file, as the original was.
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/plugin.sh");
     let server = stage.servers.cluster(stage.servers.port());
@@ -137,7 +140,7 @@ pub fn no_secret_token_or_key_is_in_any_log_metric_event_or_status(stage: &mut S
     std::fs::write(dir.join("mode"), "fine").unwrap();
     let mut watcher = watcher.env("DIR", &dir.display().to_string()).ready();
 
-    tell_the_story(stage, &controller, &mut secrets);
+    tell_the_story(stage, &mut secrets);
     // The plugin was really handed what is searched for, and fails with it in hand.
     eventually("the plugin is told", || {
         let all = told(&watcher, "leaks/good");
@@ -149,6 +152,7 @@ pub fn no_secret_token_or_key_is_in_any_log_metric_event_or_status(stage: &mut S
     let heard = std::fs::read_to_string(dir.join("heard")).unwrap_or_default();
     let known = &secrets.0["piece 3 of the encoded key of the first good"];
     assert!(heard.contains(known) && heard.contains(PASSWORDS[0]), "it is handed whole Secrets, and its settings");
+    tell_of_an_outage(stage, &controller, &mut secrets);
 
     for (name, daemon) in [("run", &controller as &crate::daemon::Daemon), ("watch", &watcher)] {
         for page in ["/metrics", "/readyz", "/healthz"] {

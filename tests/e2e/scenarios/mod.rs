@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod manifest;
 pub mod namespaced;
 pub mod outage;
+pub mod pages;
 pub mod plugins;
 pub mod quiet;
 pub mod refusals;

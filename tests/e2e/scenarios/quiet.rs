@@ -41,7 +41,7 @@ fn wait_settled(stage: &Stage) {
 pub fn once_all_is_settled_nothing_is_written_however_often_it_looks(stage: &mut Stage) {
     loosen(stage);
     settle(stage);
-    let controller = Controller::ready(stage, Setup { flags: "--resync 150ms", ..Setup::default() });
+    let controller = Controller::ready(stage, Setup { flags: "--resync 80ms", ..Setup::default() });
     wait_settled(stage);
     controller.wait_resyncs(1);
 
