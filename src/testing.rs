@@ -4,12 +4,7 @@
 //! The server stands at the HTTP boundary (a tower service handed to `kube::Client::new`), so that everything above the socket
 //! is the real code, and it opens no socket, so that tokio's paused clock works.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, time::Duration};
 
 use bytes::Bytes;
 use futures::channel::mpsc;
@@ -20,9 +15,12 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 pub use folder::Folder;
+pub use log::Log;
 
 #[path = "../tests/shared/folder.rs"]
 mod folder;
+#[path = "../tests/shared/log.rs"]
+mod log;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
@@ -138,47 +136,6 @@ impl Stream {
     /// Whether the client has dropped its end.
     pub fn is_abandoned(&self) -> bool {
         self.0.is_closed()
-    }
-}
-
-/// What this thread logs, for as long as this lives.
-pub struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-    _second: tracing::Dispatch,
-    _guard: tracing::subscriber::DefaultGuard,
-}
-
-impl Log {
-    /// Begins. Quieter lines than of this level are left out.
-    pub fn start(level: tracing::Level) -> Log {
-        // Pitfall: tracing remembers for each log statement whether anyone listens, and while there is only one
-        // subscriber it asks only the thread that comes by first: a test on another thread, where nobody listens, would
-        // switch the statement off for this one. A second subscriber makes it ask them all.
-        let second = tracing::Dispatch::new(tracing_subscriber::registry());
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let shared = text.clone();
-        let writer = move || Writer(shared.clone());
-        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(level).with_writer(writer);
-        Log { text, _second: second, _guard: tracing::subscriber::set_default(lines.finish()) }
-    }
-
-    /// The lines so far.
-    pub fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.text.lock().expect("no panic").clone()).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
-}
-
-struct Writer(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Writer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

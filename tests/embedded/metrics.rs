@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use demo_controller::{
     cli::{PluginChoice, Run, Watch},
-    watch::{Wanted, exec},
+    watch::exec,
 };
 
 use crate::{
     fleet,
-    openmetrics::{Page, label_names, parse},
+    openmetrics::{self, Page, label_names, parse},
     pages,
-    world::World,
+    resources::simple,
+    world::{World, soon},
 };
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
@@ -54,12 +55,20 @@ pub async fn scrape(address: std::net::SocketAddr) -> Page {
     parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"))
 }
 
-/// A page of `run` in the middle of its work, on the embedded server.
+/// The sum of a counter or gauge over all samples with these labels.
+pub async fn count(address: std::net::SocketAddr, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let page = scrape(address).await;
+    let samples = page.values().flat_map(|family| &family.samples).filter(|sample| sample.name == name);
+    let wanted = |labels_of_it: &openmetrics::Labels| labels.iter().all(|(key, value)| labels_of_it[*key] == *value);
+    samples.filter(|sample| wanted(&sample.labels)).map(|sample| sample.value).sum()
+}
+
+/// A page of `run` in the middle of its work, on the embedded server. On any clock.
 pub async fn page_of_run() -> Page {
     let mut world = World::new(1).await;
     let address = world.serve(Run::default()).await;
     fleet::create(&world).await;
-    world.until(async || fleet::check(&world).await).await;
+    soon(async || fleet::check(&world).await).await;
     let page = scrape(address).await;
     world.end().await;
     page
@@ -72,19 +81,17 @@ pub async fn page_of_watch() -> Page {
     let config = [("command".to_owned(), answers.to_owned())].into();
     let child = exec::Settings::read(&config).unwrap();
     let plugin = PluginChoice::Exec { child, environment: exec::Environment::new() };
-    let pods = Wanted::parse(Some("pods"), None, None, None).unwrap();
-    let settings = Watch { plugin, config, workers: 2, ..Watch::of(pods) };
+    let settings = Watch { plugin, config, ..simple("pods") };
     let address = world.watch(settings).await;
     fleet::create(&world).await;
-    let page = world
-        .until(async || {
-            let page = scrape(address).await;
-            let calls = page.get("plugin_call_duration_seconds").and_then(|family| {
-                family.samples.iter().find(|sample| sample.name.ends_with("_count")).map(|sample| sample.value)
-            });
-            if calls >= Some(fleet::POD_COUNT as f64) { Ok(page) } else { Err(calls) }
-        })
-        .await;
+    let page = soon(async || {
+        let page = scrape(address).await;
+        let calls = page.get("plugin_call_duration_seconds").and_then(|family| {
+            family.samples.iter().find(|sample| sample.name.ends_with("_count")).map(|sample| sample.value)
+        });
+        if calls >= Some(fleet::POD_COUNT as f64) { Ok(page) } else { Err(calls) }
+    })
+    .await;
     world.end().await;
     page
 }

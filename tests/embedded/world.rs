@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, net::SocketAddr, time::Duration};
 
-use apiserver::{ApiServer, Body as Incoming, Reset, Rule, Settings};
+use apiserver::{ApiServer, Body as Incoming, Fault, Reset, Rule, Settings};
 use bytes::Bytes;
 use demo_controller::{
     cli::{Run, Watch},
@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
+
+use crate::pages;
 
 /// Everything that a cluster needs.
 const MANIFEST: &str = include_str!("../../demo-controller.yaml");
@@ -36,13 +38,24 @@ pub struct World {
 impl World {
     /// A cluster in which demo-controller.yaml has been applied. The controller does not run yet.
     pub async fn new(seed: u64) -> World {
-        let server = ApiServer::new(Settings { seed, ..Settings::default() });
-        let world = World { server, stop: CancellationToken::new(), controller: None };
-        let objects: Vec<Value> = serde_saphyr::from_multiple(MANIFEST).expect("YAML");
-        for object in objects.iter().filter(|object| object["kind"] != "Deployment") {
-            world.create(object).await;
-        }
+        let world = World::empty(seed);
+        world.apply(|_| true).await;
         world
+    }
+
+    /// A cluster in which nothing has been applied.
+    pub fn empty(seed: u64) -> World {
+        let server = ApiServer::new(Settings { seed, ..Settings::default() });
+        World { server, stop: CancellationToken::new(), controller: None }
+    }
+
+    /// Applies those objects of demo-controller.yaml that are of these kinds.
+    pub async fn apply(&self, kinds: impl Fn(&str) -> bool) {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(MANIFEST).expect("YAML");
+        let kind = |object: &Value| object["kind"].as_str().unwrap_or_default().to_owned();
+        for object in objects.iter().filter(|object| kind(object) != "Deployment" && kinds(&kind(object))) {
+            self.create(object).await;
+        }
     }
 
     /// A client of the controller's ServiceAccount.
@@ -85,6 +98,30 @@ impl World {
         address
     }
 
+    /// Waits until all is in the caches.
+    pub async fn ready(&self, address: SocketAddr) {
+        let ready = async || {
+            let (code, body) = pages::get(address, "/readyz").await;
+            if code == 200 { Ok(()) } else { Err(body) }
+        };
+        self.until(ready).await;
+    }
+
+    /// Lets the controller list and watch one more resource.
+    pub async fn grant(&self, group: &str, plural: &str) {
+        let (api, name) = ("rbac.authorization.k8s.io", format!("{plural}.{group}"));
+        let rules = json!([{ "apiGroups": [group], "resources": [plural], "verbs": ["list", "watch"] }]);
+        let (version, metadata) = (format!("{api}/v1"), json!({ "name": name }));
+        let role = json!({ "apiVersion": version, "kind": "ClusterRole", "metadata": metadata, "rules": rules });
+        let subject = json!({ "kind": "ServiceAccount", "namespace": "controlplane", "name": "demo-controller" });
+        let binding = json!({
+            "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": metadata, "subjects": [subject],
+            "roleRef": { "apiGroup": api, "kind": "ClusterRole", "name": name },
+        });
+        self.create(&role).await;
+        self.create(&binding).await;
+    }
+
     /// Starts `watch` instead, as the same ServiceAccount.
     pub async fn watch(&mut self, settings: Watch) -> SocketAddr {
         let client = self.client().await;
@@ -111,6 +148,54 @@ impl World {
     /// Something is to go wrong with the controller's requests.
     pub fn fault(&self, rule: Rule) {
         self.server.fault(rule.user(CONTROLLER));
+    }
+
+    /// The controller's connections break, and each new one at once.
+    pub fn cut(&self) {
+        self.fault(Rule::new(Fault::ResetBefore));
+        self.server.cut_watches();
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn mend(&self) {
+        self.server.clear_faults();
+    }
+
+    /// Creates a namespace.
+    pub async fn namespace(&self, name: &str) {
+        self.create(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })).await;
+    }
+
+    /// Creates a Pki and returns it.
+    pub async fn create_pki(&self, namespace: &str, name: &str, service: &str) -> Value {
+        let metadata = json!({ "namespace": namespace, "name": name });
+        let spec = json!({ "serviceName": service });
+        self.create(&json!({ "apiVersion": "box.com/v1", "kind": "Pki", "metadata": metadata, "spec": spec })).await
+    }
+
+    /// Creates a pod that mounts nothing, and returns it.
+    pub async fn create_pod(&self, namespace: &str, name: &str) -> Value {
+        let metadata = json!({ "namespace": namespace, "name": name });
+        let spec = json!({ "containers": [{ "name": "web", "image": "web" }] });
+        self.create(&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })).await
+    }
+
+    /// A kubelet says that the pod runs and is ready.
+    pub async fn run_pod(&self, pod: &Value) {
+        let status = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] });
+        self.done(Method::PATCH, &format!("{}/status", path(pod)), &json!({ "status": status })).await;
+    }
+
+    /// Waits until the present generation of a Pki has been judged so, and returns it.
+    pub async fn judged(&self, pki: &Value, reason: &str) -> Value {
+        let path = path(pki);
+        self.until(async || {
+            let pki = self.get(&path).await;
+            let judged = pki["status"]["observedGeneration"] == pki["metadata"]["generation"];
+            let so = judged && pki["status"]["conditions"][0]["reason"] == reason;
+            if so { Ok(pki) } else { Err(pki) }
+        })
+        .await
     }
 
     /// Waits, in virtual time, until `check` finds nothing wrong.
@@ -196,6 +281,21 @@ async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
+}
+
+/// [`World::until`] for what takes real time, on a clock that runs: a child process knows no other.
+///
+/// # Panics
+/// When `check` still finds something wrong after a minute.
+pub async fn soon<T, E: Debug>(check: impl AsyncFn() -> Result<T, E>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        match check().await {
+            Ok(found) => return found,
+            Err(wrong) if start.elapsed() > Duration::from_secs(60) => panic!("still after a minute: {wrong:?}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
 }
 
 /// `namespace/name`.

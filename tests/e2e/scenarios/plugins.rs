@@ -216,9 +216,11 @@ pub fn a_plugin_that_is_slower_than_the_changes_costs_no_memory(stage: &mut Stag
     let mut watcher = watcher.ready();
     let text = "x".repeat(40_000);
     let path = |n: usize| format!("/api/v1/namespaces/slow/configmaps/c{n}");
-    stage.create_many("/api/v1/namespaces/slow/configmaps", OBJECTS, |n| {
-        json!({ "metadata": { "name": format!("c{n}") }, "data": { "text": text, "n": "0" } })
-    });
+    stage.create_many(
+        "/api/v1/namespaces/slow/configmaps",
+        OBJECTS,
+        |n| json!({ "metadata": { "name": format!("c{n}") }, "data": { "text": text, "n": "0" } }),
+    );
     // So slow that it does not answer the first one before the last change.
     eventually("the plugin is called", || expect(!heard(&dir).is_empty(), "not yet"));
     let before = memory(&watcher);
@@ -263,9 +265,11 @@ pub fn thousands_of_objects_go_through_simple_and_a_tenth_of_them_through_exec(s
     let some = all / 10;
     grant(stage, "", "configmaps");
     stage.namespace("many");
-    stage.create_many("/api/v1/namespaces/many/configmaps", all, |n| {
-        json!({ "metadata": { "name": format!("c{n}"), "labels": { "some": (n < some).to_string() } } })
-    });
+    stage.create_many(
+        "/api/v1/namespaces/many/configmaps",
+        all,
+        |n| json!({ "metadata": { "name": format!("c{n}"), "labels": { "some": (n < some).to_string() } } }),
+    );
     let (exec, _) = exec(stage, "many-handed", "fine", "--resource configmaps -n many -l some=true");
     let simple = Watcher::new(stage).kubeconfig().flags("--resource configmaps -n many");
     for (watcher, wanted) in [(simple.ready(), all), (exec.ready(), some)] {
