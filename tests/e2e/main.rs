@@ -9,6 +9,9 @@
 //! on: [servers] that are started for them ([embedded] ones, or a real [control plane](control_plane)), the
 //! [controller] as a child process with its ServiceAccount's own token, a simulated [kubelet], a [proxy] that is the
 //! network, and [waiting](wait) without sleeping. `E2E_KEEP=1` keeps the logs and data in target/tmp.
+//!
+//! On the embedded server each takes less than a second. What would take longer, because it waits for a timer of the
+//! product, has a twin in `tests/embedded/`, where the clock is paused: see [real_only].
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +31,7 @@ mod objects;
 #[allow(dead_code)] // tests/embedded looks at more of it.
 mod openmetrics;
 mod proxy;
+mod real_only;
 mod runner;
 #[path = "../shared/server.rs"]
 mod server;
@@ -63,6 +67,7 @@ const GROUPS: &[Group] = &[
             outage::a_watch_that_falls_silent_is_opened_again,
             outage::a_connection_that_breaks_is_a_watch_from_where_it_was,
             outage::an_api_server_that_dies_and_comes_back_is_no_news_about_any_object,
+            outage::an_api_server_that_is_away_is_named,
             outage::an_api_server_that_is_away_is_waited_for,
             outage::a_watch_from_before_the_api_server_s_restart_is_a_new_list_that_loses_nothing,
             pages::every_metric_has_its_name,
@@ -104,6 +109,7 @@ const GROUPS: &[Group] = &[
             lifecycle::a_restart_of_the_controller_is_no_news_about_any_pod,
             allowed_list::a_change_of_the_list_is_a_new_look_at_every_pki,
             allowed_list::a_list_that_cannot_be_read_any_more_leaves_the_last_one_in_force,
+            allowed_list::a_list_that_is_emptied_allows_nobody_and_says_so,
             allowed_list::windows_line_ends_are_fine_and_a_line_that_is_no_name_is_told_with_its_number,
             waiting::with_a_namespace_it_looks_nowhere_else,
             retries::an_error_that_stays_is_given_up_until_a_change_or_a_resync,
@@ -149,7 +155,8 @@ const GROUPS: &[Group] = &[
     Group {
         on: Stage::installed,
         scenarios: scenarios![
-            leader::one_works_and_the_other_stands_by_until_it_is_its_turn,
+            leader::one_works_and_the_other_stands_by_and_ends_at_once,
+            leader::when_the_leader_ends_it_is_the_other_one_s_turn_in_seconds,
             leader::the_lease_is_given_back_after_the_last_write,
             leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds,
             leader::a_leader_that_was_stopped_writes_nothing_new_when_it_goes_on,
@@ -160,7 +167,8 @@ const GROUPS: &[Group] = &[
         scenarios: scenarios![
             watching::a_pod_is_told_from_its_beginning_to_its_end,
             watching::a_resource_that_is_defined_later_is_waited_for,
-            watching::a_resource_that_moves_to_another_version_is_found_again,
+            watching::a_word_that_two_groups_have_has_to_be_qualified,
+            watching::a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_that_returns,
             watching::a_resource_without_namespaces_is_watched_as_well,
             watching::whatever_kubectl_can_watch_is_found_by_the_name_that_kubectl_prints,
             watching::what_the_selectors_leave_out_is_not_told,
@@ -215,62 +223,8 @@ const GROUPS: &[Group] = &[
             image::without_any_library_a_server_is_found_by_its_name,
         ],
     },
-    Group {
-        on: Stage::bare,
-        scenarios: scenarios![waiting::missing_rights_and_a_missing_definition_are_waited_for_and_named],
-    },
-];
-
-/// What only real servers can show, and why.
-const REAL_ONLY: &[(&str, &str)] = &[
-    (
-        "certificate::the_secret_is_of_the_promised_shape_and_openssl_accepts_the_chain",
-        "openssl judges, on real servers",
-    ),
-    ("rights::the_admission_policy_keeps_it_to_certificates", "the embedded server does not evaluate policies"),
-    (
-        "tenants::a_stolen_token_reads_what_it_can_name_and_writes_what_the_policy_lets_through",
-        "the embedded server does not evaluate policies",
-    ),
-    (
-        "tenants::large_objects_are_read_in_small_pages",
-        "takes the embedded one long, and whether a token minds another page size is for the real one to say",
-    ),
-    (
-        "quiet::the_api_server_refuses_a_wrong_spec_while_it_is_being_typed",
-        "the embedded server does not evaluate the definition's CEL rules",
-    ),
-    (
-        "deletion::a_namespace_that_is_being_deleted_is_nobodys_error",
-        "the embedded server empties a namespace in the moment in which it is deleted",
-    ),
-    (
-        "secrets::a_certificate_that_is_due_is_renewed_and_no_sooner_than_10_seconds_after_issue",
-        "takes 20 s: certificates go by the wall clock, which cannot be paused",
-    ),
-    ("watching::a_token_that_is_rotated_is_picked_up", "takes 10 s: the file is read again so often"),
-    (
-        "leader::when_the_leader_is_killed_the_other_takes_over_within_20_seconds",
-        "takes 20 s, as the Lease runs out by the wall clock; tests/embedded has it under a paused clock",
-    ),
-    (
-        "leader::a_leader_that_was_stopped_writes_nothing_new_when_it_goes_on",
-        "only a real server's audit log tells two tokens of one ServiceAccount apart",
-    ),
-    (
-        "outage::a_watch_that_falls_silent_is_opened_again",
-        "takes up to a minute of wall time; tests/embedded has silent watches under a paused clock",
-    ),
-    (
-        "manifest::the_namespace_lets_our_pod_in_and_none_with_more_rights",
-        "the embedded server does not enforce pod security standards",
-    ),
-    ("manifest::a_node_can_be_drained", "the embedded server evicts nothing"),
-    ("image::the_binary_is_static_and_at_most_10_mb", image::ELSEWHERE),
-    ("image::there_is_nothing_to_play_with_in_it", image::ELSEWHERE),
-    ("image::the_dockerfile_has_the_compiler_that_this_repository_is_tested_with", image::ELSEWHERE),
-    ("image::alone_in_an_empty_root_as_the_manifest_runs_it_it_issues_certificates", image::ELSEWHERE),
-    ("image::without_any_library_a_server_is_found_by_its_name", image::ELSEWHERE),
+    Group { on: Stage::bare, scenarios: scenarios![waiting::missing_rights_and_a_missing_definition_are_named] },
+    Group { on: Stage::bare, scenarios: scenarios![waiting::missing_rights_and_a_missing_definition_are_waited_for] },
 ];
 
 /// A user's own tool has to be there.
@@ -284,11 +238,16 @@ const KUBECTL: &[&str] = &[
 fn main() -> ExitCode {
     if !std::env::args().any(|word| word == "--real") {
         Kind::Embedded.choose();
+        let stale = real_only::stale(GROUPS);
+        if !stale.is_empty() {
+            stale.iter().for_each(|why| eprintln!("tests/e2e/real_only.rs: {why}"));
+            return ExitCode::FAILURE;
+        }
         // They mostly wait.
         return runner::run(GROUPS, 4, |name| {
-            let real = REAL_ONLY.iter().find(|(real, _)| *real == name).map(|(_, why)| *why);
             let kubectl = KUBECTL.contains(&name) && embedded::kubectl_program().is_none();
-            real.or(kubectl.then_some("there is no kubectl: KUBEBUILDER_ASSETS names no folder with one"))
+            let kubectl = kubectl.then_some("there is no kubectl: KUBEBUILDER_ASSETS names no folder with one");
+            real_only::why(name).or(kubectl.map(str::to_owned))
         });
     }
     if let Some(why) = control_plane::missing().or_else(image::impossible) {
@@ -297,5 +256,5 @@ fn main() -> ExitCode {
     }
     Kind::Real.choose();
     // Each has three or four servers of its own.
-    runner::run(GROUPS, 2, |name| if name.starts_with("image::") { image::missing() } else { None })
+    runner::run(GROUPS, 2, |name| if name.starts_with("image::") { image::missing().map(str::to_owned) } else { None })
 }

@@ -44,7 +44,7 @@ pub fn note(text: String) {
 
 /// Runs the scenarios whose names contain one of the words on the command line; all of them if there is none. So many
 /// groups run at once. `skip` says why a scenario cannot be run here.
-pub fn run(groups: &'static [Group], at_once: usize, skip: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
+pub fn run(groups: &'static [Group], at_once: usize, skip: impl Fn(&str) -> Option<String>) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&String> = arguments.iter().filter(|word| !word.starts_with("--")).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));

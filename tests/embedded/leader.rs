@@ -23,10 +23,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, service_fn};
+use tracing::Level;
 
 use crate::{
     fleet,
-    world::{CONTROLLER, World},
+    log::Log,
+    said::{lifecycle, lines, said},
+    world::{CONTROLLER, World, key},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -215,14 +218,26 @@ async fn a_write_that_has_not_left_when_its_leader_is_stopped_never_does() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_told_to_end_gives_the_lease_back_and_the_other_takes_over_within_5_seconds() {
+    let log = Log::start(Level::INFO);
     let (world, one, _two) = two().await;
     fleet::change(&world).await;
     one.stop.cancel();
     assert_eq!(one.run.await.unwrap(), Ok(()));
+    said(&log, "gave the Lease back").unwrap();
     assert_eq!(lease(&world).await["spec"]["holderIdentity"], "", "after all else");
+    // From here on only the other one says anything.
+    let mark = lines(&log).len();
     let took = leads(&world, "two").await;
     assert!(took < SECOND * 5, "{took:?}");
     is_done(&world, 2).await;
+    // What it had seen while it stood by is no news, what comes now is.
+    world.create_pod("team0", "late").await;
+    let late = world.create_pki("team0", "late", "app1").await;
+    world.judged(&late, "Issued").await;
+    sleep(SECOND).await;
+    let told = lines(&log).split_off(mark);
+    assert_eq!(lifecycle(&told, &key(&fleet::pod(1))), ["none>Pending baseline"]);
+    assert_eq!(lifecycle(&told, "team0/late"), ["none>Pending"]);
     world.end().await;
 }
 

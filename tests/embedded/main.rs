@@ -21,6 +21,7 @@ mod pages;
 mod plugins;
 mod promql;
 mod quiet;
+mod renewal;
 mod resources;
 mod said;
 mod storm;

@@ -51,26 +51,40 @@ fn looks(controller: &Controller) -> f64 {
     controller.count("reconcile_total", &[])
 }
 
-pub fn one_works_and_the_other_stands_by_until_it_is_its_turn(stage: &mut Stage) {
+/// A first one, which works, and a second, which has seen all that there is in this namespace and done nothing: a pod
+/// `web` that is Ready, and a Pki `one`.
+fn two(stage: &Stage, ns: &str) -> (Controller, Controller) {
     vacant(stage);
-    let mut first = leading(stage, SETUP);
-    let mut second = standing_by(stage, SETUP);
+    let first = leading(stage, SETUP);
+    let second = standing_by(stage, SETUP);
     assert!(is_leading(&first) && !is_leading(&second));
-    stage.namespace("turns");
-    let web = stage.create_pod(&pod("turns", "web", json!([])));
-    first.wait_lifecycle("turns/web", &["none>Pending"]);
+    stage.namespace(ns);
+    let (web, key) = (stage.create_pod(&pod(ns, "web", json!([]))), format!("{ns}/web"));
+    first.wait_lifecycle(&key, &["none>Pending"]);
     set_status(&stage.api, &web, &running(&web, 0)).unwrap();
-    first.wait_lifecycle("turns/web", &["none>Pending", "Pending>Ready"]);
-    stage.create_pki("turns", "one", json!({ "serviceName": "app1" }));
-    stage.wait_pki("turns", "one", "Issued");
-    // It has seen all of that, and done nothing.
+    first.wait_lifecycle(&key, &["none>Pending", "Pending>Ready"]);
+    stage.create_pki(ns, "one", json!({ "serviceName": "app1" }));
+    stage.wait_pki(ns, "one", "Issued");
     let seen = || second.count("reflector_items", &[("resource", "pkis")]);
     eventually("the other one's cache is warm", || expect(seen() >= 1.0, seen()));
     assert_eq!(second.readyz().unwrap(), (200, "ok\n".to_owned()));
     assert_eq!((looks(&second), second.count("workqueue_depth", &[])), (0.0, 0.0));
     assert!(!second.log().contains("pod lifecycle"), "{}", second.log());
+    (first, second)
+}
 
-    // Takes its turn in seconds: the Lease was given back.
+pub fn one_works_and_the_other_stands_by_and_ends_at_once(stage: &mut Stage) {
+    let (mut first, mut second) = two(stage, "stands-by");
+    assert_eq!(second.terminate(), Some(0));
+    assert!(holder(stage).starts_with("replica-"), "the Lease is not its own to give back");
+    assert_eq!(first.terminate(), Some(0));
+    assert_eq!(holder(stage), "");
+    stage.servers.audit().only(|request| request.code == 403).assert_none("outside the rights of demo-controller.yaml");
+}
+
+pub fn when_the_leader_ends_it_is_the_other_one_s_turn_in_seconds(stage: &mut Stage) {
+    let (mut first, second) = two(stage, "turns");
+    // The Lease is given back.
     assert_eq!(first.terminate(), Some(0));
     assert!(first.log().contains("gave the Lease back"), "{}", first.log());
     let begun = Instant::now();
@@ -82,13 +96,6 @@ pub fn one_works_and_the_other_stands_by_until_it_is_its_turn(stage: &mut Stage)
     stage.create_pki("turns", "two", json!({ "serviceName": "app1" }));
     stage.wait_pki("turns", "two", "Issued");
     assert!(is_leading(&second));
-
-    // A third one stands by, and ends at once.
-    let mut third = standing_by(stage, SETUP);
-    assert_eq!(third.terminate(), Some(0));
-    assert!(holder(stage).starts_with("replica-"), "the Lease is not its own to give back");
-    assert_eq!(second.terminate(), Some(0));
-    assert_eq!(holder(stage), "");
     stage.servers.audit().only(|request| request.code == 403).assert_none("outside the rights of demo-controller.yaml");
 }
 

@@ -39,21 +39,32 @@ pub fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object(stage:
     assert_eq!(stage.secret("dies", "before").version(), issued.version());
 }
 
+pub fn an_api_server_that_is_away_is_named(stage: &mut Stage) {
+    start_without_server(stage);
+    stage.servers.start();
+}
+
 pub fn an_api_server_that_is_away_is_waited_for(stage: &mut Stage) {
+    let mut controller = start_without_server(stage);
+    stage.servers.start();
+    controller.wait_ready();
+    stage.namespace("away");
+    stage.create_pki("away", "web", json!({ "serviceName": "app1" }));
+    stage.wait_pki("away", "web", "Issued");
+}
+
+/// A controller that says whom it waits for.
+fn start_without_server(stage: &mut Stage) -> Controller {
     stage.token();
     stage.servers.kill();
-    let mut controller = Controller::start(stage, Setup::default());
+    let controller = Controller::start(stage, Setup::default());
     eventually("/readyz says what it waits for", || {
         let (code, body) = controller.readyz()?;
         let why = |name: &str| body.lines().any(|line| line.starts_with(name) && line.contains("refused"));
         expect(code == 503 && why("pkis: not synced") && why("pods: not synced"), body)
     });
     assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200));
-    stage.servers.start();
-    controller.wait_ready();
-    stage.namespace("away");
-    stage.create_pki("away", "web", json!({ "serviceName": "app1" }));
-    stage.wait_pki("away", "web", "Issued");
+    controller
 }
 
 pub fn a_connection_that_breaks_is_a_watch_from_where_it_was(stage: &mut Stage) {

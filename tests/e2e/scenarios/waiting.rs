@@ -12,26 +12,47 @@ use crate::{
     wait::{eventually, expect},
 };
 
-pub fn missing_rights_and_a_missing_definition_are_waited_for_and_named(stage: &mut Stage) {
-    stage.namespace("controlplane");
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "demo-controller" } });
-    stage.create("/api/v1/namespaces/controlplane/serviceaccounts", &account);
-    let mut controller = Controller::start(stage, Setup::default());
-    wait_unready(&controller, &[("pkis: not synced", "403"), ("pods: not synced", "403")]);
-    assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200), "waiting is not dying");
-
-    // The rights, but not yet the definition.
+/// What the ServiceAccount needs, but for the definition of a Pki.
+fn rights(stage: &Stage) {
     let manifest = repo_file("demo-controller.yaml");
     // What is there already, and the Deployment, whose part the built binary plays.
     let without = ["CustomResourceDefinition", "Namespace", "ServiceAccount", "Deployment"];
     let stays = |document: &&str| !without.iter().any(|kind| document.contains(&format!("\nkind: {kind}\n")));
     let rest: Vec<&str> = manifest.split("\n---\n").filter(stays).collect();
     stage.apply(&rest.join("\n---\n"));
-    wait_unready(&controller, &[("pkis: not synced", "404")]);
+}
+
+/// A controller that has neither rights nor a definition, and says so.
+fn start_without_rights(stage: &Stage) -> Controller {
+    stage.namespace("controlplane");
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "demo-controller" } });
+    stage.create("/api/v1/namespaces/controlplane/serviceaccounts", &account);
+    let controller = Controller::start(stage, Setup::default());
+    wait_unready(&controller, &[("pkis: not synced", "403"), ("pods: not synced", "403")]);
+    assert_eq!(controller.page("/healthz").map(|(code, _)| code), Ok(200), "waiting is not dying");
+    controller
+}
+
+/// Waits until it says that there is no definition, and that pods are in the cache.
+#[track_caller]
+fn wait_without_definition(controller: &Controller) {
+    wait_unready(controller, &[("pkis: not synced", "404")]);
     eventually("pods are not waited for any more", || {
         let (_, body) = controller.readyz()?;
         expect(!body.contains("pods"), body)
     });
+}
+
+pub fn missing_rights_and_a_missing_definition_are_named(stage: &mut Stage) {
+    drop(start_without_rights(stage));
+    rights(stage);
+    wait_without_definition(&Controller::start(stage, Setup::default()));
+}
+
+pub fn missing_rights_and_a_missing_definition_are_waited_for(stage: &mut Stage) {
+    let mut controller = start_without_rights(stage);
+    rights(stage);
+    wait_without_definition(&controller);
 
     // The definition, as the program itself prints it.
     let printed = Command::new(env!("CARGO_BIN_EXE_demo-controller")).arg("crd").output().expect("it runs");

@@ -78,23 +78,36 @@ pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
     });
     stage.create("/apis/example.com/v1/namespaces/widgets/widgets", &widget);
     watcher.wait_line("Kind: Widget; Name: one; Event Type: ADDED");
+    stage.delete(&format!("{definitions}/widgets.example.com"));
+}
 
+pub fn a_word_that_two_groups_have_has_to_be_qualified(stage: &mut Stage) {
+    grant(stage, "sprockets.example", "widgets");
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    stage.create(definitions, &widgets("sprockets.example"));
+    stage.namespace("ambiguous");
+    let widget = json!({
+        "apiVersion": "sprockets.example/v1", "kind": "Widget",
+        "metadata": { "name": "two", "namespace": "ambiguous" },
+    });
+    let path = "/apis/sprockets.example/v1/namespaces/ambiguous/widgets";
+    eventually("widgets are served", || stage.api.post(path, &widget));
     // A second group with the same word: nobody can know which one is meant.
     stage.create(definitions, &widgets("example.org"));
     let ambiguous = Watcher::new(stage).kubeconfig().flags("--resource widgets").start();
     eventually("it lists the candidates", || {
         let (_, body) = ambiguous.readyz()?;
-        expect(body.contains("widgets.example.com") && body.contains("widgets.example.org"), body)
+        expect(body.contains("widgets.sprockets.example") && body.contains("widgets.example.org"), body)
     });
-    let qualified = Watcher::new(stage).kubeconfig().flags("--resource widgets.v1.example.com").ready();
-    wait_told(&qualified, "widgets/one", "ADDED");
+    let qualified = Watcher::new(stage).kubeconfig().flags("--resource widgets.v1.sprockets.example").ready();
+    wait_told(&qualified, "ambiguous/two", "ADDED");
     stage.delete(&format!("{definitions}/widgets.example.org"));
     // What the server deletes with its definition is deleted, and told.
-    stage.delete(&format!("{definitions}/widgets.example.com"));
-    qualified.wait_line("Kind: Widget; Name: one; Event Type: DELETED");
+    stage.delete(&format!("{definitions}/widgets.sprockets.example"));
+    qualified.wait_line("Kind: Widget; Name: two; Event Type: DELETED");
 }
 
-pub fn a_resource_that_moves_to_another_version_is_found_again(stage: &mut Stage) {
+pub fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_that_returns(stage: &mut Stage) {
     grant(stage, "example.net", "widgets");
     stage.namespace("moves");
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
@@ -130,6 +143,14 @@ pub fn a_resource_that_moves_to_another_version_is_found_again(stage: &mut Stage
         let (code, body) = watcher.readyz()?;
         expect(code == 503 && body.contains("the API server serves no widgets.example.net"), body)
     });
+    // A definition of that name can be created once the old one is gone.
+    eventually("it can be defined again", || stage.api.post(definitions, &widgets("example.net")));
+    eventually("it is served again", || stage.api.list("/apis/example.net/v1/widgets"));
+    stage.create("/apis/example.net/v1/namespaces/moves/widgets", &widget("v1", "again"));
+    within(Duration::from_secs(60), "the object of its return is told", || {
+        expect(told(&watcher, "moves/again") == "ADDED", watcher.log())
+    });
+    assert_eq!(told(&watcher, "moves/after"), "ADDED DELETED", "it is not back");
 }
 
 pub fn a_resource_without_namespaces_is_watched_as_well(stage: &mut Stage) {
