@@ -1,7 +1,7 @@
 //! The list of allowed names while it changes on disk, where it is looked at once a second. The scenarios of
 //! `tests/e2e/scenarios/allowed_list.rs`, in the time that they take without the seconds.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use demo_controller::cli::Run;
 use serde_json::Value;
@@ -21,7 +21,9 @@ impl List {
         let (log, mut world) = (Log::start(Level::INFO), World::new(1).await);
         let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("names-{}-{name}", std::process::id()));
         fs::write(&file, names).expect("a list of names can be written");
-        let address = world.serve(Run { allowed_names: Some(file.clone()), ..Run::default() }).await;
+        // Nothing else brings a Pki back.
+        let run = Run { resync: None, remind: Duration::from_secs(86_400), ..Run::default() };
+        let address = world.serve(Run { allowed_names: Some(file.clone()), ..run }).await;
         world.ready(address).await;
         world.namespace("ns").await;
         List { log, world, file }

@@ -1,10 +1,11 @@
 //! Servers and networks fail, and every wait for them to come back is a backoff. The scenarios of
 //! `tests/e2e/scenarios/outage.rs`, in the time that they take without it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use demo_controller::cli::Run;
 use serde_json::json;
+use tokio::time::Instant;
 use tracing::Level;
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     said::{lifecycle, lines},
     world::World,
 };
+
+/// The longest backoff, and time for what comes then: sooner than any time-out or resync would bring it.
+const SOON: Duration = Duration::from_secs(60);
 
 /// Waits until the lifecycle log says just this about a pod.
 async fn followed(world: &World, log: &Log, pod: &str, wanted: &[&str]) {
@@ -54,6 +58,7 @@ async fn while_cut_off(world: &mut World, log: &Log, meanwhile: fn(&World)) -> S
     let new = world.create_pki("ns", "new", "app1").await;
     meanwhile(world);
     world.mend();
+    let mended = Instant::now();
 
     for pki in [&changes, &new] {
         world.judged(pki, "Issued").await;
@@ -69,6 +74,7 @@ async fn while_cut_off(world: &mut World, log: &Log, meanwhile: fn(&World)) -> S
     // And the watches that follow work.
     world.delete(&stays).await;
     followed(world, log, "ns/stays", &["none>Pending", "Pending>Deleted"]).await;
+    assert!(mended.elapsed() < SOON, "{:?}", mended.elapsed());
     address
 }
 
@@ -122,6 +128,7 @@ async fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object() {
     }
     assert_eq!(pages::get(address, "/readyz").await.0, 200, "its caches are still good");
     world.mend();
+    let mended = Instant::now();
 
     let after = world.create_pki("ns", "after", "app2").await;
     world.run_pod(&web).await;
@@ -129,6 +136,7 @@ async fn an_api_server_that_dies_and_comes_back_is_no_news_about_any_object() {
     followed(&world, &log, "ns/web", &["none>Pending", "Pending>Ready"]).await;
     world.delete(&web).await;
     followed(&world, &log, "ns/web", &["none>Pending", "Pending>Ready", "Ready>Deleted"]).await;
+    assert!(mended.elapsed() < SOON, "{:?}", mended.elapsed());
     assert_eq!(world.get(secret).await, issued, "nobody touched it");
     world.end().await;
 }
