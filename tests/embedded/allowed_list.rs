@@ -7,26 +7,27 @@ use demo_controller::cli::Run;
 use serde_json::Value;
 use tracing::Level;
 
-use crate::{log::Log, said::said, world::World};
+use crate::{folder::Folder, log::Log, said::said, world::World};
 
 /// A file with a list of names, and a controller that goes by it.
 struct List {
     log: Log,
     world: World,
     file: PathBuf,
+    _folder: Folder,
 }
 
 impl List {
-    async fn new(name: &str, names: &str) -> List {
+    async fn new(names: &str) -> List {
         let (log, mut world) = (Log::start(Level::INFO), World::new(1).await);
-        let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("names-{}-{name}", std::process::id()));
-        fs::write(&file, names).expect("a list of names can be written");
+        let folder = Folder::new("names");
+        let file = folder.file("names", names);
         // Nothing else brings a Pki back.
         let run = Run { resync: None, remind: Duration::from_secs(86_400), ..Run::default() };
         let address = world.serve(Run { allowed_names: Some(file.clone()), ..run }).await;
         world.ready(address).await;
         world.namespace("ns").await;
-        List { log, world, file }
+        List { log, world, file, _folder: folder }
     }
 
     /// Puts another list in place, as an editor or a ConfigMap does: all at once.
@@ -49,17 +50,11 @@ impl List {
         let message = pki["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
         assert!(message.ends_with(&format!("allowedNames: [{list}]")), "{message}");
     }
-
-    async fn end(self) {
-        self.world.end().await;
-        // One that a test has taken away is not there.
-        let _ = fs::remove_file(self.file);
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_the_list_is_a_new_look_at_every_pki() {
-    let list = List::new("change", "app1\n").await;
+    let list = List::new("app1\n").await;
     let one = list.world.create_pki("ns", "one", "app1").await;
     let two = list.world.create_pki("ns", "two", "app2").await;
     list.world.judged(&one, "Issued").await;
@@ -73,28 +68,28 @@ async fn a_change_of_the_list_is_a_new_look_at_every_pki() {
     list.allow("app2\napp1\n");
     list.world.judged(&one, "Issued").await;
     assert_eq!(list.world.get(secret).await, issued, "and is found valid");
-    list.end().await;
+    list.world.end().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_cannot_be_read_any_more_leaves_the_last_one_in_force() {
-    let list = List::new("unreadable", "app1\n").await;
+    let list = List::new("app1\n").await;
     fs::remove_file(&list.file).expect("the list can be removed");
     list.warned("cannot be read").await;
     let one = list.world.create_pki("ns", "one", "app1").await;
     list.world.judged(&one, "Issued").await;
     list.allow("app2\n");
     list.refused(&one, "app2").await;
-    list.end().await;
+    list.world.end().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_emptied_allows_nobody_and_says_so() {
-    let list = List::new("emptied", "app1\r\napp2 # two\r\n").await;
+    let list = List::new("app1\r\napp2 # two\r\n").await;
     let one = list.world.create_pki("ns", "one", "app1").await;
     list.world.judged(&one, "Issued").await;
     list.allow("");
     list.warned("empty").await;
     list.refused(&one, "").await;
-    list.end().await;
+    list.world.end().await;
 }

@@ -7,6 +7,9 @@ mod allowed_list;
 mod discovery;
 mod faults;
 mod fleet;
+#[path = "../shared/folder.rs"]
+#[allow(dead_code)] // Others do more with it.
+mod folder;
 mod health;
 mod leader;
 #[path = "../shared/log.rs"]

@@ -4,11 +4,7 @@
 //! A child process knows no other clock than the wall's, so this one runs. What it is to wait for without a child, the
 //! time-out and the backoff before the next child, is jumped over.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use demo_controller::{
     cli::{PluginChoice, Watch},
@@ -19,6 +15,7 @@ use tokio::time;
 use tracing::Level;
 
 use crate::{
+    folder::Folder,
     log::Log,
     resources::simple,
     said::{lines, said, text, told},
@@ -34,22 +31,21 @@ const BACKOFF: Duration = Duration::from_secs(6);
 struct Plugin {
     log: Log,
     world: World,
-    dir: PathBuf,
+    dir: Folder,
 }
 
 impl Plugin {
     async fn start(name: &str, max_retries: u32) -> Plugin {
         // Failures in a row are quieter than the first.
         let (log, mut world) = (Log::start(Level::DEBUG), World::new(1).await);
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("plugin-{}-{name}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a folder");
+        let dir = Folder::new(name);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/plugin.sh");
         let words = [("command", format!("sh '{}'", script.display())), ("timeout", "60s".to_owned())];
         let config = words.map(|(key, value)| (key.to_owned(), value)).into();
         let child = exec::Settings::read(&config).expect("settings");
         let environment = [("DIR".to_owned(), Some(dir.display().to_string()))].into();
         let plugin = PluginChoice::Exec { child, environment };
-        fs::write(dir.join("mode"), "fine").expect("a mode can be written");
+        dir.file("mode", "fine");
         world.namespace("ns").await;
         world.watch(Watch { plugin, config, max_retries, ..simple("pods") }).await;
         Plugin { log, world, dir }
@@ -73,11 +69,6 @@ impl Plugin {
         let key = format!("ns/{pod}");
         let of_it = lines(&self.log).into_iter().filter(|line| line["key"] == key);
         of_it.map(|line| text(&line, "error")).filter(|error| !error.is_empty()).collect()
-    }
-
-    async fn end(self) {
-        self.world.end().await;
-        let _ = fs::remove_dir_all(self.dir);
     }
 }
 
@@ -136,7 +127,7 @@ async fn whatever_a_plugin_does_it_is_started_again_and_nothing_is_lost() {
     };
     soon(gone).await;
     assert!(said(&plugin.log, "too late").is_err(), "the answer of a child that was given up");
-    plugin.end().await;
+    plugin.world.end().await;
 }
 
 #[tokio::test]
@@ -153,5 +144,5 @@ async fn an_event_that_kills_the_plugin_is_given_up_and_stops_no_other() {
     assert_eq!((&line["level"], &line["key"]), (&json!("ERROR"), &json!("ns/poison")));
     soon(async || is_told(&plugin, "healthy")).await;
     assert_eq!(plugin.heard("poison"), 2, "once, and one retry");
-    plugin.end().await;
+    plugin.world.end().await;
 }
