@@ -39,7 +39,8 @@ impl Resource {
     }
 }
 
-/// Everything that is served now.
+/// Everything that is served now. Cheap to clone.
+#[derive(Clone)]
 pub struct Catalog {
     resources: Vec<Arc<Resource>>,
 }

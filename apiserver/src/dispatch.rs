@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     auth::{self, User},
     body::Body,
-    catalog::Resource,
+    catalog::{Catalog, Resource},
     decode, discovery,
     format::{self, Form, Format},
     list::{self, Page},
@@ -24,7 +24,7 @@ use crate::{
     state::{Shared, State},
     status::{Result, Status},
     watch,
-    write::{Answer, Writer},
+    write::{Writer, Written},
 };
 
 /// What a request is answered, if the connection holds.
@@ -36,12 +36,13 @@ pub fn answer(
     lag: u64,
     now: Timestamp,
 ) -> Result<Response<Body>> {
-    // Bodies are read before the lock is taken, and answers made into text after it is given back.
+    // The lock is for the work alone: a body is read before (but for a patch: what it means depends on the object), and
+    // whatever may be long is made into text after: objects, lists, discovery, the documents of OpenAPI.
     let body = decode::body(request, "");
     let outcome = shared.change(|state| {
         let target = target?;
         rbac::authorize(state, user, request, target.as_ref())?;
-        let Some(target) = target else { return Ok(Outcome::Ready(no_resource(state, request))) };
+        let Some(target) = target else { return Ok(Outcome::NoResource(state.catalog.clone())) };
         if target.verb == Verb::Create
             && let Some(review) = auth::review(state, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
         {
@@ -78,6 +79,7 @@ pub fn answer(
     })?;
     Ok(match outcome {
         Outcome::Ready(response) => response,
+        Outcome::NoResource(catalog) => no_resource(&catalog, request),
         Outcome::Page { resource, page, format } => respond::json(200, format.page(&resource, &page)),
         Outcome::Object { code, resource, object, format, warnings } => {
             let mut response = respond::json(code, format.one(&resource, &object));
@@ -90,8 +92,20 @@ pub fn answer(
 /// What a request has led to, while the state was at hand.
 enum Outcome {
     Ready(Response<Body>),
-    Object { code: u16, resource: Arc<Resource>, object: Arc<Object>, format: Format, warnings: Vec<String> },
-    Page { resource: Arc<Resource>, page: Page, format: Format },
+    /// With what is served at that moment.
+    NoResource(Catalog),
+    Object {
+        code: u16,
+        resource: Arc<Resource>,
+        object: Arc<Object>,
+        format: Format,
+        warnings: Vec<String>,
+    },
+    Page {
+        resource: Arc<Resource>,
+        page: Page,
+        format: Format,
+    },
 }
 
 fn write(
@@ -118,14 +132,11 @@ fn write(
         Verb::Delete => writer.delete(&resource, target, query, body()?),
         _ => writer.delete_collection(&resource, target, query, body()?),
     };
-    let warnings = writer.warnings;
+    let warnings = writer.finish();
     Ok(match written {
-        Ok(Answer::Created(object)) => Outcome::Object { code: 201, resource, object, format, warnings },
-        Ok(Answer::Object(object)) => Outcome::Object { code: 200, resource, object, format, warnings },
-        Ok(Answer::Accepted(object)) => Outcome::Object { code: 202, resource, object, format, warnings },
-        Ok(Answer::Page(page)) => Outcome::Page { resource, page, format },
-        Ok(Answer::Value(value)) => Outcome::Ready(respond::value(200, &value)),
-        Ok(Answer::CreatedValue(value)) => Outcome::Ready(respond::value(201, &value)),
+        Ok(Written::Object(code, object)) => Outcome::Object { code, resource, object, format, warnings },
+        Ok(Written::Page(page)) => Outcome::Page { resource, page, format },
+        Ok(Written::Status(code, status)) => Outcome::Ready(respond::value(code, &status)),
         Err(status) => {
             let mut refusal = respond::refusal(&status);
             respond::warn(&mut refusal, &warnings);
@@ -174,11 +185,11 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
 }
 
 /// Everything that is not a resource.
-fn no_resource(state: &State, request: &Request) -> Response<Body> {
-    if let Some((content_type, value)) = discovery::answer(&state.catalog, request) {
+fn no_resource(catalog: &Catalog, request: &Request) -> Response<Body> {
+    if let Some((content_type, value)) = discovery::answer(catalog, request) {
         return respond::with(200, &content_type, Bytes::from(value.to_string()).into());
     }
-    if let Some(value) = openapi::answer(&state.catalog, request) {
+    if let Some(value) = openapi::answer(catalog, request) {
         return respond::value(200, &value);
     }
     if request.path == "/openapi/v2" {

@@ -38,7 +38,7 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
     let mut unknown = Vec::new();
     let typed = reader(resource).ok_or_else(Status::no_such_path)?;
     let mut value = typed(body, &mut unknown).map_err(|why| not_handled(resource, &why))?;
-    quantity::settle(&mut value).map_err(|why| not_handled(resource, why))?;
+    quantity::canonicalize(&mut value).map_err(|why| not_handled(resource, why))?;
     compact(&mut value);
     defaults::complete(resource, &mut value);
     match validation {

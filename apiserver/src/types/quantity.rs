@@ -117,9 +117,9 @@ impl std::fmt::Display for Quantity {
 ///
 /// # Errors
 /// What the real server says of one that cannot be read.
-pub fn settle(value: &mut Value) -> Result<(), &'static str> {
+pub fn canonicalize(value: &mut Value) -> Result<(), &'static str> {
     match value {
-        Value::Array(elements) => elements.iter_mut().try_for_each(settle),
+        Value::Array(elements) => elements.iter_mut().try_for_each(canonicalize),
         Value::Object(fields) => fields.iter_mut().try_for_each(|(name, value)| match (name.as_str(), value) {
             ("limits" | "requests" | "overhead" | "allocatedResources", Value::Object(amounts)) => {
                 amounts.values_mut().try_for_each(|amount| rewrite(amount, Quantity::rounded_to_milli))
@@ -127,7 +127,7 @@ pub fn settle(value: &mut Value) -> Result<(), &'static str> {
             ("sizeLimit" | "divisor", value @ Value::String(_)) => rewrite(value, |quantity| quantity),
             // The keys in these are the user's.
             ("labels" | "annotations" | "nodeSelector" | "matchLabels", _) => Ok(()),
-            (_, value) => settle(value),
+            (_, value) => canonicalize(value),
         }),
         _ => Ok(()),
     }

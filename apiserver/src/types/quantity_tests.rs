@@ -59,9 +59,9 @@ fn amounts_of_resources_are_rounded_up_to_a_milli() {
         "containers": [{ "resources": { "limits": { "cpu": "100u" }, "requests": { "memory": "1024Mi" } } }],
         "volumes": [{ "emptyDir": { "sizeLimit": "1024Ki" } }],
     });
-    assert_eq!(settle(&mut pod), Ok(()));
+    assert_eq!(canonicalize(&mut pod), Ok(()));
     let resources = json!({ "limits": { "cpu": "1m" }, "requests": { "memory": "1Gi" } });
     assert_eq!(pod["containers"][0]["resources"], resources);
     assert_eq!(pod["volumes"][0]["emptyDir"]["sizeLimit"], "1Mi");
-    assert_eq!(settle(&mut json!({ "overhead": { "cpu": "x" } })), Err(WRONG));
+    assert_eq!(canonicalize(&mut json!({ "overhead": { "cpu": "x" } })), Err(WRONG));
 }

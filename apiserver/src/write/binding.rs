@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Place, Writer, meta, options::WriteOptions, update::other_uid};
+use super::{Place, Writer, Written, meta, options::WriteOptions, update::other_uid};
 use crate::{
     catalog::Resource,
     object::{Meta, text, time},
@@ -18,7 +18,7 @@ impl Writer<'_> {
         target: &Target,
         options: WriteOptions,
         body: &Value,
-    ) -> Result<Answer> {
+    ) -> Result<Written> {
         let name = &target.name;
         if body.name() != name {
             return Err(Status::bad_request("name in URL does not match name in Binding object"));
@@ -65,7 +65,7 @@ impl Writer<'_> {
             self.put(&place, pod);
         }
         let done = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
-        Ok(Answer::CreatedValue(done))
+        Ok(Written::Status(201, done))
     }
 }
 

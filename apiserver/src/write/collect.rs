@@ -7,7 +7,7 @@
 //! * `Orphan`: the owner stays, marked, until no dependent names it any more;
 //! * an owner is meant by its UID: another object of the same name is another owner.
 //!
-//! Each step is a change of its own, and is followed up in its turn ([`Writer::settle`]): a queue, no recursion. It comes
+//! Each step is a change of its own, and is followed up in its turn ([`Writer::finish`]): a queue, no recursion. It comes
 //! to an end since every step marks, removes, or takes away a reference or a finalizer, and nothing here adds any.
 
 use std::sync::Arc;
@@ -43,8 +43,9 @@ enum Owner {
 }
 
 impl Writer<'_> {
-    /// Carries out what follows from what changed, and what follows from that.
-    pub(super) fn settle(&mut self) {
+    /// Carries out what follows from what changed, and what follows from that: before, a write is not done. Returns what
+    /// its sender is warned of.
+    pub fn finish(mut self) -> Vec<String> {
         while let Some(Changed { place, before, after }) = self.changed.pop_front() {
             match (before, after) {
                 (before, Some(after)) => self.stored(&place, before.as_deref(), after.value()),
@@ -52,6 +53,7 @@ impl Writer<'_> {
                 (None, None) => (),
             }
         }
+        self.warnings
     }
 
     fn stored(&mut self, place: &Place, before: Option<&Object>, after: &Value) {

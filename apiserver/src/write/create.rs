@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Place, Writer, meta, options::WriteOptions, strategy::prepare_create};
+use super::{Place, Writer, Written, meta, options::WriteOptions, strategy::prepare_create};
 use crate::{
     catalog::Resource,
     object::{Meta, Object},
@@ -18,13 +18,7 @@ use crate::{
 const NAME_ATTEMPTS: usize = 8;
 
 impl Writer<'_> {
-    pub(super) fn create_object(
-        &mut self,
-        resource: &Resource,
-        target: &Target,
-        query: &Query,
-        body: Value,
-    ) -> Result<Answer> {
+    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
         let options = WriteOptions::parse("CreateOptions", query)?;
         match target.subresource.as_str() {
             "" => (),
@@ -35,7 +29,7 @@ impl Writer<'_> {
         self.warnings = decoded.warnings;
         rbac::confirm_no_escalation(self.state, self.user, target, &decoded.value, None)?;
         let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
-        Ok(Answer::Created(object))
+        Ok(Written::Object(201, object))
     }
 
     /// Admits, fills in, validates and stores a decoded object.
@@ -46,7 +40,7 @@ impl Writer<'_> {
         mut object: Value,
         dry_run: bool,
     ) -> Result<Arc<Object>> {
-        meta::settle_namespace(&mut object, resource, namespace)?;
+        meta::ensure_namespace(&mut object, resource, namespace)?;
         self.admit(resource, &object)?;
         self.admit_custom(resource, object.name())?;
         meta::fill_in(&mut object, self.now, &mut self.state.random);

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Place, Writer, meta,
+    Place, Writer, Written, meta,
     options::{DeleteOptions, Propagation},
 };
 use crate::{
@@ -37,34 +37,29 @@ pub(super) enum Outcome {
 }
 
 impl Writer<'_> {
-    pub(super) fn delete_object(
-        &mut self,
-        resource: &Resource,
-        target: &Target,
-        query: &Query,
-        body: Value,
-    ) -> Result<Answer> {
+    /// The body is null if there is none: then the query counts.
+    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
         let options = DeleteOptions::parse(query, body)?;
         if !target.subresource.is_empty() {
             return Err(Status::method_not_allowed());
         }
         let outcome = self.delete_one(resource, &Place::of(resource, target), &options)?;
-        let accepted = options.orphan_dependents == Some(false);
         Ok(match outcome {
-            Outcome::Waits(object) if accepted => Answer::Accepted(object),
-            Outcome::Waits(object) => Answer::Object(object),
-            Outcome::Gone(object) | Outcome::Waited(object) if answers_object(resource) => Answer::Object(object),
-            Outcome::Gone(object) | Outcome::Waited(object) => Answer::Value(done(resource, object.value())),
+            Outcome::Waits(object) if options.orphan_dependents == Some(false) => Written::Object(202, object),
+            Outcome::Waits(object) => Written::Object(200, object),
+            Outcome::Gone(object) | Outcome::Waited(object) if answers_object(resource) => Written::Object(200, object),
+            Outcome::Gone(object) | Outcome::Waited(object) => Written::Status(200, done(resource, object.value())),
         })
     }
 
-    pub(super) fn delete_objects(
+    /// The query holds the selectors, too.
+    pub fn delete_collection(
         &mut self,
         resource: &Resource,
         target: &Target,
         query: &Query,
         body: Value,
-    ) -> Result<Answer> {
+    ) -> Result<Written> {
         if Place::new(resource, "", "").is_namespace() {
             return Err(Status::method_not_allowed());
         }
@@ -75,7 +70,7 @@ impl Writer<'_> {
             let place = Place::new(resource, object.value().namespace(), object.value().name());
             self.delete_one(resource, &place, &options)?;
         }
-        Ok(Answer::Page(page))
+        Ok(Written::Page(page))
     }
 
     /// Deletes an object, or marks it.

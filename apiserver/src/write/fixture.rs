@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use super::{Answer, Writer};
+use super::{Writer, Written};
 use crate::{
     auth::User,
     catalog::Catalog,
-    object::{Meta, Object},
+    object::Meta,
     request::{Request, Target, Verb},
     state::State,
     store::{Bounds, Store},
@@ -95,17 +95,14 @@ impl World {
             Verb::Delete => writer.delete(&resource, &target, query, body),
             _ => writer.delete_collection(&resource, &target, query, body),
         };
-        let value = |object: std::sync::Arc<Object>| object.value().clone();
+        writer.finish();
         match written {
-            Ok(Answer::Created(object)) => (201, value(object)),
-            Ok(Answer::Object(object)) => (200, value(object)),
-            Ok(Answer::Accepted(object)) => (202, value(object)),
-            Ok(Answer::Page(page)) => {
+            Ok(Written::Object(code, object)) => (code, object.value().clone()),
+            Ok(Written::Status(code, status)) => (code, status),
+            Ok(Written::Page(page)) => {
                 let items: Vec<&Value> = page.items.iter().map(|object| object.value()).collect();
                 (200, json!({ "items": items }))
             }
-            Ok(Answer::Value(value)) => (200, value),
-            Ok(Answer::CreatedValue(value)) => (201, value),
             Err(status) => (status.code, status.body()),
         }
     }

@@ -59,7 +59,7 @@ pub fn generated_name(base: &str, random: &mut impl Rng) -> String {
 ///
 /// # Errors
 /// 400 if it is another one.
-pub fn settle_namespace(object: &mut Value, resource: &Resource, namespace: &str) -> Result<()> {
+pub fn ensure_namespace(object: &mut Value, resource: &Resource, namespace: &str) -> Result<()> {
     if !resource.namespaced {
         // Whoever gives one is not told so.
         metadata(object).remove("namespace");

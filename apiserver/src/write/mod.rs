@@ -33,12 +33,11 @@ use crate::{
     catalog::Resource,
     list::Page,
     object::{GroupResource, Key, Object},
-    request::{Query, Target},
+    request::Target,
     state::State,
-    status::Result,
 };
 
-/// One write: where, whose, when.
+/// One write: where, whose, when. Create, replace, patch, delete or delete_collection, then [`Writer::finish`].
 pub struct Writer<'a> {
     state: &'a mut State,
     /// They may write this at all; what remains to be asked is whether they give away more than they have.
@@ -47,23 +46,17 @@ pub struct Writer<'a> {
     /// What changed in this write and has not been followed up.
     changed: VecDeque<collect::Changed>,
     /// What the sender is warned of, whether the write is carried out or refused.
-    pub warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
-/// What was written: the object, or the Status of a deletion that is done, as the client gets it.
-pub enum Answer {
-    /// 201
-    Created(Arc<Object>),
-    /// 200
-    Object(Arc<Object>),
-    /// 200, what a list had and has no more
+/// What has been written, as the client gets it.
+pub enum Written {
+    /// An object, and the code that tells what became of it.
+    Object(u16, Arc<Object>),
+    /// A Status: of a deletion that is done, of a binding.
+    Status(u16, Value),
+    /// What a collection had and has no more.
     Page(Page),
-    /// 200, a Status
-    Value(Value),
-    /// 201, a Status
-    CreatedValue(Value),
-    /// 202: a deletion that waits for finalizers, asked for with `orphanDependents: false`.
-    Accepted(Arc<Object>),
 }
 
 impl<'a> Writer<'a> {
@@ -72,58 +65,13 @@ impl<'a> Writer<'a> {
     }
 
     /// One of the namespaces that are there from the beginning.
-    pub fn found_namespace(&mut self, name: &str) {
+    pub fn found_namespace(mut self, name: &str) {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         if let Some(resource) = self.state.catalog.of_kind("v1", "Namespace") {
             // It can only be there already.
             let _ = self.insert(&resource, "", namespace, false);
         }
-        self.settle();
-    }
-
-    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
-        let written = self.create_object(resource, target, query, body);
-        self.settle();
-        written
-    }
-
-    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
-        let written = self.replace_object(resource, target, query, body);
-        self.settle();
-        written
-    }
-
-    pub fn patch(
-        &mut self,
-        resource: &Resource,
-        target: &Target,
-        query: &Query,
-        content_type: &str,
-        patch: &[u8],
-    ) -> Result<Answer> {
-        let written = self.patch_object(resource, target, query, content_type, patch);
-        self.settle();
-        written
-    }
-
-    /// The body is null if there is none: then the query counts.
-    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Answer> {
-        let written = self.delete_object(resource, target, query, body);
-        self.settle();
-        written
-    }
-
-    /// The query holds the selectors, too.
-    pub fn delete_collection(
-        &mut self,
-        resource: &Resource,
-        target: &Target,
-        query: &Query,
-        body: Value,
-    ) -> Result<Answer> {
-        let written = self.delete_objects(resource, target, query, body);
-        self.settle();
-        written
+        self.finish();
     }
 
     /// The present version.

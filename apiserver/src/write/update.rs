@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Answer, Place, Writer, meta,
+    Place, Writer, Written, meta,
     namespaces::spec_finalizers,
     options::WriteOptions,
     strategy::{prepare_update, same},
@@ -25,13 +25,7 @@ use crate::{
 const STALE: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
 impl Writer<'_> {
-    pub(super) fn replace_object(
-        &mut self,
-        resource: &Resource,
-        target: &Target,
-        query: &Query,
-        body: Value,
-    ) -> Result<Answer> {
+    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
         if !matches!(target.subresource.as_str(), "" | "status" | "finalize") {
             return Err(Status::method_not_allowed());
         }
@@ -40,7 +34,7 @@ impl Writer<'_> {
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
-        meta::settle_namespace(&mut object, resource, &target.namespace)?;
+        meta::ensure_namespace(&mut object, resource, &target.namespace)?;
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             if target.subresource.is_empty() && creates_on_update(resource) {
                 if !object.uid().is_empty() {
@@ -53,7 +47,7 @@ impl Writer<'_> {
                 rbac::require(self.state, self.user, &rbac::of(&wanted, query))?;
                 rbac::confirm_no_escalation(self.state, self.user, target, &object, None)?;
                 let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
-                return Ok(Answer::Created(object));
+                return Ok(Written::Object(201, object));
             }
             return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
         };
@@ -61,17 +55,17 @@ impl Writer<'_> {
             return Err(other_uid(resource, target, &object, old.value()));
         }
         let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Answer::Object(object))
+        Ok(Written::Object(200, object))
     }
 
-    pub(super) fn patch_object(
+    pub fn patch(
         &mut self,
         resource: &Resource,
         target: &Target,
         query: &Query,
         content_type: &str,
         patch: &[u8],
-    ) -> Result<Answer> {
+    ) -> Result<Written> {
         if !matches!(target.subresource.as_str(), "" | "status") {
             return Err(Status::method_not_allowed());
         }
@@ -84,9 +78,9 @@ impl Writer<'_> {
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
-        meta::settle_namespace(&mut object, resource, &target.namespace)?;
+        meta::ensure_namespace(&mut object, resource, &target.namespace)?;
         let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Answer::Object(object))
+        Ok(Written::Object(200, object))
     }
 
     /// Puts a decoded object in the place of `old`, if the versions fit.
