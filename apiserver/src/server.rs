@@ -20,7 +20,7 @@ use crate::{
     body::{Body, Reset},
     catalog::Catalog,
     control, dispatch,
-    faults::{Active, Plan, Rule},
+    faults::{Active, Rule},
     journal::Entry,
     rbac,
     request::{Request, Target},
@@ -134,58 +134,62 @@ impl ApiServer {
             Err(status) => return Ok(respond::refusal(&status)),
         };
         let target = Target::parse(&request);
-        let known = target.as_ref().ok().and_then(Option::as_ref);
-        let now = (self.shared.clock)();
-        let user = auth::authenticate(&self.shared.lock(), &request.headers, now);
-
+        let user = auth::authenticate(&self.shared.lock(), &request.headers, (self.shared.clock)());
         // Whatever goes wrong by order, this has to work: here the orders come in.
         if request.path.starts_with("/control/") {
-            let answer = user.and_then(|user| {
-                self.shared.change(|state| {
-                    rbac::authorize(state, &user, &request, known)?;
-                    control::answer(state, &request).unwrap_or_else(|| Err(Status::no_such_path()))
-                })
-            });
-            return Ok(answer.map_or_else(|status| respond::refusal(&status), |value| respond::value(200, &value)));
+            let answer = user.and_then(|user| self.control(&user, &request));
+            return Ok(answer.unwrap_or_else(|status| respond::refusal(&status)));
         }
-        let plan = user.as_ref().map_or_else(
-            |_| Plan::default(),
-            |user| {
-                let state = &mut *self.shared.lock();
-                state.faults.plan(user, &request, known, &mut state.random)
-            },
-        );
+        let (response, name) = match user {
+            Ok(user) => (self.carry_out(&user, &request, target.clone()).await, user.name),
+            Err(status) => (Ok(respond::refusal(&status)), String::new()),
+        };
+        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
+        let entry = Entry::of(name, request, target.ok().flatten(), code);
+        self.shared.lock().journal.push(entry);
+        response
+    }
+
+    /// An order: about faults, the log, the journal.
+    fn control(&self, user: &User, request: &Request) -> Result<Response<Body>> {
+        let value = self.shared.change(|state| {
+            rbac::authorize(state, user, request, None)?;
+            control::answer(state, request)
+        })?;
+        Ok(respond::value(200, &value))
+    }
+
+    /// Everything else, with whatever is to go wrong with it, in that order.
+    async fn carry_out(
+        &self,
+        user: &User,
+        request: &Request,
+        target: Result<Option<Target>>,
+    ) -> Result<Response<Body>, Reset> {
+        let plan = {
+            let state = &mut *self.shared.lock();
+            let known = target.as_ref().ok().and_then(Option::as_ref);
+            state.faults.plan(user, request, known, &mut state.random)
+        };
         if let Some(delay) = plan.delay {
             tokio::time::sleep(delay).await;
         }
-        // Later than the one above by the delay: an object is created when it is stored.
-        let now = (self.shared.clock)();
         if plan.compact {
             self.compact();
         }
-        let response = if plan.reset_before {
-            Err(Reset)
-        } else {
-            let answer = match &plan.refuse {
-                Some(status) => Err(status.clone()),
-                None => user.as_ref().map_err(Status::clone).and_then(|user| {
-                    let target = target.clone();
-                    dispatch::answer(&self.shared, user, &request, target, plan.lag, now)
-                }),
-            };
-            let response = answer.unwrap_or_else(|status| respond::refusal(&status));
-            if plan.reset_after {
-                Err(Reset)
-            } else {
-                let (head, body) = response.into_parts();
-                Ok(Response::from_parts(head, plan.spoil(body).await))
-            }
+        if plan.reset_before {
+            return Err(Reset);
+        }
+        let answer = match &plan.refuse {
+            Some(status) => Err(status.clone()),
+            // Not when it arrived: an object is created when it is stored.
+            None => dispatch::answer(&self.shared, user, request, target, plan.lag, (self.shared.clock)()),
         };
-        let user = user.map(|user| user.name).unwrap_or_default();
-        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-        let entry = Entry::of(user, request, target.ok().flatten(), code);
-        self.shared.lock().journal.push(entry);
-        response
+        if plan.reset_after {
+            return Err(Reset);
+        }
+        let (head, body) = answer.unwrap_or_else(|status| respond::refusal(&status)).into_parts();
+        Ok(Response::from_parts(head, plan.spoil(body).await))
     }
 }
 
