@@ -171,24 +171,16 @@ impl Format {
         }
         pieces.push_back(Bytes::from_static(b"["));
         // In a list of a built-in type the items do not repeat what they are.
-        let known = match (self.form, &resource.custom) {
-            (Form::Whole, None) => type_meta(resource),
-            _ => String::new(),
-        };
+        let bare = self.form == Form::Whole && resource.custom.is_none();
+        let (before_first, between) = if bare { ("{", ",{") } else { ("", ",") };
         for (i, object) in page.items.iter().enumerate() {
-            let item = match self.form {
-                Form::Table(_) => self.row(resource, object).to_string().into(),
-                _ => self.item(resource, object),
-            };
-            let bare = if known.is_empty() { None } else { item.strip_prefix(known.as_bytes()) };
-            let (separator, item) = match (i, bare) {
-                (0, Some(bare)) => ("{", item.slice_ref(bare)),
-                (_, Some(bare)) => (",{", item.slice_ref(bare)),
-                (0, None) => ("", item),
-                (_, None) => (",", item),
-            };
+            let separator = if i == 0 { before_first } else { between };
             pieces.push_back(Bytes::from_static(separator.as_bytes()));
-            pieces.push_back(item);
+            pieces.push_back(match self.form {
+                Form::Table(_) => self.row(resource, object).to_string().into(),
+                _ if bare => object.json_after_kind(),
+                _ => self.item(resource, object),
+            });
         }
         pieces.push_back(Bytes::from_static(b"]}"));
         Body::Pieces(pieces)
@@ -237,11 +229,6 @@ fn table(metadata: Value, columns: Value, row: Value) -> Value {
 
 fn metadata(object: &Value) -> Value {
     json!({ "kind": "PartialObjectMetadata", "apiVersion": META, "metadata": object["metadata"] })
-}
-
-/// How the text of each object of this resource begins: see [`Object::json`].
-fn type_meta(resource: &Resource) -> String {
-    format!(r#"{{"kind":"{}","apiVersion":"{}","#, resource.kind, resource.api_version())
 }
 
 #[cfg(test)]

@@ -68,37 +68,71 @@ impl PartialOrd for Key {
 #[derive(Debug)]
 pub struct Object {
     value: Value,
-    json: OnceLock<Bytes>,
+    text: OnceLock<Text>,
+}
+
+/// An object as JSON: what it is (kind and apiVersion) comes first, so that a list can leave it out.
+#[derive(Debug)]
+struct Text {
+    whole: Bytes,
+    /// Where the other fields begin.
+    head: usize,
 }
 
 impl Object {
     pub fn new(value: Value) -> Self {
-        Object { value, json: OnceLock::new() }
+        Object { value, text: OnceLock::new() }
     }
 
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// As text. Made once: fifty watchers send the same bytes. What it is comes first, so that a list can leave it out.
+    /// As text. Made once: fifty watchers send the same bytes.
     pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(serialized(&self.value))).clone()
+        self.text().whole.clone()
+    }
+
+    /// The end of the text: the fields after `{"kind":…,"apiVersion":…,`.
+    pub fn json_after_kind(&self) -> Bytes {
+        let text = self.text();
+        text.whole.slice(text.head..)
+    }
+
+    /// How many bytes it is as text; if that has not been made, about so many.
+    pub fn size(&self) -> usize {
+        self.text.get().map_or_else(|| size(&self.value), |text| text.whole.len())
+    }
+
+    fn text(&self) -> &Text {
+        self.text.get_or_init(|| Text::of(&self.value))
     }
 }
 
-fn serialized(value: &Value) -> String {
-    const FIRST: [&str; 2] = ["kind", "apiVersion"];
-    let Value::Object(fields) = value else { return value.to_string() };
-    let first = FIRST.iter().filter_map(|name| fields.get_key_value(*name));
-    let rest = fields.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
-    let mut text = String::from("{");
-    for (name, value) in first.chain(rest) {
-        let separator = if text.len() == 1 { "" } else { "," };
-        // To a String: it cannot fail.
-        let _ = write!(text, "{separator}{}:{value}", Value::from(name.as_str()));
+impl Text {
+    fn of(value: &Value) -> Text {
+        const FIRST: [&str; 2] = ["kind", "apiVersion"];
+        let Value::Object(fields) = value else { return Text { whole: value.to_string().into(), head: 0 } };
+        let mut text = String::from("{");
+        let mut add = |name: &str, value: &Value| {
+            let separator = if text.len() == 1 { "" } else { "," };
+            // To a String: it cannot fail.
+            let _ = write!(text, "{separator}{}:{value}", Value::from(name));
+            text.len()
+        };
+        let mut head = 1;
+        for name in FIRST {
+            if let Some(value) = fields.get(name) {
+                // And the comma, or what stands in its place.
+                head = add(name, value) + 1;
+            }
+        }
+        for (name, value) in fields.iter().filter(|(name, _)| !FIRST.contains(&name.as_str())) {
+            add(name, value);
+        }
+        text.push('}');
+        Text { whole: text.into(), head }
     }
-    text.push('}');
-    text
 }
 
 /// About how many bytes it is as text; cheaper than making the text.

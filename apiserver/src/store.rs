@@ -20,7 +20,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    object::{GroupResource, Key, Object, size},
+    object::{GroupResource, Key, Object},
     owners::Owners,
 };
 
@@ -34,13 +34,9 @@ pub struct Change {
     pub after: Option<Arc<Object>>,
     /// At a deletion: the last version, with the deletion's own revision, as watchers get it.
     pub tombstone: Option<Arc<Object>>,
-}
-
-impl Change {
-    /// What the log alone keeps alive, in bytes of JSON: of what is there now, the store has the same copy.
-    fn weight(&self) -> usize {
-        [&self.before, &self.tombstone].into_iter().flatten().map(|object| size(object.value())).sum()
-    }
+    /// What the log alone keeps alive, in bytes of JSON: of what is there now, the store has the same copy. Counted once,
+    /// which is nearly free: who asked for the version before has had its text made.
+    weight: usize,
 }
 
 /// A collection, in order.
@@ -60,7 +56,7 @@ pub struct Store {
     owners: Owners,
     /// Revisions without a gap; the last is [`Store::revision`].
     log: VecDeque<Arc<Change>>,
-    /// Of all changes in the log: see [`Change::weight`].
+    /// Of all changes in the log.
     weight: usize,
     bounds: Bounds,
 }
@@ -126,8 +122,8 @@ impl Store {
         let collection = self.objects.entry(resource.clone()).or_default();
         let before = collection.insert(key.clone(), object.clone());
         self.owners.change(resource, &key, before.as_deref().map(Object::value), Some(object.value()));
-        let after = Some(object.clone());
-        self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None });
+        let (after, weight) = (Some(object.clone()), before.as_ref().map_or(0, |before| before.size()));
+        self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None, weight });
         object
     }
 
@@ -140,19 +136,20 @@ impl Store {
         value["metadata"]["resourceVersion"] = revision.to_string().into();
         let tombstone = Arc::new(Object::new(value));
         let (resource, key) = (resource.clone(), key.clone());
-        let change =
-            Change { revision, resource, key, before: Some(before), after: None, tombstone: Some(tombstone.clone()) };
-        self.append(change);
-        Some(tombstone)
+        // The tombstone is as large.
+        let weight = 2 * before.size();
+        let (before, tombstone) = (Some(before), Some(tombstone));
+        self.append(Change { revision, resource, key, before, after: None, tombstone: tombstone.clone(), weight });
+        tombstone
     }
 
     fn append(&mut self, change: Change) {
         self.revision = change.revision;
-        self.weight += change.weight();
+        self.weight += change.weight;
         self.log.push_back(Arc::new(change));
         while self.log.len() > self.bounds.changes || self.weight > self.bounds.bytes {
             let Some(oldest) = self.log.pop_front() else { break };
-            self.weight -= oldest.weight();
+            self.weight -= oldest.weight;
         }
     }
 

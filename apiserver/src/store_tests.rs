@@ -54,11 +54,14 @@ fn a_log_keeps_no_more_bytes_of_old_versions_than_it_may() {
     let large = |i: u32| json!({ "metadata": {}, "data": "x".repeat(3_000), "i": i });
     let key = Key::new("a", "x");
     let mut revisions = Vec::new();
+    let mut versions = Vec::new();
     for i in 0..10 {
-        store.put(&pods(), key.clone(), large(i));
+        versions.push(store.put(&pods(), key.clone(), large(i)));
         revisions.push(store.revision());
     }
     assert_eq!(store.since(store.oldest()).unwrap().count(), 3, "three old versions, and the present one is no burden");
+    // A text that is made now is a little longer than was counted: what goes weighs what it weighed when it came.
+    assert!(versions.iter().all(|version| version.json().len() > 3_000));
     store.remove(&pods(), &key);
     assert_eq!(store.since(store.oldest()).unwrap().count(), 2, "a deletion has two versions of its own");
 
@@ -70,6 +73,7 @@ fn a_log_keeps_no_more_bytes_of_old_versions_than_it_may() {
     store.put(&pods(), key.clone(), huge);
     store.remove(&pods(), &key);
     assert_eq!(store.since(store.oldest()).unwrap().count(), 0, "too large for the log: everybody lists again");
+    assert_eq!(store.weight, 0);
 }
 
 #[test]
