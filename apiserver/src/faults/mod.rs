@@ -4,25 +4,6 @@
 //! ([`Plan`]). The decision is a pure function of the rules, the request and the dice: the same seed and the same
 //! requests give the same faults.
 //!
-//! | fault | which requests | what the client sees |
-//! | --- | --- | --- |
-//! | `{"Delay":{"duration":"2s"}}` | any | nothing for so long, then the answer |
-//! | `{"TooManyRequests":{"retryAfter":"1s"}}` | any | 429 with `Retry-After`; nothing was done |
-//! | `"InternalError"` | any | 500; nothing was done |
-//! | `"ServiceUnavailable"` | any | 503; nothing was done |
-//! | `"ResetBefore"` | any | a closed connection; nothing was done |
-//! | `"ResetAfter"` | any | a closed connection; it *was* done |
-//! | `"Compact"` | any | every older version is forgotten, then the answer: whoever is behind gets 410 |
-//! | `{"StaleRead":{"lag":3}}` | get, list | the answer of a replica that is so many revisions behind |
-//! | `{"Undecodable":{}}` | get, list, watch | objects whose `spec` and labels are a text; with `"name"`: this object |
-//! | `"StreamingListRefused"` | watch | 422 for `sendInitialEvents`, as by a server that does not know it |
-//! | `"GoneOnOpen"` | watch | 410 as the status of the opening request |
-//! | `"EmptyWatch"` | watch | a watch that ends, properly, without a line |
-//! | `{"WatchEnd":{"after":3}}` | watch | the end, properly, after so many lines |
-//! | `{"WatchCut":{"after":3}}` | watch | a closed connection after so many lines |
-//! | `{"WatchCutInLine":{"after":3}}` | watch | a closed connection in the middle of the line that follows so many |
-//! | `{"WatchSilent":{"after":3}}` | watch | nothing more after so many lines, and no end either |
-//!
 //! Lines of a watch are counted as they are sent: events, bookmarks too. What becomes of a watch is decided when it is
 //! opened: removing a rule mends those that are opened afterwards.
 
@@ -44,47 +25,53 @@ use crate::{
 pub use parse::parse;
 pub use plan::{Plan, WatchPlan};
 
-/// One way to fail. See the table above.
+/// One way to fail, and what the client sees of it. In JSON each is written as in the README's table.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all_fields = "camelCase")]
 pub enum Fault {
+    /// Nothing for so long, then the answer.
     Delay {
         #[serde(with = "parse::duration")]
         duration: Duration,
     },
+    /// 429 with `Retry-After`; nothing was done.
     TooManyRequests {
         /// Sent in whole seconds.
         #[serde(with = "parse::duration")]
         retry_after: Duration,
     },
+    /// 500; nothing was done.
     InternalError,
+    /// 503; nothing was done.
     ServiceUnavailable,
+    /// A closed connection; nothing was done.
     ResetBefore,
+    /// A closed connection; it *was* done.
     ResetAfter,
+    /// Every older version is forgotten, then the answer: whoever is behind gets 410.
     Compact,
-    StaleRead {
-        lag: u64,
-    },
+    /// Get, list: the answer of a replica that is so many revisions behind.
+    StaleRead { lag: u64 },
+    /// Get, list, watch: objects whose `spec` and labels are a text.
     Undecodable {
         /// Only the object of this name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
+    /// Watch: 422 for `sendInitialEvents`, as by a server that does not know it.
     StreamingListRefused,
+    /// Watch: 410 as the status of the opening request.
     GoneOnOpen,
+    /// Watch: the end, properly, without a line.
     EmptyWatch,
-    WatchEnd {
-        after: u64,
-    },
-    WatchCut {
-        after: u64,
-    },
-    WatchCutInLine {
-        after: u64,
-    },
-    WatchSilent {
-        after: u64,
-    },
+    /// Watch: the end, properly, after so many lines.
+    WatchEnd { after: u64 },
+    /// Watch: a closed connection after so many lines.
+    WatchCut { after: u64 },
+    /// Watch: a closed connection in the middle of the line that follows so many.
+    WatchCutInLine { after: u64 },
+    /// Watch: nothing more after so many lines, and no end either.
+    WatchSilent { after: u64 },
 }
 
 impl Fault {

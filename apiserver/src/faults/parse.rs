@@ -12,7 +12,7 @@ use crate::{
 const FIELDS: &[&str] =
     &["fault", "user", "verb", "resource", "subresource", "namespace", "name", "nth", "times", "probability"];
 
-/// Each fault as it is written.
+/// Each fault as it is written, in the order of the README's table.
 const FAULTS: &[&str] = &[
     r#"{"Delay":{"duration":"2s"}}"#,
     r#"{"TooManyRequests":{"retryAfter":"1s"}}"#,
