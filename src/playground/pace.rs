@@ -91,6 +91,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn a_faster_story_leaves_less_time_to_read() {
+        let start = Instant::now();
+        Pace(0.5).pause(3.0).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(6));
+        Pace(3.0).pause(3.0).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(7));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_does_not_come_is_named_with_what_was_seen_instead() {
         let mut looks = 0;
         let broken = Pace(20.0)

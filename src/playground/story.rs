@@ -1,7 +1,8 @@
 //! The story that the project comes from, live: two applications, and a typo in one of them.
 //!
 //! Each step prints what a person would type, does what that does, waits until the server shows what it leads to, and
-//! prints what the server shows. Nothing that is printed under a command is written here.
+//! prints what the server shows. The tables and descriptions under the commands are the server's; written here is only what
+//! kubectl itself adds, such as "patched".
 
 use serde_json::json;
 

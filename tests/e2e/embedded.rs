@@ -7,7 +7,7 @@ use std::{
 };
 
 use apiserver::{ApiServer, Entry, Settings};
-use demo_controller::playground::simulation::{self, Simulation};
+use demo_controller::playground::simulation;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
@@ -108,8 +108,8 @@ impl Servers for Embedded {
         let _inside = running.handle.enter();
         let config = kube::Config::new(self.url().parse().expect("a URL"));
         let client = kube::Client::try_from(config).expect("a client");
-        let pace = Simulation { speed: 10.0 };
-        running.handle.spawn(simulation::run(client, pace, running.kill.clone()));
+        let ten_times_as_fast = 10.0;
+        running.handle.spawn(simulation::run(client, ten_times_as_fast, running.kill.clone()));
     }
 
     fn audit(&self) -> Audit {

@@ -3,7 +3,7 @@
 use apiserver::{Fault, Rule, Verb};
 use kube::{
     ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn a_simulation_that_is_started_again_goes_on_where_the_last_one_was() {
     stage.end().await;
 
     let stop = CancellationToken::new();
-    let cluster = tokio::spawn(run(client.clone(), Simulation { speed: 10.0 }, stop.clone()));
+    let cluster = tokio::spawn(run(client.clone(), 10.0, stop.clone()));
     let stage = Stage { server, client, stop, cluster };
     let before = names(&stage.list_pods().await);
     assert_eq!(names(&stage.until_ready(3).await), before);
@@ -41,6 +41,29 @@ async fn a_pod_whose_answer_got_lost_is_not_made_again() {
     let lost = stage.server.requests().iter().filter(|it| it.resource == "pods" && it.code == 0).count();
     assert!(lost > 2, "{lost} answers got lost");
     assert_eq!(stage.most_at_a_time().await, 10);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_comes_too_late_is_not_the_next_one_s_of_the_name() {
+    // The kubelet's own delete, which is the second one, is on its way for ten seconds.
+    let late = Fault::Delay { duration: Duration::from_secs(10) };
+    let stage = Stage::with([Rule::new(late).verb(Verb::Delete).resource("pods").nth(2)]).await;
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": "web" },
+        "spec": { "nodeName": NODE, "containers": [{ "name": "app", "image": "busybox:1.37" }] },
+    }))
+    .unwrap();
+    let pods = stage.pods();
+    let first = pods.create(&PostParams::default(), &pod).await.unwrap();
+    stage.until_ready(1).await;
+    pods.delete("web", &DeleteParams::default()).await.unwrap();
+    stage.until("its end is on the way", |_| stage.server.faults()[0].hit == 1).await;
+    pods.delete("web", &DeleteParams::default().grace_period(0)).await.unwrap();
+    let second = pods.create(&PostParams::default(), &pod).await.unwrap();
+    assert_ne!(first.uid(), second.uid());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.until_ready(1).await[0].uid(), second.uid());
     stage.end().await;
 }
 

@@ -67,17 +67,11 @@ const WATCH_IDLE: Duration = Duration::from_secs(90);
 /// What is in progress at the end may take so long.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How it goes about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Simulation {
-    /// How much faster than a real cluster: its waits are divided by this.
-    pub speed: f64,
-}
-
-/// Runs the simulated cluster until `stop`, and a little longer to finish what is in progress.
+/// Runs the simulated cluster until `stop`, and a little longer to finish what is in progress. It is `speed` times as fast
+/// as a real one: its waits are divided by that.
 ///
 /// The client must be allowed to do what the real components are: it is the administrator's.
-pub async fn run(client: Client, settings: Simulation, stop: CancellationToken) {
+pub async fn run(client: Client, speed: f64, stop: CancellationToken) {
     // What we know, and what there is to do.
     let deployments = Cache::<Whole<Deployment>>::new("deployments", Whole::terms);
     let sets = Cache::<Whole<ReplicaSet>>::new("replicasets", Whole::terms);
@@ -117,7 +111,7 @@ pub async fn run(client: Client, settings: Simulation, stop: CancellationToken) 
         client: client.clone(),
         pods: pods.store.clone(),
         secrets: secrets.store.clone(),
-        pace: Pace::new(settings.speed),
+        pace: Pace::new(speed),
         waits: Waits::default(),
         scheduler: voice("default-scheduler"),
         recorder: voice("kubelet"),

@@ -6,6 +6,7 @@ use kube::{
     ResourceExt,
     api::{Api, DeleteParams, ListParams},
 };
+use serde_json::json;
 
 use super::{stage::*, *};
 
@@ -38,6 +39,23 @@ async fn a_missing_secret_holds_a_pod_until_it_appears() {
     stage.secret("web-pki").await;
     let pods = stage.until_ready(1).await;
     assert_eq!(reason(&pods[0]), None);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_a_container_takes_variables_from_is_missed_in_other_words() {
+    let stage = Stage::new().await;
+    let mut deployment = serde_json::to_value(app("web", 1)).unwrap();
+    let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
+    container["envFrom"] = json!([{ "secretRef": { "name": "web-pki" } }]);
+    stage.deploy(&serde_json::from_value(deployment).unwrap()).await;
+    let waiting = |pod: &Pod| pod.status.clone()?.container_statuses?.first()?.state.clone()?.waiting;
+    let pods = stage.until("waits", |pods| pods.len() == 1 && waiting(&pods[0]).is_some()).await;
+    let waiting = waiting(&pods[0]).unwrap();
+    assert_eq!(waiting.reason.as_deref(), Some("CreateContainerConfigError"));
+    assert_eq!(waiting.message.as_deref(), Some("secret \"web-pki\" not found"));
+    stage.secret("web-pki").await;
+    stage.until_ready(1).await;
     stage.end().await;
 }
 

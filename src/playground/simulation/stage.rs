@@ -33,7 +33,7 @@ impl Stage {
         }
         let client = Client::new(server.clone(), "default");
         let stop = CancellationToken::new();
-        let cluster = tokio::spawn(run(client.clone(), Simulation { speed: 1.0 }, stop.clone()));
+        let cluster = tokio::spawn(run(client.clone(), 1.0, stop.clone()));
         let stage = Stage { server, client, stop, cluster };
         let namespace = serde_json::from_value(json!({ "metadata": { "name": "ns" } })).unwrap();
         Api::<Namespace>::all(stage.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();

@@ -66,6 +66,18 @@ async fn scaling_down_ends_pods_and_keeps_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn scaling_down_takes_those_first_that_do_not_serve_yet() {
+    let stage = Stage::new().await;
+    stage.deploy(&app("web", 2)).await;
+    let serving = stage.until_ready(2).await;
+    stage.patch("web", json!({ "spec": { "replicas": 9 } })).await;
+    stage.until("nine", |pods| pods.len() == 9).await;
+    stage.patch("web", json!({ "spec": { "replicas": 2 } })).await;
+    assert_eq!(names(&stage.until_ready(2).await), names(&serving));
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_template_replaces_all_pods_and_an_undo_brings_the_old_replica_set_back() {
     let stage = Stage::new().await;
     stage.deploy(&app("web", 3)).await;
