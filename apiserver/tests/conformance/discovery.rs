@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Differs, World};
 
 /// What each group version serves: name, kind, namespaced, verbs, short names, categories.
 pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
@@ -179,6 +179,19 @@ pub fn version_and_health_can_be_asked_for(w: &World) {
         let answer = w.get(path);
         assert_eq!((answer.code, answer.text.as_str()), (200, "ok"), "{path}");
         assert!(answer.content_type().starts_with("text/plain"), "{path}: {}", answer.content_type());
+    }
+}
+
+/// Faults, compaction and the journal have paths that a cluster does not have.
+pub fn orders_are_taken_by_paths_of_their_own(w: &World) {
+    w.differs("control-paths", w.get("/control/faults").code, Differs { embedded: 200, real: 404 });
+}
+
+/// Who needs no credentials has to be told from a page in a browser on the same machine.
+pub fn a_web_page_is_refused(w: &World) {
+    for header in [("origin", "https://example.org"), ("host", "example.org")] {
+        let code = w.send("GET", "/version", &[header], "").code;
+        w.differs("no-web-pages", code, Differs { embedded: 403, real: 200 });
     }
 }
 

@@ -235,6 +235,8 @@ const SHARED: &[Case] = cases![
     discovery::every_account_may_ask_what_is_served,
     discovery::discovery_comes_in_one_answer_to_those_who_ask_for_it,
     discovery::version_and_health_can_be_asked_for,
+    discovery::orders_are_taken_by_paths_of_their_own,
+    discovery::a_web_page_is_refused,
     discovery::openapi_says_where_each_group_s_schemas_are,
     rbac::who_has_no_rights_is_told_what_is_missing,
     rbac::a_role_allows_what_its_rules_say,
@@ -263,6 +265,7 @@ const ALONE: &[Case] = cases![
     watches::a_watch_from_a_forgotten_version_is_told_so_in_an_event,
     watches::a_compaction_disturbs_no_watch_that_is_up_to_date,
     ownership::no_controller_is_needed,
+    tokens::a_pod_needs_no_account_and_is_given_no_token,
 ];
 
 fn main() -> ExitCode {

@@ -67,7 +67,7 @@ impl Server {
     /// Starts one on loopback and waits until it is ready.
     ///
     /// The real server answers from a cache that does not notice when etcd forgets old versions. `cached`: with it, and
-    /// with the controllers that collect garbage and empty namespaces.
+    /// with the controllers that collect garbage and empty namespaces, but without the plugin that gives pods accounts.
     pub fn start(kind: Kind, cached: bool) -> Server {
         let _inside = RUNTIME.enter();
         match kind {
@@ -166,8 +166,8 @@ impl ControlPlane {
                 ("service-account-key-file", &file("api.crt")),
                 ("service-account-signing-key-file", &file("api.key")),
                 ("service-cluster-ip-range", "10.0.0.0/24"),
-                // Else a pod could only be created once its namespace has a default ServiceAccount.
-                ("disable-admission-plugins", "ServiceAccount"),
+                // With it, a pod can only be created once its namespace has a default ServiceAccount: a known difference.
+                ("disable-admission-plugins", if cached { "ServiceAccount" } else { "" }),
                 ("watch-cache", &cached.to_string()),
             ],
         );

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::{wait::expect, world::World};
+use crate::{
+    objects::pod,
+    wait::expect,
+    world::{Differs, World},
+};
 
 /// The answer is the request with its token; default lifetime an hour.
 pub fn a_token_is_made_for_a_service_account(w: &World) {
@@ -56,4 +60,14 @@ pub fn a_token_ends_with_its_service_account(w: &World) {
         let answer = app.get("pods");
         expect(answer.code == 401, answer.text)
     });
+}
+
+/// Alone: where a pod's account is asked for. The real server's plugin that does so waits for what a controller makes.
+pub fn a_pod_needs_no_account_and_is_given_no_token(w: &World) {
+    let codes = [w.get("serviceaccounts/default").code, w.post("pods", &pod("a")).code];
+    w.differs("no-pod-accounts", codes, Differs { embedded: [404, 201], real: [404, 403] });
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "default" } })).is(201);
+    let volume = w.post("pods", &pod("b")).is(201)["spec"]["volumes"][0]["name"].clone();
+    let has_token = volume.as_str().is_some_and(|name| name.starts_with("kube-api-access-"));
+    w.differs("no-pod-accounts", has_token, Differs { embedded: false, real: true });
 }
