@@ -37,11 +37,11 @@ use crate::{
 };
 
 pub mod api;
-mod cluster;
+pub mod cluster;
 pub mod describe;
 pub mod files;
 pub mod hold;
-mod install;
+pub mod install;
 pub mod invite;
 pub mod pace;
 pub mod page;
