@@ -75,11 +75,9 @@ pub fn open(shared: &Arc<Shared>, state: &mut State, plan: Plan) -> Body {
         revision: plan.options.since.unwrap_or(plan.latest),
         latest: plan.latest,
         pending: VecDeque::new(),
-        closing_bookmark: false,
         ends_at,
         next_bookmark: plan.options.bookmarks.then(|| bookmark_after(Instant::now(), ends_at)).flatten(),
         fresh: true,
-        unserved: false,
         ended: false,
         plan,
     };
@@ -106,14 +104,10 @@ struct Watcher {
     latest: u64,
     /// What is to be told and is not a line yet.
     pending: VecDeque<Pending>,
-    /// The bookmark that ends the initial events has yet to be sent.
-    closing_bookmark: bool,
     ends_at: Instant,
     next_bookmark: Option<Instant>,
     /// Not a line has been sent.
     fresh: bool,
-    /// The resource is not served any more: a definition went, or dropped the version.
-    unserved: bool,
     ended: bool,
 }
 
@@ -121,10 +115,14 @@ struct Watcher {
 enum Pending {
     /// One of the initial events.
     There(Arc<Object>),
+    /// The bookmark after the last of them.
+    ClosingBookmark,
     /// May turn out not to concern this watch.
     Change(Arc<Change>),
-    /// The end.
+    /// The last line.
     Refusal(Status),
+    /// No more lines: the resource is not served any more. A definition went, or dropped the version.
+    End,
 }
 
 impl Watcher {
@@ -143,7 +141,9 @@ impl Watcher {
         let objects = snapshot.range(from).take_while(|(key, _)| self.plan.is_inside(key)).map(|(_, object)| object);
         let selected = objects.filter(|object| self.plan.selector.matches(object.value()));
         self.pending.extend(selected.cloned().map(Pending::There));
-        self.closing_bookmark = self.plan.options.bookmarks;
+        if self.plan.options.bookmarks {
+            self.pending.push_back(Pending::ClosingBookmark);
+        }
     }
 
     /// The next lines; None when the watch has ended.
@@ -155,7 +155,7 @@ impl Watcher {
             }
             // Before the log is read: a change that comes after that wakes us.
             self.wake.borrow_and_update();
-            if self.pending.is_empty() && !self.closing_bookmark {
+            if self.pending.is_empty() {
                 self.read_log();
             }
             let frame = self.frame();
@@ -167,7 +167,7 @@ impl Watcher {
                 tokio::task::yield_now().await;
                 continue;
             }
-            if self.unserved {
+            if self.ended {
                 break;
             }
             let bookmark_at = self.next_bookmark.unwrap_or(self.ends_at);
@@ -196,7 +196,7 @@ impl Watcher {
         let state = self.shared.lock();
         self.latest = state.store.revision();
         let Resource { group, version, plural, .. } = &*self.plan.resource;
-        self.unserved = state.catalog.find(group, version, plural).is_none();
+        let unserved = state.catalog.find(group, version, plural).is_none();
         // Of a version that is yet to come there is nothing since.
         match state.store.since(self.revision) {
             Ok(since) => {
@@ -205,6 +205,9 @@ impl Watcher {
                     if change.resource == self.id && self.plan.is_inside(&change.key) {
                         self.pending.push_back(Pending::Change(change.clone()));
                     }
+                }
+                if unserved && self.revision >= self.latest {
+                    self.pending.push_back(Pending::End);
                 }
             }
             Err(Compacted { .. }) => {
@@ -226,10 +229,9 @@ impl Watcher {
                         self.line(&mut frame, kind, &object);
                     }
                 }
+                Some(Pending::ClosingBookmark) => self.line(&mut frame, "BOOKMARK", &self.bookmark(true)),
                 Some(Pending::Refusal(status)) => self.line(&mut frame, "ERROR", &Object::new(status.body())),
-                None if std::mem::take(&mut self.closing_bookmark) => {
-                    self.line(&mut frame, "BOOKMARK", &self.bookmark(true));
-                }
+                Some(Pending::End) => self.ended = true,
                 None => break,
             }
         }
