@@ -11,13 +11,13 @@ use crate::{
     auth::{self, User},
     body::Body,
     catalog::{Catalog, Resource},
-    decode, discovery,
+    discovery,
     format::{self, Form, Format},
     list::{self, Page},
     object::Object,
     openapi,
     options::Watch,
-    rbac,
+    payload, rbac,
     request::{Request, Target, Verb},
     respond,
     selector::Selector,
@@ -38,7 +38,7 @@ pub fn answer(
 ) -> Result<Response<Body>> {
     // The lock is for the work alone: a body is read before (but for a patch: what it means depends on the object), and
     // whatever may be long is made into text after: objects, lists, discovery, the documents of OpenAPI.
-    let body = decode::body(request, "");
+    let body = payload::read(request, "");
     let outcome = shared.change(|state| {
         let target = target?;
         rbac::authorize(state, user, request, target.as_ref())?;
@@ -119,7 +119,7 @@ fn write(
 ) -> Result<Outcome> {
     let Request { query, .. } = request;
     // Read once more for the sake of the message, now that the kind is known.
-    let body = || body.or_else(|_| decode::body(request, &resource.kind));
+    let body = || body.or_else(|_| payload::read(request, &resource.kind));
     if target.verb == Verb::Create && target.subresource == "token" {
         let token = auth::create_token(state, target, body()?, format.now)?;
         return Ok(Outcome::Ready(respond::value(201, &token)));

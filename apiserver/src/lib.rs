@@ -21,7 +21,7 @@
 //! | [`store`], [`owners`] | What is known, since when, and who owns it. |
 //! | [`state`] | All that the server knows, behind one lock. |
 //! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is looked at. |
-//! | [`request`], [`decode`], [`protobuf`], [`options`] | What is asked, as the real server reads it. |
+//! | [`request`], [`payload`], [`protobuf`], [`options`] | What is asked, as the real server reads it. |
 //! | [`auth`], [`rbac`] | Who asks, and whether they may. |
 //! | [`faults`], [`control`], [`journal`] | What goes wrong by order; what was asked and answered. |
 //! | [`dispatch`] | Who answers. |
@@ -42,7 +42,6 @@ mod body;
 mod catalog;
 mod control;
 mod custom;
-mod decode;
 mod discovery;
 mod dispatch;
 mod faults;
@@ -56,6 +55,7 @@ mod options;
 mod owners;
 mod page;
 mod patch;
+mod payload;
 mod protobuf;
 mod rbac;
 mod request;

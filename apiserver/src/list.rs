@@ -12,7 +12,7 @@ use crate::{
     catalog::Resource,
     object::{Key, Object},
     options::{self, At, List},
-    page::Token,
+    page::ContinueToken,
     request::{Query, Target},
     selector::Selector,
     state::State,
@@ -69,7 +69,7 @@ pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, 
     let snapshot = state.store.at(&resource.id(), revision).map_err(|compacted| match &options.after {
         Some(after) => {
             let mut status = Status::expired(TOKEN_TOO_OLD);
-            status.next = Some(Token { revision: None, after: after.clone() }.text(target));
+            status.next = Some(ContinueToken { revision: None, after: after.clone() }.text(target));
             status
         }
         None => too_old(compacted),
@@ -93,7 +93,7 @@ pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, 
         }
         // Whether what comes next is selected does not matter: like the real server's, the last page may be empty.
         if page.items.len() == limit && objects.peek().is_some() {
-            page.next = Some(Token { revision: Some(revision), after: key.clone() }.text(target));
+            page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.text(target));
             page.remaining = selector.is_empty().then(|| objects.count() as u64);
             break;
         }

@@ -6,7 +6,7 @@
 
 use crate::{
     object::Key,
-    page::Token,
+    page::ContinueToken,
     request::{Query, Target},
     status::{Cause, Result, Status},
 };
@@ -77,7 +77,7 @@ impl List {
         refuse(&wrong)?;
 
         if let Some(token) = token {
-            let token = Token::parse(token, target)?;
+            let token = ContinueToken::parse(token, target)?;
             if version.is_some_and(|version| version != "0") {
                 return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
             }

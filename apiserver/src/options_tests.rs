@@ -37,7 +37,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_read() {
         assert_eq!(refused.code, code, "{query}: {refused}");
         assert!(refused.message.contains(message), "{query}: {refused}");
     }
-    let token = Token { revision: Some(7), after: Key::new("x", "a") }.text(&target("x"));
+    let token = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.text(&target("x"));
     let refused = list(&format!("continue={token}&resourceVersion=5")).unwrap_err();
     assert_eq!(refused.message, "specifying resource version is not allowed when using continue");
 }
@@ -45,11 +45,11 @@ fn what_makes_no_sense_is_refused_before_anything_is_read() {
 #[test]
 fn a_token_says_where_to_go_on_and_at_which_revision() {
     for (namespace, revision) in [("x", Some(7)), ("", Some(7)), ("x", None)] {
-        let token = Token { revision, after: Key::new("x", "a.b") };
-        assert_eq!(Token::parse(&token.text(&target(namespace)), &target(namespace)).unwrap(), token);
+        let token = ContinueToken { revision, after: Key::new("x", "a.b") };
+        assert_eq!(ContinueToken::parse(&token.text(&target(namespace)), &target(namespace)).unwrap(), token);
     }
-    let elsewhere = Token { revision: Some(7), after: Key::new("x", "a") }.text(&target(""));
-    assert!(Token::parse(&elsewhere, &target("y")).is_err(), "a token does not lead out of a namespace");
+    let elsewhere = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.text(&target(""));
+    assert!(ContinueToken::parse(&elsewhere, &target("y")).is_err(), "a token does not lead out of a namespace");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 
 /// See the module.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Token {
+pub struct ContinueToken {
     /// None: whatever is the latest then. Only the token that a 410 brings is such a one.
     pub revision: Option<u64>,
     /// The page begins after this key.
@@ -30,7 +30,7 @@ struct Wire {
 
 const VERSION: &str = "meta.k8s.io/v1";
 
-impl Token {
+impl ContinueToken {
     /// As text. `target` is the list that it belongs to: in a namespace its name is not repeated.
     pub fn text(&self, target: &Target) -> String {
         let Key { namespace, name } = &self.after;
@@ -42,7 +42,7 @@ impl Token {
 
     /// # Errors
     /// 400 for what is no token.
-    pub fn parse(text: &str, target: &Target) -> Result<Token> {
+    pub fn parse(text: &str, target: &Target) -> Result<ContinueToken> {
         let invalid =
             |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid{why}"));
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|error| invalid(format!(": {error}")))?;
@@ -62,6 +62,6 @@ impl Token {
             // A key that leads out of this namespace.
             Some(_) => return Err(invalid(format!(": {start}"))),
         };
-        Ok(Token { revision: u64::try_from(wire.rv).ok(), after })
+        Ok(ContinueToken { revision: u64::try_from(wire.rv).ok(), after })
     }
 }

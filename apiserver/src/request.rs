@@ -39,7 +39,8 @@ impl Verb {
     }
 }
 
-/// A request to a resource: `/apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`.
+/// What a request is for: `/apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`. In the real server it is
+/// called RequestInfo.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     pub verb: Verb,

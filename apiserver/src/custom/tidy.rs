@@ -1,4 +1,4 @@
-//! From what was sent to what is stored: unknown fields go, defaults come.
+//! From what was sent to what is stored: unknown fields go (pruning), defaults come (defaulting).
 //!
 //! Promises:
 //! * what the schema does not know is dropped, and named;

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use super::{Decoded, FieldValidation, compact::compact, defaults, quantity};
 use crate::{
     catalog::{Catalog, Resource},
-    custom, decode,
+    custom,
     object::Meta,
+    payload,
     status::{Cause, Result, Status},
 };
 
@@ -58,7 +59,7 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
             Value::Null => (String::new(), "unexpected end of JSON input"),
             other => (other.to_string(), "not an object"),
         };
-        return Err(decode::unreadable(text.as_bytes(), kind, why));
+        return Err(payload::unreadable(text.as_bytes(), kind, why));
     };
     // Pitfall: managedFields are not kept here, and must not come in with an object read elsewhere.
     match fields.entry("metadata").or_insert(Value::Null) {

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// # Errors
 /// 415 for another format, 400 for what cannot be read (too deep, too).
-pub fn body(request: &Request, expected: &str) -> Result<Value> {
+pub fn read(request: &Request, expected: &str) -> Result<Value> {
     match request.content_type() {
         // Whatever it is said to be, there is nothing to read.
         _ if request.body.is_empty() && request.method == Method::DELETE => {}
