@@ -1,6 +1,6 @@
 //! What is served: the built-in resources, and those that CustomResourceDefinitions add.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::{custom::Definition, object::GroupResource};
 
@@ -78,6 +78,10 @@ impl Catalog {
     }
 }
 
+/// What the subresource `scale` is read and written as: see [`crate::scale`]. There is no collection of them.
+pub static SCALE: LazyLock<Arc<Resource>> =
+    LazyLock::new(|| Arc::new(row("autoscaling", "scales", "Scale").resource()));
+
 /// A built-in resource. Lists are separated by blanks.
 struct Row {
     group: &'static str,
@@ -127,10 +131,15 @@ static BUILT_IN: &[Row] = &[
     Row {
         short_names: "deploy",
         categories: "all",
-        subresources: "status",
+        subresources: "status scale",
         ..row("apps", "deployments", "Deployment")
     },
-    Row { short_names: "rs", categories: "all", subresources: "status", ..row("apps", "replicasets", "ReplicaSet") },
+    Row {
+        short_names: "rs",
+        categories: "all",
+        subresources: "status scale",
+        ..row("apps", "replicasets", "ReplicaSet")
+    },
     row("coordination.k8s.io", "leases", "Lease"),
     row(RBAC, "roles", "Role"),
     row(RBAC, "rolebindings", "RoleBinding"),

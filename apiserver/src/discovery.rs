@@ -201,6 +201,7 @@ fn subresource(resource: &Resource, name: &str) -> Entry {
     let (group, version, kind, verbs) = match name {
         "binding" => ("", "", "Binding", vec!["create"]),
         "token" => ("authentication.k8s.io", "v1", "TokenRequest", vec!["create"]),
+        "scale" => ("autoscaling", "v1", "Scale", vec!["get", "patch", "update"]),
         "finalize" => ("", "", &*resource.kind, vec!["update"]),
         _ => ("", "", &*resource.kind, vec!["get", "patch", "update"]),
     };

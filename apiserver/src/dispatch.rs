@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     auth::{self, User},
     body::Body,
-    catalog::{Catalog, Resource},
+    catalog::{Catalog, Resource, SCALE},
     discovery,
     format::{self, Form, Format},
     list::{self, Page},
@@ -19,7 +19,7 @@ use crate::{
     options::Watch,
     payload, rbac,
     request::{Request, Target, Verb},
-    respond,
+    respond, scale,
     selector::Selector,
     state::{Shared, State},
     status::{Result, Status},
@@ -39,6 +39,7 @@ pub fn answer(
     // The lock is for the work alone: a body is read before (but for a patch: what it means depends on the object), and
     // whatever may be long is made into text after: objects, lists, discovery, the documents of OpenAPI.
     let body = payload::read(request, "");
+    let scaled = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
     let outcome = shared.change(|state| {
         let target = target?;
         rbac::authorize(state, user, request, target.as_ref())?;
@@ -81,7 +82,11 @@ pub fn answer(
         Outcome::Ready(response) => response,
         Outcome::NoResource(catalog) => no_resource(&catalog, request),
         Outcome::Page { resource, page, format } => respond::json(200, format.page(&resource, &page)),
-        Outcome::Object { code, resource, object, format, warnings } => {
+        Outcome::Object { code, mut resource, mut object, format, warnings } => {
+            if scaled {
+                // What was read or written is the object; what is told of it is its Scale.
+                (resource, object) = (SCALE.clone(), Arc::new(Object::new(scale::of(object.value()))));
+            }
             let mut response = respond::json(code, format.one(&resource, &object));
             respond::warn(&mut response, &warnings);
             response
@@ -119,7 +124,8 @@ fn write(
 ) -> Result<Outcome> {
     let Request { query, .. } = request;
     // Read once more for the sake of the message, now that the kind is known.
-    let body = || body.or_else(|_| payload::read(request, &resource.kind));
+    let kind = if target.subresource == "scale" { &SCALE.kind } else { &resource.kind };
+    let body = || body.or_else(|_| payload::read(request, kind));
     if target.verb == Verb::Create && target.subresource == "token" {
         let token = auth::create_token(state, target, body()?, format.now)?;
         return Ok(Outcome::Ready(respond::value(201, &token)));
@@ -165,10 +171,10 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
         return Err(Status::no_such_subresource(&resource.plural, below));
     }
     let allowed = match (target.verb, below) {
-        (Verb::List | Verb::Watch, "" | "status") => true,
+        (Verb::List | Verb::Watch, "" | "status" | "scale") => true,
         (Verb::Create, "") => !named && !everywhere,
         (Verb::DeleteCollection, "") => !everywhere && resource.plural != "namespaces",
-        (Verb::Get | Verb::Update | Verb::Patch, "status") => true,
+        (Verb::Get | Verb::Update | Verb::Patch, "status" | "scale") => true,
         (Verb::Update, "finalize") => true,
         (Verb::Create, "token" | "binding") => true,
         (_, below) => named && below.is_empty(),

@@ -29,6 +29,7 @@
 //! | [`mod@watch`] | A cursor in the log. |
 //! | [`selector`] | Which objects of a collection are meant. |
 //! | [`mod@write`] | Every change, and what follows from it. |
+//! | [`scale`] | A view of what has replicas, and how a write of it is one of the object. |
 //! | [`types`], [`names`], [`patch`], [`custom`] | What an object may look like, how it is patched, what a definition adds. |
 //! | [`format`](mod@format), [`table`], [`status`], [`respond`], [`body`] | How an answer looks: objects, rows, refusals. |
 //! | [`discovery`], [`openapi`] | What is served, told to clients. |
@@ -60,6 +61,7 @@ mod protobuf;
 mod rbac;
 mod request;
 mod respond;
+mod scale;
 mod selector;
 mod serve;
 mod server;

@@ -100,6 +100,13 @@ const REPLICA_SETS: &[Column] = &[
     }),
 ];
 
+const SCALES: &[Column] = &[
+    NAME,
+    number("Desired", |o, _| int(&o["spec"]["replicas"]).into()),
+    number("Available", |o, _| int(&o["status"]["replicas"]).into()),
+    AGE,
+];
+
 const LEASES: &[Column] = &[NAME, column("Holder", |o, _| text(&o["spec"]["holderIdentity"]).into()), AGE];
 
 const BINDINGS: &[Column] = &[
@@ -154,6 +161,7 @@ pub fn of(resource: &Resource) -> &'static [Column] {
         ("", "serviceaccounts") => SERVICE_ACCOUNTS,
         ("apps", "deployments") => DEPLOYMENTS,
         ("apps", "replicasets") => REPLICA_SETS,
+        ("autoscaling", "scales") => SCALES,
         ("coordination.k8s.io", "leases") => LEASES,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => BINDINGS,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => POLICIES,

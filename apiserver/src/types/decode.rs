@@ -2,8 +2,8 @@
 
 use k8s_openapi::{
     api::{
-        admissionregistration::v1 as admission, apps::v1 as apps, coordination::v1 as coordination, core::v1 as core,
-        policy::v1 as policy, rbac::v1 as rbac,
+        admissionregistration::v1 as admission, apps::v1 as apps, autoscaling::v1 as autoscaling,
+        coordination::v1 as coordination, core::v1 as core, policy::v1 as policy, rbac::v1 as rbac,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
 };
@@ -149,6 +149,7 @@ fn reader(resource: &Resource) -> Option<Reader> {
         ("", "ServiceAccount") => typed::<core::ServiceAccount>,
         ("apps", "Deployment") => typed::<apps::Deployment>,
         ("apps", "ReplicaSet") => typed::<apps::ReplicaSet>,
+        ("autoscaling", "Scale") => typed::<autoscaling::Scale>,
         ("coordination.k8s.io", "Lease") => typed::<coordination::Lease>,
         ("rbac.authorization.k8s.io", "Role") => typed::<rbac::Role>,
         ("rbac.authorization.k8s.io", "RoleBinding") => typed::<rbac::RoleBinding>,

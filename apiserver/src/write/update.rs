@@ -1,9 +1,10 @@
 //! Replace and patch: another version of an object that is there.
 //!
 //! Both end in the same rules. A patch is applied to the present version first; then it is a replacement that bears the
-//! present resourceVersion, unless the patch sets one: so a patch without is never a conflict.
+//! present resourceVersion, unless the patch sets one: so a patch without is never a conflict. A Scale is read in place of
+//! the object that it is of ([`scale`]), and from there on it is a replacement of that, too.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
@@ -14,10 +15,11 @@ use super::{
     strategy::{prepare_update, same},
 };
 use crate::{
-    catalog::Resource,
+    catalog::{Resource, SCALE},
     object::{Meta, Object},
     patch, rbac,
     request::{Query, Target, Verb},
+    scale,
     status::{Cause, Result, Status},
     types,
 };
@@ -26,11 +28,11 @@ const STALE: &str = "the object has been modified; please apply your changes to 
 
 impl Writer<'_> {
     pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
-        if !matches!(target.subresource.as_str(), "" | "status" | "finalize") {
+        if !matches!(target.subresource.as_str(), "" | "status" | "finalize" | "scale") {
             return Err(Status::method_not_allowed());
         }
         let options = WriteOptions::parse("UpdateOptions", query)?;
-        let decoded = types::decode(resource, body, options.validation)?;
+        let decoded = types::decode(form(resource, target), body, options.validation)?;
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
@@ -66,7 +68,7 @@ impl Writer<'_> {
         content_type: &str,
         patch: &[u8],
     ) -> Result<Written> {
-        if !matches!(target.subresource.as_str(), "" | "status") {
+        if !matches!(target.subresource.as_str(), "" | "status" | "scale") {
             return Err(Status::method_not_allowed());
         }
         patch::check_type(resource, content_type)?;
@@ -74,7 +76,8 @@ impl Writer<'_> {
         let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
             return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
         };
-        let decoded = patch::apply(resource, content_type, old.value(), patch, options.validation)?;
+        let before = if is_scale(target) { Cow::Owned(scale::of(old.value())) } else { Cow::Borrowed(old.value()) };
+        let decoded = patch::apply(form(resource, target), content_type, &before, patch, options.validation)?;
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
         meta::check_name(&object, &target.name)?;
@@ -93,6 +96,9 @@ impl Writer<'_> {
         dry_run: bool,
     ) -> Result<Arc<Object>> {
         let before = old.value();
+        if is_scale(target) {
+            object = scale::apply(resource, &object, before)?;
+        }
         check_version(resource, target, &object, before)?;
         rbac::confirm_no_escalation(self.state, self.user, target, &object, Some(before))?;
         meta::keep(&mut object, before);
@@ -121,6 +127,16 @@ impl Writer<'_> {
         }
         Ok(self.put(&place, object))
     }
+}
+
+/// A Scale is written, and thereby the object.
+fn is_scale(target: &Target) -> bool {
+    target.subresource == "scale"
+}
+
+/// What is sent: the object, or its Scale.
+fn form<'a>(resource: &'a Resource, target: &Target) -> &'a Resource {
+    if is_scale(target) { &SCALE } else { resource }
 }
 
 /// Kinds that a client may create by replacing what is not there.

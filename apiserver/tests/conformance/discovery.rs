@@ -29,8 +29,10 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
             "/apis/apps/v1",
             &[
                 ["deployments", "Deployment", "true", ALL, "deploy", "all"],
+                ["deployments/scale", "Scale", "true", SOME, "", ""],
                 ["deployments/status", "Deployment", "true", SOME, "", ""],
                 ["replicasets", "ReplicaSet", "true", ALL, "rs", "all"],
+                ["replicasets/scale", "Scale", "true", SOME, "", ""],
             ],
         ),
         ("/apis/coordination.k8s.io/v1", &[["leases", "Lease", "true", ALL, "", ""]]),
@@ -93,6 +95,13 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
             assert_eq!([row[0], kind, &namespaced, &verbs, &short, &categories], *row, "{path}");
             let singular = if row[0].contains('/') { String::new() } else { kind.to_lowercase() };
             assert_eq!(found["singularName"], singular, "{path}: {}", row[0]);
+            // Of what is of another group than its path, that is said: so kubectl knows that it can be scaled.
+            let other = match kind {
+                "Scale" => json!(["autoscaling", "v1"]),
+                "TokenRequest" => json!(["authentication.k8s.io", "v1"]),
+                _ => json!([null, null]),
+            };
+            assert_eq!(json!([found["group"], found["version"]]), other, "{path}: {}", row[0]);
         }
     }
 }
@@ -166,6 +175,8 @@ pub fn discovery_comes_in_one_answer_to_those_who_ask_for_it(w: &World) {
     let parts = deployments["subresources"].as_array().cloned().unwrap_or_default();
     let status = parts.iter().find(|part| part["subresource"] == "status").expect("status");
     assert_eq!(status["verbs"], json!(["get", "patch", "update"]));
+    let scale = parts.iter().find(|part| part["subresource"] == "scale").expect("scale");
+    assert_eq!(scale["responseKind"], json!({ "group": "autoscaling", "version": "v1", "kind": "Scale" }));
     let list = w.accepting(accept).get("/api").is(200);
     assert_eq!(list["items"][0]["versions"][0]["version"], "v1");
 }

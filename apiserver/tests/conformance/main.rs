@@ -44,6 +44,7 @@ mod ownership;
 mod paging;
 mod patches;
 mod rbac;
+mod scale;
 mod selectors;
 mod subresources;
 mod tables;
@@ -198,7 +199,13 @@ const SHARED: &[Case] = cases![
     subresources::a_pod_is_bound_once,
     subresources::a_pod_that_is_ending_is_bound_to_no_node,
     subresources::a_subresource_cannot_be_created_or_deleted,
-    subresources::logs_and_scale_are_not_served,
+    subresources::few_subresources_are_served,
+    scale::a_scale_is_a_view_of_what_has_replicas,
+    scale::who_writes_a_scale_writes_the_replicas_and_nothing_else,
+    scale::a_scale_with_an_old_version_is_a_conflict,
+    scale::a_scale_that_makes_no_sense_changes_nothing,
+    scale::a_scale_may_be_tried,
+    scale::a_scale_is_a_row_like_any_other_object,
     dry_run::a_dry_run_answers_as_if_and_does_nothing,
     dry_run::a_dry_run_is_refused_as_the_write_would_be,
     dry_run::a_dry_run_of_an_unknown_kind_is_refused,
@@ -241,6 +248,7 @@ const SHARED: &[Case] = cases![
     rbac::who_has_no_rights_is_told_what_is_missing,
     rbac::a_role_allows_what_its_rules_say,
     rbac::a_rule_for_names_allows_those_alone,
+    rbac::who_may_scale_need_not_be_allowed_to_write_the_object,
     rbac::a_replace_that_creates_takes_the_right_to_create,
     rbac::a_cluster_role_is_bound_where_its_binding_is,
     rbac::a_binding_that_is_deleted_allows_nothing_any_more,

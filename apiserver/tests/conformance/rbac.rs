@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    objects::{configmap, pod},
+    objects::{configmap, deployment, pod},
     wait::expect,
     world::{Differs, MERGE, World},
 };
@@ -97,6 +97,25 @@ pub fn a_rule_for_names_allows_those_alone(w: &World) {
     app.delete("configmaps?fieldSelector=metadata.name%3Da").refusal(403, "Forbidden");
     // A create has no name yet, as far as a rule can tell.
     app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
+}
+
+/// An autoscaler's right: it says how many replicas, and not what is in them.
+pub fn who_may_scale_need_not_be_allowed_to_write_the_object(w: &World) {
+    let app = account(w);
+    w.post("apps/v1:deployments", &deployment("a")).is(201);
+    allow(w, json!([{ "apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"] }]));
+    let (object, scale) = ("apps/v1:deployments/a", "apps/v1:deployments/a/scale");
+    soon(&app, scale, 200);
+    let patch = json!({ "spec": { "replicas": 2 } });
+    assert_eq!(app.patch(scale, MERGE, &patch).is(200)["spec"], patch["spec"]);
+    let message = format!(
+        "deployments.apps \"a\" is forbidden: User \"{}\" cannot update resource \"deployments/scale\" in API group \"apps\" in the namespace \"{}\"",
+        user(w),
+        w.namespace
+    );
+    app.put(scale, &json!({ "metadata": { "name": "a" } })).refused(403, "Forbidden", &message);
+    app.get(object).refusal(403, "Forbidden");
+    app.patch(object, MERGE, &patch).refusal(403, "Forbidden");
 }
 
 /// A PUT of what is not there creates some kinds. It takes the right to do both: `update` alone is no way around `create`.

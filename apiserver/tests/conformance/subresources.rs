@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    definitions::{any, definition, serve_definition},
     objects::{Is, deployment, finalized, pod},
     world::{Differs, MERGE, World},
 };
@@ -99,14 +100,17 @@ pub fn a_subresource_cannot_be_created_or_deleted(w: &World) {
     w.get("pods/a/binding").refused(405, "MethodNotAllowed", message);
 }
 
-/// Of those that need a node, or a controller that is not here, there is none.
-pub fn logs_and_scale_are_not_served(w: &World) {
+/// Of those that need a node there is none, and of a custom resource none but the status.
+pub fn few_subresources_are_served(w: &World) {
     w.post("pods", &pod("a")).is(201);
-    w.post("apps/v1:deployments", &deployment("a")).is(201);
-    let codes = [w.get("pods/a/log").code, w.get("apps/v1:deployments/a/scale").code];
+    let mut definition = definition(w, any());
+    let paths = json!({ "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas" });
+    definition["spec"]["versions"][0]["subresources"]["scale"] = paths;
+    let t = serve_definition(w, &definition);
+    w.post(&t.things, &t.thing("a", json!({ "replicas": 1 }))).is(201);
+    let codes = [w.get("pods/a/log").code, w.get(&t.one("a/scale")).code];
     w.differs("few-subresources", codes, Differs { embedded: [404, 404], real: [204, 200] });
-    let answer = w.get("apps/v1:deployments/a/scale");
-    let told = answer.text.contains("this embedded API server does not serve deployments/scale");
+    let told = w.get("pods/a/log").text.contains("this embedded API server does not serve pods/log");
     w.differs("few-subresources", told, Differs { embedded: true, real: false });
     w.get("pods/a/nonsense").refused(404, "NotFound", "the server could not find the requested resource");
 }

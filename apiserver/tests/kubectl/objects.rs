@@ -84,6 +84,39 @@ fn patches_of_all_three_types_change_what_they_name() {
 }
 
 #[test]
+fn scale_says_how_many_and_checks_what_it_expects() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.ok("create deployment web --image=nginx:1");
+    assert_eq!(cluster.ok("scale deployment/web --replicas=3"), "deployment.apps/web scaled\n");
+    let replicas = || cluster.ok("get deployment web -o jsonpath={.spec.replicas},{.metadata.generation}");
+    assert_eq!(replicas(), "3,2");
+    let dry = cluster.ok("scale deployment/web --replicas=4 --dry-run=server");
+    assert_eq!(dry, "deployment.apps/web scaled (server dry run)\n");
+    let other = cluster.fails("scale deployment/web --replicas=4 --current-replicas=2", "");
+    assert_eq!(other, "error: Expected replicas to be 2, was 3\n");
+    let other = cluster.fails("scale deployment/web --replicas=4 --resource-version=1", "");
+    assert!(other.starts_with("error: Expected resource version to be 1, was "), "{other}");
+    assert_eq!(replicas(), "3,2");
+    let version = cluster.ok("get deployment web -o jsonpath={.metadata.resourceVersion}");
+    cluster.ok(&format!("scale deployment/web --replicas=5 --current-replicas=3 --resource-version={version}"));
+    assert_eq!(replicas(), "5,3");
+    let table = lines(&cluster.ok("get deployment web --subresource=scale"));
+    assert!(table[0] == "NAME DESIRED AVAILABLE AGE" && table[1].starts_with("web 5 0 "), "{table:?}");
+    let patch = r#"{"spec":{"replicas":6}}"#;
+    let patched = cluster.args(&["patch", "deployment", "web", "--subresource=scale", "-p", patch]);
+    assert_eq!(patched, "scale.autoscaling/web patched\n");
+    assert_eq!(cluster.ok("scale --all deployments --replicas=0"), "deployment.apps/web scaled\n");
+    assert_eq!(replicas(), "0,5");
+    let set = "{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: set}, spec: {selector: {matchLabels: {a: b}}, \
+               template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}";
+    cluster.send("create", set);
+    assert_eq!(cluster.ok("scale rs/set --replicas=2"), "replicaset.apps/set scaled\n");
+    assert_eq!(cluster.ok("get rs set -o jsonpath={.spec.replicas}"), "2");
+    let absent = cluster.fails("scale deployment/absent --replicas=1", "");
+    assert_eq!(absent, "Error from server (NotFound): deployments.apps \"absent\" not found\n");
+}
+
+#[test]
 fn delete_takes_what_belongs_to_it_and_waits() {
     let Some(cluster) = Cluster::start() else { return };
     cluster.ok("create configmap owner");

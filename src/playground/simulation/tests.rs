@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::{
     ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -49,6 +49,23 @@ async fn the_status_says_what_kubectl_rollout_and_wait_look_for() {
         .map(|it| format!("{}={} {}", it.type_, it.status, it.reason.as_deref().unwrap_or_default()))
         .collect();
     assert_eq!(conditions, ["Available=True MinimumReplicasAvailable", "Progressing=True NewReplicaSetAvailable"]);
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_scale_subresource_is_followed_up_and_down() {
+    let stage = Stage::new().await;
+    stage.deploy(&app("web", 1)).await;
+    stage.until_ready(1).await;
+    for replicas in [3, 1] {
+        let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        stage.deployments().patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
+        stage.until_ready(replicas).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // What `kubectl scale --timeout` waits for.
+        let scale = stage.deployments().get_scale("web").await.unwrap();
+        assert_eq!(scale.status.unwrap().replicas as usize, replicas);
+    }
     stage.end().await;
 }
 

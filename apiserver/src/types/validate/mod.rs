@@ -36,6 +36,7 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Res
         "Pod" => pod::validate(object, old, &mut wrong),
         "Deployment" => workload::deployment(object, old, &mut wrong),
         "ReplicaSet" => workload::replica_set(object, old, &mut wrong),
+        "Scale" => wrong.at_least("spec.replicas", &object["spec"]["replicas"], 0),
         "Secret" => simple::secret(object, old, &mut wrong),
         "ConfigMap" => simple::config_map(object, old, &mut wrong),
         "CustomResourceDefinition" => wrong.0.extend(custom::check(object, old)),

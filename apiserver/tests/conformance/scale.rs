@@ -1,0 +1,173 @@
+//! The subresource `scale`: how many replicas, for whoever does not know the kind.
+
+use serde_json::{Value, json};
+
+use crate::{
+    objects::{Is, deployment},
+    world::{JSON_PATCH, MERGE, STRATEGIC, World},
+};
+
+const SCALE: &str = "apps/v1:deployments/a/scale";
+const DEPLOYMENT: &str = "apps/v1:deployments/a";
+
+/// A Deployment `a` of one replica.
+fn deploy(w: &World) -> Value {
+    w.post("apps/v1:deployments", &deployment("a")).is(201)
+}
+
+/// Name and version of the object; replicas that are wanted and that are there; the selector as a text.
+pub fn a_scale_is_a_view_of_what_has_replicas(w: &World) {
+    for (kind, plural) in [("Deployment", "deployments"), ("ReplicaSet", "replicasets")] {
+        let mut object = deployment("a");
+        object["kind"] = json!(kind);
+        object["spec"]["selector"] = json!({
+            "matchLabels": { "b": "2", "a": "1" },
+            "matchExpressions": [
+                { "key": "d", "operator": "Exists" },
+                { "key": "c", "operator": "In", "values": ["z", "y"] },
+                { "key": "b", "operator": "In", "values": ["2"] },
+                { "key": "f", "operator": "DoesNotExist" },
+                { "key": "e", "operator": "NotIn", "values": ["x"] },
+            ],
+        });
+        object["spec"]["template"]["metadata"]["labels"] = json!({ "a": "1", "b": "2", "c": "y", "d": "" });
+        w.post(&format!("apps/v1:{plural}"), &object).is(201);
+        let object = format!("apps/v1:{plural}/a");
+        let status = json!({ "status": { "replicas": 3 } });
+        let written = w.patch(&format!("{object}/status"), MERGE, &status).is(200);
+        let mut expected = json!({
+            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": { "replicas": 1 },
+            "status": { "replicas": 3, "selector": "a=1,b=2,b in (2),c in (y,z),d,e notin (x),!f" },
+        });
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            expected["metadata"][field] = written["metadata"][field].clone();
+        }
+        assert_eq!(w.get(&format!("{object}/scale")).is(200), expected, "{plural}");
+        // None wanted: not said. None there: said.
+        let none = w.patch(&format!("{object}/scale"), MERGE, &json!({ "spec": { "replicas": 0 } })).is(200);
+        assert_eq!(none["spec"], json!({}));
+        let none = w.patch(&format!("{object}/status"), MERGE, &json!({ "status": { "replicas": 0 } })).is(200);
+        let scale = w.get(&format!("{object}/scale")).is(200);
+        assert_eq!((scale.version(), &scale["status"]["replicas"]), (none.version(), &json!(0)));
+    }
+}
+
+/// A replace and the three patches are each an update of one field of the object, which is a new generation of it.
+pub fn who_writes_a_scale_writes_the_replicas_and_nothing_else(w: &World) {
+    let created = deploy(w);
+    let replicas = |n: u32| json!({ "spec": { "replicas": n } });
+    let all = json!({
+        "metadata": { "name": "a", "labels": { "x": "y" } }, "spec": { "replicas": 2 }, "status": { "replicas": 9 },
+    });
+    let answers = [
+        w.put(SCALE, &all),
+        w.patch(SCALE, MERGE, &replicas(3)),
+        w.patch(SCALE, STRATEGIC, &replicas(4)),
+        w.patch(SCALE, JSON_PATCH, &json!([{ "op": "replace", "path": "/spec/replicas", "value": 5 }])),
+    ];
+    let mut last = Value::Null;
+    for (answer, n) in answers.into_iter().zip(2..) {
+        last = answer.is(200);
+        let seen = json!([last["kind"], last["spec"], last["status"]["replicas"], last["metadata"]["labels"]]);
+        assert_eq!(seen, json!(["Scale", { "replicas": n }, 0, null]));
+    }
+    let object = w.get(DEPLOYMENT).is(200);
+    assert_eq!((object.generation(), object.version()), (Some(5), last.version()));
+    let mut expected = created.clone();
+    expected["spec"]["replicas"] = json!(5);
+    for field in ["resourceVersion", "generation", "managedFields"] {
+        expected["metadata"][field] = object["metadata"][field].clone();
+    }
+    if object["metadata"]["managedFields"].is_null() {
+        expected["metadata"].as_object_mut().expect("an object").remove("managedFields");
+    }
+    assert_eq!(object, expected);
+    // What is as it was is no write; what is not said is none.
+    assert_eq!(w.patch(SCALE, MERGE, &replicas(5)).is(200), last);
+    assert_eq!(w.put(SCALE, &json!({ "metadata": { "name": "a" } })).is(200)["spec"], json!({}));
+    assert_eq!(w.get(DEPLOYMENT).is(200)["spec"]["replicas"], 0);
+}
+
+/// `kubectl scale --resource-version` and `--current-replicas` are a get and a replace: in between nobody else writes.
+pub fn a_scale_with_an_old_version_is_a_conflict(w: &World) {
+    let created = deploy(w);
+    let seen = w.get(SCALE).is(200);
+    w.patch(DEPLOYMENT, MERGE, &json!({ "metadata": { "labels": { "x": "y" } } })).is(200);
+    let message = "Operation cannot be fulfilled on deployments.apps \"a\": the object has been modified; please apply \
+                   your changes to the latest version and try again";
+    w.put(SCALE, &seen).refused(409, "Conflict", message);
+    let patch = json!({ "metadata": { "resourceVersion": created.version() }, "spec": { "replicas": 2 } });
+    w.patch(SCALE, MERGE, &patch).refused(409, "Conflict", message);
+    let mut seen = w.get(SCALE).is(200);
+    seen["spec"]["replicas"] = json!(2);
+    w.put(SCALE, &seen).is(200);
+    // Who says none means any.
+    w.put(SCALE, &json!({ "metadata": { "name": "a" }, "spec": { "replicas": 3 } })).is(200);
+    let other = json!({ "metadata": { "uid": "x" }, "spec": { "replicas": 4 } });
+    let details = w.patch(SCALE, MERGE, &other).refused(
+        409,
+        "Conflict",
+        &format!(
+            "Operation cannot be fulfilled on deployments/scale.apps \"a\": Precondition failed: UID in precondition: x, \
+             UID in object meta: {}",
+            created.uid()
+        ),
+    );
+    assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments/scale" }));
+    assert_eq!(w.get(DEPLOYMENT).is(200)["spec"]["replicas"], 3);
+}
+
+/// It is a Scale that is refused, not a Deployment; and what is not there is an object, not a Scale.
+pub fn a_scale_that_makes_no_sense_changes_nothing(w: &World) {
+    let created = deploy(w);
+    let named = |replicas: Value| json!({ "metadata": { "name": "a" }, "spec": { "replicas": replicas } });
+    let message =
+        "Scale.autoscaling \"a\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0";
+    let details = w.put(SCALE, &named(json!(-1))).refused(422, "Invalid", message);
+    assert_eq!((&details["group"], &details["kind"]), (&json!("autoscaling"), &json!("Scale")));
+    w.patch(SCALE, MERGE, &json!({ "spec": { "replicas": -1 } })).refused(422, "Invalid", message);
+    let message = w.put(SCALE, &named(json!("2"))).refusal(400, "BadRequest");
+    assert!(message.starts_with("Scale in version \"v1\" cannot be handled as a Scale: "), "{message}");
+    w.patch(SCALE, MERGE, &json!({ "spec": { "replicas": "2" } })).refusal(422, "Invalid");
+    let message = "Deployment in version \"v1\" cannot be handled as a Scale: converting (v1.Deployment) to \
+                   (autoscaling.Scale): unknown conversion";
+    w.put(SCALE, &deployment("a")).refused(400, "BadRequest", message);
+    let message = "the name of the object (a based on URL) was undeterminable: name must be provided";
+    w.put(SCALE, &json!({ "spec": { "replicas": 2 } })).refused(400, "BadRequest", message);
+    let message = w.send("PUT", SCALE, &[("content-type", "application/json")], "x").refusal(400, "BadRequest");
+    assert!(message.starts_with("the object provided is unrecognized (must be of type Scale)"), "{message}");
+    let message = "the server does not allow this method on the requested resource";
+    w.post(SCALE, &named(json!(2))).refused(405, "MethodNotAllowed", message);
+    w.delete(SCALE).refused(405, "MethodNotAllowed", message);
+    w.get("apps/v1:deployments//scale").refused(400, "BadRequest", "name must be provided");
+    assert_eq!(w.get(DEPLOYMENT).is(200), created);
+    let (absent, message) = ("apps/v1:deployments/absent/scale", "deployments.apps \"absent\" not found");
+    w.get(absent).refused(404, "NotFound", message);
+    w.patch(absent, MERGE, &json!({ "spec": { "replicas": 2 } })).refused(404, "NotFound", message);
+    w.put(absent, &json!({ "metadata": { "name": "absent" } })).refused(404, "NotFound", message);
+}
+
+/// Answered as if, with the version that is still the present one.
+pub fn a_scale_may_be_tried(w: &World) {
+    let created = deploy(w);
+    let put = w.put(&format!("{SCALE}?dryRun=All"), &json!({ "metadata": { "name": "a" }, "spec": { "replicas": 7 } }));
+    let patched = w.patch(&format!("{SCALE}?dryRun=All"), MERGE, &json!({ "spec": { "replicas": 7 } }));
+    for answer in [put.is(200), patched.is(200)] {
+        assert_eq!((&answer["spec"]["replicas"], answer.version()), (&json!(7), created.version()));
+    }
+    assert_eq!(w.get(DEPLOYMENT).is(200), created);
+}
+
+/// `kubectl get deployment a --subresource=scale`: columns of its own.
+pub fn a_scale_is_a_row_like_any_other_object(w: &World) {
+    deploy(w);
+    let table = w.accepting("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").get(SCALE).is(200);
+    let columns = table["columnDefinitions"].as_array().into_iter().flatten();
+    let columns: Vec<_> = columns.filter_map(|column| column["name"].as_str()).collect();
+    assert_eq!(columns, ["Name", "Desired", "Available", "Age"]);
+    let cells = table["rows"][0]["cells"].as_array().cloned().unwrap_or_default();
+    assert_eq!(cells[..3], [json!("a"), json!(1), json!(0)]);
+    let accept = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json";
+    let (part, scale) = (w.accepting(accept).get(SCALE).is(200), w.get(SCALE).is(200));
+    assert_eq!((&part["kind"], &part["metadata"]), (&json!("PartialObjectMetadata"), &scale["metadata"]));
+}
