@@ -261,7 +261,7 @@ pub fn a_plugin_that_is_slower_than_the_changes_costs_no_memory(stage: &mut Stag
 
 pub fn thousands_of_objects_go_through_simple_and_a_tenth_of_them_through_exec(stage: &mut Stage) {
     // On the embedded server more than two pages of a list, which is what can be seen in a second.
-    let all = if Kind::chosen() == Kind::Real { 10_000 } else { 1200 };
+    let all = if Kind::chosen() == Kind::Real { 10_000 } else { 1050 };
     let some = all / 10;
     grant(stage, "", "configmaps");
     stage.namespace("many");
