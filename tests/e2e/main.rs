@@ -10,8 +10,8 @@
 //! [controller] as a child process with its ServiceAccount's own token, a simulated [kubelet], a [proxy] that is the
 //! network, and [waiting](wait) without sleeping. `E2E_KEEP=1` keeps the logs and data in target/tmp.
 //!
-//! On the embedded server each takes less than a second. What would take longer, because it waits for a timer of the
-//! product, has a twin in `tests/embedded/`, where the clock is paused: see [real_only].
+//! On the embedded server each takes less than a second of an idle machine. What would take longer, because it waits for
+//! a timer of the product, has a twin in `tests/embedded/`, where the clock is paused: see [real_only].
 
 #![forbid(unsafe_code)]
 

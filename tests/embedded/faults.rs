@@ -153,7 +153,12 @@ async fn watches_that_break_within_a_line() {
 #[tokio::test(start_paused = true)]
 async fn watches_that_fall_silent() {
     let start = Instant::now();
-    survives_watches(Fault::WatchSilent { after: 4 }).await;
+    let rule = |resource| Rule::new(Fault::WatchSilent { after: 4 }).verb(Verb::Watch).resource(resource).times(3);
+    let world = survives(vec![rule("pkis.box.com"), rule("pods")]).await;
+    let requests = world.requests();
+    assert_eq!((requests["list pkis"], requests["list pods"]), (1, 1), "it goes on where it was, without a list");
+    assert!(requests["watch pkis"] > 1 && requests["watch pods"] > 1, "{requests:?}");
+    world.end().await;
     assert!(start.elapsed() > Run::default().watch_idle, "somebody waited for a silent watch");
     assert!(start.elapsed() < Run::default().watch_idle * 10, "{:?}", start.elapsed());
 }
