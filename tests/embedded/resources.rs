@@ -91,6 +91,9 @@ async fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_t
     world.patch(&beta, json!({ "spec": { "versions": [old, stable["spec"]["versions"][0]] } })).await;
     world.create(&widget("example.net/v1", "after")).await;
     wait_told(&world, &log, "ns/after", "ADDED").await;
+    // That one may have been listed. The next one comes by the watch, so there is one.
+    world.create(&widget("example.net/v1", "watched")).await;
+    wait_told(&world, &log, "ns/watched", "ADDED").await;
     assert_eq!(told(&log, "ns/before"), "ADDED", "the move is no end of anything");
 
     // Without any version it is not ready, and says so; its return is noticed.

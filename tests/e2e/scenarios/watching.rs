@@ -101,6 +101,11 @@ pub fn a_word_that_two_groups_have_has_to_be_qualified(stage: &mut Stage) {
     });
     let qualified = Watcher::new(stage).kubeconfig().flags("--resource widgets.v1.sprockets.example").ready();
     wait_told(&qualified, "ambiguous/two", "ADDED");
+    // That one was listed. The next one comes by the watch, so there is one.
+    let mut watched = widget;
+    watched["metadata"]["name"] = "watched".into();
+    stage.create(path, &watched);
+    wait_told(&qualified, "ambiguous/watched", "ADDED");
     stage.delete(&format!("{definitions}/widgets.example.org"));
     // What the server deletes with its definition is deleted, and told.
     stage.delete(&format!("{definitions}/widgets.sprockets.example"));
@@ -134,6 +139,9 @@ pub fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_tha
     within(Duration::from_secs(60), "the object of the other version is told", || {
         expect(told(&watcher, "moves/after") == "ADDED", watcher.log())
     });
+    // That one may have been listed. The next one comes by the watch, so there is one.
+    stage.create("/apis/example.net/v1/namespaces/moves/widgets", &widget("v1", "watched"));
+    wait_told(&watcher, "moves/watched", "ADDED");
     assert_eq!(told(&watcher, "moves/before"), "ADDED", "the move is no end of anything");
 
     // Without any version it is not ready, and says so; its return is noticed.
