@@ -39,8 +39,9 @@ pub fn on_signal(abandon: impl FnOnce() + Send + 'static) -> io::Result<Cancella
         say(move || tracing::info!(signal = name, "shutting down; a second signal ends the process at once"));
         token.cancel();
         let (name, number) = runtime.block_on(signals.next());
-        abandon();
         say(move || tracing::error!(signal = name, "ended by a second signal, with work unfinished"));
+        // At the very last: with its child gone, work may seem to be finished, and `main` would end with 0 before us.
+        abandon();
         // The one place outside `main` that may exit: by now nobody can be relied on to unwind.
         std::process::exit(128 + number);
     })?;
