@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    daemon::{Daemon, program},
+    daemon::{Daemon, Line, program},
     server::free_port,
     servers::write_kubeconfig,
     stage::Stage,
@@ -107,7 +107,8 @@ pub fn grant(stage: &Stage, group: &str, plural: &str) {
 
 /// What was told of an object (`namespace/name`): `ADDED MODIFIED`.
 pub fn told(daemon: &Daemon, object: &str) -> String {
-    let lines = daemon.lines().into_iter().filter(|line| line.text("object") == object);
+    let said = |line: &Line| line.text("object") == object && line.text("target") != "demo_controller::explain";
+    let lines = daemon.lines().into_iter().filter(said);
     let types: Vec<String> = lines.map(|line| line.text("type")).filter(|told| !told.is_empty()).collect();
     types.join(" ")
 }

@@ -72,10 +72,11 @@ fn stuck(stage: &mut Stage, ns: &str, flags: &str) -> Controller {
 }
 
 pub fn what_is_in_progress_at_sigterm_is_finished_and_nothing_new_is_begun(stage: &mut Stage) {
-    let mut controller = stuck(stage, "in-progress", "");
+    let mut controller = stuck(stage, "in-progress", "--explain");
     let mark = stage.servers.audit().len();
     controller.signal("TERM");
-    controller.wait_line("shutting down");
+    // That it has heard the signal is said a moment before the queues hear of it.
+    controller.wait_line("nothing new is taken from the queues");
     stage.servers.resume();
     assert_eq!(controller.wait_end(), Some(0));
     let audit = stage.servers.audit().since(mark);
