@@ -40,26 +40,38 @@ pub async fn log(stderr: ChildStderr) {
         }
         line.clear();
     }
+    allowance.tell();
 }
 
 /// How much may still be logged.
 struct Allowance {
     bucket: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
     hush: Hush,
+    /// So many lines were not, and nobody has been told yet.
+    unlogged: u64,
 }
 
 impl Allowance {
     fn new() -> Self {
         let bucket = RateLimiter::direct_with_clock(BYTES, TokioClock(Instant::now()));
-        Allowance { bucket, hush: Hush::default() }
+        Allowance { bucket, hush: Hush::default(), unlogged: 0 }
     }
 
     fn takes(&mut self, text: &str) -> bool {
         // No line is larger than the bucket, even if each of its bytes were escaped: it always has a chance.
         let size = u32::try_from(text.len() + OVERHEAD).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         let takes = matches!(self.bucket.check_n(size), Ok(Ok(())));
-        if !takes && let Some(before) = self.hush.speak(Instant::now()) {
-            let unlogged = before + 1;
+        self.unlogged += u64::from(!takes);
+        // At the first one, then now and then, also when there is room again.
+        if self.unlogged > 0 && self.hush.speak(Instant::now()).is_some() {
+            self.tell();
+        }
+        takes
+    }
+
+    fn tell(&mut self) {
+        let unlogged = std::mem::take(&mut self.unlogged);
+        if unlogged > 0 {
             warn!(
                 plugin = "exec",
                 stream = "stderr",
@@ -67,7 +79,6 @@ impl Allowance {
                 "the plugin says too much, and not all of it is logged"
             );
         }
-        takes
     }
 }
 
@@ -93,9 +104,11 @@ mod tests {
         assert_eq!(flood(&mut allowance), 64, "so much a second has");
         assert_eq!(log.lines().len(), 1, "told at once, and not again and again");
         tokio::time::advance(Hush::INTERVAL).await;
-        assert_eq!(flood(&mut allowance), 640);
-        let unlogged: Vec<_> = log.lines().iter().map(|line| line["unlogged"].as_u64()).collect();
-        assert_eq!(unlogged, [Some(1), Some(2000 - 1024 - 1 + 2000 - 64 + 1)], "with their number");
+        assert!(allowance.takes("calm again"));
+        assert_eq!(flood(&mut allowance), 639);
+        allowance.tell();
+        let unlogged: Vec<_> = log.lines().iter().filter_map(|line| line["unlogged"].as_u64()).collect();
+        assert_eq!(unlogged, [1, 2 * 2000 - 1024 - 64 - 1, 2000 - 639], "each is counted, once");
     }
 
     #[tokio::test(start_paused = true)]
