@@ -3,8 +3,8 @@
 //! Promises:
 //! * when it is told to stop, watches end properly, and what is being answered is answered;
 //! * it does not wait for ever: neither for a client that does not read, nor for an answer that takes too long;
-//! * a client that does not read costs its connection's buffers and one frame of lines, and no more (what becomes of its
-//!   watch meanwhile, it hears when it reads again: see [`crate::watch`]);
+//! * a client that does not read costs its connection's buffers, one frame of lines, and what [`crate::watch`] keeps for it;
+//!   what becomes of its watch meanwhile, it hears when it reads again;
 //! * a web page that somebody on this machine looks at cannot use it: see [`from_a_browser`].
 
 use std::{future::Future, pin::pin, time::Duration};

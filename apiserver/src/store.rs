@@ -6,8 +6,8 @@
 //!   since, or is told that it is too late ([`Compacted`]);
 //! * any revision that the log still reaches back to can be read as it was ([`Store::at`]).
 //!
-//! A watch is a cursor in the log, not a queue of its own. So a slow watcher costs nothing and delays nobody; one so slow
-//! that the log has moved on is told that it is too late, like one that comes back after a long time away.
+//! A watch is a cursor in the log, not a queue of its own. So a slow watcher delays nobody and has no queue that grows; one so
+//! slow that the log has moved on is told that it is too late, like one that comes back after a long time away.
 //!
 //! A pure data structure: it does no I/O, reads no clock and draws no random number.
 

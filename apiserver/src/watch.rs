@@ -6,7 +6,7 @@
 //! * a version that the log no longer reaches back to is answered with 200 and one ERROR event, Status 410; so is a watch
 //!   that the log has overtaken because its client does not read;
 //! * nothing is buffered for a client but the lines of one frame and pointers: to one batch of changes, or to what was
-//!   there when its initial events began;
+//!   there when its initial events began. What they point to stays in memory until it is told, or the client has gone;
 //! * it ends, after everything that there is to tell, when its resource is not served any more;
 //! * bookmarks come once a minute and shortly before the end, if they are asked for.
 
