@@ -68,7 +68,11 @@ impl Writer<'_> {
         let options = DeleteOptions::parse(query, body)?;
         for object in &page.items {
             let place = Place::new(resource, object.value().namespace(), object.value().name());
-            self.delete_one(resource, &place, &options)?;
+            match self.delete_one(resource, &place, &options) {
+                // The page may be an old one: what has gone since then is gone, and the rest is still to go.
+                Err(status) if status.code == 404 => {}
+                outcome => drop(outcome?),
+            }
         }
         Ok(Written::Page(page))
     }

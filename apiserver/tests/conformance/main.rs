@@ -162,6 +162,7 @@ const SHARED: &[Case] = cases![
     deletion::an_event_goes_at_once_however_it_is_deleted,
     deletion::a_collection_is_deleted_one_by_one,
     deletion::a_collection_is_deleted_as_it_is_listed,
+    deletion::a_collection_s_deletion_goes_on_where_something_has_gone_before,
     deletion::preconditions_may_stand_in_the_query,
     deletion::options_that_are_null_are_none,
     deletion::a_delete_without_a_body_has_no_format,
