@@ -150,11 +150,23 @@ fn get<'a>(object: &'a mut Value, path: &str) -> Option<Option<&'a Value>> {
     }
 }
 
-/// What holds the place, and the last step to it.
+/// What holds the place, and the last step to it. Not by serde_json's pointers: no step of them is `-1`. What stands before
+/// the first slash does not matter, as in the real server.
 fn parent<'a>(object: &'a mut Value, path: &str) -> Option<(&'a mut Value, String)> {
+    let unescape = |step: &str| step.replace("~1", "/").replace("~0", "~");
     let (way, last) = path.rsplit_once('/')?;
-    // A JSON pointer: serde_json knows how to follow it.
-    Some((object.pointer_mut(way)?, last.replace("~1", "/").replace("~0", "~")))
+    let mut at = object;
+    for step in way.split('/').skip(1) {
+        at = match at {
+            Value::Object(fields) => fields.get_mut(&unescape(step))?,
+            Value::Array(elements) => {
+                let place = index(step, elements.len())?;
+                elements.get_mut(place)?
+            }
+            _ => return None,
+        };
+    }
+    Some((at, unescape(last)))
 }
 
 /// A place in a list that has so many; a negative one is counted from the end.

@@ -41,6 +41,21 @@ fn like_the_real_one_it_is_lenient_where_a_field_is_missing() {
 }
 
 #[test]
+fn every_step_may_count_from_the_end() {
+    let object = json!({ "a": [{ "b~/": 1 }, { "b~/": [2, 3] }] });
+    let operations = json!([
+        { "op": "move", "from": "/a/-1/b~0~1/-2", "path": "/c" },
+        { "op": "replace", "path": "/a/-2/b~0~1", "value": 4 },
+    ]);
+    let expected = json!({ "a": [{ "b~/": 4 }, { "b~/": [3] }], "c": 2 });
+    assert_eq!(patched(object, operations), Ok(expected));
+    for step in ["-3", "2", "-", "", "x", "-9223372036854775808", "9223372036854775808"] {
+        let operation = json!({ "op": "add", "path": format!("/a/{step}/x"), "value": 1 });
+        assert_eq!(code(json!([operation])), 422, "{step}");
+    }
+}
+
+#[test]
 fn an_operation_that_cannot_be_carried_out_is_422() {
     for operation in [
         json!({ "op": "test", "path": "/b/c", "value": 2 }),

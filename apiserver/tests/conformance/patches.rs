@@ -146,6 +146,26 @@ pub fn a_json_patch_may_count_from_the_end(w: &World) {
     assert_eq!(patched["metadata"]["finalizers"], json!(["example.com/b", "example.com/c"]));
     let patch = json!([{ "op": "remove", "path": format!("{list}/-3") }]);
     w.patch("configmaps/a", JSON_PATCH, &patch).refusal(422, "Invalid");
+    // On the way to a place, too.
+    w.post("apps/v1:deployments", &deployment("a")).is(201);
+    let containers = "/spec/template/spec/containers";
+    let patch = json!([
+        { "op": "test", "path": format!("{containers}/-1/name"), "value": "web" },
+        add(&format!("{containers}/-1/image"), json!("other")),
+    ]);
+    let patched = w.patch("apps/v1:deployments/a", JSON_PATCH, &patch).is(200);
+    assert_eq!(patched["spec"]["template"]["spec"]["containers"][0]["image"], "other");
+    // However the number is written; but there has to be such a place.
+    for (step, code) in [("+0", 200), ("00", 200), ("-01", 200), ("-2", 422), ("1", 422), ("-", 422), ("", 422)] {
+        let path = format!("{containers}/{step}/image");
+        let answer = w.patch("apps/v1:deployments/a", JSON_PATCH, &json!([add(&path, json!("other"))]));
+        assert_eq!(answer.code, code, "{step}: {}", answer.text);
+    }
+    // And nobody reads what stands before the first slash.
+    for (path, code) in [("x/data/a", 200), ("data/a", 422)] {
+        let patch = json!([{ "op": "test", "path": path, "value": "1" }]);
+        assert_eq!(w.patch("configmaps/a", JSON_PATCH, &patch).code, code, "{path}");
+    }
 }
 
 /// What is meant for server-side apply alone.
