@@ -66,12 +66,12 @@ impl Status {
         status
     }
 
-    /// The same below a resource. What people know from real servers (`kubectl logs`, `kubectl exec`) is told to be a
-    /// matter of this one, or they would look for a mistake of their own.
+    /// The same below a resource. What people know from real servers (`kubectl logs`, `kubectl exec`, `kubectl debug`) is
+    /// told to be a matter of this one, or they would look for a mistake of their own.
     pub fn no_such_subresource(plural: &str, below: &str) -> Self {
         let mut status = Status::no_such_path();
-        let known = plural == "pods"
-            && matches!(below, "log" | "exec" | "attach" | "portforward" | "proxy" | "eviction" | "resize");
+        let of_a_node = matches!(below, "log" | "exec" | "attach" | "portforward" | "proxy");
+        let known = plural == "pods" && (of_a_node || matches!(below, "ephemeralcontainers" | "eviction" | "resize"));
         if known {
             status.message.push_str(&format!(": this embedded API server does not serve {plural}/{below}"));
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     definitions::{any, definition, serve_definition},
     objects::{Is, deployment, finalized, pod},
-    world::{Differs, MERGE, World},
+    world::{Differs, MERGE, STRATEGIC, World},
 };
 
 /// Each write takes its own half: spec here, status there.
@@ -100,7 +100,8 @@ pub fn a_subresource_cannot_be_created_or_deleted(w: &World) {
     w.get("pods/a/binding").refused(405, "MethodNotAllowed", message);
 }
 
-/// Of those that need a node there is none, and of a custom resource none but the status.
+/// Of those that need a node there is none, of a pod's others none but status and binding, and of a custom resource none
+/// but the status.
 pub fn few_subresources_are_served(w: &World) {
     w.post("pods", &pod("a")).is(201);
     let mut definition = definition(w, any());
@@ -110,7 +111,19 @@ pub fn few_subresources_are_served(w: &World) {
     w.post(&t.things, &t.thing("a", json!({ "replicas": 1 }))).is(201);
     let codes = [w.get("pods/a/log").code, w.get(&t.one("a/scale")).code];
     w.differs("few-subresources", codes, Differs { embedded: [404, 404], real: [204, 200] });
-    let told = w.get("pods/a/log").text.contains("this embedded API server does not serve pods/log");
-    w.differs("few-subresources", told, Differs { embedded: true, real: false });
+    // `kubectl debug`, and `kubectl drain`.
+    let container = json!({ "name": "b", "image": "b" });
+    let debug = json!({ "spec": { "ephemeralContainers": [container] } });
+    let debug = w.patch("pods/a/ephemeralcontainers", STRATEGIC, &debug);
+    let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "a" } });
+    let resize = w.patch("pods/a/resize", STRATEGIC, &json!({}));
+    let codes = [debug.code, resize.code, w.post("pods/a/eviction", &eviction).code];
+    w.differs("few-subresources", codes, Differs { embedded: [404; 3], real: [200, 200, 201] });
+    // So that nobody looks for a mistake of their own.
+    for below in ["log", "ephemeralcontainers", "resize", "eviction"] {
+        let text = w.get(&format!("pods/a/{below}")).text;
+        let told = text.contains(&format!("this embedded API server does not serve pods/{below}"));
+        w.differs("few-subresources", told, Differs { embedded: true, real: false });
+    }
     w.get("pods/a/nonsense").refused(404, "NotFound", "the server could not find the requested resource");
 }
