@@ -35,7 +35,7 @@ impl Entry {
         };
         let subresource = if target.subresource.is_empty() { "" } else { "/" };
         let mut name = if target.verb == Verb::Create && target.name.is_empty() {
-            serde_json::from_slice::<Named>(&request.body).map(|named| named.metadata.name).unwrap_or_default()
+            wanted_name(&request.body)
         } else {
             target.name
         };
@@ -60,6 +60,11 @@ const LONGEST_URI: usize = 2048;
 
 fn cut(text: &mut String, longest: usize) {
     text.truncate(text.floor_char_boundary(longest));
+}
+
+/// The name that the body of a create asks for; empty if it names none.
+pub(crate) fn wanted_name(body: &[u8]) -> String {
+    serde_json::from_slice::<Named>(body).map(|named| named.metadata.name).unwrap_or_default()
 }
 
 /// As much of a body as the journal wants to know.

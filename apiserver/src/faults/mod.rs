@@ -11,15 +11,17 @@ mod parse;
 mod plan;
 mod spoil;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use rand::{RngExt, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     auth::User,
+    journal,
     object::GroupResource,
     request::{Request, Target, Verb},
+    selector,
 };
 
 pub use parse::parse;
@@ -128,6 +130,7 @@ pub struct Rule {
     pub subresource: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// In the path; of a create in the body; of a collection in the field selector `metadata.name=…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The first request to hit, of those that match; counted from 1.
@@ -209,7 +212,18 @@ impl Rule {
             && self.resource.as_ref().is_none_or(resource)
             && is(&self.subresource, &target.subresource)
             && is(&self.namespace, &target.namespace)
-            && is(&self.name, &target.name)
+            && self.name.as_ref().is_none_or(|name| *name == *object_name(request, target))
+    }
+}
+
+/// The one object that a request is about; empty if there may be more. Pitfall: the path alone names none for a create or
+/// a watch, and a rule for `create` or `watch` with a name would never match.
+fn object_name<'a>(request: &'a Request, target: &'a Target) -> Cow<'a, str> {
+    let selected = |text| selector::required(text, "metadata.name");
+    match target.verb {
+        _ if !target.name.is_empty() => Cow::Borrowed(&target.name),
+        Verb::Create => Cow::Owned(journal::wanted_name(&request.body)),
+        _ => Cow::Borrowed(request.query.get("fieldSelector").and_then(selected).unwrap_or_default()),
     }
 }
 

@@ -35,7 +35,8 @@ const FAULTS: &[&str] = &[
 /// One rule, or a list of rules. `catalog` is what is served now.
 ///
 /// # Errors
-/// 400 that names what is wrong: a rule that could never match as well, since nobody would find out why nothing happens.
+/// 400 that names what is wrong: as well a resource that is not served, or a verb that the fault cannot happen to, since
+/// nobody would find out why nothing happens. Users, names and subresources may be any: they are the requests' to choose.
 pub fn parse(body: &[u8], catalog: &Catalog) -> Result<Vec<Rule>> {
     let rule = |value: Value| {
         let rule = rule(value)?;
@@ -82,7 +83,7 @@ fn rule(value: Value) -> Result<Rule> {
     Ok(rule)
 }
 
-/// Whether there can be a request that the rule is for.
+/// Whether its fault can happen to its verb, and its resource is one that is served, or may be.
 fn can_match(rule: &Rule, catalog: &Catalog) -> Result<()> {
     if let (Some(verb), Some(verbs)) = (rule.verb, rule.fault.verbs())
         && !verbs.contains(&verb)

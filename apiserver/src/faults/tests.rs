@@ -44,6 +44,36 @@ fn what_is_given_has_to_match() {
 }
 
 #[test]
+fn a_name_is_found_wherever_a_request_may_say_it() {
+    let hits = |name: &str, method, uri: &str, body: &'static str| {
+        let request = Request::new(method, uri, Default::default(), body.into());
+        let target = Target::parse(&request).expect("a path");
+        Rule::new(Fault::InternalError).name(name).matches(&User::admin(), &request, target.as_ref())
+    };
+    let one = format!("{PODS}?fieldSelector=metadata.name%3Da");
+    let named = r#"{"metadata":{"name":"a"}}"#;
+    for (method, uri, body) in [
+        (Method::GET, &*one, ""),
+        (Method::GET, &*format!("{one}&watch=true"), ""),
+        (Method::DELETE, &*one, ""),
+        (Method::POST, PODS, named),
+        (Method::POST, &*format!("{PODS}/a/binding"), r#"{"metadata":{"name":"b"}}"#),
+    ] {
+        assert!(hits("a", method.clone(), uri, body), "{method} {uri}");
+        assert!(!hits("b", method.clone(), uri, body), "{method} {uri}");
+    }
+    for (method, uri, body) in [
+        (Method::GET, PODS, ""),
+        (Method::GET, &*format!("{PODS}?fieldSelector=metadata.name!%3Da"), ""),
+        (Method::POST, PODS, r#"{"metadata":{"generateName":"a"}}"#),
+        (Method::POST, PODS, "a"),
+        (Method::PUT, &*format!("{PODS}/b?fieldSelector=metadata.name%3Da"), named),
+    ] {
+        assert!(!hits("a", method.clone(), uri, body), "{method} {uri}");
+    }
+}
+
+#[test]
 fn a_fault_hits_only_what_it_can_happen_to() {
     let (watch, streaming) = ("/api/v1/pods?watch=1", "/api/v1/pods?watch=1&sendInitialEvents=true");
     for (fault, list_too, watch_too, streaming_too) in [
