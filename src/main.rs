@@ -146,6 +146,9 @@ fn ended<E: Display>(done: Result<(), E>) -> ExitCode {
 
 #[cfg(feature = "playground")]
 async fn playground(play: cli::Play, log: log::Logging) -> Result<ExitCode, Refusal> {
-    let stop = shutdown::on_signal(|| ()).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
-    demo_controller::playground::run(play, log, stop).await
+    let traces = demo_controller::playground::files::Traces::default();
+    let left = traces.clone();
+    let stop =
+        shutdown::on_signal(move || left.remove()).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
+    demo_controller::playground::run(play, log, stop, traces).await
 }

@@ -3,24 +3,55 @@
 //! Promises:
 //! * nobody else can read them: the folder is made with mode 0700, the files with 0600, both from the first moment on;
 //! * a file that exists is never written to, and so never removed either;
-//! * dropping it leaves nothing behind, however the program ends, unless it is killed.
+//! * dropping it leaves nothing behind, and so does [`Traces::remove`], for an end at which nothing is dropped.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{process::Refusal, text::quoted};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Files {
+pub struct Files(Paths);
+
+#[derive(Clone, Debug)]
+struct Paths {
     folder: PathBuf,
     kubeconfig: PathBuf,
     /// Inside the folder.
-    pub allowed_names: PathBuf,
+    allowed_names: PathBuf,
+}
+
+/// What an end that drops nothing has to remove: the files that are there, if any are. All clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Traces(Arc<Mutex<Option<Paths>>>);
+
+impl Traces {
+    /// These, from now on.
+    pub fn note(&self, files: &Files) {
+        self.put(Some(files.0.clone()));
+    }
+
+    /// They are gone. Whatever is there from now on under a name of theirs is another's.
+    pub fn forget(&self) {
+        self.put(None);
+    }
+
+    /// Removes them, also while someone else does.
+    pub fn remove(&self) {
+        if let Some(paths) = self.put(None) {
+            paths.remove();
+        }
+    }
+
+    fn put(&self, paths: Option<Paths>) -> Option<Paths> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), paths)
+    }
 }
 
 impl Files {
@@ -38,15 +69,15 @@ impl Files {
         };
         let folder = folder(&temporary).map_err(wrong)?;
         // From here on an error removes the folder: it drops this.
-        let mut files =
-            Files { kubeconfig: folder.join("kubeconfig"), allowed_names: folder.join("allowed-names"), folder };
-        write_new(&files.allowed_names, allowed_names).map_err(wrong)?;
+        let (kubeconfig_inside, names) = (folder.join("kubeconfig"), folder.join("allowed-names"));
+        let mut files = Files(Paths { kubeconfig: kubeconfig_inside, allowed_names: names, folder });
+        write_new(files.allowed_names(), allowed_names).map_err(wrong)?;
         let text = kubeconfig(server);
         match out {
-            None => write_new(&files.kubeconfig, &text).map_err(wrong)?,
+            None => write_new(&files.0.kubeconfig, &text).map_err(wrong)?,
             Some(out) => {
                 let path = std::path::absolute(out).and_then(|path| write_new(&path, &text).map(|()| path));
-                files.kubeconfig = path.map_err(|e| {
+                files.0.kubeconfig = path.map_err(|e| {
                     let out = quoted(&out.to_string_lossy());
                     let hint = match e.kind() {
                         io::ErrorKind::AlreadyExists => {
@@ -61,14 +92,25 @@ impl Files {
         Ok(files)
     }
 
+    /// The list of allowed names.
+    pub fn allowed_names(&self) -> &Path {
+        &self.0.allowed_names
+    }
+
     /// The line that makes a shell's kubectl use the playground.
     pub fn export(&self) -> String {
-        format!("export KUBECONFIG={}", shell_word(&self.kubeconfig.to_string_lossy()))
+        format!("export KUBECONFIG={}", shell_word(&self.0.kubeconfig.to_string_lossy()))
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
+        self.0.remove();
+    }
+}
+
+impl Paths {
+    fn remove(&self) {
         // It is empty of a path while that is not ours yet; and who has removed it already has done our work.
         let _ = fs::remove_file(&self.kubeconfig);
         let _ = fs::remove_file(&self.allowed_names);

@@ -22,9 +22,9 @@ fn mode(path: &Path) -> u32 {
 fn nobody_else_can_read_them_and_nothing_stays() {
     let _alone = alone();
     let files = Files::create(SERVER, "app1\n", None).unwrap();
-    let (folder, kubeconfig) = (files.folder.clone(), files.kubeconfig.clone());
-    assert_eq!((mode(&folder), mode(&kubeconfig), mode(&files.allowed_names)), (0o700, 0o600, 0o600));
-    assert_eq!(fs::read_to_string(&files.allowed_names).unwrap(), "app1\n");
+    let (folder, kubeconfig) = (files.0.folder.clone(), files.0.kubeconfig.clone());
+    assert_eq!((mode(&folder), mode(&kubeconfig), mode(files.allowed_names())), (0o700, 0o600, 0o600));
+    assert_eq!(fs::read_to_string(files.allowed_names()).unwrap(), "app1\n");
     assert_eq!(files.export(), format!("export KUBECONFIG={}", kubeconfig.display()));
     // As kubectl does while it changes one.
     fs::write(folder.join("kubeconfig.lock"), "").unwrap();
@@ -44,9 +44,9 @@ fn two_at_once_do_not_meet() {
     let _alone = alone();
     let one = Files::create(SERVER, "", None).unwrap();
     let two = Files::create(SERVER, "", None).unwrap();
-    assert_ne!(one.folder, two.folder);
+    assert_ne!(one.0.folder, two.0.folder);
     drop(one);
-    assert!(two.kubeconfig.exists());
+    assert!(two.0.kubeconfig.exists());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_file_that_is_asked_for_is_made_and_removed_and_one_that_exists_is_left_alon
     let files = Files::create(SERVER, "", Some(&out)).unwrap();
     assert_eq!(mode(&out), 0o600);
     assert_eq!(files.export(), format!("export KUBECONFIG='{}'", out.display()));
-    let first = files.folder.clone();
+    let first = files.0.folder.clone();
 
     let refused = Files::create(SERVER, "", Some(&out)).unwrap_err();
     assert_eq!(refused.code, 2);
@@ -68,6 +68,27 @@ fn a_file_that_is_asked_for_is_made_and_removed_and_one_that_exists_is_left_alon
 
     let refused = Files::create(SERVER, "", Some(&place.join("no/where"))).unwrap_err();
     assert!(refused.to_string().contains("No such file"), "{refused}");
+    fs::remove_dir(&place).expect("empty again");
+}
+
+#[test]
+fn an_end_that_drops_nothing_can_remove_them_too_but_no_later_ones_of_their_names() {
+    let _alone = alone();
+    let (traces, place) = (Traces::default(), folder(&std::env::temp_dir()).unwrap());
+    let out = place.join("config");
+    traces.remove();
+    let files = Files::create(SERVER, "", Some(&out)).unwrap();
+    traces.note(&files);
+    traces.clone().remove();
+    assert!(!files.0.folder.exists() && !out.exists());
+
+    traces.note(&files);
+    drop(files);
+    traces.forget();
+    let others = Files::create(SERVER, "", Some(&out)).unwrap();
+    traces.remove();
+    assert!(out.exists());
+    drop(others);
     fs::remove_dir(&place).expect("empty again");
 }
 

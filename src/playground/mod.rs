@@ -51,7 +51,7 @@ pub mod table;
 
 use api::{Api, documents};
 use cluster::Cluster;
-use files::Files;
+use files::{Files, Traces};
 use hold::Hold;
 use pace::{Broken, Pace};
 use page::Page;
@@ -60,11 +60,17 @@ use story::Story;
 /// How long the server, and the simulated cluster, may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs it: until `stop`, or to the end of the story.
+/// Runs it: until `stop`, or to the end of the story. `traces` is for whoever ends the process without waiting for that:
+/// a stdout that takes no more (a pager, a terminal that is held) keeps this where it is.
 ///
 /// # Errors
 /// A port or a file that cannot be had; a story that broke off.
-pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> Result<ExitCode, Refusal> {
+pub async fn run(
+    play: Play,
+    logging: log::Logging,
+    stop: CancellationToken,
+    traces: Traces,
+) -> Result<ExitCode, Refusal> {
     // 1. Everything that can be wrong, before the first word.
     end_with_the_terminal(&stop).map_err(|e| Refusal::failure(format!("no signal handlers: {e}")))?;
     let (listener, url) = bind(play.port).await?;
@@ -75,6 +81,7 @@ pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> 
     let objects =
         documents(install::MANIFEST).map_err(|why| Refusal::failure(format!("demo-controller.yaml: {why}")))?;
     let files = Files::create(&url, install::allowed_names(&objects), play.kubeconfig_out.as_deref())?;
+    traces.note(&files);
 
     // 2. The log begins, but waits while the story speaks.
     let hold = Hold::new(Box::new(io::stderr()), play.explain);
@@ -96,6 +103,7 @@ pub async fn run(play: Play, logging: log::Logging, stop: CancellationToken) -> 
     // a word is said, as whoever should read it may have stopped (a pager, a terminal that is held).
     stage.end.cancel();
     drop(files);
+    traces.forget();
     hold.release();
     let ended = match cluster {
         Some(cluster) => cluster.end().await,
@@ -162,7 +170,7 @@ impl Stage<'_> {
             self.play,
             self.url,
             &token,
-            &self.files.allowed_names,
+            self.files.allowed_names(),
             health,
             self.end.clone(),
         )?);

@@ -75,6 +75,13 @@ impl Playground {
         assert!(Command::new("kill").args([format!("-{name}"), id]).status().unwrap().success());
     }
 
+    /// What its first thread does: `S` is "waits".
+    pub fn main_thread(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name before it is in parentheses, and may contain anything.
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap()
+    }
+
     pub fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + DEADLINE;
         loop {
