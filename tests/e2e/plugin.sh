@@ -14,7 +14,7 @@ while IFS= read -r line; do
         crash) exit 3 ;;
         garbage) echo 'Traceback (most recent call last)' ;;
         level) echo '{"message":"handled","level":"LOUD"}' ;;
-        late) sleep 2; echo '{"message":"too late","level":"INFO"}' ;;
+        late) while [ ! -e "$DIR/go" ]; do sleep 0.05; done; echo '{"message":"too late","level":"INFO"}' ;;
         flood) dd if=/dev/zero bs=1000 count=2000 2>/dev/null | tr '\0' 'x' | fold -w 100 >&2; echo "$answer" ;;
         slow) sleep 0.02; echo "$answer" ;;
         gate) while [ ! -e "$DIR/go" ]; do sleep 0.05; done; echo "$answer" ;;

@@ -128,6 +128,10 @@ pub fn whatever_a_plugin_does_it_is_started_again_and_nothing_is_lost(stage: &mu
             expect(watcher.lines().iter().any(said), watcher.log())
         });
         set(&dir, "fine");
+        if mode == "late" {
+            // Now it may answer, if it is still there.
+            fs::write(dir.join("go"), "").unwrap();
+        }
         wait_told(&watcher, &format!("misbehaves/{mode}"), "ADDED");
     }
     wait_gone(&dir.join("grandchild"));
