@@ -46,7 +46,10 @@ fn hanging(stage: &Stage, namespace: &str, flags: &str) -> (Daemon, PathBuf) {
     set_timeout(&dir, "60s");
     let watcher = watcher.ready();
     create(stage, namespace, "web");
-    eventually("the plugin hangs", || expect(dir.join("grandchild").exists(), "not yet"));
+    eventually("the plugin hangs", || {
+        let id = fs::read_to_string(dir.join("grandchild")).unwrap_or_default();
+        expect(id.ends_with('\n'), "not yet")
+    });
     (watcher, dir)
 }
 
@@ -60,16 +63,18 @@ fn create(stage: &Stage, namespace: &str, name: &str) -> Value {
     stage.create_pod(&pod_mounting(namespace, name, "none"))
 }
 
-/// What the plugin was given, line by line.
+/// What the plugin was given, line by line. The last one may be half written yet.
 fn heard(dir: &Path) -> Vec<Value> {
     let text = fs::read_to_string(dir.join("heard")).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).expect("one line of JSON per event")).collect()
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    whole.map(|line| serde_json::from_str(line).expect("one line of JSON per event")).collect()
 }
 
 /// Waits until the process whose id is in this file is gone, or a zombie.
 #[track_caller]
 fn wait_gone(file: &Path) {
     let pid = fs::read_to_string(file).expect("a process id").trim().to_owned();
+    assert!(!pid.is_empty(), "no process id in {}", file.display());
     eventually(format!("process {pid} is gone"), || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let state = status.lines().find(|line| line.starts_with("State:")).unwrap_or_default();
