@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalog::{Resource, SCALE},
-    object::{Meta, items, text, words},
+    object::Meta,
+    selector,
     status::{Result, Status},
     types,
 };
@@ -24,7 +25,7 @@ pub fn of(object: &Value) -> Value {
     let count = |part: &str| object[part]["replicas"].as_i64().unwrap_or_default();
     let mut scale = json!({
         "kind": SCALE.kind, "apiVersion": SCALE.api_version(), "metadata": there.collect::<Map<_, _>>(), "spec": {},
-        "status": { "replicas": count("status"), "selector": selector(&object["spec"]["selector"]) },
+        "status": { "replicas": count("status"), "selector": selector::as_text(&object["spec"]["selector"]) },
     });
     // Pitfall: of the wanted ones none is written as absent, of those that are there as 0.
     if count("spec") != 0 {
@@ -48,30 +49,6 @@ pub fn apply(resource: &Resource, scale: &Value, object: &Value) -> Result<Value
     scaled["spec"]["replicas"] = scale["spec"]["replicas"].as_i64().unwrap_or_default().into();
     scaled["metadata"]["resourceVersion"] = scale.resource_version().into();
     Ok(scaled)
-}
-
-/// A selector as a text, with which a list finds the pods: `app=web,tier in (back,front)`. Sorted by label.
-fn selector(selector: &Value) -> String {
-    let equal = |(label, value): (&String, &Value)| (label.clone(), format!("{label}={}", text(value)));
-    let other = |expression: &Value| {
-        let label = text(&expression["key"]).to_owned();
-        let mut values: Vec<&str> = words(&expression["values"]).collect();
-        values.sort_unstable();
-        let values = values.join(",");
-        let requirement = match text(&expression["operator"]) {
-            "In" => format!("{label} in ({values})"),
-            "NotIn" => format!("{label} notin ({values})"),
-            "DoesNotExist" => format!("!{label}"),
-            _ => label.clone(),
-        };
-        (label, requirement)
-    };
-    let labels = selector["matchLabels"].as_object().into_iter().flatten().map(equal);
-    let expressions = items(&selector["matchExpressions"]).iter().map(other);
-    let mut all: Vec<(String, String)> = labels.chain(expressions).collect();
-    // Stable: what is said of one label stays in order.
-    all.sort_by(|(a, _), (b, _)| a.cmp(b));
-    all.into_iter().map(|(_, requirement)| requirement).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

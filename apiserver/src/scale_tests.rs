@@ -54,19 +54,3 @@ fn the_scale_of_another_object_is_a_conflict() {
                     precondition: v, UID in object meta: u";
     assert_eq!((refusal.code, refusal.message.as_str()), (409, expected));
 }
-
-#[test]
-fn a_selector_is_one_line_sorted_by_label() {
-    let all = json!({
-        "matchLabels": { "b": "2", "a": "1" },
-        "matchExpressions": [
-            { "key": "f", "operator": "Exists" },
-            { "key": "c", "operator": "In", "values": ["z", "y"] },
-            { "key": "d", "operator": "DoesNotExist" },
-            { "key": "e", "operator": "NotIn", "values": ["v"] },
-            { "key": "b", "operator": "In", "values": ["2"] },
-        ],
-    });
-    assert_eq!(selector(&all), "a=1,b=2,b in (2),c in (y,z),!d,e notin (v),f");
-    assert_eq!(selector(&Value::Null), "");
-}

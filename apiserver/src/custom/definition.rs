@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::object::{GroupResource, text, time};
+use crate::object::{GroupResource, items, text, time};
 
 const GROUP: &str = "apiextensions.k8s.io";
 
@@ -70,6 +70,5 @@ pub fn establish(definition: &mut Value, now: Timestamp) {
 
 /// The version in which objects are stored.
 fn storage(definition: &Value) -> Option<&str> {
-    let versions = definition["spec"]["versions"].as_array();
-    versions.into_iter().flatten().find(|version| version["storage"] == true)?["name"].as_str()
+    items(&definition["spec"]["versions"]).iter().find(|version| version["storage"] == true)?["name"].as_str()
 }

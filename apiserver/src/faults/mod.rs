@@ -219,11 +219,10 @@ impl Rule {
 /// The one object that a request is about; empty if there may be more. Pitfall: the path alone names none for a create or
 /// a watch, and a rule for `create` or `watch` with a name would never match.
 fn object_name<'a>(request: &'a Request, target: &'a Target) -> Cow<'a, str> {
-    let selected = |text| selector::required(text, "metadata.name");
     match target.verb {
         _ if !target.name.is_empty() => Cow::Borrowed(&target.name),
         Verb::Create => Cow::Owned(journal::wanted_name(&request.body)),
-        _ => Cow::Borrowed(request.query.get("fieldSelector").and_then(selected).unwrap_or_default()),
+        _ => Cow::Borrowed(selector::selected_name(&request.query)),
     }
 }
 

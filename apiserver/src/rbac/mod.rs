@@ -117,7 +117,7 @@ pub fn of<'a>(target: &'a Target, query: &'a Query) -> Attributes<'a> {
     // Whoever may read one object by name may also list and watch it, alone: that is how `kubectl get NAME -w` works.
     // Not so for deletecollection: there is `delete` for one object.
     let name = if matches!(target.verb, Verb::List | Verb::Watch) && target.name.is_empty() {
-        selected_name(query)
+        selector::selected_name(query)
     } else {
         &target.name
     };
@@ -131,11 +131,6 @@ pub fn of<'a>(target: &'a Target, query: &'a Query) -> Attributes<'a> {
         namespace: if itself { &target.name } else { &target.namespace },
         name,
     }
-}
-
-/// The one name that a field selector lets through. Empty if there may be more.
-fn selected_name(query: &Query) -> &str {
-    query.get("fieldSelector").and_then(|text| selector::required(text, "metadata.name")).unwrap_or_default()
 }
 
 /// Whether a rule allows it.

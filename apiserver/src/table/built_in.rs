@@ -1,14 +1,13 @@
 //! The columns of the built-in resources, as the real server has them.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{age, pods};
 use crate::{
     catalog::Resource,
-    object::{Meta, items, text, words},
+    object::{Meta, items, text},
+    selector,
 };
 
 /// One column, and how a cell comes from an object.
@@ -83,7 +82,7 @@ const DEPLOYMENTS: &[Column] = &[
     AGE,
     wide("Containers", |o, _| containers(o, "name").into()),
     wide("Images", |o, _| containers(o, "image").into()),
-    wide("Selector", |o, _| selector(&o["spec"]["selector"]).into()),
+    wide("Selector", |o, _| selector::as_text(&o["spec"]["selector"]).into()),
 ];
 
 const REPLICA_SETS: &[Column] = &[
@@ -94,7 +93,7 @@ const REPLICA_SETS: &[Column] = &[
     AGE,
     wide("Containers", |o, _| containers(o, "name").into()),
     wide("Images", |o, _| containers(o, "image").into()),
-    wide("Selector", |o, _| match selector(&o["spec"]["selector"]) {
+    wide("Selector", |o, _| match selector::as_text(&o["spec"]["selector"]) {
         empty if empty.is_empty() => "<none>".into(),
         selector => selector.into(),
     }),
@@ -210,28 +209,6 @@ fn subjects(binding: &Value, kind: &str) -> String {
     };
     let all = items(&binding["subjects"]).iter();
     all.filter(|s| s["kind"] == kind).map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// A label selector as people write it: sorted by key, `a=b,c in (d,e),!f`.
-fn selector(selector: &Value) -> String {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let mut terms: Vec<(&str, String)> =
-        labels.map(|(key, value)| (&**key, format!("{key}={}", text(value)))).collect();
-    for expression in items(&selector["matchExpressions"]) {
-        let key = text(&expression["key"]);
-        let values: BTreeSet<&str> = words(&expression["values"]).collect();
-        let values = values.into_iter().collect::<Vec<_>>().join(",");
-        let term = match text(&expression["operator"]) {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "Exists" => key.to_owned(),
-            "DoesNotExist" => format!("!{key}"),
-            _ => return "<invalid>".into(),
-        };
-        terms.push((key, term));
-    }
-    terms.sort_by(|a, b| a.0.cmp(b.0));
-    terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
 }
 
 /// `firstTimestamp` of the old form of events, `eventTime` of the new.
