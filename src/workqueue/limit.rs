@@ -82,7 +82,7 @@ fn doubled(failures: &mut u32, longest: Duration) -> Duration {
 /// no token from anyone.
 #[derive(Debug)]
 pub struct Bucket {
-    limiter: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
+    limiter: Limiter,
     clock: TokioClock,
 }
 
@@ -102,6 +102,9 @@ impl Bucket {
         self.limiter.check().map_err(|not_until| self.clock.0 + Duration::from(not_until.earliest_possible()))
     }
 }
+
+/// One token bucket of `governor`'s, by tokio's clock.
+pub type Limiter = RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>;
 
 /// Tells `governor` tokio's time, counted from the instant in it. tokio's clock can be paused, so a test of a wait of
 /// minutes takes none; governor's own clock could not.

@@ -44,7 +44,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 use tokio::time::Instant;
 
 use limit::Failures;
-pub(crate) use limit::TokioClock;
+pub(crate) use limit::{Limiter, TokioClock};
 pub use metrics::Metrics;
 use shared::Shared;
 

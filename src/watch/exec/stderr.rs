@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, nanos::Nanos, state};
+use governor::Quota;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::ChildStderr,
@@ -10,7 +10,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{text::one_line, worker::Hush, workqueue::TokioClock};
+use crate::{
+    text::one_line,
+    worker::Hush,
+    workqueue::{Limiter, TokioClock},
+};
 
 /// A longer line is logged in pieces of so many bytes.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -20,11 +24,8 @@ const OVERHEAD: usize = 100;
 
 /// A megabyte at once, which no honest backtrace fills, then 64 KiB a second. What is more is counted: a child that
 /// complains in a loop must not fill the disk. Bytes and not lines, since a line may be as long as 80 others.
-const BYTES: Quota = Quota::per_second(bytes(64 * 1024)).allow_burst(bytes(1024 * 1024));
-
-const fn bytes(n: u32) -> NonZeroU32 {
-    NonZeroU32::new(n).expect("a constant that is not zero")
-}
+const BYTES: Quota =
+    Quota::per_second(NonZeroU32::new(64 * 1024).unwrap()).allow_burst(NonZeroU32::new(1 << 20).unwrap());
 
 /// Logs it until the child closes it.
 ///
@@ -45,7 +46,7 @@ pub async fn log(stderr: ChildStderr) {
 
 /// How much may still be logged.
 struct Allowance {
-    bucket: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
+    bucket: Limiter,
     hush: Hush,
     /// So many lines were not, and nobody has been told yet.
     unlogged: u64,
@@ -53,7 +54,7 @@ struct Allowance {
 
 impl Allowance {
     fn new() -> Self {
-        let bucket = RateLimiter::direct_with_clock(BYTES, TokioClock(Instant::now()));
+        let bucket = Limiter::direct_with_clock(BYTES, TokioClock(Instant::now()));
         Allowance { bucket, hush: Hush::default(), unlogged: 0 }
     }
 
