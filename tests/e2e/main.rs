@@ -40,6 +40,8 @@ mod stage;
 #[path = "../shared/wait.rs"]
 mod wait;
 mod watcher;
+#[path = "../shared/widgets.rs"]
+mod widgets;
 
 mod scenarios;
 

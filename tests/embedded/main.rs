@@ -30,4 +30,6 @@ mod said;
 mod storm;
 mod waiting;
 mod watching;
+#[path = "../shared/widgets.rs"]
+mod widgets;
 mod world;

@@ -10,6 +10,7 @@ use crate::{
     log::Log,
     pages,
     said::{said, told},
+    widgets::widgets,
     world::World,
 };
 
@@ -17,24 +18,6 @@ use crate::{
 pub fn simple(resource: &str) -> Watch {
     let wanted = Wanted::parse(Some(resource), None, None, None).expect("a resource's name");
     Watch { workers: 2, ..Watch::of(wanted) }
-}
-
-/// A definition of widgets in this group, with one version.
-fn widgets(group: &str, version: &str) -> Value {
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": { "name": format!("widgets.{group}") },
-        "spec": {
-            "group": group, "scope": "Namespaced",
-            "names": { "plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"] },
-            "versions": [{
-                "name": version, "served": true, "storage": true,
-                "schema": { "openAPIV3Schema": { "type": "object", "properties": {
-                    "spec": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
-                } } },
-            }],
-        },
-    })
 }
 
 fn widget(version: &str, name: &str) -> Value {

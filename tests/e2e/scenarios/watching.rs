@@ -10,6 +10,7 @@ use crate::{
     stage::{Stage, repo_file},
     wait::{eventually, expect, within},
     watcher::{Watcher, grant, token, told, wait_told},
+    widgets::widgets,
 };
 
 fn pod(namespace: &str, name: &str) -> Value {
@@ -42,24 +43,6 @@ pub fn a_pod_is_told_from_its_beginning_to_its_end(stage: &mut Stage) {
     assert_eq!(watcher.terminate(), Some(0));
 }
 
-/// A definition of widgets in this group.
-fn widgets(group: &str) -> Value {
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": { "name": format!("widgets.{group}") },
-        "spec": {
-            "group": group, "scope": "Namespaced",
-            "names": { "plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"] },
-            "versions": [{
-                "name": "v1", "served": true, "storage": true,
-                "schema": { "openAPIV3Schema": { "type": "object", "properties": {
-                    "spec": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
-                } } },
-            }],
-        },
-    })
-}
-
 pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
     grant(stage, "example.com", "widgets");
     let mut watcher = Watcher::new(stage).kubeconfig().flags("--resource wd").start();
@@ -69,7 +52,7 @@ pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
     });
     watcher.wait_line("the API server serves no wd");
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    stage.create(definitions, &widgets("example.com"));
+    stage.create(definitions, &widgets("example.com", "v1"));
     watcher.wait_ready();
     stage.namespace("widgets");
     let widget = json!({
@@ -84,7 +67,7 @@ pub fn a_resource_that_is_defined_later_is_waited_for(stage: &mut Stage) {
 pub fn a_word_that_two_groups_have_has_to_be_qualified(stage: &mut Stage) {
     grant(stage, "sprockets.example", "widgets");
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    stage.create(definitions, &widgets("sprockets.example"));
+    stage.create(definitions, &widgets("sprockets.example", "v1"));
     stage.namespace("ambiguous");
     let widget = json!({
         "apiVersion": "sprockets.example/v1", "kind": "Widget",
@@ -93,7 +76,7 @@ pub fn a_word_that_two_groups_have_has_to_be_qualified(stage: &mut Stage) {
     let path = "/apis/sprockets.example/v1/namespaces/ambiguous/widgets";
     eventually("widgets are served", || stage.api.post(path, &widget));
     // A second group with the same word: nobody can know which one is meant.
-    stage.create(definitions, &widgets("example.org"));
+    stage.create(definitions, &widgets("example.org", "v1"));
     let ambiguous = Watcher::new(stage).kubeconfig().flags("--resource widgets").start();
     eventually("it lists the candidates", || {
         let (_, body) = ambiguous.readyz()?;
@@ -116,7 +99,7 @@ pub fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_tha
     grant(stage, "example.net", "widgets");
     stage.namespace("moves");
     let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let mut definition = widgets("example.net");
+    let mut definition = widgets("example.net", "v1");
     definition["spec"]["versions"][0]["name"] = "v1beta1".into();
     stage.create(definitions, &definition);
     let widget = |version: &str, name: &str| {
@@ -131,7 +114,7 @@ pub fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_tha
 
     let mut old = definition["spec"]["versions"][0].clone();
     (old["served"], old["storage"]) = (false.into(), false.into());
-    let new = widgets("example.net")["spec"]["versions"][0].clone();
+    let new = widgets("example.net", "v1")["spec"]["versions"][0].clone();
     let path = format!("{definitions}/widgets.example.net");
     stage.patch(&path, &json!({ "spec": { "versions": [old, new] } }));
     eventually("the other version is served", || stage.api.list("/apis/example.net/v1/widgets"));
@@ -152,7 +135,7 @@ pub fn a_resource_that_moves_to_another_version_is_found_again_and_so_is_one_tha
         expect(code == 503 && body.contains("the API server serves no widgets.example.net"), body)
     });
     // A definition of that name can be created once the old one is gone.
-    eventually("it can be defined again", || stage.api.post(definitions, &widgets("example.net")));
+    eventually("it can be defined again", || stage.api.post(definitions, &widgets("example.net", "v1")));
     eventually("it is served again", || stage.api.list("/apis/example.net/v1/widgets"));
     stage.create("/apis/example.net/v1/namespaces/moves/widgets", &widget("v1", "again"));
     within(Duration::from_secs(60), "the object of its return is told", || {
