@@ -157,9 +157,12 @@ pub fn a_watch_from_a_forgotten_version_is_told_so_in_an_event(w: &World) {
 pub fn a_compaction_disturbs_no_watch_that_is_up_to_date(w: &World) {
     let created = w.post("configmaps", &configmap("a")).is(201);
     let mut open = w.watch(&format!("configmaps?resourceVersion={}", created.version()));
-    w.compact();
-    let mut opened = w.watch(&format!("configmaps?resourceVersion={}", w.version()));
+    // The real server answers before its own watch of etcd is there. Until it is, this one is behind whatever others write.
     w.post("configmaps", &configmap("b")).is(201);
     assert_eq!(open.expect("ADDED").name(), "b");
-    assert_eq!(opened.expect("ADDED").name(), "b");
+    w.compact();
+    let mut opened = w.watch(&format!("configmaps?resourceVersion={}", w.version()));
+    w.post("configmaps", &configmap("c")).is(201);
+    assert_eq!(open.expect("ADDED").name(), "c");
+    assert_eq!(opened.expect("ADDED").name(), "c");
 }
