@@ -28,7 +28,7 @@ pub fn the_list_comes_as_events_and_a_bookmark_closes_it(w: &World) {
     // As new as a list would have been.
     assert!(bookmark.revision() >= newest["items"][1].revision());
     w.post("configmaps", &configmap("c")).is(201);
-    assert_eq!(watch.expect("ADDED").name(), "c");
+    assert_eq!(watch.expect_past_bookmarks("ADDED").name(), "c");
 }
 
 /// A list of nothing is closed, too.

@@ -61,6 +61,16 @@ impl Watch {
         event["object"].clone()
     }
 
+    /// The same for whoever has asked for bookmarks. The real server may send one at any moment: within a second of the
+    /// closing one of the initial events, for example, if something was written meanwhile.
+    #[track_caller]
+    pub fn expect_past_bookmarks(&mut self, kind: &str) -> Value {
+        let event = std::iter::from_fn(|| self.next()).find(|event| event["type"] != "BOOKMARK");
+        let event = event.unwrap_or_else(|| panic!("expected {kind}, seen the end of the watch"));
+        assert_eq!(event["type"], kind, "{event}");
+        event["object"].clone()
+    }
+
     /// So many next events: `TYPE name`. Of a bookmark, its type alone.
     pub fn names(&mut self, count: usize) -> Vec<String> {
         (0..count).map_while(|_| self.next()).map(|event| summary(&event)).collect()
