@@ -73,7 +73,7 @@ fn only_pods_that_could_still_start_are_told() {
 
 #[tokio::test(start_paused = true)]
 async fn who_takes_over_knows_what_is_there_as_a_baseline_and_nothing_of_what_is_gone() {
-    let log = crate::testing::Log::start(tracing::Level::INFO);
+    let log = testkit::Log::start(tracing::Level::INFO);
     let (pkis, pods) = (Arc::new(Store::new(|_: &Pki| &[])), Arc::new(Store::new(|pod: &Pod| &pod.secrets)));
     let counts = workqueue::Metrics::default();
     let (pod_queue, pki_queue) = (WorkQueue::new("pod", &counts), WorkQueue::new("pki", &counts));
@@ -105,7 +105,7 @@ async fn who_takes_over_knows_what_is_there_as_a_baseline_and_nothing_of_what_is
 
 #[tokio::test(start_paused = true)]
 async fn healthz_is_told_of_each_queue_and_of_each_cache() {
-    let (client, mut server) = crate::testing::api_server();
+    let (client, mut server) = testkit::api_server();
     let (stop, counts) = (CancellationToken::new(), Counts::default());
     let voice = events::Settings { component: "controlplane".into(), dry_run: false };
     let (recorder, writer) = Recorder::new(client, voice, counts.events.clone(), &counts.queues, &counts.workers);

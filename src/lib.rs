@@ -57,4 +57,4 @@ pub mod watcher;
 pub mod playground;
 
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) use testkit as testing;

@@ -234,7 +234,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::status;
+    use testkit::status;
 
     fn failure(status: serde_json::Value) -> Failure {
         Failure::from_status(serde_json::from_value(status).unwrap(), None)

@@ -222,7 +222,7 @@ mod tests {
         let crew = Crew { policy, metrics, turn: turn.clone(), stop: stop.clone() };
         let worker = tokio::spawn(crew.member(&queue, &Arc::new(Told(told)), []));
         queue.add(Key::new("ns", "early"));
-        crate::testing::pass(Duration::from_secs(3600)).await;
+        testkit::pass(Duration::from_secs(3600)).await;
         assert!(looks.try_recv().is_err(), "it is not our turn");
         turn.come(|| {
             assert!(turn.has_come(), "what changes from now on is handed on");

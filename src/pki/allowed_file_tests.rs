@@ -1,7 +1,7 @@
 use std::{fs, sync::Mutex};
 
 use super::*;
-use crate::testing::Folder;
+use testkit::Folder;
 
 fn good(text: &str) -> Content {
     Ok(text.as_bytes().to_vec())

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Log, Server, api_server};
+use testkit::{Log, Server, api_server};
 
 fn ca_secret() -> (Arc<CaSecret>, Server) {
     let (client, server) = api_server();

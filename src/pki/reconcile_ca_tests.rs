@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{rig::*, *};
-use crate::testing::terminating;
+use testkit::terminating;
 
 #[tokio::test(start_paused = true)]
 async fn a_ca_is_created_once_and_never_replaced() {

@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use super::{rig::*, *};
-use crate::testing::terminating;
+use testkit::terminating;
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_is_valid_costs_one_get_and_no_write() {

@@ -13,7 +13,7 @@ use super::{
     tests::{ask, connected_in},
     *,
 };
-use crate::testing::Folder;
+use testkit::Folder;
 
 /// A server that answers everything with `{}`, and the `Authorization` headers it has seen.
 struct Server {

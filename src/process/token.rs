@@ -70,7 +70,7 @@ pub fn bearer(token: &str) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::Folder;
+    use testkit::Folder;
 
     #[test]
     fn a_token_is_read_again_as_it_rotates_and_stays_when_the_file_goes() {

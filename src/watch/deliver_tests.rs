@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::testing::Log;
+use testkit::Log;
 
 /// Notes what it is told, and answers as the test says; fine if the test says nothing.
 #[derive(Default)]

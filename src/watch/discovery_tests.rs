@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::testing::{Server, api_server};
+use testkit::{Server, api_server};
 
 /// What an API server serves: its discovery documents by path.
 #[derive(Default)]

@@ -6,10 +6,9 @@ use std::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{
-    binary::{KUBECONFIG, Running, controller, kill, make_executable, one_line, running, started, wait_for},
-    folder::Folder,
-};
+use testkit::Folder;
+
+use crate::binary::{KUBECONFIG, Running, controller, kill, make_executable, one_line, running, started, wait_for};
 
 #[test]
 fn the_port_answers_while_the_api_server_is_away_and_sigterm_ends_with_0() {

@@ -2,7 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::{binary::controller, folder::Folder};
+use testkit::Folder;
+
+use crate::binary::controller;
 
 #[test]
 fn help_version_and_crd_go_to_stdout_and_are_no_error() {

@@ -2,10 +2,9 @@
 
 use std::net::TcpListener;
 
-use crate::{
-    binary::{KUBECONFIG, controller, one_line},
-    folder::Folder,
-};
+use testkit::Folder;
+
+use crate::binary::{KUBECONFIG, controller, one_line};
 
 /// Arguments, variables, and how the line begins.
 type Wrong = (&'static str, &'static [(&'static str, &'static str)], &'static str);

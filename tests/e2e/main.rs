@@ -21,8 +21,6 @@ mod control_plane;
 mod controller;
 mod daemon;
 mod embedded;
-#[path = "../shared/http.rs"]
-mod http;
 mod kubectl;
 mod kubelet;
 mod metrics;
@@ -33,15 +31,9 @@ mod openmetrics;
 mod proxy;
 mod real_only;
 mod runner;
-#[path = "../shared/server.rs"]
-mod server;
 mod servers;
 mod stage;
-#[path = "../shared/wait.rs"]
-mod wait;
 mod watcher;
-#[path = "../shared/widgets.rs"]
-mod widgets;
 
 mod scenarios;
 
@@ -51,6 +43,7 @@ use runner::Group;
 use scenarios::*;
 use servers::Kind;
 use stage::Stage;
+use testkit::{http, server, wait};
 
 const GROUPS: &[Group] = &[
     Group {

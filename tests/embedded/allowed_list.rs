@@ -7,7 +7,9 @@ use demo_controller::cli::Run;
 use serde_json::Value;
 use tracing::Level;
 
-use crate::{folder::Folder, log::Log, said::said, world::World};
+use testkit::{Folder, Log};
+
+use crate::{said::said, world::World};
 
 /// A file with a list of names, and a controller that goes by it.
 struct List {

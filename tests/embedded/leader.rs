@@ -25,9 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, service_fn};
 use tracing::Level;
 
+use testkit::Log;
+
 use crate::{
     fleet,
-    log::Log,
     said::{lifecycle, lines, said},
     world::{CONTROLLER, World, key},
 };

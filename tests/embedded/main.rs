@@ -7,13 +7,8 @@ mod allowed_list;
 mod discovery;
 mod faults;
 mod fleet;
-#[path = "../shared/folder.rs"]
-#[allow(dead_code)] // Others do more with it.
-mod folder;
 mod health;
 mod leader;
-#[path = "../shared/log.rs"]
-mod log;
 mod metrics;
 #[path = "../shared/openmetrics.rs"]
 mod openmetrics;
@@ -30,6 +25,4 @@ mod said;
 mod storm;
 mod waiting;
 mod watching;
-#[path = "../shared/widgets.rs"]
-mod widgets;
 mod world;

@@ -8,8 +8,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tracing::Level;
 
+use testkit::Log;
+
 use crate::{
-    log::Log,
     metrics::count,
     pages,
     said::{lifecycle, lines},

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use tokio::time;
 use tracing::Level;
 
+use testkit::{Folder, Log};
+
 use crate::{
-    folder::Folder,
-    log::Log,
     resources::simple,
     said::{lines, said, text, told},
     world::{World, soon},

@@ -6,11 +6,11 @@ use demo_controller::{cli::Watch, watch::Wanted};
 use serde_json::{Value, json};
 use tracing::Level;
 
+use testkit::{Log, widgets};
+
 use crate::{
-    log::Log,
     pages,
     said::{said, told},
-    widgets::widgets,
     world::World,
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::log::Log;
+use testkit::Log;
 
 /// The lines so far, but for what `--explain` would add.
 pub fn lines(log: &Log) -> Vec<Value> {

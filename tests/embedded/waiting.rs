@@ -6,7 +6,9 @@ use demo_controller::cli::Run;
 use tokio::time::{Instant, sleep};
 use tracing::Level;
 
-use crate::{log::Log, pages, said::lines, world::World};
+use testkit::Log;
+
+use crate::{pages, said::lines, world::World};
 
 /// The controller's first backoff, before jitter.
 const FIRST: Duration = Duration::from_millis(800);

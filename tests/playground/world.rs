@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::folder::Folder;
+use testkit::Folder;
 
 /// How long anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);

@@ -4,7 +4,9 @@ use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Plugin, event, file, folder::Folder, have, route};
+use testkit::Folder;
+
+use crate::{Plugin, event, file, have, route};
 
 /// The adapter with this plugin, in an environment without a cluster.
 fn adapter(plugin: &str) -> Command {

@@ -7,7 +7,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Plugin, file, folder::Folder, have};
+use testkit::Folder;
+
+use crate::{Plugin, file, have};
 
 /// The blocks of this language.
 fn blocks(path: &str, language: &str) -> Vec<String> {

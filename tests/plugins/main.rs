@@ -6,8 +6,6 @@
 mod adapter;
 mod alert;
 mod exec;
-#[path = "../shared/folder.rs"]
-mod folder;
 mod guide;
 mod nsupdate;
 

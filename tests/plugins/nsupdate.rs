@@ -6,7 +6,9 @@ use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Plugin, event, file, folder::Folder, have, route};
+use testkit::Folder;
+
+use crate::{Plugin, event, file, have, route};
 
 /// A directory of one test; in it an `nsupdate` that notes what it is told, or fails while there is a file `down`.
 struct Dns(Folder);

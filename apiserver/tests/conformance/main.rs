@@ -19,16 +19,7 @@ mod servers;
 mod stream;
 mod world;
 
-// What the end-to-end tests use as well. They use more of it.
-#[allow(dead_code)]
-#[path = "../../../tests/shared/http.rs"]
-mod http1;
-#[allow(dead_code)]
-#[path = "../../../tests/shared/server.rs"]
-mod process;
-#[allow(dead_code)]
-#[path = "../../../tests/shared/wait.rs"]
-mod wait;
+use testkit::{http as http1, server as process, wait};
 
 mod bookmarks;
 mod concurrency;

@@ -5,7 +5,7 @@ use super::{
     machine::{DURATION, RENEW_DEADLINE, RETRY},
     *,
 };
-use crate::testing::{Call, Log, Server, api_server, pass};
+use testkit::{Call, Log, Server, api_server, pass};
 
 const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases";
 const ONE: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/demo-controller";

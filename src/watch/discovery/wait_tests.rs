@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::*;
-use crate::testing::{Log, Server, api_server};
+use testkit::{Log, Server, api_server};
 
 struct Rig {
     server: Server,
@@ -116,7 +116,7 @@ async fn the_stop_ends_it_in_the_middle_of_a_search_and_in_the_middle_of_a_pause
     drop(call);
     let mut rig = start("pkis.v1.box.com");
     rig.server.next().await.refuse();
-    crate::testing::pass(Duration::from_millis(1)).await;
+    testkit::pass(Duration::from_millis(1)).await;
     rig.stop.cancel();
     let begun = Instant::now();
     assert_eq!(rig.task.await.unwrap(), None);

@@ -88,7 +88,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::testing::Log;
+    use testkit::Log;
 
     /// How many of 2,000 lines are taken at once that take 1 KiB each in the log.
     fn flood(allowance: &mut Allowance) -> usize {

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use serde_json::{Value, json};
 
+use testkit::widgets;
+
 use crate::{
     objects::{Is, pod_mounting},
     servers::Kind,
     stage::{Stage, repo_file},
     wait::{eventually, expect, within},
     watcher::{Watcher, grant, token, told, wait_told},
-    widgets::widgets,
 };
 
 fn pod(namespace: &str, name: &str) -> Value {

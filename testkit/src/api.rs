@@ -1,8 +1,7 @@
-//! For unit tests: a scripted API server (the test is the server, request by request), what was logged, and a folder for
-//! its files.
+//! A scripted API server: the test answers each request.
 //!
-//! The server stands at the HTTP boundary (a tower service handed to `kube::Client::new`), so that everything above the socket
-//! is the real code, and it opens no socket, so that tokio's paused clock works.
+//! It is a tower service that is handed to `kube::Client::new`. Everything above the socket is the real code, and without
+//! a socket tokio's paused clock works.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -13,14 +12,6 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tower_test::mock;
-
-pub use folder::Folder;
-pub use log::Log;
-
-#[path = "../tests/shared/folder.rs"]
-mod folder;
-#[path = "../tests/shared/log.rs"]
-mod log;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
