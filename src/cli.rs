@@ -1,132 +1,157 @@
-//! Every flag. Beside `controller.rs`, this file knows all rooms.
-//!
-//! A table for each command is its whole interface: that of `run` is in `cli/run.rs`, that of `watch` in
-//! `cli/watch.rs`, what the two share in `cli/start.rs`, that of `playground` in `cli/playground.rs`; the rows that
-//! connect, log and serve stand with the code that obeys them. [`parse`] turns arguments, environment and file into a
-//! [`Command`] or a [`Refusal`]. It is a function of those three, so that every wrong input can be tried in a unit
-//! test; but for one look at the world: whether there is a program such as `[plugin_exec]` names, on this process's PATH
-//! or where it says.
+//! The command line.
 
-use std::ffi::OsString;
+use std::{path::PathBuf, time::Duration};
 
-use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use daemon::{args::duration, connect::Target};
 
-use crate::process::{
-    Refusal, flags,
-    settings::{Env, Read},
-};
+use crate::{controller, informer::Key, pki};
 
-mod handed_down;
-mod run;
-mod show;
-mod start;
-mod watch;
-pub use run::Run;
-pub use start::Start;
-pub use watch::{PluginChoice, Watch};
-
-#[cfg(feature = "playground")]
-mod playground;
-#[cfg(feature = "playground")]
-pub use playground::Play;
-
-const ABOUT: &str = "Issues TLS certificates that applications ask for with Pki objects, tells their pods why one is \
-refused,\nand logs the life of every pod.";
-
-const AFTER: &str = "Where a setting comes from, first match wins: flag, variable, --config file. The API server: \
-whatever of\nthese names one, else KUBECONFIG, else ~/.kube/config, else the pod's service account. Durations are \
-written\n3s, 10m, 1h30m. Exit codes: 0 done, 1 failed or the grace ran out, 2 wrong input, 128+N second signal N.
-
-Examples:
-  demo-controller                                         with the current context, as kubectl
-  demo-controller -n app1 --dry-run --log-level debug     one namespace, and write nothing
-  demo-controller --allowed-names names.txt --listen :8080
-  demo-controller crd | kubectl apply -f -                teach the API server what a Pki is
-  demo-controller watch --resource deployments            what happens to any resource, handed to a plugin";
-
-/// The last example; in a build without it there is none.
-const PLAYGROUND_EXAMPLE: &str = if cfg!(feature = "playground") {
-    "\n  demo-controller playground                              no cluster? a simulated one, and a story to begin with"
-} else {
-    ""
-};
-
-/// For the error about a word that is none of them.
-#[cfg(feature = "playground")]
-const COMMANDS: &str = "run (the default), watch, playground or crd";
-#[cfg(not(feature = "playground"))]
-const COMMANDS: &str = "run (the default), watch or crd (the playground is left out of this build: it is in one with the \
-                        cargo feature `playground`, which is on by default)";
-
-/// What to do.
-#[derive(Debug)]
-pub enum Command {
-    /// Be the controller.
-    Run(Box<Start<Run>>),
-    /// Hand what happens to the objects of a resource to a plugin.
-    Watch(Box<Start<Watch>>),
-    /// Be a whole cluster, to play with.
-    #[cfg(feature = "playground")]
-    Playground {
-        /// What is played.
-        play: Play,
-        /// How to log.
-        log: Box<crate::process::log::Logging>,
-    },
-    /// Print the CustomResourceDefinition.
-    Crd,
-    /// Print this (`--show-config`), to stdout.
-    ShowConfig(String),
-    /// Print this (`--help`, `--version`), to stdout.
-    Print(Box<clap::Error>),
+/// Issue the TLS certificates that applications request with Pki objects, report to their pods why one is refused, and log
+/// the lifecycle of every pod.
+#[derive(Debug, Parser)]
+#[command(name = "demo-controller", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Run,
 }
 
-/// Reads the command line (the program's name first), the environment and the file.
-///
-/// # Errors
-/// Exit code 2 for everything that is wrong with any of them, and for files that are missing.
-pub fn parse(args: Vec<OsString>, env: Env, read: Read, on_terminal: bool) -> Result<Command, Refusal> {
-    let matches = match command().try_get_matches_from(args) {
-        Ok(matches) => matches,
-        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Command::Print(Box::new(e)));
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller (the default)
+    Run(Box<Run>),
+    /// Print the CustomResourceDefinition of Pki, for kubectl apply -f -
+    Crd,
+}
+
+/// The flags of the controller.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub daemon: daemon::Args,
+    /// Names that may have a certificate, one per line: `name` in any namespace, or `namespace/name`. `#` starts a
+    /// comment. Read again when it changes [default: the sample's app1 and app2]
+    #[arg(long, value_name = "FILE", env = "DEMO_CONTROLLER_ALLOWED_NAMES", value_parser = allowed_names)]
+    allowed_names: Option<PathBuf>,
+    /// Reconcile every cached object once per interval, spread over it (0: never)
+    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_RESYNC", default_value = "10m", value_parser = duration)]
+    resync: Duration,
+    /// Record the event of a persistent error again at this interval. (An event lives for an hour.)
+    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_REMIND", default_value = "30m", value_parser = duration)]
+    remind: Duration,
+    /// Secret with the CA that signs; created if absent, never overwritten
+    #[arg(long, value_name = "NS/NAME", env = "DEMO_CONTROLLER_CA_SECRET",
+          default_value = "controlplane/demo-controller-ca", value_parser = secret)]
+    ca_secret: Key,
+    /// DNS domain of the cluster, for the names in a certificate
+    #[arg(long, value_name = "DOMAIN", env = "DEMO_CONTROLLER_CLUSTER_DOMAIN", default_value = "cluster.local",
+          value_parser = domain)]
+    cluster_domain: String,
+    /// Let the API server check every write, but store none
+    #[arg(long, env = "DEMO_CONTROLLER_DRY_RUN", conflicts_with = "leader_elect")]
+    dry_run: bool,
+    /// Run only while this process holds the Lease demo-controller (in the namespace of POD_NAMESPACE, else of the service
+    /// account, else of the context)
+    #[arg(long, env = "DEMO_CONTROLLER_LEADER_ELECT")]
+    pub leader_elect: bool,
+    /// Log each step, with the section of docs/tour.md that explains it
+    #[arg(long, env = "DEMO_CONTROLLER_EXPLAIN")]
+    pub explain: bool,
+}
+
+impl Run {
+    /// The API server to connect to.
+    pub fn target(&self) -> Target {
+        Target::Kubeconfig { files: self.daemon.kubeconfig.clone(), context: self.daemon.context.clone() }
+    }
+
+    /// What the engine needs of the flags.
+    pub fn config(&self) -> controller::Config {
+        controller::Config {
+            namespace: self.daemon.namespace.clone(),
+            workers: self.daemon.workers,
+            max_retries: self.daemon.max_retries,
+            resync: (!self.resync.is_zero()).then_some(self.resync),
+            watch_idle: self.daemon.watch_idle,
+            shutdown_grace: self.daemon.shutdown_grace,
+            pki: pki::Config {
+                allowed_names: self.allowed_names.clone(),
+                ca_secret: self.ca_secret.clone(),
+                cluster_domain: self.cluster_domain.clone(),
+                remind: self.remind,
+                dry_run: self.dry_run,
+            },
         }
-        Err(e) => return Err(Refusal::input(flags::wrong_usage(&e, COMMANDS))),
-    };
-    match matches.subcommand() {
-        Some(("crd", _)) => Ok(Command::Crd),
-        #[cfg(feature = "playground")]
-        Some((playground::NAME, given)) => playground::parse(given, env, read),
-        Some(("watch", given)) => watch::parse(given, env, read, on_terminal),
-        Some((_, given)) => run::parse(given, env, read, on_terminal),
-        None => run::parse(&matches, env, read, on_terminal),
     }
 }
 
-/// `run` is the default, so its flags stand at the top level too.
-fn command() -> clap::Command {
-    let after = [AFTER, PLAYGROUND_EXAMPLE].concat();
-    let controller = clap::Command::new("run").about("Run the controller (the default)").after_help(after.clone());
-    let crd = clap::Command::new("crd").about("Print the CustomResourceDefinition of Pki, for kubectl apply -f -");
-    let command = clap::Command::new("demo-controller")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(ABOUT)
-        .after_help(after)
-        .args_conflicts_with_subcommands(true)
-        .args(flags::arguments(run::TABLE))
-        .subcommand(controller.args(flags::arguments(run::TABLE)))
-        .subcommand(watch::command());
-    #[cfg(feature = "playground")]
-    let command = command.subcommand(playground::command());
-    command.subcommand(crd)
+/// The file must be readable at the start.
+fn allowed_names(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    pki::read_allowed_names(&path)
+        .map_err(|why| format!("cannot be read ({why}): expected a text file with one name per line"))?;
+    Ok(path)
+}
+
+fn secret(text: &str) -> Result<Key, String> {
+    let parts = text.split_once('/');
+    parts
+        .filter(|(namespace, name)| daemon::names::is_label(namespace) && daemon::names::is_subdomain(name))
+        .map(|(namespace, name)| Key::new(namespace, name))
+        .ok_or_else(|| "expected NAMESPACE/NAME, such as controlplane/demo-controller-ca".to_owned())
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    match daemon::names::is_subdomain(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a DNS domain, such as cluster.local".to_owned()),
+    }
 }
 
 #[cfg(test)]
-#[path = "cli/sample_tests.rs"]
-mod sample;
-#[cfg(test)]
-mod world;
+mod tests {
+    use super::*;
 
-#[cfg(test)]
-#[path = "cli_tests.rs"]
-mod tests;
+    fn parse(args: &[&str]) -> Result<Run, String> {
+        let args = ["demo-controller"].iter().chain(args);
+        let cli = Cli::try_parse_from(args).map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())?;
+        Ok(match cli.command {
+            Some(Command::Run(run)) => *run,
+            _ => cli.run,
+        })
+    }
+
+    #[test]
+    fn flags_are_those_of_run_with_or_without_the_command() {
+        for args in [&["-n", "app1", "--resync", "0"][..], &["run", "-n", "app1", "--resync", "0"]] {
+            let config = parse(args).unwrap().config();
+            assert_eq!((config.namespace.as_deref(), config.resync), (Some("app1"), None));
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_design() {
+        let config = parse(&[]).unwrap().config();
+        assert_eq!((config.workers, config.max_retries, config.resync), (4, 12, Some(Duration::from_secs(600))));
+        assert_eq!((config.watch_idle.as_secs(), config.shutdown_grace.as_secs()), (150, 20));
+        assert_eq!((config.pki.remind.as_secs(), config.pki.dry_run), (1800, false));
+        assert_eq!(config.pki.ca_secret, Key::new("controlplane", "demo-controller-ca"));
+        assert_eq!((config.pki.allowed_names, config.pki.cluster_domain.as_str()), (None, "cluster.local"));
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_what_is_accepted() {
+        for (args, flag, accepted) in [
+            (["--ca-secret", "x"], "--ca-secret", "NAMESPACE/NAME"),
+            (["--resync", "10"], "--resync", "10m"),
+            (["--allowed-names", "/nowhere"], "--allowed-names", "one name per line"),
+            (["--cluster-domain", "a..b"], "--cluster-domain", "cluster.local"),
+            (["--dry-run", "--leader-elect"], "--dry-run", "--leader-elect"),
+        ] {
+            let error = parse(&args).unwrap_err();
+            assert!(error.contains(flag) && error.contains(accepted), "{error}");
+        }
+    }
+}

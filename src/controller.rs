@@ -1,263 +1,130 @@
-//! Wires the rooms of `run` together, on one page: two caches, two queues, two jobs.
+//! Puts the modules together: two caches, two queues, two jobs. Read it from top to bottom.
 //!
 //! ```text
-//!  Pki reflector --> Pki cache --> on_pki -----------------> Pki queue --> workers: Certificates
-//!                                     a new pod mounts its Secret ^           | reads both caches
-//!  Pod reflector --> Pod cache --> on_pod ------------------------+           v
-//!                                     +--------------------> Pod queue --> workers: Lifecycle
+//!  Pod informer --> Pod cache --> on_pod --------------------> Pod queue --> workers: Lifecycle
+//!                                    | a new pod mounts its Secret
+//!                                    v
+//!  Pki informer --> Pki cache --> on_pki --------------------> Pki queue --> workers: Certificates (read both caches)
 //! ```
-//!
-//! Where several replicas elect a leader, each of them has its caches filled and follows what changes; on_pki and on_pod,
-//! and all that comes after them, are the leader's alone. Who takes over begins as after a start: the caches are handed
-//! on as a first list, so that nothing in them is news and everything is looked at.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use daemon::{Telemetry, shutdown::Unfinished};
 use kube::Client;
-use prometheus_client::registry::Registry;
 use tokio::{
-    net::TcpListener,
     task::JoinSet,
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli,
-    events::{self, ObjectRef, Recorder},
+    events::{ObjectRef, Recorder},
     explain,
-    informer::{self, Change, Key, Object, Resync, Store},
-    pki::{self, Allowed, CaSecret, Certificates, Pki, Told, Written},
+    informer::{Change, Informer, Key, Object, Resync, Store, path},
+    pki::{self, Certificates, Pki},
     pods::{Lifecycle, Pod},
-    process::{
-        leader::{self, Election},
-        serve::{self, Check, Pages},
-        shutdown::Unfinished,
-        vitals,
-    },
-    wiring::{
-        Cache, Crew, Source, Turn,
-        alive::{STUCK, Supply, stuck, stuck_in},
-        as_first_list, path, work_until,
-    },
-    worker::{self, Policy},
-    workqueue::{self, WorkQueue},
+    worker::WorkerPool,
+    workqueue::WorkQueue,
 };
 
-/// Why it did not end well: for the last line of the log. Exit code 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failed {
-    /// The grace ran out; the keys are named.
-    #[error(transparent)]
-    Unfinished(#[from] Unfinished),
-    /// It led, and does not any more. What was in progress was dropped.
-    #[error(transparent)]
-    Lost(#[from] leader::Lost),
+/// What the controller does.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// One namespace, or None for all.
+    pub namespace: Option<String>,
+    /// Concurrent workers per queue, at least 1.
+    pub workers: usize,
+    /// Retries before a failing key is dropped until its next change or resync.
+    pub max_retries: u32,
+    /// Time between two resyncs of an object; None: never.
+    pub resync: Option<Duration>,
+    /// How long a watch may be silent before it is opened again.
+    pub watch_idle: Duration,
+    /// How long work in progress may take to finish after the stop.
+    pub shutdown_grace: Duration,
+    /// The certificate job.
+    pub pki: pki::Config,
 }
 
-/// Runs the controller until `stop`, then finishes what is in progress; one that leads then gives the Lease back.
+/// Runs the controller until `stop`, then finishes what is in progress.
 ///
 /// # Errors
-/// See [`Failed`].
+/// The grace period ended before that; the error names the keys.
 pub async fn run(
     client: Client,
-    settings: cli::Run,
-    listener: Option<TcpListener>,
+    config: Config,
+    telemetry: &Telemetry,
     stop: CancellationToken,
-) -> Result<(), Failed> {
-    let counts = Counts::default();
-    let Some(candidate) = settings.leader_elect.clone() else {
-        counts.leader.alone();
-        return Ok(work(client, settings, counts, None, listener, stop).await.0?);
-    };
-    let election = Election::new(client.clone(), &candidate, counts.leader.clone());
-    let resign = CancellationToken::new();
-    let mut office = pin!({
-        let (resign, stop) = (resign.clone(), stop.clone());
-        let election = &election;
-        async move {
-            let ended = election.run(resign).await;
-            // What is dropped because of it does not end by itself, so nobody has to miss it.
-            stop.cancel();
-            ended
-        }
-    });
-    let (done, grace) = tokio::select! {
-        biased;
-        lost = &mut office => return Ok(lost?),
-        done = work(client, settings, counts, Some(&election), listener, stop) => done,
-    };
-    // With work unfinished the Lease is left to run out by itself: what is on the wire may take as long.
-    done?;
-    resign.cancel();
-    // Has said what came of it.
-    match timeout_at(grace, office).await {
-        Ok(ended) => ended?,
-        Err(_) => tracing::warn!("no time was left to give the Lease back, it runs out by itself"),
-    }
-    Ok(())
-}
+) -> Result<(), Unfinished> {
+    // 1. What we know: a cache per resource, and its informer, which keeps it up to date.
+    let namespace = config.namespace.as_deref();
+    let pod_path = path("/api/v1", namespace, "pods");
+    let pki_path = path(pki::GROUP_PATH, namespace, pki::PLURAL);
+    let pods = Informer::<Pod>::new(client.clone(), "pods", pod_path, config.watch_idle, telemetry);
+    let pkis = Informer::<Pki>::new(client.clone(), pki::PLURAL, pki_path, config.watch_idle, telemetry);
 
-/// All of it but the election. Also says when the grace ends.
-async fn work(
-    client: Client,
-    settings: cli::Run,
-    counts: Counts,
-    election: Option<&Election>,
-    listener: Option<TcpListener>,
-    stop: CancellationToken,
-) -> (Result<(), Unfinished>, Instant) {
-    // What we know, and what there is to do.
-    let (pkis, pods) = (Cache::<Pki>::new("pkis", |_| &[]), Cache::<Pod>::new("pods", |pod| &pod.secrets));
-    let (pki_queue, pod_queue) = (WorkQueue::new("pki", &counts.queues), WorkQueue::new("pod", &counts.queues));
+    // 2. What there is to do: a queue of keys per job.
+    let pod_queue = WorkQueue::new("pod", telemetry);
+    let pki_queue = WorkQueue::new("pki", telemetry);
 
-    // Who does it, while it is our turn: what they write passes the fence.
-    let turn = Turn::default();
-    let writes = election.map_or_else(|| client.clone(), |election| election.fence().guard(&client));
-    let voice = events::Settings { component: "controlplane".into(), dry_run: settings.dry_run };
-    let (recorder, writer) =
-        Recorder::new(writes.clone(), voice, counts.events.clone(), &counts.queues, &counts.workers);
-    let allowed = Arc::new(Allowed::load(settings.allowed_names.as_deref()));
-    let lifecycle = Arc::new(Lifecycle::new(pods.store.clone()));
-    let (ca_namespace, ca_name) = &settings.ca_secret;
-    let certificates = Arc::new(Certificates {
-        client: writes.clone(),
-        store: pkis.store.clone(),
-        allowed: allowed.clone(),
-        ca: CaSecret::new(writes, Key::new(ca_namespace, ca_name), settings.dry_run),
-        mounts: {
-            let pods = pods.store.clone();
-            Arc::new(move |secret| waiting_pods(&pods, secret))
-        },
-        recorder: recorder.clone(),
-        told: Told::default(),
-        written: Written::default(),
-        remind: settings.remind,
-        dry_run: settings.dry_run,
-        metrics: counts.certificates.clone(),
+    // 3. The jobs. Each reads the caches, and is called with a key.
+    let (recorder, event_writer) = Recorder::new(client.clone(), "controlplane", config.pki.dry_run, telemetry);
+    let lifecycle = Arc::new(Lifecycle::new(pods.store()));
+    let pods_mounting = {
+        let pods = pods.store();
+        Arc::new(move |secret: &Key| waiting_pods(&pods, secret))
+    };
+    let certificates =
+        Arc::new(Certificates::new(client, pkis.store(), pods_mounting, recorder.clone(), &config.pki, telemetry));
+
+    // 4. The workers take keys from the queues, as soon as the caches that their job reads are synced.
+    let mut workers = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
+    workers.spawn(&pod_queue, lifecycle.clone(), pods.synced());
+    let (pods_synced, pkis_synced) = (pods.synced(), pkis.synced());
+    workers.spawn(&pki_queue, certificates.clone(), async move {
+        pods_synced.await;
+        pkis_synced.await;
     });
 
-    // From here on everything runs by itself, in tasks that end at `stop` or when their set is dropped.
+    // 5. What enqueues keys: changes, the list of allowed names, and the clock. These tasks end when `tasks` is dropped.
     let mut tasks = JoinSet::new();
-    let ended = CancellationToken::new();
-    let supplies = (Supply::new("pkis", &stop), Supply::new("pods", &stop));
-    if let Some(listener) = listener {
-        let alive = alive([&supplies.0, &supplies.1], [&pki_queue, &pod_queue], recorder.clone(), &stop);
-        let ready = [pkis.check(), pods.check()].into_iter().chain(election.map(Election::check)).collect();
-        let pages = Pages { alive, ready, metrics: Arc::new(counts.registry()) };
-        // To the very end: the shutdown is a part of the life that a probe looks at.
-        tasks.spawn(serve::run(listener, pages, ended.clone()));
+    tasks.spawn(event_writer);
+    let every_pki = {
+        let (pkis, queue) = (pkis.store(), pki_queue.clone());
+        move || pkis.keys().into_iter().for_each(|key| queue.add(key))
+    };
+    tasks.spawn(async move { certificates.follow_allowed_names(every_pki).await });
+    if let Some(every) = config.resync {
+        tasks.spawn(resync(every, pods.store(), pod_queue.clone()));
+        tasks.spawn(resync(every, pkis.store(), pki_queue.clone()));
     }
-    tasks.spawn(writer);
+    let on_pod = on_pod(pod_queue, lifecycle, pki_queue.clone(), pkis.store());
+    tasks.spawn(pods.run(stop.clone(), on_pod));
+    tasks.spawn(pkis.run(stop.clone(), on_pki(pki_queue)));
 
-    // What brings keys: the API server, the clock, and the list of allowed names.
-    let namespace = settings.namespace.as_deref();
-    let source = Source { client, metrics: counts.informers, watch_idle: settings.watch_idle };
-    let reflector = source.reflector(&pkis, &path(pki::GROUP_PATH, namespace, pki::PLURAL));
-    let on_pki = Arc::new(on_pki(pki_queue.clone()));
-    tasks.spawn(supplies.0.from(reflector.run(stop.clone(), turn.gate(&on_pki))));
-    let reflector = source.reflector(&pods, &path("/api/v1", namespace, "pods"));
-    let on_pod = Arc::new(on_pod(pod_queue.clone(), lifecycle.clone(), pki_queue.clone(), pkis.store.clone()));
-    tasks.spawn(supplies.1.from(reflector.run(stop.clone(), turn.gate(&on_pod))));
-    if let Some(every) = settings.resync {
-        tasks.spawn(resync(Resync { every }, turn.clone(), pkis.store.clone(), pki_queue.clone()));
-        tasks.spawn(resync(Resync { every }, turn.clone(), pods.store.clone(), pod_queue.clone()));
+    // 6. Run until the stop, then finish what is in progress, within the grace period. Events are best effort.
+    workers.until_stopped(&mut tasks).await;
+    let deadline = Instant::now() + config.shutdown_grace;
+    let result = workers.drain(config.shutdown_grace).await;
+    if timeout_at(deadline, recorder.flush()).await.is_err() {
+        tracing::warn!(events = recorder.pending(), "events were not written before the end of the grace period");
     }
-    tasks.spawn({
-        let (turn, pkis, queue) = (turn.clone(), pkis.store.clone(), pki_queue.clone());
-        let again = move || pkis.keys().into_iter().filter(|_| turn.has_come()).for_each(|key| queue.add(key));
-        async move { allowed.follow(again).await }
-    });
-    let elected = election.map(Election::elected);
-    tasks.spawn({
-        let (turn, pkis, pods) = (turn.clone(), pkis.store.clone(), pods.store.clone());
-        async move {
-            if let Some(elected) = elected {
-                elected.cancelled().await;
-            }
-            turn.come(|| {
-                as_first_list(&pkis).for_each(&*on_pki);
-                as_first_list(&pods).for_each(&*on_pod);
-            });
-        }
-    });
-
-    // What takes them. No worker before the caches that its job reads are full: it would take everything that it does
-    // not find for deleted.
-    let policy = Policy { max_retries: settings.max_retries };
-    let crew = Crew { policy, metrics: counts.workers, turn, stop: stop.clone() };
-    let mut work = JoinSet::new();
-    for _ in 0..settings.workers {
-        work.spawn(crew.member(&pki_queue, &certificates, [&pkis.health, &pods.health]));
-        work.spawn(crew.member(&pod_queue, &lifecycle, [&pods.health]));
-    }
-
-    let queues = [&pki_queue, &pod_queue];
-    let (done, grace) = work_until(&stop, &mut tasks, &mut work, queues, settings.shutdown_grace).await;
-    // Events are best effort: what cannot be sent in the rest of the grace is a pity, not a failure.
-    // Some of it is left for giving the Lease back.
-    let reserve = election.map_or(Duration::ZERO, |_| leader::RELEASE_LIMIT);
-    if timeout_at(grace.checked_sub(reserve).unwrap_or(grace), recorder.flush()).await.is_err() {
-        tracing::warn!(events = recorder.pending(), "events were not sent before the end of the grace");
-    }
-    ended.cancel();
-    (done, grace)
+    result
 }
 
-/// What is counted: each room counts its own.
-#[derive(Default)]
-struct Counts {
-    informers: informer::Metrics,
-    queues: workqueue::Metrics,
-    workers: worker::Metrics,
-    events: events::Metrics,
-    certificates: pki::Metrics,
-    leader: leader::Metrics,
-}
-
-impl Counts {
-    fn registry(&self) -> Registry {
-        let mut registry = Registry::default();
-        vitals::register(&mut registry);
-        self.informers.register(&mut registry);
-        self.queues.register(&mut registry);
-        self.workers.register(&mut registry);
-        self.events.register(&mut registry);
-        self.certificates.register(&mut registry);
-        self.leader.register(&mut registry);
-        registry
-    }
-}
-
-/// What `/healthz` asks: is each cache still followed, does each key come out of its worker?
-fn alive(
-    supplies: [&Supply; 2],
-    queues: [&WorkQueue<Key>; 2],
-    recorder: Recorder,
-    stop: &CancellationToken,
-) -> Vec<Check> {
-    let events = stuck_in("events", move || recorder.oldest(), STUCK, stop);
-    supplies
-        .map(Supply::check)
-        .into_iter()
-        .chain(queues.map(|queue| stuck(queue, STUCK, stop)))
-        .chain([events])
-        .collect()
-}
-
-/// What a change of a Pki leads to.
+/// Handles a change of a Pki: enqueues its key.
 fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     move |change| {
-        if concerns(&change) {
+        if needs_reconcile(&change) {
             explain!(Change, pki = %change.key(), "a change of what it asks for: the Pki's key goes on the queue");
             queue.add(change.key().clone());
         }
     }
 }
 
-/// Whether a change of a Pki is anything to act on. Our own write of its status is not: a reconcile that writes, sees
-/// its write as a change, and reconciles again is a loop, and for a key that was given up it would be an endless retry.
-fn concerns(change: &Change<Pki>) -> bool {
+/// Returns whether a change of a Pki is something to act on. Our own write of its status is not: a reconcile that writes,
+/// sees its write as a change and reconciles again is a loop, and for a dropped key it would be an endless retry.
+fn needs_reconcile(change: &Change<Pki>) -> bool {
     match change {
         Change::Added { .. } | Change::Deleted(_) => true,
         Change::Updated { old, new } => {
@@ -266,7 +133,7 @@ fn concerns(change: &Change<Pki>) -> bool {
     }
 }
 
-/// What a change of a pod leads to.
+/// Handles a change of a pod: enqueues its key, and those of other objects that it concerns.
 fn on_pod(
     queue: WorkQueue<Key>,
     lifecycle: Arc<Lifecycle>,
@@ -277,17 +144,16 @@ fn on_pod(
         if let Change::Added { new, initial: true } = &change {
             lifecycle.baseline(new.clone());
         }
-        // A pod that waits for a certificate is news for the Pki. Once: its later changes are none of the Pki's
-        // business.
-        let secrets = newcomer(&change).map_or(&[][..], |pod| &pod.secrets);
+        // A new pod that mounts the Secret of a Pki enqueues that Pki's key. (A Pki and its Secret have the same name.)
+        let secrets = new_pod(&change).map_or(&[][..], |pod| &pod.secrets);
         secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
         explain!(Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
         queue.add(change.key().clone());
     }
 }
 
-/// The pod of this change, if it is one that we did not know.
-fn newcomer(change: &Change<Pod>) -> Option<&Pod> {
+/// Returns the pod of this change, if it was not known before.
+fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
     match change {
         Change::Added { new, .. } => Some(new),
         Change::Updated { new, .. } if change.is_replacement() => Some(new),
@@ -295,17 +161,15 @@ fn newcomer(change: &Change<Pod>) -> Option<&Pod> {
     }
 }
 
-/// The pods that mount this Secret and could still start.
+/// Returns the pods that mount this Secret and can still start.
 fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
-    let pods = pods.indexed(secret).into_iter().filter_map(|key| pods.get(&key));
+    let pods = pods.by_index(secret).into_iter().filter_map(|key| pods.get(&key));
     pods.filter(|pod| !pod.state.is_over()).map(|pod| ObjectRef::of("v1", "Pod", &*pod)).collect()
 }
 
-async fn resync<T: Object>(resync: Resync, turn: Turn, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
-    turn.begun().await;
-    resync.run(&store, |key| queue.add(key)).await;
+async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {
+    Resync { every }.run(&store, |key| queue.add(key)).await;
 }
 
 #[cfg(test)]
-#[path = "controller_tests.rs"]
 mod tests;

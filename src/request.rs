@@ -10,14 +10,17 @@ use kube::{client::AuthError, core::Status};
 
 mod get;
 
-pub use get::{get, read, read_up_to};
+pub use get::{get, read};
 
-/// The longest that a single request may take, from the first byte sent to the last byte received. Lists have their
-/// own rule (so long without a byte), because a list of a large cluster may well take longer than this.
+/// The longest that a single request may take, from the first byte sent to the last byte received, except a list.
 ///
-/// Without a limit a dead connection blocks its caller for ever: the client has no read time-out by default, as a
-/// watch would not survive one.
+/// Without a limit a dead connection blocks its caller forever: the client has no read time-out, because that would end
+/// each watch.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest that the body of one page of a list may take. kube-apiserver ends a list after `--request-timeout`, which
+/// is 60 s by default.
+pub const LIST_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why a request gave no usable answer.
 #[derive(Clone, Debug)]
@@ -103,10 +106,11 @@ impl Failure {
     }
 
     /// All that [`label`](Self::label) can be.
-    pub const LABELS: [&str; 12] = [
+    pub const LABELS: [&str; 13] = [
         "connection",
         "timeout",
         "malformed",
+        "not_sent",
         "unauthorized",
         "forbidden",
         "not_found",
@@ -256,8 +260,12 @@ mod tests {
 
     #[test]
     fn every_failure_has_one_of_the_labels_and_each_label_is_some_failure_s() {
-        let others =
-            [Failure::Connection(String::new()), Failure::Timeout(TIME_LIMIT), Failure::Malformed(String::new())];
+        let others = [
+            Failure::Connection(String::new()),
+            Failure::Timeout(TIME_LIMIT),
+            Failure::Malformed(String::new()),
+            Failure::NotSent(NotSent("")),
+        ];
         let codes = (0..=700).map(|code| failure(status(code, "Reason", "")));
         let labels: BTreeSet<&str> = codes.chain(others).map(|failure| failure.label()).collect();
         assert_eq!(labels, BTreeSet::from(Failure::LABELS));

@@ -2,92 +2,85 @@
 //!
 //! This is the loop at the heart of every controller:
 //!
-//! 1. **Get** the next key, and with it the claim that nobody else works on it.
+//! 1. **Get** the next key, and with it the claim that no other worker has it.
 //! 2. **Reconcile**: look up what the key stands for *now*, and make the world as it should be.
-//! 3. **Forget or retry**: it worked, or trying again is useless: forget the failures. Else: come back later.
+//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise enqueue the key again, later.
 //! 4. **Done**, whatever happened: the claim ends.
 //!
-//! The business code in step 2 never knows about retry. It says how it went, as an [`Outcome`] or an [`Error`], and
-//! step 3, which stands here once for all controllers, decides:
+//! The business code in step 2 never knows about retry. It returns an [`Outcome`] or an [`Error`], and step 3, which stands here
+//! once for all controllers, decides:
 //!
-//! | it says | retry or absorb | why |
+//! | it returns | retry or absorb | why |
 //! |---|---|---|
 //! | [`Settled`](Outcome::Settled) | forget | it worked |
-//! | [`RequeueAfter`](Outcome::RequeueAfter) | forget, look again at that time | it worked; a date is no failure |
+//! | [`RequeueAfter`](Outcome::RequeueAfter) | forget, reconcile again at that time | it worked; a date is no failure |
 //! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
-//! | [`Transient`](Error::Transient), a panic | retry with backoff, then give up | it may help, but not for ever |
-//! | [`Unavailable`](Error::Unavailable) | retry with backoff, for as long as it takes | the key is not to blame |
+//! | [`Transient`](Error::Transient), a panic | retry with backoff, at most `max_retries` times | it may help, but not forever |
+//! | [`Unavailable`](Error::Unavailable) | retry with backoff, without a limit | the key is not at fault |
 //!
-//! **Why a key and no event?** An event says what was; by the time that a worker gets to it there may be three more.
-//! What counts is what is, and that is in the cache. So many changes become one look, a lost event loses nothing that
-//! the next look does not find, and a retry is the same as a first try.
+//! **Why a key and not an event?** An event describes the past; until a worker gets to it there may be three more. What counts is
+//! the present state, and that is in the cache. So many changes become one reconcile, a lost event loses nothing that the
+//! next reconcile does not find, and a retry is the same as a first attempt.
 //!
-//! **Why are done and forget two things?** Done ends *this look*: until then no other worker may have the key, and it
-//! is due on every way out, so the compiler does it (the claim is dropped). Forget ends *a row of failures*: it is a
-//! decision, wrong after a failure (the retries would stay 5 ms apart) and due after a success (else the next,
-//! unrelated failure is waited out as if it were the tenth), so it is written out below at each place that makes it.
+//! **Why are done and forget two things?** Done ends *this attempt*: until then no other worker may have the key. It is due
+//! on each way out, so the compiler does it (the claim is dropped). Forget ends *a series of failures*. It is a decision:
+//! wrong after a failure (the retries would stay 5 ms apart) and due after a success (otherwise the next, unrelated failure
+//! would wait like the tenth). So it is written out at each place that makes it.
 
-use std::{
-    any::Any,
-    fmt,
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
-use tokio::time::Instant;
+use daemon::{LogThrottle, Telemetry, shutdown::Unfinished};
+use futures::{FutureExt, future::join_all};
+use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::{
     explain,
+    informer::Key,
     request::Failure,
     workqueue::{QueueKey, WorkQueue},
 };
 
-mod hush;
 mod metrics;
 #[cfg(test)]
 mod tests;
 
-pub use hush::Hush;
-pub use metrics::{Ended, Metrics};
+pub use metrics::{Metrics, ReconcileResult};
 
-/// A deferral that is shorter than this is nothing to tell people about.
+/// A wait shorter than this is not worth a warning.
 const ROUTINE: Duration = Duration::from_secs(1);
 
 /// What a reconcile that worked says about the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The world is as it should be. Look again when something changes.
+    /// The world is as it should be. Reconcile again when something changes.
     Settled,
-    /// The world is as it should be, until then (a certificate falls due). Not a retry: nothing failed.
+    /// The world is as it should be, for this long (a certificate is due for renewal). Not a retry: nothing failed.
     RequeueAfter(Duration),
 }
 
-/// Why a reconcile failed. The reconciler says what it is, the worker decides what to do about it.
+/// Why a reconcile failed. The reconciler classifies the error, the worker decides what follows.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Trying again cannot help before something changes: absorbed, and the failures are forgotten.
+    /// A retry cannot help before something changes: absorbed, and the failures are forgotten.
     #[error("{why}")]
     Permanent {
-        /// For the log; the object's owner has been told by the reconciler.
+        /// For the log; the reconciler has reported it to the object's owner.
         why: String,
-        /// Look again after this time (a reminder, not a retry).
+        /// Reconcile again after this time (a reminder, not a retry).
         requeue_after: Option<Duration>,
     },
-    /// The attempt failed and says something about the key: retried with backoff, so many times.
+    /// The attempt failed because of this key: retried with backoff, a limited number of times.
     #[error("{0}")]
     Transient(String),
-    /// The attempt says nothing about the key (no connection, 429, a conflict): retried for as long as it takes.
+    /// The attempt says nothing about the key (no connection, 429, a conflict): retried without a limit.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// What a failed request says: nothing about the key when it was a bad moment or someone else was faster. (409: the
-/// write was based on an old version. The next look finds the new one.)
+/// A failed request says nothing about the key when the API server was unavailable or another writer was faster. (409: the
+/// write was based on an old version. The next reconcile reads the new one.)
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         if failure.is_unavailable() {
@@ -98,218 +91,282 @@ impl From<Failure> for Error {
     }
 }
 
-/// The business end of a controller.
+/// The business code of a controller.
 pub trait Reconciler<K>: Send + Sync + 'static {
     /// Makes the world as the object named by `key` wants it. Must be safe to repeat, and looks the present state up:
-    /// it is not told what happened. Dropped at an await point when the process ends.
+    /// it does not learn what happened. Dropped at an await point when the process ends.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, Error>> + Send;
 
-    /// Called when a key has used up its retries, to tell whom it concerns, before it is forgotten. A reminder may be
-    /// asked for; after an error it is tried again later, and called again unless the key works by then.
+    /// Called when a key has no retries left, before it is forgotten: report the failure to the object's owner. A reminder
+    /// may be returned. If this fails too, it is called again after a backoff, unless a reconcile succeeds first.
     fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send;
 }
 
-/// What the worker may decide for itself.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy {
-    /// How many times a failed key is tried again before it is given up. 12 take about 20 s, with the queue's backoff.
-    pub max_retries: u32,
+/// The workers of a controller: the same number for each of its queues.
+pub struct WorkerPool {
+    workers: usize,
+    max_retries: u32,
+    stuck_after: Duration,
+    telemetry: Telemetry,
+    stop: CancellationToken,
+    queues: Vec<WorkQueue<Key>>,
+    tasks: JoinSet<()>,
 }
 
-/// One worker: works on one key after the other, until `stop` is cancelled or the queue ends. Run several for more at a
-/// time; the queue sees to it that they never meet.
-///
-/// When `stop` is cancelled, nothing new is taken from the queue, and what is in progress is finished first.
-/// Cancellation: dropping the future drops the reconcile at its await point and ends its claim.
-pub async fn run<K: QueueKey, R: Reconciler<K>>(
-    queue: WorkQueue<K>,
-    reconciler: Arc<R>,
-    policy: Policy,
-    metrics: Metrics,
-    stop: CancellationToken,
-) {
-    let ended = metrics.of(queue.name());
-    let worker = Worker { queue, reconciler, policy, hush: Mutex::default() };
-    loop {
-        // 1. Get. `biased`, since otherwise a full queue would win against the stop every other time.
-        let claim = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            claim = worker.queue.get() => claim,
+impl WorkerPool {
+    /// Creates a pool of `workers` per queue. A failing key is retried `max_retries` times; 12 take about 20 s.
+    pub fn new(workers: usize, max_retries: u32, telemetry: &Telemetry, stop: &CancellationToken) -> Self {
+        WorkerPool {
+            workers,
+            max_retries,
+            stuck_after: Duration::from_secs(300),
+            telemetry: telemetry.clone(),
+            stop: stop.clone(),
+            queues: Vec::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Sets how long a key may be in a worker before `/healthz` fails; 5 minutes by default.
+    ///
+    /// It must be longer than any reconcile. Each request has a limit ([`crate::request::TIME_LIMIT`]), so an API server
+    /// that is away or slow cannot make `/healthz` fail: a restart would not help against it.
+    #[must_use]
+    pub fn stuck_after(self, limit: Duration) -> Self {
+        WorkerPool { stuck_after: limit, ..self }
+    }
+
+    /// Starts the workers of a queue. They take no key before `synced` completes: with half a cache they would treat
+    /// objects that are not listed yet as deleted.
+    pub fn spawn<R: Reconciler<Key>>(
+        &mut self,
+        queue: &WorkQueue<Key>,
+        reconciler: Arc<R>,
+        synced: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.add_liveness(queue);
+        self.queues.push(queue.clone());
+        let (synced, throttle) = (synced.boxed().shared(), Arc::new(LogThrottle::default()));
+        for _ in 0..self.workers {
+            let worker = Worker {
+                queue: queue.clone(),
+                reconciler: reconciler.clone(),
+                max_retries: self.max_retries,
+                throttle: throttle.clone(),
+                metrics: self.telemetry.metrics(),
+            };
+            let (synced, stop) = (synced.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                if stop.run_until_cancelled(synced).await.is_some() {
+                    worker.run(stop).await;
+                }
+            });
+        }
+    }
+
+    /// A key that does not leave its worker is a bug (a deadlock, a wait without a limit) that only a restart ends.
+    fn add_liveness(&self, queue: &WorkQueue<Key>) {
+        let (queue, limit, stop) = (queue.clone(), self.stuck_after, self.stop.clone());
+        self.telemetry.add_liveness(format!("queue {}", queue.name()), move || match queue.oldest() {
+            // The grace period bounds a shutdown.
+            Some((key, age)) if age > limit && !stop.is_cancelled() => {
+                let (age, limit) = (age.as_secs(), limit.as_secs());
+                Err(format!("{key} has been in a worker for {age} s (limit {limit} s): restart the process"))
+            }
+            _ => Ok(()),
+        });
+    }
+
+    /// Waits for the stop. A panic in a worker or in one of `tasks` is raised here: a controller that goes on with half of
+    /// its tasks looks healthy and is not.
+    pub async fn until_stopped(&mut self, tasks: &mut JoinSet<()>) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = raise_panics(tasks) => {}
+            () = raise_panics(&mut self.tasks) => {}
+        }
+    }
+
+    /// Finishes what is in progress, for at most `grace`. Nothing new is taken from the queues.
+    ///
+    /// # Errors
+    /// The keys that are still in progress then; their reconciles are dropped at an await point.
+    pub async fn drain(mut self, grace: Duration) -> Result<(), Unfinished> {
+        explain!(Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
+        let drained = async {
+            join_all(self.queues.iter().map(WorkQueue::shut_down_with_drain)).await;
+            while self.tasks.join_next().await.is_some() {}
         };
-        let Some(claim) = claim else { return };
-        explain!(Claim, queue = worker.queue.name(), key = ?claim.key(), "a worker takes the key, nobody else gets it now");
-        // 2. and 3.
-        let result = worker.work_on(claim.key()).await;
-        ended[result as usize].inc();
-        // 4. Done. After the decision: nobody else may have the key before its failures are counted or forgotten.
-        drop(claim);
+        timeout(grace, drained).await.map_err(|_| {
+            let keys = self.queues.iter().flat_map(WorkQueue::processing).map(|key| key.to_string()).collect();
+            Unfinished { after: grace, keys }
+        })
     }
 }
 
+async fn raise_panics(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+    std::future::pending().await
+}
+
+/// One worker of a queue.
 struct Worker<K: QueueKey, R> {
     queue: WorkQueue<K>,
     reconciler: Arc<R>,
-    policy: Policy,
-    /// For the lines about retries. (A key that is given up always gets its line.)
-    hush: Mutex<Hush>,
+    max_retries: u32,
+    /// For warnings about retries, shared by the workers of the queue. (A key that is dropped always gets its line.)
+    throttle: Arc<LogThrottle>,
+    metrics: Metrics,
 }
 
 impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
-    async fn work_on(&self, key: &K) -> Ended {
+    /// Works on one key after the other, until `stop` is cancelled or the queue is shut down.
+    ///
+    /// Cancellation: dropping the future drops the reconcile at its await point and ends its claim.
+    async fn run(self, stop: CancellationToken) {
         let queue = self.queue.name();
-        // 2. Reconcile. A panic is a bug that one object has met. The others shall not suffer from it, and the object
-        //    may have changed by the next look: one failed attempt of one key.
-        let attempt = caught(async { self.reconciler.reconcile(key).await }).await;
-        let answer = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic.to_string())));
-
-        // 3. Forget or retry.
-        match answer {
-            // Absorb: it is as it should be, or there is nothing left that could be.
-            Ok(Outcome::Settled) => {
-                explain!(Finish, queue, ?key, "it worked: its failures are forgotten");
-                self.settle(key);
-                Ended::Success
-            }
-            // Absorb, and keep an appointment: it is as it should be, until then.
-            Ok(Outcome::RequeueAfter(delay)) => {
-                let at = in_words(delay);
-                explain!(
-                    Finish,
-                    queue,
-                    ?key,
-                    requeue_after = at,
-                    "it worked: its failures are forgotten, it comes back later"
-                );
-                self.settle(key);
-                self.queue.add_after(key.clone(), delay);
-                Ended::Success
-            }
-            // Absorb: whoever can mend it has been told, and their change will bring the key back. Not a failure of
-            // ours, so it is forgotten like a success. And no news: the next resync finds the same, so
-            // whoever told it has logged it, once.
-            Err(Error::Permanent { why, requeue_after }) => {
-                self.settle(key);
-                if let Some(delay) = requeue_after {
-                    self.queue.add_after(key.clone(), delay);
-                }
-                let reminder = requeue_after.map(in_words);
-                explain!(Finish, queue, ?key, reminder, "it cannot work: not retried, waits for a change or a resync");
-                debug!(queue, ?key, error = why, "reconcile: not possible as it is, waiting for a change");
-                Ended::Permanent
-            }
-            // Retry, without an end: the object is not at fault, so nobody is going to change it, and when the API
-            // server is back it should not have to wait for the next resync.
-            Err(Error::Unavailable(why)) => {
-                let retry_in = self.queue.add_deferred(key.clone());
-                explain!(Finish, queue, ?key, ?retry_in, "not possible now: tried again, and it does not count");
-                // The first few are routine: a conflict since the cache was a moment behind, a garbage collector that
-                // takes its time. What lasts for seconds people should know.
-                let unlogged = if retry_in < ROUTINE { None } else { self.speak() };
-                match unlogged {
-                    Some(unlogged) => {
-                        warn!(
-                            queue,
-                            ?key,
-                            error = why,
-                            ?retry_in,
-                            unlogged,
-                            "reconcile: not possible now, trying again"
-                        );
-                    }
-                    None => debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, trying again"),
-                }
-                Ended::Deferred
-            }
-            Err(Error::Transient(why)) => {
-                let attempt = self.queue.num_requeues(key) + 1;
-                if attempt > self.policy.max_retries {
-                    return self.give_up(key, &why, attempt).await;
-                }
-                // Retry: it may well help. Not forgotten: the count is what makes the retries rarer, and end.
-                let retry_in = self.queue.add_rate_limited(key.clone());
-                explain!(Finish, queue, ?key, attempt, ?retry_in, "it failed: one more failure counted, tried again");
-                match self.speak() {
-                    Some(unlogged) => {
-                        warn!(queue, ?key, error = why, attempt, ?retry_in, unlogged, "reconcile failed, trying again");
-                    }
-                    None => debug!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, trying again"),
-                }
-                Ended::Retry
-            }
+        let results = self.metrics.of(queue);
+        loop {
+            // 1. Get. `biased`: otherwise a full queue would win against the stop every other time.
+            let claim = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                claim = self.queue.get() => claim,
+            };
+            let Some(claim) = claim else { return };
+            let key = claim.key();
+            explain!(Claim, queue, ?key, "a worker takes the key, no other worker gets it now");
+            // 2. and 3.
+            let result = self.work_on(key).await;
+            explain!(Finish, queue, ?key, result = result.label(), "{}", result.explained());
+            results[result as usize].inc();
+            // 4. Done. After the decision: no other worker may have the key before its failures are counted or forgotten.
+            drop(claim);
         }
     }
 
-    /// The last retry has failed. The reconciler tells the owner, which is one more request that can fail.
-    async fn give_up(&self, key: &K, why: &str, attempt: u32) -> Ended {
+    async fn work_on(&self, key: &K) -> ReconcileResult {
         let queue = self.queue.name();
-        let told = caught(async { self.reconciler.gave_up(key, why).await }).await.unwrap_or_else(|panic| {
-            error!(queue, ?key, error = %panic, "telling that a key was given up failed");
-            Ok(Outcome::Settled)
-        });
-        match told {
-            // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+        // 2. Reconcile. A panic is a bug that one object has met. It counts as one failed attempt of this key: other objects
+        //    are not affected, and the object may have changed by the next attempt.
+        let attempt = catch_panic(async { self.reconciler.reconcile(key).await }).await;
+        let result = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic.to_string())));
+
+        // 3. Forget or retry.
+        match result {
+            // Absorb: it is as it should be.
             Ok(outcome) => {
-                error!(
+                self.reset(key);
+                self.requeue(key, outcome);
+                ReconcileResult::Success
+            }
+            // Absorb: the reconciler has reported it to the owner, and the owner's change enqueues the key again. The
+            // reconciler has logged it as well, once; each resync has the same result.
+            Err(Error::Permanent { why, requeue_after }) => {
+                self.reset(key);
+                self.requeue(key, requeue_after.map_or(Outcome::Settled, Outcome::RequeueAfter));
+                debug!(
                     queue,
                     ?key,
                     error = why,
-                    attempt,
-                    "reconcile failed, given up until something brings the key back"
+                    ?requeue_after,
+                    "reconcile: not possible as it is, waiting for a change"
                 );
-                self.forget(key);
-                if let Outcome::RequeueAfter(delay) = outcome {
-                    self.queue.add_after(key.clone(), delay);
-                }
-                Ended::GaveUp
+                ReconcileResult::Permanent
             }
-            // Retry: nobody knows yet. Not forgotten, so that the next failure leads straight back here.
-            Err(untold) => {
+            // Retry without a limit: the object is not at fault, so nobody is going to change it, and when the API server is
+            // back it should not wait for the next resync.
+            Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
-                warn!(queue, ?key, error = why, %untold, ?retry_in, "reconcile failed, and giving up could not be told");
-                Ended::Deferred
+                // The first few are routine: a conflict because the cache was a moment behind.
+                match if retry_in < ROUTINE { None } else { self.throttle.allow() } {
+                    Some(permit) => warn!(
+                        queue,
+                        ?key,
+                        error = why,
+                        ?retry_in,
+                        suppressed = permit.suppressed,
+                        "reconcile: not possible now, trying again"
+                    ),
+                    None => debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, trying again"),
+                }
+                ReconcileResult::Deferred
+            }
+            Err(Error::Transient(why)) => {
+                let attempt = self.queue.num_requeues(key) + 1;
+                if attempt > self.max_retries {
+                    return self.give_up(key, &why, attempt).await;
+                }
+                // Retry. Not forgotten: the count makes the retries rarer, and ends them.
+                let retry_in = self.queue.add_rate_limited(key.clone());
+                match self.throttle.allow() {
+                    Some(permit) => warn!(
+                        queue,
+                        ?key,
+                        error = why,
+                        attempt,
+                        ?retry_in,
+                        suppressed = permit.suppressed,
+                        "reconcile failed, trying again"
+                    ),
+                    None => debug!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, trying again"),
+                }
+                ReconcileResult::Retry
             }
         }
     }
 
-    /// How many lines were left out (None for none), if it is time for one.
-    fn speak(&self) -> Option<Option<u64>> {
-        let unlogged = self.hush.lock().unwrap_or_else(PoisonError::into_inner).speak(Instant::now())?;
-        Some(Some(unlogged).filter(|n| *n > 0))
+    /// The last retry has failed. The reconciler reports it to the owner, which is one more request that can fail.
+    async fn give_up(&self, key: &K, why: &str, attempt: u32) -> ReconcileResult {
+        let queue = self.queue.name();
+        let reported = catch_panic(async { self.reconciler.gave_up(key, why).await }).await.unwrap_or_else(|panic| {
+            error!(queue, ?key, error = %panic, "reporting the dropped key failed");
+            Ok(Outcome::Settled)
+        });
+        match reported {
+            // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+            Ok(outcome) => {
+                error!(queue, ?key, error = why, attempt, "reconcile failed, dropped until a change or a resync");
+                self.queue.forget(key);
+                // A retry of an earlier failure may still be scheduled: it would start the series again. A delayed add
+                // stays, because this attempt could not schedule another one.
+                self.queue.cancel_retry(key);
+                self.requeue(key, outcome);
+                ReconcileResult::GaveUp
+            }
+            // Retry: the owner does not know yet. Not forgotten, so that the next failure leads straight back here.
+            Err(error) => {
+                let retry_in = self.queue.add_deferred(key.clone());
+                warn!(queue, ?key, error = why, report_error = %error, ?retry_in, "reconcile failed, and so did its report");
+                ReconcileResult::Deferred
+            }
+        }
     }
 
-    /// The look came to an end: its failures are forgotten, and whatever was still to come is dropped. A retry of an
-    /// earlier failure has lost its reason, and so has an earlier appointment: the look knows best when the next one is
-    /// due.
-    fn settle(&self, key: &K) {
+    /// Resets the failure count and cancels pending retries and delayed adds: the reconcile that just ended decides when
+    /// the next one is due.
+    fn reset(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_after(key);
     }
 
-    /// The row of failures is over, and with it a retry that may still be on its way: it was scheduled by an earlier
-    /// failure, and a change of the key brought this look before it. Left alone it would start all over again. An
-    /// appointment stays: this look could not make a new one.
-    fn forget(&self, key: &K) {
-        self.queue.forget(key);
-        self.queue.cancel_retry(key);
-    }
-}
-
-/// `59 d 22 h`, `1 h 30 min`, `12 s`: for people, who do not read five million seconds.
-fn in_words(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
+    fn requeue(&self, key: &K, outcome: Outcome) {
+        if let Outcome::RequeueAfter(delay) = outcome {
+            self.queue.add_after(key.clone(), delay);
+        }
     }
 }
 
 /// What a panic said.
 struct Panicked(Box<dyn Any + Send>);
 
-/// The text of `panic!("…")`; where it happened has already been said by the panic hook.
+/// The text of `panic!("…")`; the panic hook has already logged where it happened.
 impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text =
@@ -320,8 +377,8 @@ impl fmt::Display for Panicked {
 
 /// Turns a panic of the future into an error.
 ///
-/// `AssertUnwindSafe`: after a panic the reconciler may have left something half done. It is safe to go on because a
-/// reconcile must be safe to repeat anyway: half done is where it starts from after a crash of the whole process, too.
-async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+/// `AssertUnwindSafe`: a panic may leave something half done. That is safe because a reconcile is safe to repeat: after a
+/// crash of the whole process it starts from the same state.
+async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(Panicked)
 }

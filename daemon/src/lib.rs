@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod names;
+pub mod shutdown;
 pub mod telemetry;
 pub mod throttle;
 

@@ -1,7 +1,8 @@
 //! Whether a cache can be relied on yet, and if not, why not.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 /// One reflector's state, as others may ask for it.
@@ -11,11 +12,17 @@ pub struct Health {
     /// The last thing that went wrong, until something works again.
     trouble: Mutex<Option<String>>,
     unserved: Notify,
+    ended: AtomicBool,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Health { synced: watch::Sender::new(false), trouble: Mutex::new(None), unserved: Notify::new() }
+        Health {
+            synced: watch::Sender::new(false),
+            trouble: Mutex::new(None),
+            unserved: Notify::new(),
+            ended: AtomicBool::new(false),
+        }
     }
 }
 
@@ -36,16 +43,27 @@ impl Health {
         self.unserved.notified().await;
     }
 
-    /// For `/readyz`.
+    /// Readiness: succeeds once the first list is in the cache.
     ///
     /// # Errors
-    /// What the cache waits for, with the last failure in its own words.
-    pub fn check(&self) -> Result<(), String> {
+    /// The last failure of a request, before that.
+    pub fn check_synced(&self) -> Result<(), String> {
         if *self.synced.borrow() {
             return Ok(());
         }
-        let trouble = self.trouble();
+        let trouble = self.trouble.lock();
         Err(format!("not synced: {}", trouble.as_deref().unwrap_or("waiting for the first list")))
+    }
+
+    /// Liveness: fails when the reflector has ended although nothing stopped it. The cache is stale from then on.
+    ///
+    /// # Errors
+    /// The reflector has ended.
+    pub fn check_running(&self) -> Result<(), String> {
+        match self.ended.load(Ordering::Relaxed) {
+            true => Err("the reflector has ended, the cache is not updated any more: restart the process".to_owned()),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn set_synced(&self) {
@@ -57,15 +75,15 @@ impl Health {
     }
 
     pub(super) fn set_trouble(&self, why: String) {
-        *self.trouble() = Some(why);
+        *self.trouble.lock() = Some(why);
     }
 
-    /// Whether there was any.
+    /// Returns whether there was a failure to clear.
     pub(super) fn clear_trouble(&self) -> bool {
-        self.trouble().take().is_some()
+        self.trouble.lock().take().is_some()
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 }

@@ -26,12 +26,9 @@ pub const PAGE_SIZE: u32 = 500;
 /// An API server accepts objects of up to 3 MiB or so; a line of a watch that grows past this is not one.
 const LONGEST_LINE: usize = 32 << 20;
 
-/// The largest page that is read. One that is larger is asked for again with fewer objects: whoever may create objects
-/// may create large ones, and hundreds of them in one answer are more memory than a small pod has.
+/// The largest page that is read. A larger one is requested again with fewer objects, so that large objects do not need
+/// more memory than a small pod has.
 const LARGEST_PAGE: usize = 32 << 20;
-
-/// The largest answer to a list that is read. Generous, as it has to hold a large cluster's pods in one unpaged list.
-const LARGEST_LIST: usize = 2 << 30;
 
 /// One resource, and the part of it that is wanted.
 pub struct ListWatch<T> {
@@ -55,16 +52,12 @@ pub enum List {
     First,
     /// The next page of the same consistent snapshot.
     Continue(String),
-    /// Everything in one answer: for when the snapshot that the pages are cut from expires halfway.
-    Whole,
 }
 
 impl List {
     fn query(&self, selectors: &str, page_size: u32) -> String {
         let mut query = form_urlencoded::Serializer::new(selectors.to_owned());
-        if *self != List::Whole {
-            query.append_pair("limit", &page_size.to_string());
-        }
+        query.append_pair("limit", &page_size.to_string());
         if let List::Continue(token) = self {
             query.append_pair("continue", token);
         }
@@ -85,12 +78,12 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// An object that is there but cannot be read as what we expect. Named, so that someone can go and look.
+/// An object that exists but does not decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecodable {
-    /// Its name.
-    pub key: Key,
-    /// What serde says.
+    /// None for an object without a name.
+    pub key: Option<Key>,
+    /// serde's error.
     pub why: String,
 }
 
@@ -125,12 +118,12 @@ impl<T: Object> ListWatch<T> {
         self
     }
 
-    /// Asks for a page, with fewer objects if it turns out too large. (The token of the next page does not mind.)
+    /// Requests a page, with fewer objects if it is too large. (A continue token is valid for any page size.)
     ///
     /// Cancellation: dropping the future abandons the request and loses nothing.
     ///
     /// # Errors
-    /// Any [`Failure`]; [`Failure::Timeout`] when no byte came for [`request::TIME_LIMIT`].
+    /// Any [`Failure`]; [`Failure::Timeout`] after [`request::LIST_LIMIT`].
     pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
         if *list == List::First {
             self.page_size.store(PAGE_SIZE, Ordering::Relaxed);
@@ -138,14 +131,11 @@ impl<T: Object> ListWatch<T> {
         loop {
             let size = self.page_size.load(Ordering::Relaxed);
             let body = self.get(&list.query(&self.selectors, size)).await?.into_body();
-            // The last resort is also for a server that does not know about pages.
-            if *list == List::Whole || size == 1 {
-                return decode_page(&request::read(body, LARGEST_LIST).await?);
+            match request::read(body, LARGEST_PAGE, request::LIST_LIMIT).await? {
+                Some(bytes) => return decode_page(&bytes),
+                None if size > 1 => self.page_size.store((size / 4).max(1), Ordering::Relaxed),
+                None => return Err(Failure::Malformed(format!("a page of more than {LARGEST_PAGE} bytes"))),
             }
-            if let Some(bytes) = request::read_up_to(body, LARGEST_PAGE).await? {
-                return decode_page(&bytes);
-            }
-            self.page_size.store((size / 4).max(1), Ordering::Relaxed);
         }
     }
 
@@ -186,7 +176,7 @@ impl<T: Object> Watch<T> {
     /// the buffer.
     ///
     /// # Errors
-    /// The connection broke, or a line cannot even be told the name of the object it is about. Both end the watch.
+    /// The connection broke, or a line is not a watch event. Both end the watch.
     pub async fn next(&mut self) -> Option<Result<Event<T>, Failure>> {
         loop {
             if let Some(end) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
@@ -234,7 +224,7 @@ struct ListMeta {
 /// A page in one pass. Only if that fails is each item taken by itself, to find the ones that are to blame.
 ///
 /// # Errors
-/// [`Failure::Malformed`]: not a list at all, or an item in it that has no name.
+/// [`Failure::Malformed`]: not a list.
 pub fn decode_page<T: Object>(bytes: &[u8]) -> Result<Page<T>, Failure> {
     let page = |metadata: ListMeta, items, undecodable| Page {
         items,
@@ -251,7 +241,7 @@ pub fn decode_page<T: Object>(bytes: &[u8]) -> Result<Page<T>, Failure> {
     for raw in raws {
         match serde_json::from_str(raw.get()) {
             Ok(item) => items.push(item),
-            Err(e) => undecodable.push(blame(raw, &e)?.0),
+            Err(e) => undecodable.push(undecodable_object(raw, &e).0),
         }
     }
     Ok(page(parts.metadata, items, undecodable))
@@ -271,39 +261,46 @@ fn decode_line<T: Object>(line: &[u8]) -> Result<Event<T>, Failure> {
     match &*r#type {
         "ADDED" | "MODIFIED" => match serde_json::from_slice(raw) {
             Ok(object) => Ok(Event::Applied(object)),
-            Err(e) => blame(object, &e).map(|(blamed, version)| Event::Undecodable(blamed, version)),
+            Err(e) => {
+                let (object, version) = undecodable_object(object, &e);
+                Ok(Event::Undecodable(object, version))
+            }
         },
-        "DELETED" => decode::<Named>(raw).map(|named| Event::Deleted(named.key(), named.metadata.resource_version)),
+        "DELETED" => match decode::<Named>(raw)? {
+            Named { metadata } if metadata.name.is_empty() => {
+                Err(Failure::Malformed("a deletion without a name".into()))
+            }
+            Named { metadata } => Ok(Event::Deleted(metadata.key(), metadata.resource_version)),
+        },
         "BOOKMARK" => decode::<Versioned>(raw).map(|bookmark| Event::Bookmark(bookmark.metadata.resource_version)),
         "ERROR" => decode::<Status>(raw).map(|status| Event::Error(Failure::from_status(status, None))),
         other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
     }
 }
 
-/// Whose fault an error is. An object that has not even a name is nobody's, and ends the watch.
-fn blame(raw: &RawValue, error: &serde_json::Error) -> Result<(Undecodable, String), Failure> {
-    let named: Named = decode(raw.get().as_bytes())?;
-    Ok((Undecodable { key: named.key(), why: error.to_string() }, named.metadata.resource_version))
+/// Names an object that does not decode, as far as it has a name, and returns its version.
+fn undecodable_object(raw: &RawValue, error: &serde_json::Error) -> (Undecodable, String) {
+    let Named { metadata } = decode(raw.get().as_bytes()).unwrap_or_default();
+    let key = (!metadata.name.is_empty()).then(|| metadata.key());
+    (Undecodable { key, why: error.to_string() }, metadata.resource_version)
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Named {
     metadata: Name,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Name {
     name: String,
-    #[serde(default)]
     namespace: String,
-    #[serde(default)]
     resource_version: String,
 }
 
-impl Named {
+impl Name {
     fn key(&self) -> Key {
-        Key::new(&self.metadata.namespace, &self.metadata.name)
+        Key::new(&self.namespace, &self.name)
     }
 }
 

@@ -14,7 +14,7 @@
 //!                 |   |     version of the list               |   +------+  open again at the same version
 //!                 |   +---------------------------------------+
 //!                 |     410, "too large version", nonsense: that version is of no use any more, list again
-//!                 +-- any failure of a page: list again (an expired token: once, and at once, as one whole list)
+//!                 +-- any failure of a page (an expired continue token, too): list again from the first page
 //! ```
 //!
 //! Every arrow that follows a failure waits for a backoff, and the backoff starts afresh only after real progress.
@@ -137,12 +137,12 @@ impl Backoffs {
 #[derive(Debug)]
 enum State<T> {
     /// Pages are being collected. The cache still has what it had: it changes when the last page is here. A failure
-    /// throws the pages away; an expired token makes it one `whole` list, so that a list which is slower than the
-    /// server's compaction comes to an end at all.
+    /// discards the pages. With an expired continue token the server also offers to go on at its present state
+    /// ("inconsistent continue"). That would miss what changed meanwhile in the pages already read.
     ///
     /// (A streaming list, `sendInitialEvents`, would be a third state beside this one: collect what the watch sends
     /// until the annotated bookmark, swap, and go on as Watching on the same stream.)
-    Listing { items: Vec<T>, undecodable: Vec<Key>, whole: bool },
+    Listing { items: Vec<T>, undecodable: Vec<Key> },
     /// Following. A failure leaves `version` where it is, and the next watch goes on from there without a gap; only a
     /// version that the server does not know (any more, or yet) leads back to Listing.
     Watching { version: String, opened: Option<Instant>, events: u64 },
@@ -150,7 +150,7 @@ enum State<T> {
 
 impl<T> Default for State<T> {
     fn default() -> Self {
-        State::Listing { items: Vec::new(), undecodable: Vec::new(), whole: false }
+        State::Listing { items: Vec::new(), undecodable: Vec::new() }
     }
 }
 
@@ -164,9 +164,9 @@ impl<T: Object> Machine<T> {
     /// One step. `jitter` is a random number in `[0, 1)`.
     pub fn on(&mut self, answer: Answer<T>, now: Instant, jitter: f64) -> Step<T> {
         match (&mut self.state, answer) {
-            (State::Listing { items, undecodable, .. }, Answer::Page(page)) => {
+            (State::Listing { items, undecodable }, Answer::Page(page)) => {
                 items.extend(page.items);
-                undecodable.extend(page.undecodable.into_iter().map(|u| u.key));
+                undecodable.extend(page.undecodable.into_iter().filter_map(|u| u.key));
                 if let Some(token) = page.next {
                     return go(Request::List(List::Continue(token)));
                 }
@@ -175,15 +175,7 @@ impl<T: Object> Machine<T> {
                 self.state = State::Watching { version: page.resource_version, opened: None, events: 0 };
                 Step { update, ..go(self.watch(jitter)) }
             }
-            (State::Listing { whole, .. }, Answer::Failed(failure)) => {
-                // The first page carries no version that could expire, so this was a later one.
-                let expired = failure.is_expired() && !*whole;
-                self.state = State::Listing { items: Vec::new(), undecodable: Vec::new(), whole: expired };
-                if expired {
-                    return Step { trouble: Some(trouble(&failure)), ..go(Request::List(List::Whole)) };
-                }
-                self.retry(&failure, Request::List(List::First), jitter)
-            }
+            (State::Listing { .. }, Answer::Failed(failure)) => self.relist(&failure, jitter),
             (State::Watching { opened, events, .. }, Answer::Opened) => {
                 (*opened, *events) = (Some(now), 0);
                 go(Request::Read)
@@ -295,9 +287,12 @@ pub(super) const REASONS: [&str; 2] = [SHORT_WATCH, UNDECODABLE];
 const SHORT_WATCH: &str = "short_watch";
 const UNDECODABLE: &str = "undecodable";
 
-/// The words for an object that is there but cannot be read.
+/// Describes an object that does not decode.
 pub(super) fn undecodable(object: &Undecodable) -> Trouble {
-    let why = format!("{} cannot be decoded, its last good version stays: {}", object.key, object.why);
+    let why = match &object.key {
+        Some(key) => format!("{key} cannot be decoded, its last good version stays: {}", object.why),
+        None => format!("an object without a name is ignored: {}", object.why),
+    };
     Trouble { why, reason: UNDECODABLE }
 }
 
@@ -310,5 +305,4 @@ fn go<T>(request: Request) -> Step<T> {
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

@@ -38,9 +38,8 @@ struct ResourceReason {
     reason: &'static str,
 }
 
-impl Metrics {
-    /// Makes the counters known to `/metrics`.
-    pub fn register(&self, registry: &mut Registry) {
+impl daemon::Metrics for Metrics {
+    fn register(&self, registry: &mut Registry) {
         registry.register("reflector_lists", "Lists begun; the pages of one list count once", self.lists.clone());
         registry.register("reflector_watches", "Watches opened, or tried to", self.watches.clone());
         let help = "Lists and watches that failed, and objects that could not be decoded, by reason";
@@ -51,7 +50,9 @@ impl Metrics {
         let help = "When the API server was last heard of this resource: a list, an event or a bookmark";
         registry.register_with_unit("reflector_last_event_timestamp", help, Unit::Seconds, self.last_event.clone());
     }
+}
 
+impl Metrics {
     /// The counters of one resource, looked up once. All reasons are there from the start: a rate needs a zero to begin
     /// with. When it was last heard of is not: there is no such time yet, and 1970 is not one.
     pub(super) fn of(&self, resource: &'static str) -> ResourceMetrics {

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::consume_budget,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -39,12 +42,18 @@ impl<T: Object> Reflector<T> {
     ///
     /// Cancellation: `stop` ends it at the next await; dropping the future does as well.
     pub async fn run(self, stop: CancellationToken, changed: impl Fn(Change<T>)) {
+        let _report_end = ReportEnd { resource: self.resource, health: self.health.clone(), stop: stop.clone() };
         let metrics = self.metrics.of(self.resource);
         let (mut machine, mut next) = Machine::start();
         let mut watch = None;
         loop {
             let work = async {
-                sleep(next.after).await;
+                // Pitfall: `sleep(ZERO)` takes up to 1 ms, as tokio's timers are in milliseconds: 1,000 events a second.
+                if next.after.is_zero() {
+                    consume_budget().await; // yields now and then, however many events the buffer holds
+                } else {
+                    sleep(next.after).await;
+                }
                 self.ask(&next.request, &mut watch, &metrics).await
             };
             let answer = tokio::select! {
@@ -152,15 +161,27 @@ impl<T: Object> Reflector<T> {
     }
 }
 
+/// Reports a reflector that ends before `stop`, by a return, a panic or an abort: its cache is stale from then on.
+struct ReportEnd {
+    resource: &'static str,
+    health: Arc<Health>,
+    stop: CancellationToken,
+}
+
+impl Drop for ReportEnd {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            self.health.set_ended();
+            tracing::error!(resource = self.resource, "the reflector has ended although nothing stopped it");
+        }
+    }
+}
+
 #[cfg(test)]
-#[path = "reflector_rig.rs"]
-pub(super) mod rig;
+mod error_tests;
 #[cfg(test)]
-#[path = "reflector_list_tests.rs"]
 mod list_tests;
 #[cfg(test)]
-#[path = "reflector_watch_tests.rs"]
-mod watch_tests;
+mod tests;
 #[cfg(test)]
-#[path = "reflector_error_tests.rs"]
-mod error_tests;
+mod watch_tests;

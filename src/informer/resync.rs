@@ -1,44 +1,81 @@
-//! Looking at everything again from time to time.
+//! Reconciling everything again from time to time.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{Key, Object, Store};
 use crate::explain;
 
-/// Hands every key of the cache out again, every so often. It makes no request and recovers no lost event.
+/// Parts of an interval. Each has its share of the keys.
+const SLOTS: u32 = 64;
+
+/// Enqueues every key of the cache once per interval. It makes no request and recovers no lost event.
 ///
-/// A resync is not a relist: a relist (the reflector's business) asks the API server what there is, a resync only asks
-/// *us* to look at what we know once more. What it is good for: things outside the watched resource that have changed
-/// since (a Secret that someone deleted; we do not watch Secrets), and keys that were given up.
+/// A resync is not a relist: a relist (the reflector does it) asks the API server, a resync repeats the work on what the
+/// cache already holds. It finds what changed outside the watched resource (a deleted Secret; Secrets are not watched) and
+/// retries keys that were dropped.
+///
+/// The keys are spread over the interval: 10,000 keys at once would be 10,000 requests at once. The hash of a key
+/// selects its slot, so the time between two resyncs of a key is always the interval.
 #[derive(Clone, Copy, Debug)]
 pub struct Resync {
-    /// The time from one round to the next.
+    /// The time between two resyncs of a key.
     pub every: Duration,
 }
 
 impl Resync {
-    /// Calls `each` with every key of `store`, every round, for ever. The first round comes after one interval.
+    /// Calls `enqueue` with each key of `store` once per interval, forever. The first interval starts at once.
     ///
-    /// Cancellation: drop the future; a round that has begun is then left unfinished, which loses nothing that the
-    /// next round would not bring.
-    pub async fn run<T: Object>(self, store: &Store<T>, each: impl Fn(Key)) {
-        let mut rounds = interval_at(Instant::now() + self.every, self.every);
-        // After a suspended laptop wakes up, one round is enough.
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            rounds.tick().await;
-            explain!(
-                Repeat,
-                objects = store.len(),
-                "resync: every key of the cache is queued again, without a request"
-            );
-            store.keys().into_iter().for_each(&each);
+    /// Cancel-safe: drop the future to end it.
+    pub async fn run<T: Object>(self, store: &Store<T>, enqueue: impl Fn(Key)) {
+        let tick = (self.every / SLOTS).max(Duration::from_millis(1));
+        let mut ticks = interval_at(Instant::now() + tick, tick);
+        // After a suspended laptop wakes up, go on with the next slot instead of all that were missed.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for slot in (0..SLOTS).cycle() {
+            ticks.tick().await;
+            if slot == 0 {
+                let objects = store.len();
+                explain!(Repeat, objects, every = ?self.every, "resync: every cached key is queued once per interval");
+            }
+            store.keys().into_iter().filter(|key| slot_of(key) == slot).for_each(&enqueue);
         }
     }
 }
 
+fn slot_of(key: &Key) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (hasher.finish() % u64::from(SLOTS)) as u32
+}
+
 #[cfg(test)]
-#[path = "resync_tests.rs"]
-mod tests;
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::informer::tests::thing;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_key_comes_once_per_interval_spread_over_it() {
+        let store = Store::new();
+        store.replace((0..1000).map(|i| thing(&format!("t{i}"), 1)).collect(), &[]);
+        let (started, seen) = (Instant::now(), parking_lot::Mutex::new(HashMap::<Key, Vec<Duration>>::new()));
+        let resync = Resync { every: Duration::from_secs(640) };
+        let enqueue = |key| seen.lock().entry(key).or_default().push(started.elapsed());
+        let _ = tokio::time::timeout(Duration::from_secs(3 * 640 + 1), resync.run(&store, enqueue)).await;
+
+        let (seen, mut per_tick) = (seen.into_inner(), HashMap::<Duration, u32>::new());
+        assert_eq!(seen.len(), 1000);
+        for times in seen.values() {
+            assert_eq!(times.len(), 3, "once per interval: {times:?}");
+            assert_eq!(times[1] - times[0], resync.every);
+            *per_tick.entry(times[0]).or_default() += 1;
+        }
+        assert!(per_tick.len() == 64 && per_tick.values().all(|n| *n < 50), "spread: {per_tick:?}");
+    }
+}

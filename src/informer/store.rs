@@ -15,8 +15,10 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::Arc,
 };
+
+use parking_lot::RwLock;
 
 use super::{Key, Object};
 
@@ -25,17 +27,13 @@ use super::{Key, Object};
 /// The objects are behind `Arc`: a reader gets a pointer, not a copy, and nobody can modify what is in the cache.
 /// (In Go, modifying an object from the cache by accident is a classic; here it does not compile.)
 pub struct Store<T> {
-    /// A std lock, not tokio's: it is never held across an await, and only for as long as a map operation takes.
+    /// Not tokio's lock: it is never held across an await, and only for the time of a map operation.
     inner: RwLock<Inner<T>>,
-    /// What an object is found by, besides its key. A plain function over fields that the object holds already, so
-    /// that looking costs no allocation.
-    terms: fn(&T) -> &[Key],
 }
 
 struct Inner<T> {
     objects: HashMap<Key, Arc<T>>,
-    /// term -> the keys of the objects that have it. A set that runs empty is removed, or the map would only ever
-    /// grow.
+    /// Index key -> keys of the objects that have it. An empty set is removed, or the map would only ever grow.
     index: HashMap<Key, HashSet<Key>>,
     /// The first list has arrived.
     listed: bool,
@@ -79,31 +77,36 @@ impl<T: Object> Change<T> {
     }
 }
 
+impl<T: Object> Default for Store<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Object> Store<T> {
-    /// An empty store. `terms` says what an object is indexed by; `|_| &[]` for a store without an index.
-    pub fn new(terms: fn(&T) -> &[Key]) -> Self {
-        let inner = Inner { objects: HashMap::new(), index: HashMap::new(), listed: false };
-        Store { inner: RwLock::new(inner), terms }
+    /// An empty store.
+    pub fn new() -> Self {
+        Store { inner: RwLock::new(Inner { objects: HashMap::new(), index: HashMap::new(), listed: false }) }
     }
 
     /// The object of this key, or None: deleted, or not heard of yet.
     pub fn get(&self, key: &Key) -> Option<Arc<T>> {
-        self.read().objects.get(key).cloned()
+        self.inner.read().objects.get(key).cloned()
     }
 
-    /// The keys of the objects that have `term`, in no particular order.
-    pub fn indexed(&self, term: &Key) -> Vec<Key> {
-        self.read().index.get(term).map_or_else(Vec::new, |keys| keys.iter().cloned().collect())
+    /// The keys of the objects that have this [index key](Object::index_keys), in no particular order.
+    pub fn by_index(&self, index_key: &Key) -> Vec<Key> {
+        self.inner.read().index.get(index_key).map_or_else(Vec::new, |keys| keys.iter().cloned().collect())
     }
 
     /// Every key, in no particular order.
     pub fn keys(&self) -> Vec<Key> {
-        self.read().objects.keys().cloned().collect()
+        self.inner.read().objects.keys().cloned().collect()
     }
 
     /// How many objects are here.
     pub fn len(&self) -> usize {
-        self.read().objects.len()
+        self.inner.read().objects.len()
     }
 
     /// Whether there is none.
@@ -114,15 +117,15 @@ impl<T: Object> Store<T> {
     /// Takes in one object as the watch tells of it. None when it is no news.
     pub fn apply(&self, object: T) -> Option<Change<T>> {
         let new = Arc::new(object);
-        let mut inner = self.write();
+        let mut inner = self.inner.write();
         let old = inner.objects.get(new.key()).cloned();
         if old.as_ref().is_some_and(|old| is_same::<T>(old, &new)) {
             return None;
         }
         if let Some(old) = &old {
-            inner.unindex(old, self.terms);
+            inner.unindex(old);
         }
-        inner.index(&new, self.terms);
+        inner.index(&new);
         inner.objects.insert(new.key().clone(), new.clone());
         Some(match old {
             Some(old) => Change::Updated { old, new },
@@ -132,9 +135,9 @@ impl<T: Object> Store<T> {
 
     /// Takes out one object as the watch tells of it. None when it was not here.
     pub fn delete(&self, key: &Key) -> Option<Change<T>> {
-        let mut inner = self.write();
+        let mut inner = self.inner.write();
         let old = inner.objects.remove(key)?;
-        inner.unindex(&old, self.terms);
+        inner.unindex(&old);
         Some(Change::Deleted(old))
     }
 
@@ -149,7 +152,7 @@ impl<T: Object> Store<T> {
             Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
         let mut changes = Vec::new();
         {
-            let present = self.read();
+            let present = self.inner.read();
             for object in list {
                 let new = Arc::new(object);
                 let new = match present.objects.get(new.key()) {
@@ -164,31 +167,21 @@ impl<T: Object> Store<T> {
                         new
                     }
                 };
-                fresh.index(&new, self.terms);
+                fresh.index(&new);
                 fresh.objects.insert(new.key().clone(), new);
             }
             for old in undecodable.iter().filter_map(|key| present.objects.get(key)) {
-                fresh.index(old, self.terms);
+                fresh.index(old);
                 fresh.objects.insert(old.key().clone(), old.clone());
             }
         }
-        let before = mem::replace(&mut *self.write(), fresh);
+        let before = mem::replace(&mut *self.inner.write(), fresh);
 
-        let present = self.read();
+        let present = self.inner.read();
         let gone = before.objects.into_values().filter(|old| !present.objects.contains_key(old.key()));
         let mut all: Vec<_> = gone.map(Change::Deleted).collect();
         all.append(&mut changes);
         all
-    }
-
-    /// A panic while the lock was held cannot leave the maps half-changed in a way that matters more than going on: a
-    /// poisoned lock is taken all the same, and the next list puts everything right.
-    fn read(&self) -> RwLockReadGuard<'_, Inner<T>> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Inner<T>> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,18 +191,18 @@ fn is_same<T: Object>(a: &T, b: &T) -> bool {
 }
 
 impl<T: Object> Inner<T> {
-    fn index(&mut self, object: &T, terms: fn(&T) -> &[Key]) {
-        for term in terms(object) {
-            self.index.entry(term.clone()).or_default().insert(object.key().clone());
+    fn index(&mut self, object: &T) {
+        for key in object.index_keys() {
+            self.index.entry(key.clone()).or_default().insert(object.key().clone());
         }
     }
 
-    fn unindex(&mut self, object: &T, terms: fn(&T) -> &[Key]) {
-        for term in terms(object) {
-            if let Some(keys) = self.index.get_mut(term) {
+    fn unindex(&mut self, object: &T) {
+        for key in object.index_keys() {
+            if let Some(keys) = self.index.get_mut(key) {
                 keys.remove(object.key());
                 if keys.is_empty() {
-                    self.index.remove(term);
+                    self.index.remove(key);
                 }
             }
         }
@@ -217,5 +210,4 @@ impl<T: Object> Inner<T> {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

@@ -35,7 +35,7 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     }
     let code = answer.status();
     let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-    let body = read(answer.into_body(), LARGEST_ERROR).await.unwrap_or_default();
+    let body = read(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
     let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let text = match code.as_u16() {
             // What an API server says, in plain text, of a path that it does not serve.
@@ -52,34 +52,22 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     Err(Failure::from_status(status, seconds.map(Duration::from_secs)))
 }
 
-/// Reads a whole body of at most so many bytes, for as long as bytes keep coming.
+/// Reads a whole body within `limit`; None if it has more than `size` bytes, of which no more is read.
 ///
 /// # Errors
-/// [`Failure::Timeout`] when no byte came for [`TIME_LIMIT`]; a connection that broke; a body that is larger.
-pub async fn read(body: Body, limit: usize) -> Result<Bytes, Failure> {
-    let too_large = || Failure::Malformed(format!("more than {limit} bytes"));
-    read_up_to(body, limit).await?.ok_or_else(too_large)
-}
-
-/// The same, but `None` for a body that is larger, of which no more is read.
-///
-/// # Errors
-/// As of [`read`], but for that.
-pub async fn read_up_to(mut body: Body, limit: usize) -> Result<Option<Bytes>, Failure> {
-    let mut all = BytesMut::new();
-    loop {
-        match timeout(TIME_LIMIT, body.frame()).await {
-            Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
-            Ok(None) => return Ok(Some(all.freeze())),
-            Ok(Some(Err(e))) => return Err(Failure::Connection(chain(&e))),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    all.extend_from_slice(&data);
-                }
+/// [`Failure::Timeout`]; a connection that broke.
+pub async fn read(mut body: Body, size: usize, limit: Duration) -> Result<Option<Bytes>, Failure> {
+    let read = async {
+        let mut all = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.map_err(|e| Failure::Connection(chain(&e)))?.into_data() {
+                all.extend_from_slice(&data);
+            }
+            if all.len() > size {
+                return Ok(None);
             }
         }
-        if all.len() > limit {
-            return Ok(None);
-        }
-    }
+        Ok(Some(all.freeze()))
+    };
+    timeout(limit, read).await.unwrap_or(Err(Failure::Timeout(limit)))
 }

@@ -1,51 +1,70 @@
-//! What the workers count: how their looks ended.
+//! What the workers count: how reconciles ended.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 
-/// How one look at a key ended: the label `result` of `reconcile_total`. A closed list, so that the metric stays small.
+/// How one reconcile ended: the label `result` of `reconcile_total`. A closed list, so that the metric stays small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ReconcileResult {
     /// As it should be, or gone.
     Success,
-    /// Absorbed: trying again is useless.
+    /// Absorbed: a retry is useless.
     Permanent,
-    /// Failed, and a retry is on its way.
+    /// Failed; a retry is scheduled.
     Retry,
-    /// Failed for a reason that says nothing about the key; a retry is on its way, and does not count.
+    /// Failed for a reason that says nothing about the key; a retry is scheduled, and does not count.
     Deferred,
     /// Failed, and that was the last retry.
     GaveUp,
 }
 
-impl Ended {
-    const ALL: [Ended; 5] = [Ended::Success, Ended::Permanent, Ended::Retry, Ended::Deferred, Ended::GaveUp];
+impl ReconcileResult {
+    const ALL: [ReconcileResult; 5] = [
+        ReconcileResult::Success,
+        ReconcileResult::Permanent,
+        ReconcileResult::Retry,
+        ReconcileResult::Deferred,
+        ReconcileResult::GaveUp,
+    ];
 
-    fn label(self) -> &'static str {
+    /// The label's value.
+    pub(super) fn label(self) -> &'static str {
         match self {
-            Ended::Success => "success",
-            Ended::Permanent => "permanent",
-            Ended::Retry => "retry",
-            Ended::Deferred => "deferred",
-            Ended::GaveUp => "gave_up",
+            ReconcileResult::Success => "success",
+            ReconcileResult::Permanent => "permanent",
+            ReconcileResult::Retry => "retry",
+            ReconcileResult::Deferred => "deferred",
+            ReconcileResult::GaveUp => "gave_up",
+        }
+    }
+
+    /// What the worker did about the key, for `--explain`.
+    pub(super) fn explained(self) -> &'static str {
+        match self {
+            ReconcileResult::Success => "it worked: its failures are forgotten",
+            ReconcileResult::Permanent => "it cannot work: not retried, waits for a change or a resync",
+            ReconcileResult::Retry => "it failed: one more failure counted, retried later",
+            ReconcileResult::Deferred => "not possible now: retried later, and not counted",
+            ReconcileResult::GaveUp => "it failed too often: dropped until a change or a resync",
         }
     }
 }
 
-/// `reconcile_total{queue,result}` of all workers of a process. Cloning copies a pointer.
+/// `reconcile_total{queue,result}` of all workers of a process.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(pub(super) Family<[(&'static str, &'static str); 2], Counter>);
 
-impl Metrics {
-    /// Makes it part of what is scraped.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register("reconcile", "Looks at a key, by how they ended", self.0.clone());
+impl daemon::Metrics for Metrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("reconcile", "Reconciles, by how they ended", self.0.clone());
     }
+}
 
-    /// One queue's counters, by [`Ended`], all of them there from the start: a rate needs a zero to begin with.
+impl Metrics {
+    /// One queue's counters, by [`ReconcileResult`], all of them from the start: a rate needs a zero to begin with.
     pub(super) fn of(&self, queue: &'static str) -> [Counter; 5] {
-        Ended::ALL.map(|ended| self.0.get_or_create_owned(&[("queue", queue), ("result", ended.label())]))
+        ReconcileResult::ALL.map(|result| self.0.get_or_create_owned(&[("queue", queue), ("result", result.label())]))
     }
 }

@@ -1,15 +1,13 @@
 //! What the worker makes of each answer, with a fake reconciler under paused time.
 
-use std::sync::{Mutex, MutexGuard};
-
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use parking_lot::{Mutex, MutexGuard};
+use testkit::Log;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
 use super::*;
-use crate::{testing::Log, workqueue};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,7 +27,7 @@ struct Fake {
 impl Reconciler<u32> for Fake {
     async fn reconcile(&self, key: &u32) -> Answer {
         let look = {
-            let mut looks = self.looks.lock().unwrap();
+            let mut looks = self.looks.lock();
             looks.push((*key, self.start.elapsed()));
             looks.len()
         };
@@ -40,7 +38,7 @@ impl Reconciler<u32> for Fake {
     /// What it answers follows from why it was given up.
     async fn gave_up(&self, key: &u32, why: &str) -> Answer {
         let times = {
-            let mut given_up = self.given_up.lock().unwrap();
+            let mut given_up = self.given_up.lock();
             given_up.push((*key, why.to_owned()));
             given_up.len()
         };
@@ -58,13 +56,14 @@ struct Bench {
     queue: WorkQueue<u32>,
     fake: Arc<Fake>,
     stop: CancellationToken,
-    metrics: Metrics,
+    telemetry: Telemetry,
     worker: JoinHandle<()>,
 }
 
 impl Bench {
     fn new(takes: Duration, answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
-        let queue = WorkQueue::new("test", &workqueue::Metrics::default());
+        let telemetry = Telemetry::default();
+        let queue = WorkQueue::new("test", &telemetry);
         let fake = Arc::new(Fake {
             answer: Box::new(answer),
             takes,
@@ -72,10 +71,16 @@ impl Bench {
             given_up: Mutex::default(),
             start: Instant::now(),
         });
-        let (stop, metrics) = (CancellationToken::new(), Metrics::default());
-        let policy = Policy { max_retries: 12 };
-        let worker = tokio::spawn(run(queue.clone(), fake.clone(), policy, metrics.clone(), stop.clone()));
-        Bench { queue, fake, stop, metrics, worker }
+        let stop = CancellationToken::new();
+        let worker = Worker {
+            queue: queue.clone(),
+            reconciler: fake.clone(),
+            max_retries: 12,
+            throttle: Arc::default(),
+            metrics: telemetry.metrics(),
+        };
+        let worker = tokio::spawn(worker.run(stop.clone()));
+        Bench { queue, fake, stop, telemetry, worker }
     }
 
     /// Adds key 1 and lets so much time pass.
@@ -85,15 +90,15 @@ impl Bench {
     }
 
     fn looks(&self) -> MutexGuard<'_, Vec<(u32, Duration)>> {
-        self.fake.looks.lock().unwrap()
+        self.fake.looks.lock()
     }
 
     fn given_up(&self) -> Vec<(u32, String)> {
-        self.fake.given_up.lock().unwrap().clone()
+        self.fake.given_up.lock().clone()
     }
 
     fn count(&self, result: &'static str) -> u64 {
-        self.metrics.0.get_or_create(&[("queue", "test"), ("result", result)]).get()
+        self.telemetry.metrics::<Metrics>().0.get_or_create(&[("queue", "test"), ("result", result)]).get()
     }
 }
 
@@ -283,7 +288,7 @@ async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
         sleep(SECOND).await;
         assert_eq!(bench.queue.processing(), [2]);
         timeout(60 * SECOND, bench.worker).await.expect("the worker ends").unwrap();
-        assert_eq!(*bench.fake.looks.lock().unwrap(), [(2, Duration::ZERO)]);
+        assert_eq!(*bench.fake.looks.lock(), [(2, Duration::ZERO)]);
         assert_eq!((bench.queue.len(), bench.queue.processing().len()), (1, 0));
     }
 }
@@ -304,9 +309,7 @@ async fn an_idle_worker_ends_at_once_when_it_is_stopped_or_when_the_queue_ends()
 async fn every_result_is_there_from_the_start() {
     let bench = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
     sleep(MS).await;
-    let (mut registry, mut text) = (Registry::default(), String::new());
-    bench.metrics.register(&mut registry);
-    encode(&mut text, &registry).unwrap();
+    let text = bench.telemetry.encode().unwrap();
     for result in ["success", "permanent", "retry", "deferred", "gave_up"] {
         let line = format!("reconcile_total{{queue=\"test\",result=\"{result}\"}} 0");
         assert!(text.contains(&line), "{line} in\n{text}");
@@ -329,17 +332,95 @@ async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_an
         assert_eq!((&line["level"], &line["queue"], &line["key"]), (&"WARN".into(), &"test".into(), &"1".into()));
     }
     let first = &lines[0];
-    assert_eq!((first["attempt"].as_u64(), first["unlogged"].as_u64()), (Some(1), None));
+    assert_eq!((first["attempt"].as_u64(), first["suppressed"].as_u64()), (Some(1), None));
     assert_eq!((&first["error"], &first["retry_in"]), (&"500 InternalError: etcd".into(), &"5ms".into()));
     let second = &lines[1];
-    assert_eq!((&second["error"], second["unlogged"].as_u64()), (&"connection refused".into(), Some(5)), "{second}");
+    assert_eq!((&second["error"], second["suppressed"].as_u64()), (&"connection refused".into(), Some(5)), "{second}");
     let waits: Vec<_> = lines[1..].iter().map(|line| line["retry_in"].as_str().unwrap()).collect();
     assert!(waits.iter().all(|wait| wait.ends_with('s') && !wait.ends_with("ms")), "routine gets no line: {waits:?}");
     assert_eq!(lines.last().unwrap()["retry_in"], "30s", "none for a success or a permanent error");
 }
 
-#[test]
-fn a_time_is_told_as_people_do() {
-    let words = [12, 90, 5400, 5_094_049].map(|seconds| in_words(seconds * SECOND));
-    assert_eq!(words, ["12 s", "1 min", "1 h 30 min", "58 d 23 h"]);
+/// Reconciles as the closure says.
+struct Job<F>(F);
+
+impl<F: Fn() -> Answer + Send + Sync + 'static> Reconciler<Key> for Job<F> {
+    async fn reconcile(&self, _key: &Key) -> Answer {
+        sleep(SECOND).await;
+        (self.0)()
+    }
+
+    async fn gave_up(&self, _key: &Key, _why: &str) -> Answer {
+        Ok(Outcome::Settled)
+    }
+}
+
+fn pool(telemetry: &Telemetry, stop: &CancellationToken) -> (WorkerPool, WorkQueue<Key>) {
+    (WorkerPool::new(64, 12, telemetry, stop), WorkQueue::new("test", telemetry))
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_of_one_queue_share_one_log_throttle() {
+    let log = Log::start(tracing::Level::WARN);
+    let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+    let (mut pool, queue) = pool(&telemetry, &stop);
+    (0..64).for_each(|i| queue.add(Key::new("ns", &format!("k{i}"))));
+    pool.spawn(&queue, Arc::new(Job(|| transient("no"))), std::future::ready(()));
+    sleep(SECOND + MS).await;
+    assert_eq!(log.lines().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_wait_for_the_caches_and_end_with_the_stop() {
+    let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+    let (mut pool, queue) = pool(&telemetry, &stop);
+    let synced = CancellationToken::new();
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), synced.clone().cancelled_owned());
+    queue.add(Key::new("ns", "a"));
+    sleep(3600 * SECOND).await;
+    assert_eq!(queue.len(), 1, "not synced");
+    synced.cancel();
+    sleep(MS).await;
+    assert_eq!(queue.len(), 0);
+    stop.cancel();
+    pool.until_stopped(&mut JoinSet::new()).await;
+    assert_eq!(pool.drain(20 * SECOND).await, Ok(()));
+    assert!(queue.processing().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_names_the_keys_that_outlast_the_grace() {
+    let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+    let (mut pool, queue) = pool(&telemetry, &stop);
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), std::future::ready(()));
+    queue.add(Key::new("ns", "a"));
+    sleep(MS).await;
+    stop.cancel();
+    let unfinished = pool.drain(SECOND / 2).await.unwrap_err();
+    assert_eq!(unfinished.keys, ["ns/a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_stays_in_a_worker_fails_liveness_until_the_stop() {
+    let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+    let (mut pool, queue) = pool(&telemetry, &stop);
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), std::future::pending());
+    queue.add(Key::new("ns", "a"));
+    let _claim = queue.get().await;
+    sleep(300 * SECOND).await;
+    assert_eq!(telemetry.liveness(), Ok(()));
+    sleep(SECOND).await;
+    assert!(telemetry.liveness().unwrap_err().contains("queue test: ns/a has been in a worker for 301 s"));
+    stop.cancel();
+    assert_eq!(telemetry.liveness(), Ok(()));
+}
+
+#[tokio::test]
+#[should_panic(expected = "on purpose")]
+async fn panic_of_a_task_is_raised() {
+    let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+    let (mut pool, _queue) = pool(&telemetry, &stop);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async { panic!("on purpose") });
+    pool.until_stopped(&mut tasks).await;
 }

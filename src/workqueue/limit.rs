@@ -13,7 +13,8 @@
 
 use std::{collections::HashMap, hash::Hash, num::NonZeroU32, time::Duration};
 
-use governor::{Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos, state};
+use daemon::TokioClock;
+use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, nanos::Nanos, state};
 use tokio::time::Instant;
 
 /// The wait after the first failure.
@@ -82,7 +83,7 @@ fn doubled(failures: &mut u32, longest: Duration) -> Duration {
 /// no token from anyone.
 #[derive(Debug)]
 pub struct Bucket {
-    limiter: Limiter,
+    limiter: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
     clock: TokioClock,
 }
 
@@ -100,21 +101,5 @@ impl Bucket {
     /// There is none, and none before the time given.
     pub fn take(&self) -> Result<(), Instant> {
         self.limiter.check().map_err(|not_until| self.clock.0 + Duration::from(not_until.earliest_possible()))
-    }
-}
-
-/// One token bucket of `governor`'s, by tokio's clock.
-pub type Limiter = RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>;
-
-/// Tells `governor` tokio's time, counted from the instant in it. tokio's clock can be paused, so a test of a wait of
-/// minutes takes none; governor's own clock could not.
-#[derive(Clone, Copy, Debug)]
-pub struct TokioClock(pub Instant);
-
-impl Clock for TokioClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.elapsed().into()
     }
 }

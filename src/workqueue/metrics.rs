@@ -6,9 +6,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::DescriptorEncoder,
@@ -47,9 +48,8 @@ impl Default for Metrics {
     }
 }
 
-impl Metrics {
-    /// Makes them part of what is scraped.
-    pub fn register(&self, registry: &mut Registry) {
+impl daemon::Metrics for Metrics {
+    fn register(&self, registry: &mut Registry) {
         registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
         registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
         registry.register_with_unit(
@@ -66,11 +66,13 @@ impl Metrics {
         );
         registry.register_collector(Box::new(self.queues.clone()));
     }
+}
 
+impl Metrics {
     /// The counts of one queue, looked up once and not at each step. `queue` is asked at each scrape, while it lives. A
     /// later queue of the same name takes the place of the earlier.
     pub(super) fn of(&self, name: &'static str, queue: Weak<dyn Loaded>) -> Counts {
-        let mut queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.queues.0.lock();
         queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
         queues.push((name, queue));
         let name = [("name", name)];
@@ -114,7 +116,7 @@ impl fmt::Debug for Queues {
 
 impl Collector for Queues {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let queues = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queues = self.0.lock().clone();
         let loads: Vec<(Name, Load)> =
             queues.iter().filter_map(|(name, queue)| Some(([("name", *name)], queue.upgrade()?.load()))).collect();
         let mut gauge = |name, unit: Option<&Unit>, help, value: fn(&Load) -> f64| {

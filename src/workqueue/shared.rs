@@ -2,9 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -30,9 +31,8 @@ pub(super) struct Shared<K: QueueKey> {
     /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more.
     /// Outside of `Shared`'s ownership, since the task waits on it without keeping the queue alive.
     timer: Arc<Notify>,
-    /// A std Mutex, not tokio's: it is held for a few hundred nanoseconds as a rule, and never across an await, so
-    /// waiting for it is cheaper than becoming a task that is woken up. And `add` and `drop` are not async: they could
-    /// not wait for tokio's.
+    /// Not tokio's Mutex: it is usually held for a few hundred nanoseconds, and never across an await. And `add` and
+    /// `drop` are not async: they could not wait for tokio's.
     inner: Mutex<Inner<K>>,
 }
 
@@ -72,10 +72,8 @@ impl<K: QueueKey> Shared<K> {
         })
     }
 
-    /// A poisoned lock is used as it is. Only a panic in the key's own `Hash`, `Eq` or `Clone` could poison it, and a
-    /// claim that is dropped while its thread unwinds must not panic again: that would end the process.
     pub fn lock(&self) -> MutexGuard<'_, Inner<K>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Counts an add, and wakes who waits for it. Without the lock, so that whoever wakes up finds it free.

@@ -1,189 +1,40 @@
-//! The queue's promises 1 to 5, one test each: what is handed out, to whom, and how often.
+//! Tests of the queue's promises, under paused time.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-    time::Duration,
-};
+mod delay;
+mod limit;
+mod metrics;
+mod queue;
+mod retry;
+mod shutdown;
+mod state;
+
+use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{fixture::*, *};
+use daemon::Telemetry;
 
-#[tokio::test(start_paused = true)]
-async fn a_key_added_twice_is_worked_on_once() {
-    let queue = queue();
-    queue.add(1);
-    queue.add(1);
-    drop(now(&queue));
-    assert!(nothing_in_line(&queue));
+use super::{Claim, QueueKey, WorkQueue};
+
+pub const MS: Duration = Duration::from_millis(1);
+pub const SECOND: Duration = Duration::from_secs(1);
+
+pub fn queue() -> WorkQueue<u32> {
+    WorkQueue::new("test", &Telemetry::default())
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_key_is_never_worked_on_by_two_at_once() {
-    let queue = queue();
-    queue.add(1);
-    let claim = now(&queue);
-    queue.add(1);
-    assert!(nothing_in_line(&queue));
-    drop(claim);
-    assert_eq!(now(&queue).unwrap().key(), &1);
+/// What is in line right now.
+pub fn now<K: QueueKey>(queue: &WorkQueue<K>) -> Option<Claim<K>> {
+    queue.get().now_or_never().expect("something in line, or the end")
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_is_worked_on_afterwards_once() {
-    let queue = queue();
-    queue.add(1);
-    let claim = now(&queue);
-    queue.add(1);
-    queue.add(1);
-    drop(claim);
-    drop(now(&queue));
-    assert!(nothing_in_line(&queue));
+pub fn nothing_in_line(queue: &WorkQueue<u32>) -> bool {
+    queue.get().now_or_never().is_none()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_wakes_a_waiting_worker_when_the_work_is_done() {
-    let queue = queue();
-    queue.add(1);
-    let claim = now(&queue);
-    queue.add(1);
-    let mut waiting = Box::pin(queue.get());
-    assert!(waiting.as_mut().now_or_never().is_none());
-    drop(claim);
-    assert_eq!(timeout(SECOND, waiting).await.expect("woken").unwrap().key(), &1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn first_in_first_out_and_a_busy_key_goes_to_the_end() {
-    let queue = queue();
-    [1, 2, 3].into_iter().for_each(|key| queue.add(key));
-    let busy = now(&queue);
-    queue.add(1);
-    drop(busy);
-    assert_eq!([now(&queue), now(&queue), now(&queue)].map(|claim| *claim.unwrap().key()), [2, 3, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_claim_ends_when_its_worker_panics() {
-    let queue = queue();
-    queue.add(1);
-    let worker = queue.clone();
-    let panicked = tokio::spawn(async move {
-        let _claim = now(&worker);
-        panic!("on purpose");
-    });
-    assert!(panicked.await.unwrap_err().is_panic());
-    assert!(queue.processing().is_empty());
-    queue.add(1);
-    assert_eq!(now(&queue).unwrap().key(), &1);
-}
-
-/// A key whose hash panics while the lock is held, once it is told to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fragile(u32, bool);
-
-impl Hash for Fragile {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        assert!(!self.1, "on purpose");
-        self.0.hash(state);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
-    let queue = WorkQueue::new("test", &Metrics::default());
-    queue.add(Fragile(1, false));
-    let claim = now(&queue);
-    let poison = std::panic::AssertUnwindSafe(|| queue.add(Fragile(2, true)));
-    assert!(std::panic::catch_unwind(poison).is_err());
-    drop(claim);
-    queue.add(Fragile(3, false));
-    assert_eq!(now(&queue).unwrap().key(), &Fragile(3, false));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_get_that_is_given_up_loses_no_key() {
-    let queue = queue();
-    let mut first = Box::pin(queue.get());
-    let mut second = Box::pin(queue.get());
-    assert!(first.as_mut().now_or_never().is_none());
-    assert!(second.as_mut().now_or_never().is_none());
-    queue.add(1); // wakes the first
-    drop(first);
-    let claim = timeout(SECOND, second).await.expect("the wake-up is passed on");
-    assert_eq!(claim.unwrap().key(), &1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn each_key_wakes_one_of_several_getters() {
-    let queue = queue();
-    let workers = [queue.clone(), queue.clone(), queue.clone()]
-        .map(|queue| tokio::spawn(async move { *queue.get().await.unwrap().key() }));
-    tokio::task::yield_now().await;
-    [1, 2, 3].into_iter().for_each(|key| queue.add(key));
-    let mut got = Vec::new();
-    for worker in workers {
-        got.push(timeout(SECOND, worker).await.expect("woken").unwrap());
-    }
-    got.sort_unstable();
-    assert_eq!(got, [1, 2, 3]);
-}
-
-/// With real threads: every key's last change is seen by a look that began after it, and no two looks overlap.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn under_load_no_change_is_lost_and_no_key_is_worked_on_twice_at_once() {
-    const KEYS: usize = 16;
-    #[derive(Default)]
-    struct World {
-        changes: [AtomicU64; KEYS],
-        seen: [AtomicU64; KEYS],
-        busy: [AtomicBool; KEYS],
-    }
-    let world = Arc::new(World::default());
-    let queue = WorkQueue::new("stress", &Metrics::default());
-    let workers: Vec<_> = (0..4)
-        .map(|_| {
-            let (queue, world) = (queue.clone(), world.clone());
-            tokio::spawn(async move {
-                while let Some(claim) = queue.get().await {
-                    let key: usize = *claim.key();
-                    assert!(!world.busy[key].swap(true, SeqCst), "{key} is being worked on already");
-                    let now = world.changes[key].load(SeqCst);
-                    tokio::task::yield_now().await;
-                    world.seen[key].store(now, SeqCst);
-                    world.busy[key].store(false, SeqCst);
-                }
-            })
-        })
-        .collect();
-    let adders: Vec<_> = (0..4)
-        .map(|adder| {
-            let (queue, world) = (queue.clone(), world.clone());
-            tokio::spawn(async move {
-                for i in 0..5_000 {
-                    let key = (i * 7 + adder) % KEYS;
-                    world.changes[key].fetch_add(1, SeqCst);
-                    match i % 3 {
-                        0 => queue.add_after(key, Duration::from_nanos(1)),
-                        _ => queue.add(key),
-                    }
-                    if i % 64 == 0 {
-                        tokio::task::yield_now().await;
-                    }
-                }
-                (0..KEYS).for_each(|key| queue.add(key));
-            })
-        })
-        .collect();
-    for adder in adders {
-        adder.await.unwrap();
-    }
-    queue.shut_down();
-    for worker in workers {
-        timeout(30 * SECOND, worker).await.expect("the end").unwrap();
-    }
-    for key in 0..KEYS {
-        assert_eq!(world.seen[key].load(SeqCst), world.changes[key].load(SeqCst), "the last change of {key} was seen");
-    }
+/// Gets the next key, ends its claim, and tells when it came, from `start` on.
+pub async fn next(queue: &WorkQueue<u32>, start: Instant) -> (u32, Duration) {
+    let claim = timeout(100_000 * SECOND, queue.get()).await.expect("a key").expect("no end");
+    (*claim.key(), start.elapsed())
 }

@@ -94,8 +94,13 @@ impl Call {
 
     /// Answers 200 and leaves the body open, as a watch does.
     pub fn stream(self) -> Stream {
+        self.stream_with(200)
+    }
+
+    /// Answers with this code and leaves the body open.
+    pub fn stream_with(self, code: u16) -> Stream {
         let (lines, body) = mpsc::unbounded::<Result<_, io::Error>>();
-        self.reply.send_response(response(200, &[], StreamBody::new(body).boxed_unsync()));
+        self.reply.send_response(response(code, &[], StreamBody::new(body).boxed_unsync()));
         Stream(lines)
     }
 

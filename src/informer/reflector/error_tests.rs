@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::{rig::*, *};
-use crate::{
-    informer::thing::wire,
-    testing::{pass, status},
-};
+use super::{tests::*, *};
+use testkit::{pass, status};
+
+use crate::informer::tests::wire;
 
 #[tokio::test(start_paused = true)]
 async fn expired_410_as_the_answer_to_a_watch_lists_again() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::limit::{Bucket, Failures};
+use super::super::limit::{Bucket, Failures};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use testkit::status;
 
 use super::*;
-use crate::{
-    informer::{
-        Change, Store,
-        thing::{Thing, thing},
-    },
-    testing::status,
+use crate::informer::{
+    Change, Store,
+    tests::{Thing, thing},
 };
 
 /// A history of writes, one version each; what is older than `compacted` is forgotten.
@@ -42,7 +40,7 @@ impl Server {
     /// A page of two, of the snapshot and from the offset that the token names.
     fn list(&self, list: &List) -> Answer<Thing> {
         let (version, offset) = match list {
-            List::First | List::Whole => (self.version(), 0),
+            List::First => (self.version(), 0),
             List::Continue(token) => {
                 let (version, offset) = token.split_once('+').unwrap();
                 (version.parse().unwrap(), offset.parse().unwrap())
@@ -51,10 +49,10 @@ impl Server {
         if offset > 0 && version < self.compacted {
             return Answer::Failed(expired());
         }
-        let size = if *list == List::Whole { usize::MAX } else { 2 };
+        let size = 2;
         let objects = self.at(version);
         let items = objects.iter().skip(offset).take(size).map(|(name, v)| thing(name, *v)).collect();
-        let more = offset.saturating_add(size) < objects.len();
+        let more = offset + size < objects.len();
         let next = more.then(|| format!("{version}+{}", offset + size));
         Answer::Page(Page { items, undecodable: vec![], resource_version: version.to_string(), next })
     }
@@ -117,7 +115,7 @@ impl Rig {
         Rig {
             server: Server::default(),
             machine,
-            store: Store::new(|_| &[]),
+            store: Store::new(),
             next,
             now: Instant::now(),
             watch: 0,

@@ -1,4 +1,4 @@
-//! The object of the tests: a name, a version, a number, and what it is indexed by.
+//! The object of the tests: a name, a version, a number and index keys. And tests of the module itself.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub struct Thing {
     pub uid: String,
     pub version: String,
     pub value: u32,
-    pub terms: Vec<Key>,
+    pub index_keys: Vec<Key>,
 }
 
 #[derive(Deserialize)]
@@ -35,7 +35,13 @@ struct Meta {
 impl From<Wire> for Thing {
     fn from(wire: Wire) -> Self {
         let key = Key::new(&wire.metadata.namespace, &wire.metadata.name);
-        Thing { key, uid: wire.metadata.uid, version: wire.metadata.resource_version, value: wire.value, terms: vec![] }
+        Thing {
+            key,
+            uid: wire.metadata.uid,
+            version: wire.metadata.resource_version,
+            value: wire.value,
+            index_keys: vec![],
+        }
     }
 }
 
@@ -49,12 +55,15 @@ impl Object for Thing {
     fn resource_version(&self) -> &str {
         &self.version
     }
+    fn index_keys(&self) -> &[Key] {
+        &self.index_keys
+    }
 }
 
 /// `thing("a", 7)`: the thing `ns/a` in version 7, with the value 7.
 pub fn thing(name: &str, version: u32) -> Thing {
     let key = Key::new("ns", name);
-    Thing { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, terms: vec![] }
+    Thing { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, index_keys: vec![] }
 }
 
 /// The same on the wire.
@@ -69,8 +78,8 @@ impl Thing {
         self
     }
 
-    pub fn terms(mut self, terms: &[&str]) -> Self {
-        self.terms = terms.iter().map(|term| Key::new("ns", term)).collect();
+    pub fn indexed_by(mut self, keys: &[&str]) -> Self {
+        self.index_keys = keys.iter().map(|key| Key::new("ns", key)).collect();
         self
     }
 }

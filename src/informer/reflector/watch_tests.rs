@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::{rig::*, *};
-use crate::{
-    informer::{Key, thing::wire},
-    testing::pass,
-};
+use super::{tests::*, *};
+use testkit::pass;
+
+use crate::informer::{Key, tests::wire};
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_asks_for_bookmarks_and_for_a_time_limit_of_5_to_10_minutes() {
@@ -123,7 +122,7 @@ async fn a_deletion_needs_no_more_than_the_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_no_json_or_names_nothing_ends_the_watch_and_lists_again() {
-    let nameless = json!({ "type": "ADDED", "object": { "metadata": { "resourceVersion": "10" } } }).to_string();
+    let nameless = json!({ "type": "DELETED", "object": { "metadata": { "resourceVersion": "10" } } }).to_string();
     for line in ["<html>gateway</html>", nameless.as_str(), r#"{"type":"RENAMED","object":{}}"#] {
         let mut rig = start();
         let stream = rig.watching(&[], "9").await.stream();

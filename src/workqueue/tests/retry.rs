@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::fixture::*;
+use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn done_without_forget_does_not_requeue_and_does_not_reset_the_failures() {

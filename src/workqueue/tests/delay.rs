@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::delay::Delay;
+use super::super::delay::Delay;
 
 fn drain(delay: &mut Delay<u8>, now: Instant) -> Vec<u8> {
     std::iter::from_fn(|| delay.pop_due(now)).collect()

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use tokio::time::{advance, timeout};
 
-use super::fixture::*;
+use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn after_a_shutdown_adds_are_ignored_the_line_is_handed_out_and_then_it_ends() {

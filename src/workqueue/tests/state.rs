@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::state::{Added, Load, State};
+use super::super::state::{Added, Load, State};
 
 fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)

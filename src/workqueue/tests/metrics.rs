@@ -1,24 +1,19 @@
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use daemon::Telemetry;
 use tokio::time::advance;
 
-use super::{Metrics, WorkQueue, fixture::*};
+use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn the_metrics_have_the_names_that_dashboards_know() {
-    let (metrics, mut registry) = (Metrics::default(), Registry::default());
-    metrics.register(&mut registry);
-    let queue = WorkQueue::new("pods", &metrics);
+    let telemetry = Telemetry::default();
+    let queue = WorkQueue::new("pods", &telemetry);
     [1, 1, 2, 3].into_iter().for_each(|key| queue.add(key));
     advance(2 * SECOND).await;
     let claims = [now(&queue), now(&queue)];
     queue.add(1);
     queue.add_rate_limited(4);
     advance(3 * SECOND).await; // 4 is in line, too
-    let scrape = || {
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        text
-    };
+    let scrape = || telemetry.encode().unwrap();
     let text = scrape();
     for line in [
         "workqueue_adds_total{name=\"pods\"} 5",

@@ -23,29 +23,14 @@ mod shared;
 mod state;
 
 #[cfg(test)]
-mod delay_tests;
-#[cfg(test)]
-mod fixture;
-#[cfg(test)]
-mod limit_tests;
-#[cfg(test)]
-mod metrics_tests;
-#[cfg(test)]
-mod retry_tests;
-#[cfg(test)]
-mod shutdown_tests;
-#[cfg(test)]
-mod state_tests;
-#[cfg(test)]
 mod tests;
 
 use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 
+use daemon::Telemetry;
 use tokio::time::Instant;
 
 use limit::Failures;
-pub(crate) use limit::{Limiter, TokioClock};
-pub use metrics::Metrics;
 use shared::Shared;
 
 /// What can go through a queue: cheap to clone, since a key in line is held twice. Everything that fits is one.
@@ -65,8 +50,8 @@ impl<K: QueueKey> WorkQueue<K> {
     /// # Panics
     /// Outside a tokio runtime: a task is started here, which moves delayed keys when they are due. It ends when the
     /// queue is shut down or its last handle (or claim) is dropped.
-    pub fn new(name: &'static str, metrics: &Metrics) -> Self {
-        let shared = Shared::new(name, metrics);
+    pub fn new(name: &'static str, telemetry: &Telemetry) -> Self {
+        let shared = Shared::new(name, &telemetry.metrics());
         tokio::spawn(Shared::move_due_keys(&shared));
         WorkQueue(shared)
     }

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{
-    informer::thing::{Thing, short},
-    testing::{Call, Server, api_server},
-};
+use testkit::{Call, Server, api_server};
+
+use crate::informer::tests::{Thing, short};
 
 pub struct Rig {
     pub server: Server,
@@ -16,12 +15,13 @@ pub struct Rig {
     pub store: Arc<Store<Thing>>,
     pub health: Arc<Health>,
     pub stop: CancellationToken,
+    pub task: tokio::task::JoinHandle<()>,
 }
 
 pub fn start() -> Rig {
     let (client, server) = api_server();
     let (tell, changes) = mpsc::unbounded_channel();
-    let (store, health) = (Arc::new(Store::new(|t: &Thing| &t.terms)), Arc::new(Health::default()));
+    let (store, health) = (Arc::new(Store::<Thing>::new()), Arc::new(Health::default()));
     let reflector = Reflector {
         resource: "things",
         list_watch: ListWatch::new(client, "/api/v1/things"),
@@ -31,8 +31,8 @@ pub fn start() -> Rig {
         metrics: Metrics::default(),
     };
     let stop = CancellationToken::new();
-    tokio::spawn(reflector.run(stop.clone(), move |change| drop(tell.send(short(&change)))));
-    Rig { server, changes, store, health, stop }
+    let task = tokio::spawn(reflector.run(stop.clone(), move |change| drop(tell.send(short(&change)))));
+    Rig { server, changes, store, health, stop, task }
 }
 
 impl Rig {
@@ -88,4 +88,38 @@ pub fn assert_watch(call: &Call, version: &str) {
 
 pub fn is_backoff(wait: Duration) -> bool {
     (Duration::from_millis(800)..=Duration::from_millis(1600)).contains(&wait)
+}
+
+/// In real time: a paused clock does not show what a timer costs.
+#[tokio::test]
+async fn ten_thousand_events_in_one_chunk_take_less_than_a_second() {
+    let mut rig = start();
+    let stream = rig.watching(&[], "9").await.stream();
+    let events: String = (0..10_000)
+        .map(|i| {
+            format!(
+                "{}\n",
+                json!({ "type": "ADDED", "object": crate::informer::tests::wire(&format!("t{i}"), 10 + i) })
+            )
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    stream.raw(events);
+    rig.skip(10_000).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reflector_that_ends_before_stop_fails_liveness() {
+    let mut rig = start();
+    let _watch = rig.watching(&[], "9").await;
+    assert_eq!(rig.health.check_running(), Ok(()));
+    rig.task.abort();
+    assert!(rig.change_or_end().await.is_none());
+    assert!(rig.health.check_running().is_err());
+
+    let rig = start();
+    rig.stop.cancel();
+    rig.task.await.unwrap();
+    assert_eq!(rig.health.check_running(), Ok(()), "stopped");
 }

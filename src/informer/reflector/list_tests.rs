@@ -1,10 +1,10 @@
 //! Lists: in pages, of one moment, without what cannot be read, and for how long they are waited for.
 
-use super::{rig::*, *};
-use crate::{
-    informer::thing::{Thing, wire},
-    testing::{api_server, pass},
-};
+use super::{tests::*, *};
+use serde_json::json;
+use testkit::{api_server, pass};
+
+use crate::informer::tests::{Thing, wire};
 
 #[tokio::test(start_paused = true)]
 async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
@@ -16,12 +16,12 @@ async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
 
     let call = rig.server.next().await;
     assert_eq!((call.param("continue"), call.param("limit")), ("tok%2F1", "500"));
-    assert!(rig.store.is_empty() && rig.health.check().is_err(), "half a list is no list");
+    assert!(rig.store.is_empty() && rig.health.check_synced().is_err(), "half a list is no list");
     call.json(200, &list(&[wire("b", 2)], "9", ""));
 
     assert_eq!([rig.change().await, rig.change().await], ["*a1", "*b2"]);
     assert_watch(&rig.server.next().await, "9");
-    assert!(rig.health.check().is_ok());
+    assert!(rig.health.check_synced().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,13 +44,15 @@ async fn a_page_that_is_too_large_is_asked_for_again_with_fewer_objects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_continue_token_that_expired_restarts_as_one_whole_list() {
+async fn expired_continue_token_restarts_at_the_first_page() {
     let mut rig = start();
     rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
-    rig.server.next().await.status(410, "Expired", "The provided continue parameter is too old");
+    let mut expired = testkit::status(410, "Expired", "The provided continue parameter is too old");
+    expired["metadata"] = json!({ "continue": "inconsistent" });
+    rig.server.next().await.json(410, &expired);
     let (call, wait) = rig.next_timed().await;
-    assert_eq!((call.param("limit"), call.param("continue")), ("", ""));
-    assert_eq!(wait, Duration::ZERO);
+    assert_eq!((call.param("limit"), call.param("continue")), ("500", ""));
+    assert!(is_backoff(wait), "{wait:?}");
     call.json(200, &list(&[wire("b", 12)], "12", ""));
     assert_eq!(rig.change().await, "*b12");
     assert_watch(&rig.server.next().await, "12");
@@ -74,7 +76,11 @@ async fn a_server_that_accepts_and_says_nothing_is_given_30_seconds() {
     let (call, wait) = rig.next_timed().await;
     assert_list(&call);
     assert!(wait > Duration::from_secs(30) && wait < Duration::from_secs(32), "{wait:?}");
-    assert!(rig.health.check().unwrap_err().contains("no answer within 30 s"), "{:?}", rig.health.check());
+    assert!(
+        rig.health.check_synced().unwrap_err().contains("no answer within 30 s"),
+        "{:?}",
+        rig.health.check_synced()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,16 +102,21 @@ async fn what_the_selectors_choose_is_asked_for_in_every_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_may_take_as_long_as_it_likes_while_bytes_keep_coming() {
-    let mut rig = start();
-    let body = rig.server.next().await.stream();
-    let text = list(&[wire("a", 1)], "9", "").to_string();
-    for byte in text.bytes() {
-        body.raw(vec![byte]);
-        pass(Duration::from_secs(29)).await;
+async fn list_that_drips_is_abandoned_after_60_seconds() {
+    for code in [200, 500] {
+        let mut rig = start();
+        let begun = Instant::now();
+        let body = rig.server.next().await.stream_with(code);
+        let dripping = tokio::spawn(async move {
+            while !body.is_abandoned() {
+                body.raw(" ");
+                pass(Duration::from_secs(29)).await;
+            }
+        });
+        assert_list(&rig.server.next().await);
+        assert!(begun.elapsed() < Duration::from_secs(62), "{code}: {:?}", begun.elapsed());
+        dripping.await.unwrap();
     }
-    drop(body);
-    assert_eq!(rig.change().await, "*a1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,6 +141,20 @@ async fn a_list_with_one_bad_object_brings_all_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nameless_objects_cost_themselves_alone() {
+    let mut rig = start();
+    let nameless = json!({ "metadata": { "uid": "u", "resourceVersion": "2" }, "value": 1 });
+    rig.server.next().await.json(200, &list(&[wire("a", 1), nameless.clone(), json!(null)], "9", ""));
+    assert_eq!(rig.change().await, "*a1");
+    let watch = rig.server.next().await;
+    assert_watch(&watch, "9");
+    let stream = watch.stream();
+    stream.event("ADDED", &nameless);
+    stream.event("ADDED", &wire("b", 10));
+    assert_eq!(rig.change().await, "+b10");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_is_no_json_is_asked_for_again() {
     let mut rig = start();
     rig.server.next().await.bytes(200, &[], "<html>");
@@ -144,9 +169,12 @@ async fn a_resource_that_is_not_served_or_not_allowed_is_waited_for_and_the_reas
         let mut rig = start();
         rig.server.next().await.status(code, reason, "things are not for you");
         let call = rig.server.next().await;
-        assert_eq!(rig.health.check().unwrap_err(), format!("not synced: {code} {reason}: things are not for you"));
+        assert_eq!(
+            rig.health.check_synced().unwrap_err(),
+            format!("not synced: {code} {reason}: things are not for you")
+        );
         call.json(200, &list(&[], "9", ""));
         assert_watch(&rig.server.next().await, "9");
-        assert!(rig.health.check().is_ok());
+        assert!(rig.health.check_synced().is_ok());
     }
 }

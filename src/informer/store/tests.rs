@@ -1,8 +1,8 @@
 use super::*;
-use crate::informer::thing::{Thing, short, thing};
+use crate::informer::tests::{Thing, short, thing};
 
 fn store() -> Store<Thing> {
-    Store::new(|thing| &thing.terms)
+    Store::new()
 }
 
 fn shorts(changes: impl IntoIterator<Item = Change<Thing>>) -> Vec<String> {
@@ -64,11 +64,11 @@ fn deleted_and_created_again_shows_as_one_change_with_another_uid() {
 #[test]
 fn an_object_that_the_new_list_could_not_decode_stays_in_its_last_good_version() {
     let store = store();
-    store.replace(vec![thing("a", 1).terms(&["s"]), thing("b", 2)], &[]);
+    store.replace(vec![thing("a", 1).indexed_by(&["s"]), thing("b", 2)], &[]);
     let changes = store.replace(vec![thing("b", 2)], &[key("a"), key("never-seen")]);
     assert!(changes.is_empty(), "{changes:?}");
     assert_eq!(store.get(&key("a")).unwrap().version, "1");
-    assert_eq!(store.indexed(&key("s")), [key("a")]);
+    assert_eq!(store.by_index(&key("s")), [key("a")]);
     assert_eq!(store.len(), 2);
 }
 
@@ -78,42 +78,42 @@ fn deleting_what_is_not_there_is_no_change() {
 }
 
 #[test]
-fn an_object_is_found_by_each_of_its_terms_and_by_no_old_one() {
+fn object_is_found_by_its_current_index_keys_alone() {
     let store = store();
-    store.apply(thing("a", 1).terms(&["s", "t"]));
-    store.apply(thing("b", 2).terms(&["t"]));
-    let mut found = store.indexed(&key("t"));
+    store.apply(thing("a", 1).indexed_by(&["s", "t"]));
+    store.apply(thing("b", 2).indexed_by(&["t"]));
+    let mut found = store.by_index(&key("t"));
     found.sort();
     assert_eq!(found, [key("a"), key("b")]);
 
-    store.apply(thing("a", 3).terms(&["t"]));
-    assert!(store.indexed(&key("s")).is_empty());
+    store.apply(thing("a", 3).indexed_by(&["t"]));
+    assert!(store.by_index(&key("s")).is_empty());
 
     store.delete(&key("b"));
-    assert_eq!(store.indexed(&key("t")), [key("a")]);
+    assert_eq!(store.by_index(&key("t")), [key("a")]);
 
-    store.replace(vec![thing("c", 9).terms(&["s"])], &[]);
-    assert!(store.indexed(&key("t")).is_empty());
-    assert_eq!(store.indexed(&key("s")), [key("c")]);
+    store.replace(vec![thing("c", 9).indexed_by(&["s"])], &[]);
+    assert!(store.by_index(&key("t")).is_empty());
+    assert_eq!(store.by_index(&key("s")), [key("c")]);
 }
 
 #[test]
 fn an_index_entry_that_runs_empty_is_removed() {
     let store = store();
-    store.apply(thing("a", 1).terms(&["s"]));
+    store.apply(thing("a", 1).indexed_by(&["s"]));
     store.delete(&key("a"));
-    assert!(store.read().index.is_empty());
+    assert!(store.inner.read().index.is_empty());
 }
 
 #[test]
 fn no_reader_ever_sees_half_a_list() {
     let store = Arc::new(store());
-    let list = |version| (0..50).map(|i| thing(&format!("t{i}"), version).terms(&["s"])).collect::<Vec<_>>();
+    let list = |version| (0..50).map(|i| thing(&format!("t{i}"), version).indexed_by(&["s"])).collect::<Vec<_>>();
     store.replace(list(1), &[]);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             loop {
-                let inner = store.read();
+                let inner = store.inner.read();
                 let versions: HashSet<_> = inner.objects.values().map(|t| t.version.clone()).collect();
                 assert_eq!(versions.len(), 1, "one version at a time");
                 assert_eq!(inner.index[&key("s")].len(), 50, "the index is of the same list");

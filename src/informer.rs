@@ -1,0 +1,118 @@
+//! KNOW: mirror a resource into memory.
+//!
+//! A controller asks "what is there now?" thousands of times for each time that something changes. Asking the API
+//! server each time would drown it, so an informer keeps a copy: it lists once and then watches. Reading order:
+//!
+//! 1. [`Key`]: how an object is named from here on.
+//! 2. [`Store`]: the copy, and what became different in it.
+//! 3. [`list_watch`]: the two requests and how their answers are read.
+//! 4. [`machine`]: which request comes next, after every kind of answer. The heart of it.
+//! 5. [`Reflector`]: the loop that drives the machine.
+//! 6. [`Resync`]: enqueues every key again, which is not the same as listing again.
+//! 7. [`Informer`], in this file: a store with its reflector, as a controller uses it.
+//!
+//! What an informer promises is less than one thinks. You will see the last state of each object, sooner or later. You
+//! will *not* see every state in between, nor each deletion followed by a creation as two changes, and not a state
+//! newer than the server's. Code that can live with that is called level-triggered, and survives everything in this
+//! folder.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use daemon::Telemetry;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+mod backoff;
+mod health;
+mod key;
+pub mod list_watch;
+pub mod machine;
+mod metrics;
+mod reflector;
+mod resync;
+mod store;
+
+pub use backoff::{Backoff, LONGEST as LONGEST_BACKOFF};
+pub use health::Health;
+pub use key::Key;
+pub use list_watch::{Event, List, ListWatch, Page, Undecodable, Watch};
+pub use metrics::Metrics;
+pub use reflector::Reflector;
+pub use resync::Resync;
+pub use store::{Change, Store};
+
+/// What the cache needs to know about an object.
+///
+/// Implementors decode themselves straight from the wire (`serde::Deserialize`) and keep only the fields that are used.
+pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
+    /// `namespace/name`.
+    fn key(&self) -> &Key;
+    /// Tells an object from a later one of the same name.
+    fn uid(&self) -> &str;
+    /// Opaque; only ever compared for equality.
+    fn resource_version(&self) -> &str;
+    /// The index keys by which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
+    fn index_keys(&self) -> &[Key] {
+        &[]
+    }
+}
+
+/// The cache of one resource: a store, the reflector that keeps it up to date, and its health.
+pub struct Informer<T>(Reflector<T>);
+
+impl<T: Object> Informer<T> {
+    /// Creates an empty cache. `path` is where the API server serves the collection, `resource` its name for people. `watch_idle`:
+    /// see [`Reflector::watch_idle`].
+    pub fn new(
+        client: Client,
+        resource: &'static str,
+        path: String,
+        watch_idle: Duration,
+        telemetry: &Telemetry,
+    ) -> Self {
+        let health = Arc::new(Health::default());
+        telemetry.add_readiness(resource, {
+            let health = health.clone();
+            move || health.check_synced()
+        });
+        telemetry.add_liveness(resource, {
+            let health = health.clone();
+            move || health.check_running()
+        });
+        Informer(Reflector {
+            resource,
+            list_watch: ListWatch::new(client, path),
+            store: Arc::new(Store::new()),
+            health,
+            watch_idle,
+            metrics: telemetry.metrics(),
+        })
+    }
+
+    /// The cache itself.
+    pub fn store(&self) -> Arc<Store<T>> {
+        self.0.store.clone()
+    }
+
+    /// Waits until the first list is in the cache and the handler has seen each of its changes. Cancel-safe.
+    pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static + use<T> {
+        let health = self.0.health.clone();
+        async move { health.synced().await }
+    }
+
+    /// Keeps the cache up to date and calls `on_change` with every change, until `stop`. See [`Reflector::run`].
+    pub async fn run(self, stop: CancellationToken, on_change: impl Fn(Change<T>)) {
+        self.0.run(stop, on_change).await;
+    }
+}
+
+/// The path of a collection, in one namespace or in all: `/apis/box.com/v1/namespaces/app1/pkis`.
+pub fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
+        None => format!("{group}/{plural}"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
