@@ -27,9 +27,9 @@
 //! wrong after a failure (the retries would stay 5 ms apart) and due after a success (otherwise the next, unrelated failure
 //! would wait like the tenth). So it is written out at each place that makes it.
 
-use std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use daemon::{LogThrottle, Telemetry, shutdown::Unfinished};
+use daemon::{LogPermit, LogThrottle, Telemetry, shutdown::Unfinished};
 use futures::{FutureExt, future::join_all};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -256,7 +256,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         // 2. Reconcile. A panic is a bug that one object has met. It counts as one failed attempt of this key: other objects
         //    are not affected, and the object may have changed by the next attempt.
         let attempt = catch_panic(async { self.reconciler.reconcile(key).await }).await;
-        let result = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic.to_string())));
+        let result = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic)));
 
         // 3. Forget or retry.
         match result {
@@ -285,17 +285,8 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
                 // The first few are routine: a conflict because the cache was a moment behind.
-                match if retry_in < ROUTINE { None } else { self.throttle.allow() } {
-                    Some(permit) => warn!(
-                        queue,
-                        ?key,
-                        error = why,
-                        ?retry_in,
-                        suppressed = permit.suppressed,
-                        "reconcile: not possible now, trying again"
-                    ),
-                    None => debug!(queue, ?key, error = why, ?retry_in, "reconcile: not possible now, trying again"),
-                }
+                let permit = if retry_in < ROUTINE { None } else { self.throttle.allow() };
+                self.log_retry(permit, key, &why, None, retry_in, "reconcile: not possible now, trying again");
                 ReconcileResult::Deferred
             }
             Err(Error::Transient(why)) => {
@@ -305,18 +296,8 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 }
                 // Retry. Not forgotten: the count makes the retries rarer, and ends them.
                 let retry_in = self.queue.add_rate_limited(key.clone());
-                match self.throttle.allow() {
-                    Some(permit) => warn!(
-                        queue,
-                        ?key,
-                        error = why,
-                        attempt,
-                        ?retry_in,
-                        suppressed = permit.suppressed,
-                        "reconcile failed, trying again"
-                    ),
-                    None => debug!(queue, ?key, error = why, attempt, ?retry_in, "reconcile failed, trying again"),
-                }
+                let permit = self.throttle.allow();
+                self.log_retry(permit, key, &why, Some(attempt), retry_in, "reconcile failed, trying again");
                 ReconcileResult::Retry
             }
         }
@@ -326,7 +307,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     async fn give_up(&self, key: &K, why: &str, attempt: u32) -> ReconcileResult {
         let queue = self.queue.name();
         let reported = catch_panic(async { self.reconciler.gave_up(key, why).await }).await.unwrap_or_else(|panic| {
-            error!(queue, ?key, error = %panic, "reporting the dropped key failed");
+            error!(queue, ?key, error = panic, "reporting the dropped key failed");
             Ok(Outcome::Settled)
         });
         match reported {
@@ -361,24 +342,32 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             self.queue.add_after(key.clone(), delay);
         }
     }
-}
 
-/// What a panic said.
-struct Panicked(Box<dyn Any + Send>);
-
-/// The text of `panic!("…")`; the panic hook has already logged where it happened.
-impl fmt::Display for Panicked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text =
-            self.0.downcast_ref::<&str>().copied().or_else(|| self.0.downcast_ref::<String>().map(String::as_str));
-        write!(f, "panicked: {}", text.unwrap_or("without a text"))
+    /// Logs a retry: as a warning where the throttle permits one.
+    fn log_retry(
+        &self,
+        permit: Option<LogPermit>,
+        key: &K,
+        error: &str,
+        attempt: Option<u32>,
+        retry_in: Duration,
+        message: &str,
+    ) {
+        let queue = self.queue.name();
+        match permit {
+            Some(LogPermit { suppressed }) => warn!(queue, ?key, error, attempt, ?retry_in, suppressed, "{message}"),
+            None => debug!(queue, ?key, error, attempt, ?retry_in, "{message}"),
+        }
     }
 }
 
-/// Turns a panic of the future into an error.
+/// Turns a panic of the future into an error with the panic's text. (The panic hook has logged where it happened.)
 ///
 /// `AssertUnwindSafe`: a panic may leave something half done. That is safe because a reconcile is safe to repeat: after a
 /// crash of the whole process it starts from the same state.
-async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
-    AssertUnwindSafe(work).catch_unwind().await.map_err(Panicked)
+async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        format!("panicked: {}", text.unwrap_or("without a text"))
+    })
 }

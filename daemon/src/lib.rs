@@ -11,4 +11,4 @@ pub mod telemetry;
 pub mod throttle;
 
 pub use telemetry::{Metrics, Telemetry};
-pub use throttle::{LogThrottle, TokioClock};
+pub use throttle::{LogPermit, LogThrottle, TokioClock};

@@ -6,24 +6,13 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 /// One reflector's state, as others may ask for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Health {
     synced: watch::Sender<bool>,
     /// The last thing that went wrong, until something works again.
     trouble: Mutex<Option<String>>,
     unserved: Notify,
     ended: AtomicBool,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Health {
-            synced: watch::Sender::new(false),
-            trouble: Mutex::new(None),
-            unserved: Notify::new(),
-            ended: AtomicBool::new(false),
-        }
-    }
 }
 
 impl Health {

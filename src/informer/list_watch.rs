@@ -272,7 +272,7 @@ fn decode_line<T: Object>(line: &[u8]) -> Result<Event<T>, Failure> {
             }
             Named { metadata } => Ok(Event::Deleted(metadata.key(), metadata.resource_version)),
         },
-        "BOOKMARK" => decode::<Versioned>(raw).map(|bookmark| Event::Bookmark(bookmark.metadata.resource_version)),
+        "BOOKMARK" => decode::<Named>(raw).map(|bookmark| Event::Bookmark(bookmark.metadata.resource_version)),
         "ERROR" => decode::<Status>(raw).map(|status| Event::Error(Failure::from_status(status, None))),
         other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
     }
@@ -302,17 +302,6 @@ impl Name {
     fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
     }
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: Version,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    resource_version: String,
 }
 
 fn decode<'de, D: Deserialize<'de>>(bytes: &'de [u8]) -> Result<D, Failure> {

@@ -273,7 +273,7 @@ impl<T: Object> Machine<T> {
     fn pause(&mut self, request: Request, jitter: f64) -> Step<T> {
         let why = "the watch was closed as soon as it was open".to_owned();
         let next = Next { after: self.backoff.server.next(jitter), request };
-        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: SHORT_WATCH }) }
+        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: "short_watch" }) }
     }
 }
 
@@ -282,18 +282,13 @@ fn age(opened: Option<Instant>, now: Instant) -> Duration {
     opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(opened))
 }
 
-/// Reasons of [`Trouble`] that are no failed request. A closed list, as it is a metric's label.
-pub(super) const REASONS: [&str; 2] = [SHORT_WATCH, UNDECODABLE];
-const SHORT_WATCH: &str = "short_watch";
-const UNDECODABLE: &str = "undecodable";
-
 /// Describes an object that does not decode.
 pub(super) fn undecodable(object: &Undecodable) -> Trouble {
     let why = match &object.key {
         Some(key) => format!("{key} cannot be decoded, its last good version stays: {}", object.why),
         None => format!("an object without a name is ignored: {}", object.why),
     };
-    Trouble { why, reason: UNDECODABLE }
+    Trouble { why, reason: "undecodable" }
 }
 
 fn trouble(failure: &Failure) -> Trouble {

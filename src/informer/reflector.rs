@@ -14,7 +14,7 @@ use super::{
     machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
-use crate::{explain, request::Failure};
+use crate::explain;
 
 /// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
 pub struct Reflector<T> {
@@ -86,32 +86,29 @@ impl<T: Object> Reflector<T> {
                     metrics.lists.inc();
                     explain!(List, resource = self.resource, "ask once what there is");
                 }
-                match self.list_watch.list(list).await {
-                    Ok(page) => {
-                        metrics.heard();
-                        page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
-                        Answer::Page(page)
-                    }
-                    Err(failure) => self.failed(failure),
-                }
+                let page = match self.list_watch.list(list).await {
+                    Ok(page) => page,
+                    Err(failure) => return Answer::Failed(failure),
+                };
+                metrics.answered();
+                page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
+                Answer::Page(page)
             }
             Request::Watch(version, time_limit) => {
                 *watch = None; // closes the old connection before the new one opens
                 metrics.watches.inc();
                 explain!(Watch, resource = self.resource, version, "follow what changes after this version");
                 match self.list_watch.watch(version, *time_limit).await {
-                    Ok(open) => {
-                        *watch = Some(open);
-                        Answer::Opened
-                    }
-                    Err(failure) => self.failed(failure),
+                    Ok(open) => *watch = Some(open),
+                    Err(failure) => return Answer::Failed(failure),
                 }
+                Answer::Opened
             }
             Request::Read => {
                 let Some(open) = watch else { return Answer::Closed };
                 match timeout(self.watch_idle, open.next()).await {
                     Ok(Some(Ok(event))) => {
-                        metrics.heard();
+                        metrics.answered();
                         // Not as soon as it is open: it may have been opened only to be told of a 410.
                         if !matches!(event, Event::Error(_)) && self.health.clear_trouble() {
                             tracing::info!(resource = self.resource, "the watch works again");
@@ -129,13 +126,6 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    fn failed(&self, failure: Failure) -> Answer<T> {
-        if failure.code() == Some(404) {
-            self.health.set_unserved();
-        }
-        Answer::Failed(failure)
-    }
-
     fn update(&self, update: Update<T>) -> Vec<Change<T>> {
         match update {
             Update::None => Vec::new(),
@@ -148,6 +138,9 @@ impl<T: Object> Reflector<T> {
     /// Tells people: in the log, in the metrics and, before the first sync, on `/readyz`.
     fn report(&self, trouble: Trouble, next: Option<&Next>, metrics: &ResourceMetrics) {
         metrics.error(trouble.reason);
+        if trouble.reason == "not_found" {
+            self.health.set_unserved();
+        }
         let (resource, error) = (self.resource, &trouble.why);
         let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));
         match next.map(|next| &next.request) {

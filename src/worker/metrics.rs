@@ -21,33 +21,24 @@ pub enum ReconcileResult {
 }
 
 impl ReconcileResult {
-    const ALL: [ReconcileResult; 5] = [
-        ReconcileResult::Success,
-        ReconcileResult::Permanent,
-        ReconcileResult::Retry,
-        ReconcileResult::Deferred,
-        ReconcileResult::GaveUp,
-    ];
+    const ALL: [Self; 5] = [Self::Success, Self::Permanent, Self::Retry, Self::Deferred, Self::GaveUp];
 
-    /// The label's value.
     pub(super) fn label(self) -> &'static str {
-        match self {
-            ReconcileResult::Success => "success",
-            ReconcileResult::Permanent => "permanent",
-            ReconcileResult::Retry => "retry",
-            ReconcileResult::Deferred => "deferred",
-            ReconcileResult::GaveUp => "gave_up",
-        }
+        self.texts().0
     }
 
     /// What the worker did about the key, for `--explain`.
     pub(super) fn explained(self) -> &'static str {
+        self.texts().1
+    }
+
+    fn texts(self) -> (&'static str, &'static str) {
         match self {
-            ReconcileResult::Success => "it worked: its failures are forgotten",
-            ReconcileResult::Permanent => "it cannot work: not retried, waits for a change or a resync",
-            ReconcileResult::Retry => "it failed: one more failure counted, retried later",
-            ReconcileResult::Deferred => "not possible now: retried later, and not counted",
-            ReconcileResult::GaveUp => "it failed too often: dropped until a change or a resync",
+            ReconcileResult::Success => ("success", "it worked: its failures are forgotten"),
+            ReconcileResult::Permanent => ("permanent", "it cannot work: not retried, waits for a change or a resync"),
+            ReconcileResult::Retry => ("retry", "it failed: one more failure counted, retried later"),
+            ReconcileResult::Deferred => ("deferred", "not possible now: retried later, and not counted"),
+            ReconcileResult::GaveUp => ("gave_up", "it failed too often: dropped until a change or a resync"),
         }
     }
 }
