@@ -19,7 +19,7 @@ RUN case "$TARGETARCH" in \
  && rustup target add "$arch-unknown-linux-gnu" \
  && apt-get update && apt-get install -y "$gcc" && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN make build TARGET="$(cat /target)" && cp "target/$(cat /target)/release/demo-controller" /demo-controller
+RUN make build TARGET="$(cat /target)" && mv demo-controller /demo-controller
 
 # No shell, no libc, no package: nothing to update but the binary, and nothing for an intruder to use. No CA certificates
 # either: the API server's own is in the pod, beside the token.
