@@ -6,11 +6,13 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use daemon::Telemetry;
 use demo_controller::{
-    informer::{Store, list_watch::decode_page},
+    informer::{Informer, Store, list_watch::decode_page},
     pods::Pod,
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 const PAGE: usize = 500;
 const CACHED: usize = 10_000;
@@ -40,7 +42,7 @@ fn pod(i: usize, version: usize) -> Pod {
 }
 
 fn store() -> Store<Pod> {
-    Store::new(|pod| &pod.secrets)
+    Store::new()
 }
 
 fn decode(c: &mut Criterion) {
@@ -95,5 +97,49 @@ fn cache(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode, cache);
+/// From the bytes of the watch to the handler, in real time. The peer in the same run is the decoder alone.
+fn watch(c: &mut Criterion) {
+    const EVENTS: usize = 10_000;
+    let lines: String = (0..EVENTS)
+        .map(|i| format!("{}\n", json!({ "type": "ADDED", "object": wire(i, i + 2) })))
+        .collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut group = c.benchmark_group("watch");
+    group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(10);
+    group.bench_function("10,000 events in one chunk, to the handler", |b| {
+        b.to_async(&runtime).iter(|| async {
+            let (client, mut server) = testkit::api_server();
+            let path = "/api/v1/pods".to_owned();
+            let informer =
+                Informer::<Pod>::new(client, "pods", path, Duration::from_secs(150), &Telemetry::default());
+            let (seen, mut changes) = tokio::sync::mpsc::unbounded_channel();
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(informer.run(stop.clone(), move |change| drop(seen.send(change))));
+            server.next().await.bytes(200, &[], page(&[]));
+            let stream = server.next().await.stream();
+            stream.raw(lines.clone());
+            for _ in 0..EVENTS {
+                black_box(changes.recv().await);
+            }
+            stop.cancel();
+            running.await.expect("no panic");
+        });
+    });
+    group.bench_function("the same 10,000 objects, decoded alone", |b| {
+        #[derive(serde::Deserialize)]
+        struct Line<'a> {
+            #[serde(borrow)]
+            object: &'a serde_json::value::RawValue,
+        }
+        b.iter(|| {
+            for line in lines.lines() {
+                let line: Line = serde_json::from_str(line).expect("an event");
+                black_box(serde_json::from_str::<Pod>(line.object.get()).expect("a pod"));
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decode, cache, watch);
 criterion_main!(benches);

@@ -5,10 +5,8 @@
 use std::{hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use demo_controller::{
-    informer::Key,
-    workqueue::{Metrics, WorkQueue},
-};
+use daemon::Telemetry;
+use demo_controller::{informer::Key, workqueue::WorkQueue};
 use futures::FutureExt;
 
 const KEYS: u64 = 1000;
@@ -18,7 +16,7 @@ fn keys() -> Vec<Key> {
 }
 
 fn queue() -> WorkQueue<Key> {
-    WorkQueue::new("bench", &Metrics::default())
+    WorkQueue::new("bench", &Telemetry::default())
 }
 
 fn workqueue(c: &mut Criterion) {
