@@ -1,4 +1,4 @@
-//! What became of the recorded events, in numbers.
+//! Counts recorded events by result.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,50 +6,38 @@ use prometheus_client::{
     registry::Registry,
 };
 
+/// The API server has the event.
+pub(super) const SENT: &str = "sent";
+/// The queue was full.
+pub(super) const QUEUE_FULL: &str = "dropped_queue_full";
+/// There were too many events about the object.
+pub(super) const SPAM: &str = "dropped_spam";
+/// The API server refused the event, or all attempts failed.
+pub(super) const FAILED: &str = "dropped_failed";
+/// The namespace is being deleted, and the object with it.
+pub(super) const NAMESPACE_DELETED: &str = "dropped_namespace_deleted";
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
     result: &'static str,
 }
 
-/// `events_total{result}`: every recorded event ends in exactly one of these, each repeat counted by itself.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    family: Family<Labels, Counter>,
-    /// `sent`: the API server has it.
-    pub(super) sent: Counter,
-    /// `dropped_queue_full`: too many were on their way.
-    pub(super) queue_full: Counter,
-    /// `dropped_spam`: too many about this object.
-    pub(super) spam: Counter,
-    /// `dropped_failed`: refused by the server, or the retries were used up.
-    pub(super) failed: Counter,
-    /// `absorbed`: the namespace is going or gone, and whoever would have read it with it.
-    pub(super) absorbed: Counter,
-}
+/// `events_total{result}`: each recorded event is counted once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics(Family<Labels, Counter>);
 
 impl Metrics {
-    /// All at zero: a result that has not happened yet is there to be seen, and to alert on.
-    pub fn new() -> Self {
-        let family = Family::<Labels, Counter>::default();
-        let child = |result| family.get_or_create_owned(&Labels { result });
-        Metrics {
-            sent: child("sent"),
-            queue_full: child("dropped_queue_full"),
-            spam: child("dropped_spam"),
-            failed: child("dropped_failed"),
-            absorbed: child("absorbed"),
-            family,
-        }
-    }
-
-    /// Makes them visible.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register("events", "Recorded events by what became of them", self.family.clone());
+    pub fn count(&self, result: &'static str) {
+        self.0.get_or_create(&Labels { result }).inc();
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+impl daemon::Metrics for Metrics {
+    fn register(&self, registry: &mut Registry) {
+        // Each result is exported from the start, at zero, so that an alert can compare it.
+        for result in [SENT, QUEUE_FULL, SPAM, FAILED, NAMESPACE_DELETED] {
+            self.0.get_or_create(&Labels { result }).inc_by(0);
+        }
+        registry.register("events", "Recorded events by result", self.0.clone());
     }
 }

@@ -1,216 +1,263 @@
-//! What is written of what was told: one Event, its count, and until when that is waited for.
+//! The recorder against a scripted API server.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use testkit::{Call, Log, Server, api_server, status, terminating};
+use tokio::time::{Instant, timeout};
 
-use super::{WORKERS, pending::Pending, rig::*};
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Rig {
+    recorder: Recorder,
+    server: Server,
+    telemetry: Telemetry,
+}
+
+fn rig(dry_run: bool) -> Rig {
+    let (client, server) = api_server();
+    let telemetry = Telemetry::default();
+    let (recorder, writer) = Recorder::new(client, "controlplane", dry_run, &telemetry);
+    tokio::spawn(writer);
+    Rig { recorder, server, telemetry }
+}
+
+impl Rig {
+    fn record(&self, pod: &str, message: &str) {
+        let about = ObjectRef {
+            api_version: "v1".into(),
+            kind: "Pod".into(),
+            namespace: "app1".into(),
+            name: pod.into(),
+            uid: format!("uid of {pod}"),
+            resource_version: None,
+        };
+        self.recorder.record(&about, Kind::Warning, "Reason", message);
+    }
+
+    async fn flushed(&self) {
+        timeout(HOUR, self.recorder.flush()).await.expect("a flush within an hour");
+    }
+
+    /// Answers every request with 201 and returns their number.
+    async fn serve(&mut self) -> usize {
+        let mut requests = 0;
+        while let Some(call) = self.server.next_within(Duration::from_secs(1)).await {
+            requests += 1;
+            created(call);
+        }
+        requests
+    }
+
+    fn assert_counts(&self, expected: &[(&str, u64)]) {
+        let text = self.telemetry.encode().unwrap();
+        for (result, count) in expected {
+            assert!(text.contains(&format!("events_total{{result=\"{result}\"}} {count}\n")), "{result}: {text}");
+        }
+    }
+}
+
+/// Accepts a POST and returns the Event.
+fn created(call: Call) -> Value {
+    assert_eq!(call.method, "POST");
+    let event = call.body.clone();
+    call.json(201, &event);
+    event
+}
+
+/// Answers a POST with 409 and the GET that follows with the Event, at this count and version. Returns the PATCH.
+async fn exists(server: &mut Server, count: i32, version: &str) -> Call {
+    let call = server.next().await;
+    let mut event = call.body.clone();
+    event["count"] = json!(count);
+    event["metadata"]["resourceVersion"] = json!(version);
+    assert_eq!(call.method, "POST");
+    call.status(409, "AlreadyExists", "it exists");
+    let call = server.next().await;
+    assert_eq!(call.line(), format!("GET /api/v1/namespaces/app1/events/{}", name(&event)));
+    call.json(200, &event);
+    let call = server.next().await;
+    assert_eq!(call.line(), format!("PATCH /api/v1/namespaces/app1/events/{}", name(&event)));
+    assert_eq!(call.body["metadata"]["resourceVersion"], version);
+    assert_eq!(call.body["count"], count + 1);
+    call
+}
+
+fn name(event: &Value) -> String {
+    event["metadata"]["name"].as_str().unwrap().to_owned()
+}
 
 #[tokio::test(start_paused = true)]
-async fn an_event_says_who_says_what_about_which_object() {
-    let mut rig = rig();
-    let ticket = rig.tell("app1", "app1-pod");
+async fn new_event_is_created_and_counted() {
+    let mut rig = rig(false);
+    rig.assert_counts(&[("sent", 0), ("dropped_namespace_deleted", 0)]);
+    rig.record("pod", "no such name");
     let call = rig.server.next().await;
     assert_eq!(call.line(), "POST /api/v1/namespaces/app1/events");
     assert_eq!(call.query.len(), 0);
-    assert_eq!(call.body["involvedObject"]["uid"], "uid of app1/app1-pod");
-    assert_eq!(call.body["source"], json!({"component": "controlplane"}));
-    assert_eq!(call.body["reason"], REASON);
-    assert_eq!(call.body["count"], 1);
-    assert_eq!(call.body["firstTimestamp"], call.body["lastTimestamp"]);
+    assert_eq!(call.body["source"]["component"], "controlplane");
     created(call);
     rig.flushed().await;
-    assert!(!ticket.dropped());
-    assert_eq!(rig.metrics.sent.get(), 1);
+    rig.assert_counts(&[("sent", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_raises_the_count_of_the_same_event() {
-    let mut rig = rig();
-    rig.tell("app1", "pod");
-    let mut event = created(rig.server.next().await);
-    for (count, version) in [(2, "2"), (3, "3")] {
-        rig.flushed().await;
-        rig.tell("app1", "pod");
-        let call = rig.server.next().await;
-        assert_eq!(call.line(), format!("PATCH /api/v1/namespaces/app1/events/{}", text(&event["metadata"]["name"])));
-        assert_eq!(call.body["count"], count);
-        assert_eq!(call.body["metadata"]["resourceVersion"], event["metadata"]["resourceVersion"]);
-        assert_eq!(call.body.get("firstTimestamp"), None, "it stays as it is");
-        event = patched(call, &event, version);
-    }
+async fn repeat_raises_the_count_of_the_existing_event() {
+    let mut rig = rig(false);
+    rig.record("pod", "no such name");
+    let call = exists(&mut rig.server, 7, "70").await;
+    assert!(call.body["lastTimestamp"].is_string());
+    assert_eq!(call.body.get("firstTimestamp"), None, "it stays as it is");
+    call.json(200, &json!({}));
     rig.flushed().await;
-    assert_eq!(rig.metrics.sent.get(), 3);
+    rig.assert_counts(&[("sent", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn repeats_during_a_slow_write_become_one_more_write() {
-    let mut rig = rig();
-    rig.tell("app1", "pod");
-    let slow = rig.server.next().await;
-    for _ in 0..5 {
-        rig.tell("app1", "pod");
-    }
-    assert!(rig.server.next_within(Duration::from_secs(1)).await.is_none(), "one Event is never written twice at once");
-    let event = created(slow);
-    let call = rig.server.next().await;
-    assert_eq!(call.body["count"], 6);
-    patched(call, &event, "2");
+async fn conflicting_change_is_read_before_the_next_patch() {
+    let mut rig = rig(false);
+    rig.record("pod", "no such name");
+    exists(&mut rig.server, 1, "1").await.status(409, "Conflict", "the object has been modified");
+    exists(&mut rig.server, 2, "2").await.json(200, &json!({}));
     rig.flushed().await;
-    assert!(rig.server.next_within(Duration::from_secs(60)).await.is_none());
+    rig.assert_counts(&[("sent", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_whose_turn_was_spent_on_a_retry_is_written_after_it() {
-    let mut rig = rig();
-    rig.tell("app1", "pod");
-    rig.server.next().await.status(500, "InternalError", "etcd has a bad day");
-    // All workers are busy when the retry falls due and the repeat comes: one place in the queue for both.
-    let mut slow = Vec::new();
-    for n in 0..WORKERS {
-        rig.tell("app1", &n.to_string());
-        slow.push(rig.server.next().await);
-    }
-    rig.tell("app1", "pod");
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    slow.into_iter().for_each(|call| drop(created(call)));
-
-    let call = rig.server.next().await;
-    assert_eq!(call.body["count"], 1, "the same batch again");
-    let event = created(call);
-    let call = rig.server.next().await;
-    assert_eq!(call.body["count"], 2);
-    patched(call, &event, "2");
+async fn event_that_expires_before_the_patch_is_created_again() {
+    let mut rig = rig(false);
+    rig.record("pod", "no such name");
+    exists(&mut rig.server, 7, "70").await.status(404, "NotFound", "not found");
+    assert_eq!(created(rig.server.next().await)["count"], 1);
     rig.flushed().await;
+    rig.assert_counts(&[("sent", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restarted_controller_raises_the_count_of_the_event_it_finds() {
-    let mut before = rig();
-    before.tell("app1", "pod");
-    let mut event = created(before.server.next().await);
-    event["count"] = json!(7);
-    event["metadata"]["resourceVersion"] = json!("70");
-
-    let mut after = rig();
-    after.tell("app1", "pod");
-    let call = after.server.next().await;
-    assert_eq!(call.body["metadata"]["name"], event["metadata"]["name"]);
-    call.status(409, "AlreadyExists", "events \"pod\" already exists");
-    let call = after.server.next().await;
-    assert_eq!(call.method, "GET");
-    call.json(200, &event);
-    let call = after.server.next().await;
-    assert_eq!((&call.body["count"], &call.body["metadata"]["resourceVersion"]), (&json!(8), &json!("70")));
-    patched(call, &event, "71");
-    after.flushed().await;
-    assert_eq!(after.metrics.sent.get(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_has_expired_is_created_again_and_its_count_goes_on() {
-    let mut rig = rig();
-    rig.tell("app1", "pod");
-    // The server's copy, first seen long ago.
+async fn dry_run_applies_to_every_write() {
+    let mut rig = rig(true);
+    rig.record("pod", "new");
     let call = rig.server.next().await;
-    let mut event = call.body.clone();
-    event["metadata"]["resourceVersion"] = json!("1");
-    event["count"] = json!(23);
-    event["firstTimestamp"] = json!("2020-01-01T00:00:00Z");
-    call.json(201, &event);
-    rig.flushed().await;
-
-    rig.tell("app1", "pod");
-    rig.server.next().await.status(404, "NotFound", "events \"pod\" not found");
-    let call = rig.server.next().await;
-    assert_eq!(call.method, "POST");
-    assert_eq!(call.body["count"], 24);
-    assert_eq!(call.body["firstTimestamp"], "2020-01-01T00:00:00Z");
-    assert_eq!(call.body["metadata"].get("resourceVersion"), None, "the server refuses a version on what is new");
+    assert_eq!(call.param("dryRun"), "All");
     created(call);
-    rig.flushed().await;
-    assert_eq!(rig.metrics.sent.get(), 2);
+    rig.record("pod", "existing");
+    let call = exists(&mut rig.server, 1, "1").await;
+    assert_eq!(call.param("dryRun"), "All");
 }
 
 #[tokio::test(start_paused = true)]
-async fn flush_waits_for_what_was_recorded_before_and_for_nothing_else() {
-    let mut rig = rig();
-    rig.flushed().await;
+async fn full_queue_drops_the_new_event_with_one_log_line() {
+    let log = Log::start(tracing::Level::WARN);
+    let mut rig = rig(false);
+    // No await: the writer takes nothing from the queue, and `record` does not wait for it.
+    for n in 0..QUEUE_LIMIT + 5 {
+        rig.record(&n.to_string(), "no such name");
+    }
+    assert_eq!(rig.recorder.pending(), QUEUE_LIMIT);
+    rig.assert_counts(&[("dropped_queue_full", 5)]);
+    let lines = log.lines();
+    assert_eq!((lines.len(), &lines[0]["error"]), (1, &json!("the queue is full")));
 
-    rig.tell("app1", "first");
-    rig.tell("app1", "second");
+    assert_eq!(rig.serve().await, QUEUE_LIMIT);
+    rig.record("0", "there is room again");
+    assert_eq!(rig.serve().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_events_about_one_object_are_dropped() {
+    let mut rig = rig(false);
+    for n in 0..30 {
+        rig.record("noisy", &n.to_string());
+    }
+    rig.record("quiet", "no such name");
+    assert_eq!(rig.serve().await, 25 + 1);
+    rig.assert_counts(&[("dropped_spam", 5), ("sent", 26)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_answer_does_not_delay_other_events() {
+    let mut rig = rig(false);
+    rig.record("slow", "no such name");
+    let unanswered = rig.server.next().await;
+    for n in 0..100 {
+        rig.record(&n.to_string(), "no such name");
+    }
+    let start = Instant::now();
+    for _ in 0..100 {
+        created(rig.server.next().await);
+    }
+    assert!(start.elapsed() < Duration::from_secs(1));
+    drop(unanswered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unavailable_api_server_is_retried() {
+    let mut rig = rig(false);
+    rig.record("pod", "no such name");
+    rig.server.next().await.refuse();
+    for (code, reason) in [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")] {
+        rig.server.next().await.status(code, reason, "");
+    }
+    let timed_out = rig.server.next().await;
+    created(rig.server.next().await);
+    rig.flushed().await;
+    rig.assert_counts(&[("sent", 1), ("dropped_failed", 0)]);
+    drop(timed_out);
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_that_fails_twelve_times_is_dropped() {
+    let mut rig = rig(false);
+    rig.record("pod", "no such name");
+    let start = Instant::now();
+    for _ in 0..12 {
+        rig.server.next().await.status(500, "InternalError", "");
+    }
+    assert!(rig.server.next_within(HOUR).await.is_none());
+    let minutes = (start.elapsed() - HOUR).as_secs() / 60;
+    assert_eq!(minutes, 3, "the delays grow, up to a limit");
+    rig.assert_counts(&[("dropped_failed", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_event_is_dropped_at_once() {
+    let mut rig = rig(false);
+    for (code, reason) in [(403, "Forbidden"), (422, "Invalid"), (400, "BadRequest")] {
+        rig.record("pod", reason);
+        rig.server.next().await.status(code, reason, "no");
+        assert!(rig.server.next_within(HOUR).await.is_none());
+    }
+    rig.assert_counts(&[("dropped_failed", 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_in_a_deleted_namespace_is_dropped_without_a_warning() {
+    let log = Log::start(tracing::Level::WARN);
+    let mut rig = rig(false);
+    for (code, body) in [(403, terminating()), (404, status(404, "NotFound", "namespaces \"app1\" not found"))] {
+        rig.record("pod", &code.to_string());
+        rig.server.next().await.json(code, &body);
+        assert!(rig.server.next_within(HOUR).await.is_none());
+    }
+    rig.assert_counts(&[("dropped_namespace_deleted", 2), ("dropped_failed", 0)]);
+    assert_eq!(log.lines().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_returns_when_every_event_is_sent_or_dropped() {
+    let mut rig = rig(false);
+    rig.flushed().await;
+    rig.record("first", "no such name");
+    rig.record("second", "no such name");
     let recorder = rig.recorder.clone();
-    let mut flush = tokio::spawn(async move { recorder.flush().await });
+    let flush = tokio::spawn(async move { recorder.flush().await });
     let (first, second) = (rig.server.next().await, rig.server.next().await);
-    rig.tell("app1", "too late");
-    let _unanswered = rig.server.next().await;
     created(first);
-    assert!(not_within(Duration::from_secs(10), &mut flush).await, "one is still on its way");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!flush.is_finished() && rig.recorder.pending() == 1);
     second.status(403, "Forbidden", "no");
-    assert!(!not_within(Duration::from_secs(1), flush).await, "sent or dropped, both count");
-}
-
-async fn not_within(limit: Duration, future: impl Future) -> bool {
-    tokio::time::timeout(limit, future).await.is_err()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dry_run_asks_the_server_and_leaves_nothing_behind() {
-    let mut rig = rig_with(true);
-    for _ in 0..2 {
-        rig.tell("app1", "pod");
-        let call = rig.server.next().await;
-        assert_eq!((call.method.as_str(), call.param("dryRun")), ("POST", "All"), "there is no Event to raise");
-        created(call);
-        rig.flushed().await;
-    }
-    // Unless an earlier run that was in earnest has left one.
-    rig.tell("app1", "pod");
-    let call = rig.server.next().await;
-    let mut event = call.body.clone();
-    event["metadata"]["resourceVersion"] = json!("5");
-    call.status(409, "AlreadyExists", "events \"pod\" already exists");
-    rig.server.next().await.json(200, &event);
-    let call = rig.server.next().await;
-    assert_eq!((call.method.as_str(), call.param("dryRun")), ("PATCH", "All"));
-    patched(call, &event, "6");
-    rig.flushed().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_event_is_counted_with_what_became_of_it() {
-    let mut rig = rig();
-    // In one namespace more than there is room for: 750, and 250 are left for others.
-    for n in 0..Pending::NAMESPACE_LIMIT + 4 {
-        rig.tell("crowded", &n.to_string());
-    }
-    // A repeat is counted, although it is no write of its own.
-    rig.tell("crowded", "0");
-    // About one object more than anyone reads: 25 at once.
-    for n in 0..28 {
-        rig.say("app1", "noisy", &n.to_string());
-    }
-    rig.serve(Duration::from_secs(60)).await;
-    for _ in 0..2 {
-        rig.tell("app1", "refused");
-        rig.server.next().await.status(403, "Forbidden", "no");
-        rig.flushed().await;
-    }
-    rig.tell("gone", "pod");
-    rig.server.next().await.status(404, "NotFound", "namespaces \"gone\" not found");
-    rig.flushed().await;
-
-    let page = scraped(|registry| rig.metrics.register(registry));
-    let mut lines: Vec<&str> = page.lines().filter(|line| line.starts_with("events_total")).collect();
-    lines.sort_unstable();
-    assert_eq!(
-        lines,
-        [
-            r#"events_total{result="absorbed"} 1"#,
-            r#"events_total{result="dropped_failed"} 2"#,
-            r#"events_total{result="dropped_queue_full"} 4"#,
-            r#"events_total{result="dropped_spam"} 3"#,
-            r#"events_total{result="sent"} 776"#,
-        ]
-    );
+    timeout(HOUR, flush).await.expect("it returns").unwrap();
+    assert_eq!(rig.recorder.pending(), 0);
 }

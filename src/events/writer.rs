@@ -1,110 +1,98 @@
-//! The worker's side of the recorder: whose turn it is, and what an answer means for the event.
+//! Writes queued events to the API server.
+//!
+//! An attempt is safe to repeat: POST creates the Event; if it exists (409), GET reads it and PATCH raises its `count`.
+//! The PATCH carries the resourceVersion that was read, so a change in between is a conflict, and the next attempt
+//! reads again.
 
-use std::{sync::Arc, time::Duration};
+use std::{iter::successors, sync::Arc, time::Duration};
 
-use prometheus_client::metrics::counter::Counter;
-use tokio::time::timeout;
-use tracing::{debug, warn};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+use tokio::{sync::mpsc, time::sleep};
+use tracing::debug;
 
-use super::{Inner, attempt::Attempt, known::Seen, note::Note, pending::Batch, spam::PER_NAMESPACE};
+use super::{Inner, event, metrics};
 use crate::{
     informer::Key,
-    request::Failure,
-    worker::{Error, Outcome, Reconciler},
+    request::{Failure, bounded},
 };
 
-/// The longest that one attempt may take. Each of its requests has a limit of its own, but it may take eleven of them
-/// when somebody else changes and deletes the same Event all the time, and then a server that is slow, too, must not
-/// keep a worker for longer than a process that is not stuck ever does.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
+/// Events that are written at the same time, so that one slow answer does not block the others.
+const WRITES: usize = 4;
 
-/// What to do about a key.
-enum Turn {
-    Nothing,
-    Wait(Duration),
-    Write(Arc<Note>, Batch),
-}
+/// Attempts after the first one. They take three minutes if each fails at once.
+const MAX_RETRIES: usize = 11;
 
-/// The recorder's own controller: makes the Event named by the key exist with the count that was recorded.
-impl Reconciler<Key> for Inner {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        let (note, batch) = match self.turn(key) {
-            Turn::Nothing => return Ok(Outcome::Settled),
-            Turn::Wait(time) => return Ok(Outcome::RequeueAfter(time)),
-            Turn::Write(note, batch) => (note, batch),
-        };
-        let known = self.state().known.get(key).cloned();
-        let attempt = Attempt { inner: self, key, note: &note, batch: &batch };
-        match timeout(ATTEMPT_LIMIT, attempt.run(known)).await.unwrap_or(Err(Failure::Timeout(ATTEMPT_LIMIT))) {
-            Ok(seen) => {
-                debug!(event = %key, object = note.about.name, reason = note.reason, count = seen.count, "event sent");
-                Ok(self.sent(key, &batch, seen))
-            }
-            Err(failure) => self.failed(key, &failure),
-        }
-    }
-
-    async fn gave_up(&self, key: &Key, _why: &str) -> Result<Outcome, Error> {
-        self.give_up(key, &self.metrics.failed);
-        Ok(Outcome::Settled)
-    }
-}
+/// Delay before the first retry; doubled for each further one, up to the maximum.
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 impl Inner {
-    fn turn(&self, key: &Key) -> Turn {
-        let mut state = self.state();
-        // A batch needs its namespace's leave once, not again for each retry: those have the queue's own limit.
-        if !state.flushing
-            && state.pending.is_fresh(key)
-            && let Err(wait) = state.per_namespace.take(key.namespace())
-        {
-            // Governor knows when the next token comes. Whoever is in line already gets that one and the next ones.
-            let before = state.pending.wait_in_line(key);
-            return Turn::Wait(wait + PER_NAMESPACE.replenish_interval() * before);
-        }
-        state.pending.begin(key).map_or(Turn::Nothing, |(note, batch)| Turn::Write(note, batch))
+    /// Writes queued events until it is dropped.
+    pub async fn write_all(self: Arc<Self>, mut queue: mpsc::Receiver<Event>) {
+        let events = stream::poll_fn(|context| queue.poll_recv(context));
+        events.for_each_concurrent(WRITES, |event| self.write(event)).await;
     }
 
-    fn sent(&self, key: &Key, batch: &Batch, seen: Seen) -> Outcome {
-        let mut state = self.state();
-        // After a dry run there is no such Event.
-        if !self.settings.dry_run {
-            state.known.put(key.clone(), seen);
-        }
-        let more = state.pending.sent(key);
-        drop(state);
-        self.metrics.sent.inc_by(batch.count.unsigned_abs().into());
-        self.settled.send_replace(());
-        // What was recorded meanwhile comes next. Its own `add` may have been spent on a retry of this batch.
-        if more { Outcome::RequeueAfter(Duration::ZERO) } else { Outcome::Settled }
-    }
-
-    fn failed(&self, key: &Key, failure: &Failure) -> Result<Outcome, Error> {
-        match failure.code() {
-            // Says nothing about the event.
-            _ if failure.is_unavailable() => Err(Error::Unavailable(failure.to_string())),
-            // The namespace is going, or it is gone (an attempt returns the 404 of a POST only). Whoever would have
-            // read the event goes with it, so there is nobody to tell, and nothing to complain about.
-            code if code == Some(404) || failure.is_namespace_terminating() => {
-                debug!(event = %key, %failure, "event dropped with its namespace");
-                self.give_up(key, &self.metrics.absorbed);
-                Ok(Outcome::Settled)
+    /// Writes an event, or drops it after the last attempt.
+    async fn write(&self, event: Event) {
+        let key = event::key(&event);
+        let api = Api::namespaced(self.client.clone(), key.namespace());
+        let mut delays = successors(Some(FIRST_DELAY), |delay| Some((*delay * 2).min(MAX_DELAY))).take(MAX_RETRIES);
+        let answer = loop {
+            match (self.attempt(&api, &key, &event).await, delays.next()) {
+                (Err(failure), Some(delay)) if !is_final(&failure) => {
+                    debug!(event = %key, error = %failure, retry_in = ?delay, "event not sent");
+                    sleep(delay).await;
+                }
+                (answer, _) => break answer,
             }
-            // The server will not take it, however often it is asked.
-            Some(400..=499) => {
-                self.give_up(key, &self.metrics.failed);
-                warn!(event = %key, %failure, "event dropped");
-                Err(Error::Permanent { why: format!("event dropped: {failure}"), requeue_after: None })
+        };
+        match answer {
+            Ok(_) => {
+                debug!(event = %key, "event sent");
+                self.metrics.count(metrics::SENT);
             }
-            // The server had trouble with this one. Perhaps it has none the next time.
-            _ => Err(Error::Transient(failure.to_string())),
+            // Only a POST returns 404, for its namespace. Its events are deleted with it, so there is nothing to warn
+            // of.
+            Err(failure) if failure.code() == Some(404) || failure.is_namespace_terminating() => {
+                debug!(event = %key, error = %failure, "event dropped: its namespace is being deleted");
+                self.metrics.count(metrics::NAMESPACE_DELETED);
+            }
+            Err(failure) => self.dropped(&event, metrics::FAILED, &failure.to_string()),
+        }
+        self.pending.send_modify(|pending| *pending -= 1);
+    }
+
+    /// Creates the Event, or raises the count of the existing one.
+    async fn attempt(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
+        let params = PostParams { dry_run: self.dry_run, ..PostParams::default() };
+        match bounded(api.create(&params, event)).await {
+            Err(failure) if failure.code() == Some(409) => {}
+            answer => return answer,
+        }
+        match self.increment(api, key, event).await {
+            // It expired before the GET or the PATCH.
+            Err(failure) if failure.code() == Some(404) => bounded(api.create(&params, event)).await,
+            answer => answer,
         }
     }
 
-    /// Gives an event up and says so, to its tickets and in the metrics.
-    fn give_up(&self, key: &Key, counter: &Counter) {
-        let repeats = self.state().pending.give_up(key);
-        counter.inc_by(repeats);
-        self.settled.send_replace(());
+    async fn increment(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
+        let current = bounded(api.get(key.name())).await?;
+        let patch = json!({
+            "metadata": { "resourceVersion": current.metadata.resource_version },
+            "count": current.count.unwrap_or(1).saturating_add(1),
+            "lastTimestamp": event.last_timestamp,
+        });
+        let params = PatchParams { dry_run: self.dry_run, ..PatchParams::default() };
+        bounded(api.patch(key.name(), &params, &Patch::Merge(patch))).await
     }
+}
+
+/// Returns whether each further attempt would fail, too: a 4xx, except a conflict and the like.
+fn is_final(failure: &Failure) -> bool {
+    matches!(failure.code(), Some(400..=499)) && !failure.is_unavailable()
 }

@@ -1,0 +1,145 @@
+//! TELL: the event recorder.
+//!
+//! A controller reports to two groups of people. The operator reads its log and metrics. The application's owner
+//! usually may read neither: when a pod does not start, the owner runs `kubectl describe pod`. So an error that the
+//! owner has to fix is recorded as an Event on that pod.
+//!
+//! Writing an Event is a request, and a request can be slow or fail. So [`Recorder::record`] only adds the event to a
+//! bounded queue, and a task of its own writes it:
+//!
+//! ```text
+//! record --> limit per object --> bounded queue --> writer --POST; if it exists: GET, PATCH--> API server
+//! ```
+//!
+//! Read `event.rs` (the Event object and its name), this file (what is queued and what is dropped), then `writer.rs`
+//! (the requests and their retries).
+//!
+//! # Best effort
+//!
+//! Events are best effort everywhere in Kubernetes: the API server deletes an Event one hour after its last change
+//! (`--event-ttl`). Here an event is dropped and counted if the queue is full, if there are too many about its object,
+//! or if the API server does not accept it. Events that are still queued when the process ends are lost, and `count`
+//! may be wrong when the answer to a write is lost. Never make a program depend on an Event: the object's `status` is
+//! for that.
+//!
+//! # Why core/v1 and not events.k8s.io
+//!
+//! Both are views of the same stored objects. events.k8s.io requires an action and a reporting instance, which mean
+//! nothing to the application's owner, and deprecates `source`, `count` and `firstTimestamp`. Those are the fields that
+//! `kubectl` prints: `x24 over 1d` under Age, `controlplane` under From.
+//!
+//! # Pitfalls
+//!
+//! Pitfall: a reconcile that awaits the write of an event. A slow API server then blocks the workers, and a
+//! namespace that is being deleted makes reconciles fail.
+//!
+//! Pitfall: a time, a counter or a random value in the message. Each repeat is then a new Event.
+//!
+//! Pitfall: an event per reconcile. Each resync would repeat it. Record a change, or an error that a person has to fix.
+
+mod event;
+mod limit;
+mod metrics;
+mod writer;
+
+use std::sync::Arc;
+
+use daemon::{LogThrottle, Telemetry};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
+
+use limit::ObjectLimit;
+use metrics::Metrics;
+
+pub use event::{Kind, MESSAGE_LIMIT, ObjectRef};
+
+/// Most events in the queue.
+const QUEUE_LIMIT: usize = 1000;
+
+/// Records events about objects. A clone is another handle to the same recorder.
+#[derive(Clone)]
+pub struct Recorder(Arc<Inner>);
+
+struct Inner {
+    client: kube::Client,
+    component: String,
+    dry_run: bool,
+    queue: mpsc::Sender<Event>,
+    limit: Mutex<ObjectLimit>,
+    /// The number of events that are neither written nor dropped.
+    pending: watch::Sender<usize>,
+    metrics: Metrics,
+    throttle: LogThrottle,
+}
+
+impl Recorder {
+    /// Creates a recorder, and the writer task for the caller to spawn.
+    ///
+    /// `component` becomes the Event's `source`. With `dry_run` the API server checks each Event and stores none. The
+    /// writer never ends: call [`Recorder::flush`], then drop it.
+    pub fn new(
+        client: kube::Client,
+        component: &str,
+        dry_run: bool,
+        telemetry: &Telemetry,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (sender, receiver) = mpsc::channel(QUEUE_LIMIT);
+        let inner = Arc::new(Inner {
+            client,
+            component: component.to_owned(),
+            dry_run,
+            queue: sender,
+            limit: Mutex::default(),
+            pending: watch::Sender::default(),
+            metrics: telemetry.metrics(),
+            throttle: LogThrottle::default(),
+        });
+        (Recorder(inner.clone()), inner.write_all(receiver))
+    }
+
+    /// Queues an event about an object, or drops it. Never blocks.
+    ///
+    /// `reason` is a short fixed text that a program can match, `message` is for a person and is cut to
+    /// [`MESSAGE_LIMIT`] bytes. Both identify the event: a repeat raises the `count` of the same Event.
+    pub fn record(&self, about: &ObjectRef, kind: Kind, reason: &str, message: &str) {
+        let inner = &*self.0;
+        let event = event::new(&inner.component, about, kind, reason, message, Timestamp::now());
+        // The place in the queue comes first: an event that finds none must not use up its object's limit.
+        let Ok(place) = inner.queue.try_reserve() else {
+            return inner.dropped(&event, metrics::QUEUE_FULL, "the queue is full");
+        };
+        if !inner.limit.lock().allow(&about.uid) {
+            return inner.dropped(&event, metrics::SPAM, "too many events about this object");
+        }
+        inner.pending.send_modify(|pending| *pending += 1);
+        place.send(event);
+    }
+
+    /// Returns the number of events that are neither written nor dropped.
+    pub fn pending(&self) -> usize {
+        *self.0.pending.borrow()
+    }
+
+    /// Returns when no event is pending. The caller limits the time; dropping the future does no harm.
+    pub async fn flush(&self) {
+        // No error is possible: `self` owns the sender.
+        let _ = self.0.pending.subscribe().wait_for(|pending| *pending == 0).await;
+    }
+}
+
+impl Inner {
+    /// Counts a dropped event, and logs it at most once per [`LogThrottle::INTERVAL`].
+    fn dropped(&self, event: &Event, result: &'static str, why: &str) {
+        self.metrics.count(result);
+        if let Some(permit) = self.throttle.allow() {
+            let (event, reason) = (event::key(event), event.reason.as_deref());
+            warn!(%event, reason, error = why, suppressed = permit.suppressed, "event dropped");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Limits the number of events about one object.
+//!
+//! A controller that loops records an event per turn, and clusters have failed under less. client-go's recorder also
+//! merges the tenth different message of one kind into "(combined from similar events)". That hides the text that says
+//! what to fix, so it is not done here.
+
+use std::num::NonZeroU32;
+
+use daemon::TokioClock;
+use governor::{Quota, RateLimiter, middleware::NoOpMiddleware, nanos::Nanos, state::keyed::HashMapStateStore};
+use tokio::time::Instant;
+
+/// 25 events about one object at once, then one per five minutes.
+const QUOTA: Quota = Quota::per_hour(NonZeroU32::new(12).unwrap()).allow_burst(NonZeroU32::new(25).unwrap());
+
+/// Most objects in memory.
+const MAX_OBJECTS: usize = 4096;
+
+/// A token bucket per object UID.
+pub(super) struct ObjectLimit(RateLimiter<String, HashMapStateStore<String>, TokioClock, NoOpMiddleware<Nanos>>);
+
+impl ObjectLimit {
+    /// Takes a token of the object and returns whether there was one.
+    pub fn allow(&mut self, uid: &str) -> bool {
+        if self.0.len() >= MAX_OBJECTS {
+            // A full bucket needs no memory.
+            self.0.retain_recent();
+            // Too many buckets are in use: all start again, so that no event has to search for one to forget.
+            if self.0.len() > MAX_OBJECTS / 2 {
+                *self = Self::default();
+            }
+        }
+        self.0.check_key(&uid.to_owned()).is_ok()
+    }
+}
+
+impl Default for ObjectLimit {
+    fn default() -> Self {
+        ObjectLimit(RateLimiter::hashmap_with_clock(QUOTA, TokioClock(Instant::now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn object_has_a_burst_of_25_then_one_event_in_five_minutes() {
+        let mut limit = ObjectLimit::default();
+        assert_eq!((0..40).filter(|_| limit.allow("pod")).count(), 25);
+        assert!(limit.allow("another pod"));
+        advance(Duration::from_secs(299)).await;
+        assert!(!limit.allow("pod"));
+        advance(Duration::from_secs(1)).await;
+        assert!(limit.allow("pod"));
+        assert!(!limit.allow("pod"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn limit_of_any_number_of_objects_is_bounded_in_memory() {
+        let mut limit = ObjectLimit::default();
+        for n in 0..3 * MAX_OBJECTS {
+            assert!(limit.allow(&n.to_string()));
+            assert!(limit.0.len() <= MAX_OBJECTS);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_memory_forgets_only_objects_with_a_full_bucket() {
+        let mut limit = ObjectLimit::default();
+        while limit.allow("noisy") {}
+        for n in 0..MAX_OBJECTS - 1 {
+            assert!(limit.allow(&n.to_string()));
+        }
+        advance(Duration::from_secs(3600)).await;
+        assert!(limit.allow("another"));
+        assert_eq!(limit.0.len(), 2);
+        assert_eq!((0..25).filter(|_| limit.allow("noisy")).count(), 12, "tokens of one hour, not a new burst");
+    }
+}
