@@ -100,9 +100,8 @@ fn cache(c: &mut Criterion) {
 /// From the bytes of the watch to the handler, in real time. The peer in the same run is the decoder alone.
 fn watch(c: &mut Criterion) {
     const EVENTS: usize = 10_000;
-    let lines: String = (0..EVENTS)
-        .map(|i| format!("{}\n", json!({ "type": "ADDED", "object": wire(i, i + 2) })))
-        .collect();
+    let lines: String =
+        (0..EVENTS).map(|i| format!("{}\n", json!({ "type": "ADDED", "object": wire(i, i + 2) }))).collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut group = c.benchmark_group("watch");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(10);
@@ -110,8 +109,7 @@ fn watch(c: &mut Criterion) {
         b.to_async(&runtime).iter(|| async {
             let (client, mut server) = testkit::api_server();
             let path = "/api/v1/pods".to_owned();
-            let informer =
-                Informer::<Pod>::new(client, "pods", path, Duration::from_secs(150), &Telemetry::default());
+            let informer = Informer::<Pod>::new(client, "pods", path, Duration::from_secs(150), &Telemetry::default());
             let (seen, mut changes) = tokio::sync::mpsc::unbounded_channel();
             let stop = CancellationToken::new();
             let running = tokio::spawn(informer.run(stop.clone(), move |change| drop(seen.send(change))));

@@ -38,7 +38,7 @@ pub mod request;
 pub mod informer;
 pub mod workqueue;
 pub mod worker;
-//TEMP pub mod events;
+pub mod events;
 //TEMP pub mod pods;
 //TEMP pub mod pki;
 //TEMP pub mod controller;

@@ -130,15 +130,8 @@ fn name(component: &str, about: &ObjectRef, kind: Kind, reason: &str, message: &
 
     let stem = &about.name[..about.name.floor_char_boundary(NAME_LIMIT - hash.len() - 1)];
     let stem = stem.trim_end_matches(['.', '-']);
-    if is_subdomain(stem) { format!("{stem}.{hash}") } else { hash }
-}
-
-/// Returns whether an Event's name may begin with this. A few kinds allow more (RBAC's `system:node`), an Event does
-/// not.
-fn is_subdomain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.split('.')
-        .all(|label| label.starts_with(plain) && label.ends_with(plain) && label.chars().all(|c| plain(c) || c == '-'))
+    // A few kinds allow more (RBAC's `system:node`), an Event does not.
+    if daemon::names::is_subdomain(stem) { format!("{stem}.{hash}") } else { hash }
 }
 
 #[cfg(test)]

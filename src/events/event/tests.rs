@@ -51,7 +51,7 @@ fn event_name_is_valid_for_any_object_name() {
     let name = |object: &str| name("controlplane", &pod(object), Kind::Warning, "reason", "text");
     for object in ["pod", &"a".repeat(253), &dots, &cut, "system:node", "", "Ünicode", "..."] {
         let name = name(object);
-        assert!(name.len() <= NAME_LIMIT && is_subdomain(&name), "{name}");
+        assert!(name.len() <= NAME_LIMIT && daemon::names::is_subdomain(&name), "{name}");
     }
     assert!(name(&cut).starts_with("aaa"), "the part that fits is still readable");
     assert_eq!(name(&"a".repeat(253)).len(), 253, "no more is cut than necessary");
