@@ -1,14 +1,29 @@
 //! What a Kubernetes daemon needs and no lesson needs to show.
 //!
+//! * [`args`]: the flags that both binaries have.
+//! * [`process`]: from the flags to a running process, and to its exit code.
+//! * [`connect`]: a client, as kubectl would connect.
+//! * [`log`]: lines on stderr, as text or JSON.
+//! * [`telemetry`]: metrics, liveness and readiness of the process; [`serve`]: the HTTP endpoint that shows them.
+//! * [`shutdown`]: signals and the grace period.
 //! * [`names`]: the names that the API server accepts.
-//! * [`telemetry`]: metrics, liveness and readiness of the process.
 //! * [`throttle`]: limits repeated log lines.
 #![forbid(unsafe_code)]
 
+pub mod args;
+pub mod connect;
+pub mod error;
+pub mod log;
 pub mod names;
+pub mod process;
+mod process_metrics;
+pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
 pub mod throttle;
 
+pub use args::Args;
+pub use error::{Error, error_chain};
+pub use process::{Process, main, print};
 pub use telemetry::{Metrics, Telemetry};
 pub use throttle::{LogPermit, LogThrottle, TokioClock};

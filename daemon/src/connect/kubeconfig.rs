@@ -1,0 +1,123 @@
+//! The kubeconfig: found and merged as kubectl does it, and one context of it.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+};
+
+use http::Uri;
+use kube::{
+    Config,
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use super::Token;
+use crate::{Error, error_chain};
+
+/// A merged kubeconfig and its name for errors.
+pub(super) struct Found {
+    kubeconfig: Kubeconfig,
+    name: String,
+}
+
+/// Reads the files, or `~/.kube/config`. Of several files, those that do not exist are skipped. None: there is no
+/// kubeconfig, and the user named none.
+pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<Found>, Error> {
+    let (paths, name) = match (files, home) {
+        (Some(files), _) => {
+            let paths = env::split_paths(files).filter(|path| !path.as_os_str().is_empty()).collect();
+            (paths, format!("kubeconfig {}", files.display()))
+        }
+        (None, Some(home)) => (vec![home.join(".kube").join("config")], "~/.kube/config".to_owned()),
+        (None, None) => return Ok(None),
+    };
+    let merged = read(&paths).map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+    match (merged, files) {
+        (None, Some(_)) => Err(Error::Usage(format!("{name}: there is no such file"))),
+        // kubectl leaves an empty file behind when the last context is deleted.
+        (Some(found), None) if found.contexts.is_empty() && found.current_context.is_none() => Ok(None),
+        (merged, _) => Ok(merged.map(|kubeconfig| Found { kubeconfig, name })),
+    }
+}
+
+fn read(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, String> {
+    let mut merged: Option<Kubeconfig> = None;
+    for path in paths {
+        let wrong = |e: KubeconfigError| match paths.len() {
+            1 => explain(&e),
+            _ => format!("{}: {}", path.display(), explain(&e)),
+        };
+        match Kubeconfig::read_from(path) {
+            Err(KubeconfigError::ReadConfig(e, _)) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(wrong(e)),
+            Ok(next) => merged = Some(merged.unwrap_or_default().merge(next).map_err(wrong)?),
+        }
+    }
+    Ok(merged)
+}
+
+impl Found {
+    /// Returns the configuration of a context (or the current one), its token file, and its name for the log.
+    pub async fn config(
+        self,
+        context: Option<String>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Config, Option<Token>, String), Error> {
+        let Found { kubeconfig, name } = self;
+        let context = select(&kubeconfig, context).map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+        let source = format!("context {context} of {name}");
+        let wrong = |why: String| Error::Usage(format!("{source}: {why}"));
+        let find = |wanted: &str| kubeconfig.contexts.iter().find(|c| c.name == wanted)?.context.as_ref();
+        let cluster = find(&context).map(|context| &context.cluster);
+        let cluster = kubeconfig.clusters.iter().find(|c| Some(&c.name) == cluster).and_then(|c| c.cluster.as_ref());
+        if cluster.and_then(|c| c.proxy_url.as_deref()).is_some_and(|proxy| !proxy.is_empty()) {
+            return Err(wrong("proxy-url is not supported: expected a server that can be reached directly".to_owned()));
+        }
+        let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let mut config = config.map_err(|e| wrong(explain(&e)))?;
+        if config.proxy_url.take().is_some() {
+            warnings.push("HTTPS_PROXY is ignored: the API server is connected to directly".to_owned());
+        }
+        // kube panics at the first request to any other.
+        let is_usable = |url: &Uri| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some();
+        if !is_usable(&config.cluster_url) {
+            return Err(wrong(format!("server {}: expected a URL with https://", config.cluster_url)));
+        }
+        let token = token_file(&mut config.auth_info);
+        Ok((config, token, source))
+    }
+}
+
+/// Returns the name of the context to use.
+fn select(kubeconfig: &Kubeconfig, context: Option<String>) -> Result<String, String> {
+    let names: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    match context.as_ref().or(kubeconfig.current_context.as_ref()) {
+        Some(name) if names.contains(&name.as_str()) => Ok(name.clone()),
+        Some(name) if !name.is_empty() => Err(format!("there is no context {name}: expected one of {known}")),
+        _ => Err(format!("it has no current-context: expected --context, one of {known}")),
+    }
+}
+
+/// Takes the token file from kube (see [`super::token`]). As in client-go it beats an inline token.
+fn token_file(auth: &mut AuthInfo) -> Option<Token> {
+    let other = auth.auth_provider.is_some() || (auth.username.is_some() && auth.password.is_some());
+    let file = auth.token_file.take_if(|_| !other)?;
+    auth.token = None;
+    Some(Token::File(file.into()))
+}
+
+/// Why a kubeconfig cannot be used. A YAML error prints the lines around it, which may contain a token.
+fn explain(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(e) => match e.location() {
+            Some(at) => format!("line {}, column {}: expected a kubeconfig", at.line(), at.column()),
+            None => "expected a kubeconfig".to_owned(),
+        },
+        KubeconfigError::ReadConfig(e, _) => format!("cannot be read: {e}"),
+        other => error_chain(other),
+    }
+}

@@ -1,0 +1,111 @@
+//! A process from its flags to its exit code.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    Args, Error, Telemetry,
+    connect::{Connection, Target, connect},
+    log, process_metrics, serve, shutdown,
+};
+
+/// A started process: signals are handled, the log and the endpoint work, a client is there.
+pub struct Process {
+    /// The client, and what is known about it.
+    pub connection: Connection,
+    /// Metrics and checks, which the endpoint shows.
+    pub telemetry: Telemetry,
+    /// Cancelled by the first signal.
+    pub stop: CancellationToken,
+    _endpoint: DropGuard,
+}
+
+impl Process {
+    /// Starts the process, in this order: signal handlers, connection, port, log, endpoint.
+    ///
+    /// The connection is only prepared: no request is sent. `explain` shows the lines of `--explain`. `on_kill` runs when
+    /// another signal ends the process at once, and must not block.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: a wrong connection or `RUST_LOG`. [`Error::Failed`]: a port that is taken, an exec plugin that
+    /// failed.
+    pub async fn start(
+        args: &Args,
+        target: Target,
+        explain: bool,
+        on_kill: impl FnOnce() + Send + 'static,
+    ) -> Result<Process, Error> {
+        let stop = shutdown::on_signal(on_kill).map_err(|e| Error::Failed(format!("no signal handlers: {e}")))?;
+        let connection = connect(target).await?;
+        let listener = match args.listen.0 {
+            Some(address) => Some(serve::bind(address).await?),
+            None => None,
+        };
+        log::start(&args.log, explain)?;
+        for warning in &connection.warnings {
+            tracing::warn!("{warning}");
+        }
+        let telemetry = Telemetry::default();
+        telemetry.metrics::<process_metrics::ProcessMetrics>();
+        // Not `stop`: a process that finishes its work is alive, and probes should see that.
+        let end = CancellationToken::new();
+        if let Some(listener) = listener {
+            let listen = listener.local_addr().map_or(String::new(), |address| address.to_string());
+            tracing::info!(listen, "serving /healthz, /readyz and /metrics");
+            tokio::spawn(serve::serve(listener, telemetry.clone(), end.clone()));
+        }
+        Ok(Process { connection, telemetry, stop, _endpoint: end.drop_guard() })
+    }
+
+    /// Logs the last line, ends the endpoint and returns what [`main`] needs for the exit code.
+    ///
+    /// # Errors
+    /// [`Error::Logged`] if `result` is an error.
+    pub async fn finish<E: Display>(self, result: Result<(), E>) -> Result<(), Error> {
+        match result {
+            Ok(()) => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Err(why) => {
+                tracing::error!("{why}");
+                Err(Error::Logged)
+            }
+        }
+    }
+}
+
+/// Builds the runtime, runs `process` and returns the exit code. Prints an error that is not in the log.
+pub fn main(process: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    let result = Runtime::new().map_err(|e| Error::Failed(format!("no threads: {e}"))).and_then(|runtime| {
+        let result = runtime.block_on(process);
+        // A thread that reads a file from a file system that hangs does not delay the end.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if error != Error::Logged {
+                // If stderr is closed, the exit code is all that is left.
+                let _ = writeln!(io::stderr(), "error: {error}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+/// Prints text to stdout. A closed pipe (`| head`) is no failure.
+pub fn print(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
