@@ -1,12 +1,13 @@
 //! What can go wrong with a request to the API server, in one type.
 //!
-//! Two kinds of code talk to the API server here: the informer, which lists and watches, and the writers (the
-//! certificate job and the event recorder). All of them ask the same questions of a failure: does it say anything about
-//! *my* object, or only about the weather? Did the server ask me to stay away for a while? So the answer has one type.
+//! The informer lists and watches; the certificate job and the event recorder write. All of them ask the same questions
+//! about a failure: is the object at fault, or is the API server unavailable? Did the server ask for a pause
+//! (`Retry-After`)? So the failure has one type.
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
-use kube::{client::AuthError, core::Status};
+use daemon::error_chain;
+use kube::core::Status;
 
 mod get;
 
@@ -160,17 +161,11 @@ impl From<kube::Error> for Failure {
             kube::Error::Api(status) => Failure::from_status(*status, None),
             kube::Error::SerdeError(e) => Failure::Malformed(e.to_string()),
             kube::Error::FromUtf8(e) => Failure::Malformed(e.to_string()),
-            // Without what the plugin printed: that may well be the token.
-            kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
-                Failure::Connection(format!("the credential plugin {cmd} failed: {}", out.status))
-            }
-            // What is around them says "ServiceError" and the like, which helps nobody.
             kube::Error::Service(e) => match e.downcast_ref::<NotSent>() {
                 Some(held_back) => Failure::NotSent(*held_back),
-                None => Failure::Connection(chain(&*e)),
+                None => Failure::Connection(error_chain(&*e)),
             },
-            kube::Error::HyperError(e) => Failure::Connection(chain(&e)),
-            other => Failure::Connection(chain(&other)),
+            other => Failure::Connection(error_chain(&other)),
         }
     }
 }
@@ -187,31 +182,6 @@ pub async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -
         Ok(answer) => answer.map_err(Failure::from),
         Err(_) => Err(Failure::Timeout(TIME_LIMIT)),
     }
-}
-
-/// An error with all its causes, `outer: inner: innermost`. Libraries often say only "error trying to connect" on top;
-/// what a person needs ("connection refused", "invalid peer certificate") is at the bottom. A cause that its parent has
-/// already repeated is left out.
-pub fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = plain(error);
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = plain(cause);
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        next = cause.source();
-    }
-    text
-}
-
-/// Without a link into a library's documentation, and without the name of a library's type: both are for those who
-/// program with it.
-fn plain(error: &dyn StdError) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("ServiceError: ").unwrap_or(&text);
-    text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -256,30 +226,5 @@ mod tests {
             "403 Forbidden: pods is forbidden"
         );
         assert_eq!(Failure::Timeout(TIME_LIMIT).to_string(), "no answer within 30 s");
-    }
-
-    #[test]
-    fn a_chain_names_every_cause_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("{0}")]
-        struct Layer(&'static str, #[source] Option<Box<Layer>>);
-        let inner = Layer("connection refused", None);
-        let middle = Layer("tcp connect error: connection refused", Some(Box::new(inner)));
-        let outer = Layer("error trying to connect", Some(Box::new(middle)));
-        assert_eq!(chain(&outer), "error trying to connect: tcp connect error: connection refused");
-        let kube = Layer("ServiceError: connection refused: https://docs.rs/x", None);
-        assert_eq!(chain(&kube), "connection refused", "neither a type's name nor a link");
-    }
-
-    #[test]
-    fn what_a_credential_plugin_printed_is_not_repeated() {
-        use std::{os::unix::process::ExitStatusExt, process};
-        let out = process::Output {
-            status: process::ExitStatus::from_raw(256),
-            stdout: b"the token".into(),
-            stderr: Vec::new(),
-        };
-        let error = kube::Error::Auth(AuthError::AuthExecRun { cmd: "aws".into(), out: Box::new(out) });
-        assert_eq!(Failure::from(error).to_string(), "no connection: the credential plugin aws failed: exit status: 1");
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use daemon::error_chain;
 use http::Response;
 use http_body_util::BodyExt;
 use kube::{Client, client::Body, core::Status};
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Key, Object};
-use crate::request::{self, Failure, chain};
+use crate::request::{self, Failure};
 
 /// Objects in a page of a list: what client-go and kubectl ask for.
 pub const PAGE_SIZE: u32 = 500;
@@ -193,7 +194,7 @@ impl<T: Object> Watch<T> {
                 return Some(Err(Failure::Malformed(format!("a line of more than {LONGEST_LINE} bytes"))));
             }
             match self.body.frame().await? {
-                Err(e) => return Some(Err(Failure::Connection(chain(&e)))),
+                Err(e) => return Some(Err(Failure::Connection(error_chain(&e)))),
                 Ok(frame) => {
                     if let Ok(data) = frame.into_data() {
                         self.buffer.extend_from_slice(&data);

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use daemon::error_chain;
 use http::{Request, Response, header};
 use http_body_util::BodyExt;
 use kube::{Client, client::Body, core::Status};
 use tokio::time::timeout;
 
-use super::{Failure, TIME_LIMIT, chain};
+use super::{Failure, TIME_LIMIT};
 
 /// Error answers are a few hundred bytes, or some proxy's page of HTML.
 const LARGEST_ERROR: usize = 64 << 10;
@@ -60,7 +61,7 @@ pub async fn read(mut body: Body, size: usize, limit: Duration) -> Result<Option
     let read = async {
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            if let Ok(data) = frame.map_err(|e| Failure::Connection(chain(&e)))?.into_data() {
+            if let Ok(data) = frame.map_err(|e| Failure::Connection(error_chain(&e)))?.into_data() {
                 all.extend_from_slice(&data);
             }
             if all.len() > size {
