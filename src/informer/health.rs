@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 pub struct Health {
     synced: watch::Sender<bool>,
     /// The last thing that went wrong, until something works again.
-    trouble: Mutex<Option<String>>,
+    last_error: Mutex<Option<String>>,
     unserved: Notify,
     ended: AtomicBool,
 }
@@ -40,8 +40,8 @@ impl Health {
         if *self.synced.borrow() {
             return Ok(());
         }
-        let trouble = self.trouble.lock();
-        Err(format!("not synced: {}", trouble.as_deref().unwrap_or("waiting for the first list")))
+        let last_error = self.last_error.lock();
+        Err(format!("not synced: {}", last_error.as_deref().unwrap_or("waiting for the first list")))
     }
 
     /// Liveness: fails when the reflector has ended although nothing stopped it. The cache is stale from then on.
@@ -63,13 +63,13 @@ impl Health {
         self.unserved.notify_one();
     }
 
-    pub(super) fn set_trouble(&self, why: String) {
-        *self.trouble.lock() = Some(why);
+    pub(super) fn set_last_error(&self, why: String) {
+        *self.last_error.lock() = Some(why);
     }
 
     /// Returns whether there was a failure to clear.
-    pub(super) fn clear_trouble(&self) -> bool {
-        self.trouble.lock().take().is_some()
+    pub(super) fn clear_last_error(&self) -> bool {
+        self.last_error.lock().take().is_some()
     }
 
     pub(super) fn set_ended(&self) {

@@ -165,7 +165,7 @@ pub struct Watch<T> {
     body: Body,
     /// What has arrived and not been handed out.
     buffer: BytesMut,
-    /// So many bytes of it are known to hold no line's end: a long line is not searched from its start at every chunk.
+    /// The bytes of it that contain no line end: a long line is not searched again from its start at every chunk.
     scanned: usize,
     decodes: PhantomData<fn() -> T>,
 }

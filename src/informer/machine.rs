@@ -1,9 +1,8 @@
 //! What a reflector does next: list once, then watch from there; and what to do each time that this goes wrong.
 //!
-//! A pure state machine. It decides and does nothing: an answer goes in, a change of the cache and the next request
-//! come out. It has no client, no clock and no dice (the time and the jitter are arguments), so a test can lead it
-//! through any disaster in a microsecond. The loop that has all three and decides nothing is the
-//! [`Reflector`](super::Reflector).
+//! A pure state machine: it takes a response, and returns a change of the cache and the next request. It does no I/O; time
+//! and jitter are arguments, so a test can simulate any failure in a microsecond. The [`Reflector`](super::Reflector)
+//! executes what it returns.
 //!
 //! ```text
 //!             a page, more to come                      an event: apply it, remember its version
@@ -17,7 +16,7 @@
 //!                 +-- any failure of a page (an expired continue token, too): list again from the first page
 //! ```
 //!
-//! Every arrow that follows a failure waits for a backoff, and the backoff starts afresh only after real progress.
+//! Every arrow that follows a failure waits for a backoff, and only real progress resets the backoff.
 
 use std::{mem, time::Duration};
 
@@ -33,24 +32,24 @@ use crate::request::Failure;
 /// that began together (the server came up) do not all end together. client-go's numbers.
 const WATCH_TIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(10 * 60));
 
-/// A watch that closes sooner than this was not served, it was turned away.
+/// A watch that closes sooner than this counts as failed.
 const VERY_SHORT: Duration = Duration::from_secs(1);
 
-/// The longest that a server's `Retry-After` is obeyed for: a confused proxy must not put us to sleep for a day.
+/// The longest `Retry-After` that is obeyed: a wrong value must not stop the cache for a day.
 const LONGEST_RETRY_AFTER: Duration = LONGEST;
 
-/// What came back from the last request, or did not.
+/// The result of the last request.
 #[derive(Debug)]
-pub enum Answer<T> {
+pub enum Response<T> {
     /// A page of a list.
     Page(Page<T>),
-    /// The watch is open: the answer's head has arrived.
+    /// The watch is open: the head of the response has arrived.
     Opened,
     /// A line of the watch.
     Event(Event<T>),
     /// The server ended the watch.
     Closed,
-    /// The watch brought nothing, not even a bookmark, for as long as we are ready to believe in it.
+    /// The watch sent nothing, not even a bookmark, for `--watch-idle`.
     Silent,
     /// The request was refused or broke.
     Failed(Failure),
@@ -58,8 +57,8 @@ pub enum Answer<T> {
 
 /// What to do next, and when.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Next {
-    /// Wait so long before it.
+pub struct NextRequest {
+    /// The wait before it.
     pub after: Duration,
     /// The request.
     pub request: Request,
@@ -81,32 +80,32 @@ pub enum Request {
 pub enum Update<T> {
     /// Nothing.
     None,
-    /// Put this list in place of everything; the last good version of these keys stays.
+    /// Replace everything by this list; the last good version of these keys stays.
     Replace(Vec<T>, Vec<Key>),
-    /// Take in this object.
+    /// Add or update this object.
     Apply(T),
-    /// Take out this one.
+    /// Delete this object.
     Delete(Key),
 }
 
-/// Something went wrong: for the log, the metrics and `/readyz`.
+/// What went wrong: for the log, the metrics and `/readyz`.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// In words.
+pub struct Problem {
+    /// For people.
     pub why: String,
-    /// In one word, for a metric's label.
+    /// For a metric's label.
     pub reason: &'static str,
 }
 
-/// What follows from an answer.
+/// What follows from a response.
 #[derive(Debug)]
 pub struct Step<T> {
     /// For the cache.
     pub update: Update<T>,
     /// For the API server.
-    pub next: Next,
+    pub next: NextRequest,
     /// For people.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
 }
 
 /// The state machine. See the picture at the top.
@@ -116,12 +115,12 @@ pub struct Machine<T> {
     backoff: Backoffs,
 }
 
-/// Two, because they are about two things. An outage that lasted says nothing about the version: the first 410 after it
-/// is followed up at once, not half a minute later. But a server that answers 410 again and again, between lists that
-/// work well, has to be asked ever more slowly.
+/// Two backoffs for two kinds of failure. A long outage says nothing about the version: the first 410 after it leads to a
+/// list at once, not half a minute later. But a server that answers 410 again and again, between lists that work, has to
+/// be asked ever more slowly.
 #[derive(Debug, Default)]
 struct Backoffs {
-    /// The server cannot be reached, or does not want to.
+    /// The server cannot be reached, or refuses.
     server: Backoff,
     /// The server answers, but the version is of no use.
     version: Backoff,
@@ -143,7 +142,7 @@ enum State<T> {
     /// (A streaming list, `sendInitialEvents`, would be a third state beside this one: collect what the watch sends
     /// until the annotated bookmark, swap, and go on as Watching on the same stream.)
     Listing { items: Vec<T>, undecodable: Vec<Key> },
-    /// Following. A failure leaves `version` where it is, and the next watch goes on from there without a gap; only a
+    /// Watching. A failure leaves `version` where it is, and the next watch goes on from there without a gap; only a
     /// version that the server does not know (any more, or yet) leads back to Listing.
     Watching { version: String, opened: Option<Instant>, events: u64 },
 }
@@ -155,38 +154,38 @@ impl<T> Default for State<T> {
 }
 
 impl<T: Object> Machine<T> {
-    /// A machine that knows nothing yet, and its first request.
-    pub fn start() -> (Self, Next) {
-        let first = Next { after: Duration::ZERO, request: Request::List(List::First) };
+    /// Returns a machine in its initial state, and the first request.
+    pub fn start() -> (Self, NextRequest) {
+        let first = NextRequest { after: Duration::ZERO, request: Request::List(List::First) };
         (Machine { state: State::default(), backoff: Backoffs::default() }, first)
     }
 
     /// One step. `jitter` is a random number in `[0, 1)`.
-    pub fn on(&mut self, answer: Answer<T>, now: Instant, jitter: f64) -> Step<T> {
-        match (&mut self.state, answer) {
-            (State::Listing { items, undecodable }, Answer::Page(page)) => {
+    pub fn step(&mut self, response: Response<T>, now: Instant, jitter: f64) -> Step<T> {
+        match (&mut self.state, response) {
+            (State::Listing { items, undecodable }, Response::Page(page)) => {
                 items.extend(page.items);
                 undecodable.extend(page.undecodable.into_iter().filter_map(|u| u.key));
                 if let Some(token) = page.next {
                     return go(Request::List(List::Continue(token)));
                 }
                 let update = Update::Replace(mem::take(items), mem::take(undecodable));
-                // The backoff is left as it is: a list that works is no progress if the watch after it never does.
+                // The backoff is not reset: a list that works is no progress if the watch after it never does.
                 self.state = State::Watching { version: page.resource_version, opened: None, events: 0 };
                 Step { update, ..go(self.watch(jitter)) }
             }
-            (State::Listing { .. }, Answer::Failed(failure)) => self.relist(&failure, jitter),
-            (State::Watching { opened, events, .. }, Answer::Opened) => {
+            (State::Listing { .. }, Response::Failed(failure)) => self.relist(&failure, jitter),
+            (State::Watching { opened, events, .. }, Response::Opened) => {
                 (*opened, *events) = (Some(now), 0);
                 go(Request::Read)
             }
-            (State::Watching { version, opened, events }, Answer::Event(event)) => {
+            (State::Watching { version, opened, events }, Response::Event(event)) => {
                 *events += 1;
-                // Real progress is a watch that has lived longer than the longest backoff and still brings something.
+                // Real progress is a watch that is older than the longest backoff and still sends events.
                 if age(*opened, now) > LONGEST {
                     self.backoff.reset();
                 }
-                let (update, seen, trouble) = match event {
+                let (update, seen, problem) = match event {
                     Event::Applied(object) => {
                         let seen = object.resource_version().to_owned();
                         (Update::Apply(object), seen, None)
@@ -194,17 +193,17 @@ impl<T: Object> Machine<T> {
                     Event::Deleted(key, seen) => (Update::Delete(key), seen, None),
                     Event::Bookmark(seen) => (Update::None, seen, None),
                     Event::Undecodable(object, seen) => (Update::None, seen, Some(undecodable(&object))),
-                    // A busy server may be better in a moment. Any other ERROR inside the stream is its last word on
-                    // this version; staying here (it cannot decode an old value, say) might be for ever.
+                    // A busy server may recover soon. Any other ERROR inside the stream is final for this version; the same
+                    // watch again (the server cannot decode an old value, for example) might fail forever.
                     Event::Error(failure) if failure.code() == Some(429) => return self.rewatch(&failure, jitter),
                     Event::Error(failure) => return self.relist(&failure, jitter),
                 };
                 if !seen.is_empty() {
                     *version = seen;
                 }
-                Step { update, trouble, ..go(Request::Read) }
+                Step { update, problem, ..go(Request::Read) }
             }
-            (State::Watching { opened, events, .. }, Answer::Closed) => {
+            (State::Watching { opened, events, .. }, Response::Closed) => {
                 let (age, empty) = (age(*opened, now), *events == 0);
                 if age > LONGEST {
                     self.backoff.reset();
@@ -212,8 +211,8 @@ impl<T: Object> Machine<T> {
                 if age >= VERY_SHORT {
                     return go(self.watch(jitter)); // its time was up: the normal end
                 }
-                // Whoever answers (a proxy, often) takes watches and drops them. Without a pause this is a hot loop,
-                // and without a list we would go blind: so fall back to polling, at the backoff's pace.
+                // A server (often a proxy) that accepts watches and drops them. Without a pause this is a hot loop, and
+                // without a list the cache gets stale: so fall back to polling, at the backoff's pace.
                 if !empty {
                     let request = self.watch(jitter);
                     return self.pause(request, jitter);
@@ -221,28 +220,28 @@ impl<T: Object> Machine<T> {
                 self.state = State::default();
                 self.pause(Request::List(List::First), jitter)
             }
-            // Nothing is known to be wrong. A connection that died without a word looks like this, and so does a quiet
-            // resource on a server that sends no bookmarks. Opening again costs one request and misses nothing.
-            (State::Watching { .. }, Answer::Silent) => go(self.watch(jitter)),
-            (State::Watching { opened, .. }, Answer::Failed(failure)) => {
+            // Maybe nothing is wrong. A dead connection looks like this, and so does a quiet resource on a server that sends
+            // no bookmarks. Opening the watch again costs one request and misses nothing.
+            (State::Watching { .. }, Response::Silent) => go(self.watch(jitter)),
+            (State::Watching { opened, .. }, Response::Failed(failure)) => {
                 if age(*opened, now) > LONGEST {
-                    self.backoff.reset(); // it broke, but after a long and useful life
+                    self.backoff.reset(); // it broke, but it had worked for a long time
                 }
                 let another_try_helps = match &failure {
                     _ if failure.is_expired() || failure.is_version_too_large() => false,
                     Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
-                    // 400, 404, 422: not a bad moment but a bad question, and the version is part of it.
+                    // 400, 404, 422: the request itself is wrong, and the version is a part of it.
                     Failure::Status { status, .. } => matches!(status.code, 401 | 403 | 429 | 500..),
                     Failure::Malformed(_) => false,
                 };
                 if another_try_helps { self.rewatch(&failure, jitter) } else { self.relist(&failure, jitter) }
             }
-            (State::Listing { .. }, Answer::Opened | Answer::Event(_) | Answer::Closed | Answer::Silent)
-            | (State::Watching { .. }, Answer::Page(_)) => unreachable!("an answer to a request that was not made"),
+            (State::Listing { .. }, Response::Opened | Response::Event(_) | Response::Closed | Response::Silent)
+            | (State::Watching { .. }, Response::Page(_)) => unreachable!("a response to a request that was not made"),
         }
     }
 
-    /// A watch from the version that we are at.
+    /// A watch from the current version.
     fn watch(&mut self, jitter: f64) -> Request {
         let State::Watching { version, opened, .. } = &mut self.state else { return Request::List(List::First) };
         *opened = None;
@@ -250,13 +249,13 @@ impl<T: Object> Machine<T> {
         Request::Watch(version.clone(), least + (most - least).mul_f64(jitter))
     }
 
-    /// Open the watch again, where it was, after a pause.
+    /// Opens the watch again where it was, after a backoff.
     fn rewatch(&mut self, failure: &Failure, jitter: f64) -> Step<T> {
         let request = self.watch(jitter);
         self.retry(failure, request, jitter)
     }
 
-    /// Start over from a list, after a pause.
+    /// Starts again with a list, after a backoff.
     fn relist(&mut self, failure: &Failure, jitter: f64) -> Step<T> {
         self.state = State::default();
         self.retry(failure, Request::List(List::First), jitter)
@@ -266,14 +265,14 @@ impl<T: Object> Machine<T> {
         let version = failure.is_expired() || failure.is_version_too_large();
         let backoff = if version { &mut self.backoff.version } else { &mut self.backoff.server };
         let after = backoff.next(jitter).max(failure.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER));
-        Step { update: Update::None, next: Next { after, request }, trouble: Some(trouble(failure)) }
+        Step { update: Update::None, next: NextRequest { after, request }, problem: Some(problem(failure)) }
     }
 
-    /// The pause after a watch that was turned away.
+    /// Waits for a backoff after a very short watch.
     fn pause(&mut self, request: Request, jitter: f64) -> Step<T> {
         let why = "the watch was closed as soon as it was open".to_owned();
-        let next = Next { after: self.backoff.server.next(jitter), request };
-        Step { update: Update::None, next, trouble: Some(Trouble { why, reason: "short_watch" }) }
+        let next = NextRequest { after: self.backoff.server.next(jitter), request };
+        Step { update: Update::None, next, problem: Some(Problem { why, reason: "short_watch" }) }
     }
 }
 
@@ -283,20 +282,20 @@ fn age(opened: Option<Instant>, now: Instant) -> Duration {
 }
 
 /// Describes an object that does not decode.
-pub(super) fn undecodable(object: &Undecodable) -> Trouble {
+pub(super) fn undecodable(object: &Undecodable) -> Problem {
     let why = match &object.key {
         Some(key) => format!("{key} cannot be decoded, its last good version stays: {}", object.why),
         None => format!("an object without a name is ignored: {}", object.why),
     };
-    Trouble { why, reason: "undecodable" }
+    Problem { why, reason: "undecodable" }
 }
 
-fn trouble(failure: &Failure) -> Trouble {
-    Trouble { why: failure.to_string(), reason: failure.label() }
+fn problem(failure: &Failure) -> Problem {
+    Problem { why: failure.to_string(), reason: failure.label() }
 }
 
 fn go<T>(request: Request) -> Step<T> {
-    Step { update: Update::None, next: Next { after: Duration::ZERO, request }, trouble: None }
+    Step { update: Update::None, next: NextRequest { after: Duration::ZERO, request }, problem: None }
 }
 
 #[cfg(test)]

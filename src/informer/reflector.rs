@@ -1,5 +1,5 @@
-//! The reflector: the small loop around the [machine](super::machine). It has the client, the clock and the dice, and
-//! it decides nothing.
+//! The reflector: the loop around the [machine](super::machine). It has the client, the clock and the random numbers, and
+//! decides nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,34 +11,33 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Change, Event, Health, List, ListWatch, Object, Store, Watch,
-    machine::{Answer, Machine, Next, Request, Trouble, Update, undecodable},
+    machine::{Machine, NextRequest, Problem, Request, Response, Update, undecodable},
     metrics::{Metrics, ResourceMetrics},
 };
 use crate::explain;
 
-/// Mirrors one resource into a store: asks what the machine wants to be asked, and carries out what it says.
+/// Mirrors one resource into a store: sends the requests of the machine, and executes what it returns.
 pub struct Reflector<T> {
     /// For people: `pods`.
     pub resource: &'static str,
-    /// Where to ask.
+    /// Sends the requests.
     pub list_watch: ListWatch<T>,
-    /// What to keep up to date. This reflector is its only writer.
+    /// The cache. This reflector is its only writer.
     pub store: Arc<Store<T>>,
-    /// Whether the store can be relied on yet.
+    /// Whether the store is synced.
     pub health: Arc<Health>,
-    /// A watch that brings not even a bookmark for so long is given up and opened again. A server sends a bookmark
-    /// about once a minute.
+    /// A watch that sends nothing for this long, not even a bookmark, is opened again. A server sends a bookmark about once
+    /// a minute.
     pub watch_idle: Duration,
-    /// What is counted.
+    /// The counters.
     pub metrics: Metrics,
 }
 
 impl<T: Object> Reflector<T> {
     /// Mirrors the resource into the store and calls `changed` with every change of it, until `stop`.
     ///
-    /// `changed` runs between two reads of the watch, so it must not block: it puts a key on a queue, and that is all.
-    /// (A slow handler is why client-go needs an unbounded buffer here. The work queue is that buffer, and it holds
-    /// each key once.)
+    /// `changed` runs between two reads of the watch, so it must not block: it only puts keys on a queue. (client-go needs an
+    /// unbounded buffer for slow handlers here. The work queue is that buffer, and it holds each key once.)
     ///
     /// Cancellation: `stop` ends it at the next await; dropping the future does as well.
     pub async fn run(self, stop: CancellationToken, changed: impl Fn(Change<T>)) {
@@ -56,19 +55,19 @@ impl<T: Object> Reflector<T> {
                 }
                 self.ask(&next.request, &mut watch, &metrics).await
             };
-            let answer = tokio::select! {
+            let response = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                answer = work => answer,
+                response = work => response,
             };
-            let step = machine.on(answer, Instant::now(), rand::random());
-            if let Some(trouble) = step.trouble {
-                self.report(trouble, Some(&step.next), &metrics);
+            let step = machine.step(response, Instant::now(), rand::random());
+            if let Some(problem) = step.problem {
+                self.report(problem, Some(&step.next), &metrics);
             }
             let listed = matches!(step.update, Update::Replace(..));
             self.update(step.update).into_iter().for_each(&changed);
             if listed {
-                // Only now, with every change handed on: whoever waits for the sync will find all keys in the queue.
+                // Only now: when the workers start, all keys of the list are in the queue.
                 self.health.set_synced();
                 metrics.synced.set(1);
                 tracing::info!(resource = self.resource, objects = self.store.len(), "listed, the cache is complete");
@@ -78,21 +77,21 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    async fn ask(&self, request: &Request, watch: &mut Option<Watch<T>>, metrics: &ResourceMetrics) -> Answer<T> {
+    async fn ask(&self, request: &Request, watch: &mut Option<Watch<T>>, metrics: &ResourceMetrics) -> Response<T> {
         match request {
             Request::List(list) => {
                 *watch = None;
                 if !matches!(list, List::Continue(_)) {
                     metrics.lists.inc();
-                    explain!(List, resource = self.resource, "ask once what there is");
+                    explain!(List, resource = self.resource, "list once what exists");
                 }
                 let page = match self.list_watch.list(list).await {
                     Ok(page) => page,
-                    Err(failure) => return Answer::Failed(failure),
+                    Err(failure) => return Response::Failed(failure),
                 };
                 metrics.answered();
                 page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
-                Answer::Page(page)
+                Response::Page(page)
             }
             Request::Watch(version, time_limit) => {
                 *watch = None; // closes the old connection before the new one opens
@@ -100,26 +99,26 @@ impl<T: Object> Reflector<T> {
                 explain!(Watch, resource = self.resource, version, "follow what changes after this version");
                 match self.list_watch.watch(version, *time_limit).await {
                     Ok(open) => *watch = Some(open),
-                    Err(failure) => return Answer::Failed(failure),
+                    Err(failure) => return Response::Failed(failure),
                 }
-                Answer::Opened
+                Response::Opened
             }
             Request::Read => {
-                let Some(open) = watch else { return Answer::Closed };
+                let Some(open) = watch else { return Response::Closed };
                 match timeout(self.watch_idle, open.next()).await {
                     Ok(Some(Ok(event))) => {
                         metrics.answered();
-                        // Not as soon as it is open: it may have been opened only to be told of a 410.
-                        if !matches!(event, Event::Error(_)) && self.health.clear_trouble() {
+                        // Not as soon as it is open: its first event may be a 410.
+                        if !matches!(event, Event::Error(_)) && self.health.clear_last_error() {
                             tracing::info!(resource = self.resource, "the watch works again");
                         }
-                        Answer::Event(event)
+                        Response::Event(event)
                     }
-                    Ok(Some(Err(failure))) => Answer::Failed(failure),
-                    Ok(None) => Answer::Closed,
+                    Ok(Some(Err(failure))) => Response::Failed(failure),
+                    Ok(None) => Response::Closed,
                     Err(_) => {
                         tracing::debug!(resource = self.resource, idle = ?self.watch_idle, "silent watch, opening again");
-                        Answer::Silent
+                        Response::Silent
                     }
                 }
             }
@@ -135,13 +134,13 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    /// Tells people: in the log, in the metrics and, before the first sync, on `/readyz`.
-    fn report(&self, trouble: Trouble, next: Option<&Next>, metrics: &ResourceMetrics) {
-        metrics.error(trouble.reason);
-        if trouble.reason == "not_found" {
+    /// Reports a problem: in the log, in the metrics and, before the first sync, on `/readyz`.
+    fn report(&self, problem: Problem, next: Option<&NextRequest>, metrics: &ResourceMetrics) {
+        metrics.error(problem.reason);
+        if problem.reason == "not_found" {
             self.health.set_unserved();
         }
-        let (resource, error) = (self.resource, &trouble.why);
+        let (resource, error) = (self.resource, &problem.why);
         let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));
         match next.map(|next| &next.request) {
             None | Some(Request::Read) => return tracing::warn!(resource, error, "object skipped"),
@@ -150,7 +149,7 @@ impl<T: Object> Reflector<T> {
             }
             Some(Request::Watch(..)) => tracing::warn!(resource, error, retry_in, "watch failed, will watch again"),
         }
-        self.health.set_trouble(trouble.why);
+        self.health.set_last_error(problem.why);
     }
 }
 

@@ -1,5 +1,5 @@
 //! The machine against a model of an API server that does everything it is allowed to do wrong. Whatever happened, once
-//! the trouble is over the cache holds what the server holds, and the changes that were told add up to it.
+//! the problem is over the cache holds what the server holds, and the changes that were told add up to it.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl Server {
     }
 
     /// A page of two, of the snapshot and from the offset that the token names.
-    fn list(&self, list: &List) -> Answer<Thing> {
+    fn list(&self, list: &List) -> Response<Thing> {
         let (version, offset) = match list {
             List::First => (self.version(), 0),
             List::Continue(token) => {
@@ -47,14 +47,14 @@ impl Server {
             }
         };
         if offset > 0 && version < self.compacted {
-            return Answer::Failed(expired());
+            return Response::Failed(expired());
         }
         let size = 2;
         let objects = self.at(version);
         let items = objects.iter().skip(offset).take(size).map(|(name, v)| thing(name, *v)).collect();
         let more = offset + size < objects.len();
         let next = more.then(|| format!("{version}+{}", offset + size));
-        Answer::Page(Page { items, undecodable: vec![], resource_version: version.to_string(), next })
+        Response::Page(Page { items, undecodable: vec![], resource_version: version.to_string(), next })
     }
 
     /// The first event after `version`, if there is one.
@@ -101,7 +101,7 @@ struct Rig {
     server: Server,
     machine: Machine<Thing>,
     store: Store<Thing>,
-    next: Next,
+    next: NextRequest,
     now: Instant,
     /// Where the open watch stands.
     watch: usize,
@@ -125,25 +125,25 @@ impl Rig {
     }
 
     /// The right answer to the next request, or None while the watch has nothing to say.
-    fn answer(&mut self) -> Option<Answer<Thing>> {
+    fn answer(&mut self) -> Option<Response<Thing>> {
         Some(match &self.next.request {
             Request::List(list) => self.server.list(list),
             Request::Watch(version, _) => {
                 self.watch = version.parse().unwrap();
-                if self.watch < self.server.compacted { Answer::Failed(expired()) } else { Answer::Opened }
+                if self.watch < self.server.compacted { Response::Failed(expired()) } else { Response::Opened }
             }
-            Request::Read if self.watch < self.server.compacted => Answer::Event(Event::Error(expired())),
-            Request::Read => Answer::Event(self.server.event(self.watch)?),
+            Request::Read if self.watch < self.server.compacted => Response::Event(Event::Error(expired())),
+            Request::Read => Response::Event(self.server.event(self.watch)?),
         })
     }
 
-    fn take(&mut self, answer: Answer<Thing>) {
+    fn take(&mut self, response: Response<Thing>) {
         self.longest_wait = self.longest_wait.max(self.next.after);
         self.now += self.next.after + Duration::from_millis(10);
-        if matches!(answer, Answer::Event(Event::Applied(_) | Event::Deleted(..))) {
+        if matches!(response, Response::Event(Event::Applied(_) | Event::Deleted(..))) {
             self.watch += 1;
         }
-        let step = self.machine.on(answer, self.now, 0.5);
+        let step = self.machine.step(response, self.now, 0.5);
         let changes = match step.update {
             Update::None => vec![],
             Update::Replace(list, undecodable) => self.store.replace(list, &undecodable),
@@ -182,11 +182,11 @@ impl Rig {
             Happening::Refused(code) => {
                 let status = serde_json::from_value(status(code, "Reason", "words")).unwrap();
                 let failure = Failure::from_status(status, None);
-                if reading { Answer::Event(Event::Error(failure)) } else { Answer::Failed(failure) }
+                if reading { Response::Event(Event::Error(failure)) } else { Response::Failed(failure) }
             }
-            Happening::Broken => Answer::Failed(Failure::Connection("reset".into())),
-            Happening::Silence if reading => Answer::Silent,
-            Happening::Closed if reading => Answer::Closed,
+            Happening::Broken => Response::Failed(Failure::Connection("reset".into())),
+            Happening::Silence if reading => Response::Silent,
+            Happening::Closed if reading => Response::Closed,
             _ => match self.answer() {
                 Some(answer) => answer,
                 None => return,
@@ -235,7 +235,7 @@ fn the_time_limit_of_a_watch_is_spread_over_its_range() {
     for (jitter, seconds) in [(0.0, 300), (0.5, 450), (1.0, 600)] {
         let (mut machine, _) = Machine::<Thing>::start();
         let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
-        let step = machine.on(Answer::Page(page), Instant::now(), jitter);
+        let step = machine.step(Response::Page(page), Instant::now(), jitter);
         assert_eq!(step.next.request, Request::Watch("9".into(), Duration::from_secs(seconds)));
     }
 }
@@ -245,13 +245,13 @@ fn a_watch_that_closes_at_once_after_a_few_events_goes_on_where_it_was_after_a_p
     let (mut machine, _) = Machine::<Thing>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
-    machine.on(Answer::Page(page), now, 0.0);
-    machine.on(Answer::Opened, now, 0.0);
-    machine.on(Answer::Event(Event::Applied(thing("a", 10))), now, 0.0);
-    let step = machine.on(Answer::Closed, now + Duration::from_millis(999), 0.0);
+    machine.step(Response::Page(page), now, 0.0);
+    machine.step(Response::Opened, now, 0.0);
+    machine.step(Response::Event(Event::Applied(thing("a", 10))), now, 0.0);
+    let step = machine.step(Response::Closed, now + Duration::from_millis(999), 0.0);
     assert_eq!(step.next.request, Request::Watch("10".into(), Duration::from_secs(300)));
     assert_eq!(step.next.after, Duration::from_millis(800));
-    assert_eq!(step.trouble.unwrap().reason, "short_watch");
+    assert_eq!(step.problem.unwrap().reason, "short_watch");
 }
 
 #[test]
@@ -259,11 +259,11 @@ fn the_first_410_after_a_long_outage_is_followed_up_at_once() {
     let (mut machine, _) = Machine::<Thing>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
-    machine.on(Answer::Page(page), now, 0.0);
+    machine.step(Response::Page(page), now, 0.0);
     for _ in 0..10 {
-        machine.on(Answer::Failed(Failure::Connection("refused".into())), now, 0.0);
+        machine.step(Response::Failed(Failure::Connection("refused".into())), now, 0.0);
     }
-    machine.on(Answer::Opened, now, 0.0);
-    let step = machine.on(Answer::Event(Event::Error(expired())), now, 0.0);
-    assert_eq!(step.next, Next { after: Duration::from_millis(800), request: Request::List(List::First) });
+    machine.step(Response::Opened, now, 0.0);
+    let step = machine.step(Response::Event(Event::Error(expired())), now, 0.0);
+    assert_eq!(step.next, NextRequest { after: Duration::from_millis(800), request: Request::List(List::First) });
 }
