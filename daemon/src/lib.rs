@@ -6,6 +6,7 @@
 //! * [`log`]: lines on stderr, as text or JSON.
 //! * [`telemetry`]: metrics, liveness and readiness of the process; [`serve`]: the HTTP endpoint that shows them.
 //! * [`shutdown`]: signals and the grace period.
+//! * [`leader`]: of several replicas, one runs.
 //! * [`names`]: the names that the API server accepts.
 //! * [`throttle`]: limits repeated log lines.
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@
 pub mod args;
 pub mod connect;
 pub mod error;
+pub mod leader;
 pub mod log;
 pub mod names;
 pub mod process;
