@@ -1,1 +1,313 @@
+use serde_json::{Value, json};
+use testkit::{Call, Log, Server, api_server, pass};
+use tokio::{sync::oneshot, task::JoinHandle};
 
+use super::{
+    machine::{DURATION, RENEW_DEADLINE, RETRY},
+    *,
+};
+
+const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases";
+const ONE: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/demo-controller";
+
+type LeadResult = Result<(), LeadError<&'static str>>;
+
+/// A process under [`lead`], and the API server.
+struct Harness {
+    server: Server,
+    telemetry: Telemetry,
+    stop: CancellationToken,
+    lead: JoinHandle<LeadResult>,
+    /// Sent by the work when it begins.
+    begun: oneshot::Receiver<Client>,
+    /// Ends the work with a result. Closed when the work is dropped.
+    end: Option<oneshot::Sender<Result<(), &'static str>>>,
+    /// The stored Lease.
+    lease: Value,
+    version: u64,
+}
+
+impl Harness {
+    fn start() -> Harness {
+        let (client, server) = api_server();
+        let candidate = Candidate { name: Some("pod-1".into()), namespace: "ns".into() };
+        let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+        let ((begins, begun), (end, ends)) = (oneshot::channel(), oneshot::channel());
+        let lead = tokio::spawn({
+            let (telemetry, stop) = (telemetry.clone(), stop.clone());
+            async move {
+                let work = async |client| {
+                    begins.send(client).ok();
+                    ends.await.unwrap()
+                };
+                lead(client, candidate, &telemetry, &stop, work).await
+            }
+        });
+        Harness { server, telemetry, stop, lead, begun, end: Some(end), lease: Value::Null, version: 0 }
+    }
+
+    /// Answers the next request as an API server does, and returns it.
+    async fn serve(&mut self) -> (String, Value) {
+        let call = self.server.next().await;
+        let (line, body) = (call.line(), call.body.clone());
+        self.answer(call);
+        (line, body)
+    }
+
+    fn answer(&mut self, call: Call) {
+        let stored = &self.lease["metadata"]["resourceVersion"];
+        match call.method.as_str() {
+            "GET" if self.lease.is_null() => call.status(404, "NotFound", "no such Lease"),
+            "GET" => call.json(200, &self.lease),
+            _ if call.body["metadata"]["resourceVersion"] != *stored => call.status(409, "Conflict", "another version"),
+            _ => {
+                self.store(call.body.clone());
+                call.json(200, &self.lease);
+            }
+        }
+    }
+
+    fn store(&mut self, mut lease: Value) {
+        self.version += 1;
+        lease["metadata"]["resourceVersion"] = self.version.to_string().into();
+        lease["metadata"]["uid"] = "u".into();
+        self.lease = lease;
+    }
+
+    fn taken_by(&mut self, holder: &str) {
+        let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 3 });
+        self.store(json!({ "metadata": { "name": LEASE, "namespace": "ns" }, "spec": spec }));
+    }
+
+    async fn leading() -> Harness {
+        let mut it = Harness::start();
+        it.serve().await;
+        it.serve().await;
+        (&mut it.begun).await.unwrap();
+        it
+    }
+
+    fn metric(&self) -> i64 {
+        let gauge = self.telemetry.metrics::<LeaderMetrics>().0;
+        gauge.get_or_create(&[("name", LEASE)]).get()
+    }
+
+    /// Ends the work.
+    fn finish(&mut self, result: Result<(), &'static str>) {
+        self.end.take().unwrap().send(result).unwrap();
+    }
+
+    fn work_is_dropped(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.is_closed())
+    }
+
+    async fn result(self) -> LeadResult {
+        self.lead.await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_candidate_creates_the_lease_and_works() {
+    let mut it = Harness::start();
+    assert_eq!(it.serve().await.0, format!("GET {ONE}"));
+    assert!(it.begun.try_recv().is_err() && it.metric() == 0);
+    let (line, lease) = it.serve().await;
+    assert_eq!(line, format!("POST {PATH}"));
+    assert_eq!(lease["metadata"], json!({ "name": LEASE }));
+    let spec = &lease["spec"];
+    assert!(spec["holderIdentity"].as_str().is_some_and(|name| name.starts_with("pod-1_") && name.len() == 22));
+    assert_eq!((&spec["leaseDurationSeconds"], &spec["leaseTransitions"]), (&15.into(), &0.into()));
+    // The API server accepts microseconds only: 2026-01-02T03:04:05.123456Z.
+    for time in ["acquireTime", "renewTime"] {
+        let text = spec[time].as_str().unwrap();
+        assert!(text.len() == 27 && text.ends_with('Z') && text.as_bytes()[19] == b'.', "{text}");
+    }
+    (&mut it.begun).await.unwrap();
+    assert_eq!(it.metric(), 1);
+    let text = it.telemetry.encode().unwrap();
+    assert!(text.contains(r#"leader_election_master_status{name="demo-controller"} 1"#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_renews_every_two_seconds_at_its_version() {
+    let mut it = Harness::leading().await;
+    let acquired = it.lease["spec"]["acquireTime"].clone();
+    for renewal in 1..20 {
+        let before = Instant::now();
+        let (line, lease) = it.serve().await;
+        assert_eq!((line, before.elapsed()), (format!("PUT {ONE}"), RETRY));
+        assert_eq!(lease["metadata"]["resourceVersion"], renewal.to_string());
+        assert_eq!((&lease["spec"]["acquireTime"], &lease["spec"]["leaseTransitions"]), (&acquired, &0.into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn standby_works_after_the_lease_has_expired() {
+    let log = Log::start(tracing::Level::INFO);
+    let mut it = Harness::start();
+    it.taken_by("other");
+    let begun = Instant::now();
+    while !it.serve().await.0.starts_with("PUT") {
+        assert!(it.begun.try_recv().is_err(), "a standby runs nothing");
+    }
+    assert_eq!(begun.elapsed(), DURATION);
+    (&mut it.begun).await.unwrap();
+    assert_eq!(it.lease["spec"]["leaseTransitions"], 4);
+    let lines: Vec<_> =
+        log.lines().iter().map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(lines, ["standby: another process leads", "became the leader"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_without_an_answer_drops_the_work_after_10_seconds() {
+    let mut it = Harness::leading().await;
+    let renewal = it.server.next().await;
+    let sent = Instant::now();
+    pass(Duration::from_secs(1)).await;
+    it.answer(renewal);
+    let mut hanging = Vec::new();
+    while let Some(call) = it.server.next_within(RENEW_DEADLINE).await {
+        assert!(!it.work_is_dropped() || sent.elapsed() >= RENEW_DEADLINE);
+        hanging.push(call);
+    }
+    assert!(hanging.len() >= 2, "a hanging request is followed by another");
+    assert!(it.work_is_dropped() && it.metric() == 0);
+    let error = it.result().await.unwrap_err();
+    let expected = "no longer the leader: the Lease ns/demo-controller is lost: not renewed for 10s; ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+/// As when the process is stopped: the election does not run, and the clock goes on.
+#[tokio::test(start_paused = true)]
+async fn fence_closes_at_the_deadline_by_itself() {
+    let (client, mut server) = api_server();
+    let candidate = Candidate { name: None, namespace: "ns".into() };
+    let mut election = Election::new(client, &candidate, &Telemetry::default());
+    let answers = async {
+        server.next().await.status(404, "NotFound", "no such Lease");
+        let call = server.next().await;
+        let lease = call.body.clone();
+        call.json(201, &lease);
+    };
+    tokio::join!(election.acquire(), answers);
+    let opened = Instant::now();
+    pass(RENEW_DEADLINE - Duration::from_millis(1)).await;
+    assert!(election.fence.is_open());
+    pass(Duration::from_millis(1)).await;
+    assert!(!election.fence.is_open() && opened.elapsed() == RENEW_DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leader_that_finds_another_holder_ends() {
+    let mut it = Harness::leading().await;
+    it.taken_by("other");
+    assert!(it.serve().await.0.starts_with("PUT"), "a conflict");
+    assert!(it.serve().await.0.starts_with("GET"));
+    let lost = LeaseLost { lease: "ns/demo-controller".into(), why: "other holds it now".into() };
+    assert_eq!(it.result().await, Err(LeadError::Lost(lost)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_is_renewed_until_the_work_ends_then_released() {
+    let mut it = Harness::leading().await;
+    it.stop.cancel();
+    assert!(it.serve().await.0.starts_with("PUT"), "a renewal during the drain");
+    assert_eq!(it.lease["spec"]["leaseDurationSeconds"], 15);
+    it.finish(Ok(()));
+    assert_eq!(it.serve().await.0, format!("GET {ONE}"));
+    let call = it.server.next().await;
+    assert_eq!(it.metric(), 0);
+    let spec = &call.body["spec"];
+    assert_eq!((&spec["holderIdentity"], &spec["leaseDurationSeconds"]), (&"".into(), &1.into()));
+    assert_eq!((call.method.as_str(), &call.body["metadata"]["resourceVersion"]), ("PUT", &"2".into()));
+    // A renewal of this process that was on its way was faster.
+    call.status(409, "Conflict", "another version");
+    assert!(it.serve().await.0.starts_with("GET"));
+    assert!(it.serve().await.0.starts_with("PUT"));
+    assert_eq!(it.lease["spec"]["holderIdentity"], "");
+    assert_eq!(it.result().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_of_another_process_is_not_released() {
+    let mut it = Harness::leading().await;
+    it.taken_by("other");
+    it.finish(Ok(()));
+    assert!(it.serve().await.0.starts_with("GET"));
+    assert!(it.server.next_within(DURATION).await.is_none());
+    assert_eq!(it.result().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_takes_at_most_two_seconds() {
+    let mut it = Harness::leading().await;
+    it.finish(Ok(()));
+    let (_hangs, begun) = (it.server.next().await, Instant::now());
+    assert_eq!(it.result().await, Ok(()));
+    assert_eq!(begun.elapsed(), RELEASE_LIMIT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_work_keeps_the_lease() {
+    let mut it = Harness::leading().await;
+    it.finish(Err("unfinished"));
+    assert!(it.server.next_within(DURATION).await.is_none());
+    assert_eq!(it.result().await, Err(LeadError::Work("unfinished")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn standby_ends_at_once_without_work() {
+    let mut it = Harness::start();
+    it.taken_by("other");
+    it.serve().await;
+    pass(Duration::from_millis(1)).await;
+    it.stop.cancel();
+    let begun = Instant::now();
+    assert_eq!(it.result().await, Ok(()));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn claim_on_its_way_at_the_end_is_released() {
+    let mut it = Harness::start();
+    it.serve().await;
+    let claim = it.server.next().await;
+    it.stop.cancel();
+    let get = it.server.next().await;
+    // It arrives after all.
+    it.store(claim.body.clone());
+    it.answer(get);
+    assert_eq!(it.serve().await.1["spec"]["holderIdentity"], "");
+    assert_eq!(it.result().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn readyz_reports_a_lease_that_cannot_be_used() {
+    let log = Log::start(tracing::Level::INFO);
+    let mut it = Harness::start();
+    for _ in 0..10 {
+        it.server.next().await.status(403, "Forbidden", "not yours");
+    }
+    pass(Duration::from_millis(1)).await;
+    let ready = |it: &Harness| it.telemetry.readiness();
+    let expected = "leader: Lease ns/demo-controller cannot be used yet: 403 Forbidden: not yours\n";
+    assert_eq!(ready(&it), Err(expected.to_owned()));
+    assert!((1..=4).contains(&log.lines().len()), "limited: {:?}", log.lines());
+    it.serve().await;
+    it.server.next().await.status(404, "NotFound", "no such namespace");
+    pass(Duration::from_millis(1)).await;
+    assert!(ready(&it).unwrap_err().ends_with("404 NotFound: no such namespace\n"), "absent is no success");
+    it.taken_by("other");
+    it.serve().await;
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(ready(&it), Ok(()), "a standby is ready");
+    it.server.next().await.status(403, "Forbidden", "not yours");
+    pass(Duration::from_millis(1)).await;
+    assert_eq!(ready(&it), Ok(()), "and stays ready");
+}
+
+#[test]
+fn identity_is_never_repeated() {
+    let candidate = Candidate { name: Some("pod-1".into()), namespace: "ns".into() };
+    assert_ne!(candidate.identity(), candidate.identity());
+}
