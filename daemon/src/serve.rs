@@ -131,7 +131,8 @@ mod tests {
         telemetry.add_readiness("pods", move || s.load(Ordering::Relaxed).then_some(()).ok_or("not synced".to_owned()));
         assert_eq!(get(address, "/readyz").await, (503, "pods: not synced\n".to_owned()));
         assert_eq!(get(address, "/healthz").await, (200, "ok\n".to_owned()));
-        (alive.store(false, Ordering::Relaxed), seen.store(true, Ordering::Relaxed));
+        alive.store(false, Ordering::Relaxed);
+        seen.store(true, Ordering::Relaxed);
         assert_eq!(get(address, "/readyz").await, (200, "ok\n".to_owned()));
         assert_eq!(get(address, "/healthz").await, (503, "queue: stuck\n".to_owned()));
         assert!(get(address, "/metrics").await.1.ends_with("# EOF\n"));

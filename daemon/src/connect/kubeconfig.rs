@@ -28,7 +28,7 @@ pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<
     let (paths, name) = match (files, home) {
         (Some(files), _) => {
             let paths = env::split_paths(files).filter(|path| !path.as_os_str().is_empty()).collect();
-            (paths, format!("kubeconfig {}", files.display()))
+            (paths, format!("--kubeconfig {}", files.display()))
         }
         (None, Some(home)) => (vec![home.join(".kube").join("config")], "~/.kube/config".to_owned()),
         (None, None) => return Ok(None),
@@ -66,7 +66,7 @@ impl Found {
         warnings: &mut Vec<String>,
     ) -> Result<(Config, Option<Token>, String), Error> {
         let Found { kubeconfig, name } = self;
-        let context = select(&kubeconfig, context).map_err(|why| Error::Usage(format!("{name}: {why}")))?;
+        let context = select(&kubeconfig, &name, context)?;
         let source = format!("context {context} of {name}");
         let wrong = |why: String| Error::Usage(format!("{source}: {why}"));
         let find = |wanted: &str| kubeconfig.contexts.iter().find(|c| c.name == wanted)?.context.as_ref();
@@ -92,14 +92,17 @@ impl Found {
 }
 
 /// Returns the name of the context to use.
-fn select(kubeconfig: &Kubeconfig, context: Option<String>) -> Result<String, String> {
+fn select(kubeconfig: &Kubeconfig, name: &str, context: Option<String>) -> Result<String, Error> {
     let names: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    match context.as_ref().or(kubeconfig.current_context.as_ref()) {
-        Some(name) if names.contains(&name.as_str()) => Ok(name.clone()),
-        Some(name) if !name.is_empty() => Err(format!("there is no context {name}: expected one of {known}")),
-        _ => Err(format!("it has no current-context: expected --context, one of {known}")),
-    }
+    let current = kubeconfig.current_context.clone().filter(|current| !current.is_empty());
+    let wrong = match (context, current) {
+        (Some(context), _) | (None, Some(context)) if names.contains(&context.as_str()) => return Ok(context),
+        (Some(context), _) => format!("--context {context}: there is no such context in {name}"),
+        (None, Some(current)) => format!("{name}: its current-context {current} does not exist"),
+        (None, None) => format!("{name}: it has no current-context"),
+    };
+    Err(Error::Usage(format!("{wrong}: expected --context with one of {known}")))
 }
 
 /// Takes the token file from kube (see [`super::token`]). As in client-go it beats an inline token.
