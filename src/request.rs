@@ -6,7 +6,7 @@
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
-use daemon::error_chain;
+use daemon::{error_chain, leader::NotSent};
 use kube::core::Status;
 
 mod get;
@@ -40,14 +40,9 @@ pub enum Failure {
     },
     /// The server answered something that cannot be understood.
     Malformed(String),
-    /// Held back on our side, for this reason.
+    /// Blocked before it was sent: this process does not lead.
     NotSent(NotSent),
 }
-
-/// Why a request was held back before it reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotSent(pub &'static str);
 
 impl Failure {
     /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After`
