@@ -81,10 +81,10 @@ impl Found {
         if config.proxy_url.take().is_some() {
             warnings.push("HTTPS_PROXY is ignored: the API server is connected to directly".to_owned());
         }
-        // kube panics at the first request to any other.
-        let is_usable = |url: &Uri| matches!(url.scheme_str(), Some("https" | "http")) && url.host().is_some();
-        if !is_usable(&config.cluster_url) {
-            return Err(wrong(format!("server {}: expected a URL with https://", config.cluster_url)));
+        // kube panics at the first request to a URL without a scheme. A user in it would be logged, with its password.
+        let has_user = |url: &Uri| url.authority().is_none_or(|authority| authority.as_str().contains('@'));
+        if !matches!(config.cluster_url.scheme_str(), Some("https" | "http")) || has_user(&config.cluster_url) {
+            return Err(wrong("expected a server such as https://10.0.0.1:6443".to_owned()));
         }
         let token = token_file(&mut config.auth_info);
         Ok((config, token, source))
