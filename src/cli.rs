@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use daemon::{args::duration, connect::Target};
+use daemon::{args::{duration, positive_duration}, connect::Target};
 
 use crate::{controller, informer::Key, pki};
 
@@ -39,7 +39,7 @@ pub struct Run {
     #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_RESYNC", default_value = "10m", value_parser = duration)]
     resync: Duration,
     /// Record the event of a persistent error again at this interval. (An event lives for an hour.)
-    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_REMIND", default_value = "30m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_REMIND", default_value = "30m", value_parser = positive_duration)]
     remind: Duration,
     /// Secret with the CA that signs; created if absent, never overwritten
     #[arg(long, value_name = "NS/NAME", env = "DEMO_CONTROLLER_CA_SECRET",
