@@ -1,126 +1,106 @@
-//! What to say about a pod: a comparison of what was last said with what is true now.
+//! The reconcile of a pod: compare its state with what was logged last, and log the difference.
 //!
 //! Its promises, one test each:
 //!
 //! * **True**: a pod's last line is its true state.
-//! * **Never invented**: states in between may be skipped (we look at the present, and may look late), but no line
-//!   tells of a state that no pod was in.
-//! * **Never repeated**: a pod that changed in a way that does not matter gets no line.
-//! * **Baseline**: pods that were there before us are marked as such; a restart never looks like news.
+//! * **Never invented**: states in between may be skipped, but each line shows a state that the pod was in.
+//! * **Never repeated**: a change that is not visible in the state gets no line.
+//! * **Baseline**: the pods of the first list are marked as such, so that a restart never looks like news.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{mem, sync::Arc};
 
 use super::{Pod, State};
 use crate::{
-    informer::{Key, Object, Store},
+    informer::{Key, Object, PerKey, Store},
     worker::{Error, Outcome, Reconciler},
 };
 
-/// The job, as the worker sees it.
+/// The lifecycle job.
 pub struct Lifecycle {
-    store: Arc<Store<Pod>>,
-    /// What was last said of each pod: the very object that it was said of, which as a rule is the one in the cache,
-    /// so that this map costs a pointer per pod. Entries go with their pods.
-    said: Mutex<HashMap<Key, Said>>,
+    pods: Arc<Store<Pod>>,
+    last_logged: PerKey<LastLogged>,
 }
 
-enum Said {
-    /// Nothing yet, but the pod was there before us.
-    Nothing(Arc<Pod>),
-    /// A line about this.
-    Line(Arc<Pod>),
+/// The pod that was last logged under a key: usually the object in the cache itself, so this costs a pointer per pod.
+enum LastLogged {
+    /// It was on the first list and is not logged yet.
+    Baseline(Arc<Pod>),
+    Pod(Arc<Pod>),
 }
 
 /// One line of the log.
-#[derive(Debug, PartialEq, Eq)]
-struct Line {
-    /// None: we have not seen the pod before.
+struct Transition {
+    /// The pod that the line is about, as last seen.
+    pod: Arc<Pod>,
+    /// None: it was not known before.
     from: Option<State>,
-    /// None: it is gone.
+    /// None: it is deleted.
     to: Option<State>,
-    /// The sum, if it went up.
+    /// The sum, if a container restarted.
     restarts: Option<u32>,
     replaced: bool,
     baseline: bool,
-    /// The pod it is about, as last seen.
-    pod: Arc<Pod>,
 }
 
 impl Lifecycle {
-    /// A job that has said nothing yet.
-    pub fn new(store: Arc<Store<Pod>>) -> Self {
-        Lifecycle { store, said: Mutex::default() }
+    /// Creates the job for the pods of this cache.
+    pub fn new(pods: Arc<Store<Pod>>) -> Self {
+        Lifecycle { pods, last_logged: PerKey::default() }
     }
 
-    /// This pod was there before us: what is going to be said of it first is no news.
+    /// Marks a pod of the first list: its first line is not news.
     pub fn baseline(&self, pod: Arc<Pod>) {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(pod.key().clone(), Said::Nothing(pod));
-    }
-
-    /// Compares, and remembers. The one lock makes "compare and remember" one step; the queue sees to it that no two
-    /// workers do it for one pod at a time.
-    fn look(&self, key: &Key, now: Option<Arc<Pod>>) -> Option<Line> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match &now {
-            Some(pod) => said.insert(key.clone(), Said::Line(pod.clone())),
-            None => said.remove(key),
-        };
-        compare(before, now)
-    }
-}
-
-/// The whole decision.
-fn compare(before: Option<Said>, now: Option<Arc<Pod>>) -> Option<Line> {
-    let line = |from, to, pod| Line { from, to, restarts: None, replaced: false, baseline: false, pod };
-    match (before, now) {
-        // Created and deleted between two looks, or there before us and gone before we came to it: nobody ever saw it.
-        (None | Some(Said::Nothing(_)), None) => None,
-        (None, Some(pod)) => Some(line(None, Some(pod.state), pod)),
-        (Some(Said::Nothing(old)), Some(pod)) => {
-            let baseline = old.uid() == pod.uid();
-            Some(Line { baseline, ..line(None, Some(pod.state), pod) })
-        }
-        (Some(Said::Line(old)), None) => Some(line(Some(old.state), None, old)),
-        (Some(Said::Line(old)), Some(pod)) if old.uid() != pod.uid() => {
-            Some(Line { replaced: true, ..line(Some(old.state), Some(pod.state), pod) })
-        }
-        (Some(Said::Line(old)), Some(pod)) => {
-            let restarts = (pod.restarts > old.restarts).then_some(pod.restarts);
-            let news = restarts.is_some() || pod.state != old.state;
-            news.then(|| Line { restarts, ..line(Some(old.state), Some(pod.state), pod) })
-        }
+        self.last_logged.update(pod.key(), |last| *last = Some(LastLogged::Baseline(pod.clone())));
     }
 }
 
 impl Reconciler<Key> for Lifecycle {
-    /// Never fails: there is nothing to write, so there is nothing that could be refused.
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        let now = self.store.get(key);
-        if let Some(line) = self.look(key, now) {
-            // An Option that is None leaves no field behind.
+        // 1. The present state, from the cache. None: the pod is deleted.
+        let pod = self.pods.get(key);
+        // 2. Compare it with what was logged last, and remember it.
+        let last = self.last_logged.update(key, |last| mem::replace(last, pod.clone().map(LastLogged::Pod)));
+        // 3. Log the difference. A field that is None is left out.
+        if let Some(transition) = compare(last, pod) {
             tracing::info!(
-                pod = %key,
-                from = line.from.map_or("none", State::as_str),
-                to = line.to.map_or("Deleted", State::as_str),
-                node = line.pod.node.as_deref(),
-                uid = line.pod.uid(),
-                restarts = line.restarts,
-                replaced = line.replaced.then_some(true),
-                baseline = line.baseline.then_some(true),
+                pod = %key, node = transition.pod.node.as_deref(), uid = transition.pod.uid(),
+                from = transition.from.map_or("none", State::as_str),
+                to = transition.to.map_or("Deleted", State::as_str),
+                restarts = transition.restarts,
+                replaced = transition.replaced.then_some(true),
+                baseline = transition.baseline.then_some(true),
                 "pod lifecycle"
             );
         }
         Ok(Outcome::Settled)
     }
 
+    /// Never called: the reconcile never fails.
     async fn gave_up(&self, _key: &Key, _why: &str) -> Result<Outcome, Error> {
         Ok(Outcome::Settled)
     }
 }
 
+/// Decides what to log.
+fn compare(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> Option<Transition> {
+    use LastLogged::{Baseline, Pod};
+    let line = |pod, from, to| Transition { pod, from, to, restarts: None, replaced: false, baseline: false };
+    match (last, now) {
+        // Created and deleted between two reconciles: it was never logged.
+        (None | Some(Baseline(_)), None) => None,
+        (last @ (None | Some(Baseline(_))), Some(pod)) => {
+            let baseline = matches!(last, Some(Baseline(old)) if old.uid() == pod.uid());
+            Some(Transition { baseline, ..line(pod.clone(), None, Some(pod.state)) })
+        }
+        (Some(Pod(old)), None) => Some(line(old.clone(), Some(old.state), None)),
+        (Some(Pod(old)), Some(pod)) => {
+            let replaced = old.uid() != pod.uid();
+            let restarts = (!replaced && pod.restarts > old.restarts).then_some(pod.restarts);
+            let changed = replaced || restarts.is_some() || pod.state != old.state;
+            changed.then(|| Transition { replaced, restarts, ..line(pod.clone(), Some(old.state), Some(pod.state)) })
+        }
+    }
+}
+
 #[cfg(test)]
-#[path = "lifecycle_tests.rs"]
 mod tests;

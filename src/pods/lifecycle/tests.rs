@@ -1,0 +1,110 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use testkit::Log;
+
+use super::*;
+
+/// A pod with this UID in this state, after this many restarts.
+fn pod(uid: &str, state: State, restarts: u32) -> Arc<Pod> {
+    let metadata = json!({ "name": "web", "namespace": "app1", "uid": uid, "resourceVersion": "1",
+        "deletionTimestamp": (state == State::Terminating).then_some("2026-01-01T00:00:00Z") });
+    let (phase, ready) = match state {
+        State::Ready => ("Running", "True"),
+        State::Terminating => ("Running", "False"),
+        other => (other.as_str(), "False"),
+    };
+    let status = json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }],
+        "containerStatuses": [{ "restartCount": restarts }] });
+    Arc::new(serde_json::from_str(&json!({ "metadata": metadata, "status": status }).to_string()).unwrap())
+}
+
+fn baseline(pod: Arc<Pod>) -> Option<LastLogged> {
+    Some(LastLogged::Baseline(pod))
+}
+
+fn logged(pod: Arc<Pod>) -> Option<LastLogged> {
+    Some(LastLogged::Pod(pod))
+}
+
+/// `Pending>Running restarts=1`, or an empty text for no line.
+fn line(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> String {
+    let Some(line) = compare(last, now) else { return String::new() };
+    let mut text = format!("{}>{}", line.from.map_or("none", State::as_str), line.to.map_or("Deleted", State::as_str));
+    line.restarts.into_iter().for_each(|n| text += &format!(" restarts={n}"));
+    text += if line.replaced { " replaced" } else { "" };
+    text + if line.baseline { " baseline" } else { "" }
+}
+
+#[tokio::test]
+async fn reconcile_logs_each_change_once_with_its_fields() {
+    let log = Log::start(tracing::Level::INFO);
+    let (pods, key) = (Arc::new(Store::new()), Key::new("app1", "web"));
+    let job = Lifecycle::new(pods.clone());
+    pods.replace(vec![Arc::into_inner(pod("u", State::Pending, 0)).unwrap()], &[]);
+    for _ in 0..2 {
+        job.reconcile(&key).await.unwrap();
+    }
+    pods.delete(&key);
+    for _ in 0..2 {
+        job.reconcile(&key).await.unwrap();
+    }
+    assert_eq!(job.last_logged.len(), 0, "forgotten with the pod");
+    let lines = log.lines();
+    let of = |field: &str| lines.iter().map(|line| line[field].clone()).collect::<Vec<Value>>();
+    assert_eq!(of("message"), ["pod lifecycle"; 2]);
+    assert_eq!(
+        (of("from"), of("to")),
+        (vec!["none".into(), "Pending".into()], vec!["Pending".into(), "Deleted".into()])
+    );
+    assert_eq!((of("pod"), of("uid")), (vec![json!("app1/web"); 2], vec![json!("u"); 2]));
+    assert_eq!((of("replaced"), of("baseline")), (vec![Value::Null; 2], vec![Value::Null; 2]), "absent if false");
+}
+
+#[test]
+fn restart_is_logged_with_the_sum() {
+    let last = || logged(pod("u", State::Ready, 3));
+    assert_eq!(line(None, Some(pod("u", State::Ready, 3))), "none>Ready", "earlier restarts are not news");
+    assert_eq!(line(last(), Some(pod("u", State::Ready, 4))), "Ready>Ready restarts=4");
+    assert_eq!(line(last(), Some(pod("u", State::Running, 6))), "Ready>Running restarts=6");
+    assert_eq!(line(last(), Some(pod("u", State::Ready, 0))), "", "a smaller sum is not a restart");
+}
+
+#[test]
+fn replaced_pod_gets_one_line() {
+    let last = logged(pod("first", State::Ready, 0));
+    assert_eq!(line(last, Some(pod("second", State::Pending, 9))), "Ready>Pending replaced");
+}
+
+#[test]
+fn pod_of_the_first_list_is_marked_as_baseline() {
+    let first = || baseline(pod("u", State::Running, 2));
+    assert_eq!(line(first(), Some(pod("u", State::Ready, 2))), "none>Ready baseline");
+    assert_eq!(line(first(), Some(pod("v", State::Pending, 0))), "none>Pending", "another pod by now");
+    assert_eq!(line(first(), None), "", "it was never logged");
+}
+
+proptest! {
+    /// A busy worker sees only some of the states. Each line begins where the last one ended, and the last one ends with the
+    /// present state.
+    #[test]
+    fn lines_form_a_chain_that_ends_in_the_true_state(
+        life in prop::collection::vec((0u8..3, 0usize..8, any::<bool>()), 1..40)
+    ) {
+        use State::*;
+        let (mut last, mut end, mut truth) = (None, "none".to_owned(), None);
+        let count = life.len();
+        for (i, (uid, state, seen)) in life.into_iter().enumerate() {
+            let states = [Pending, Running, Ready, Succeeded, Failed, Unknown, Terminating];
+            truth = states.get(state).map(|state| pod(&uid.to_string(), *state, 0));
+            if seen || i + 1 == count {
+                let line = line(std::mem::replace(&mut last, truth.clone().map(LastLogged::Pod)), truth.clone());
+                if let Some((from, to)) = line.split(' ').next().and_then(|states| states.split_once('>')) {
+                    prop_assert_eq!(from, if end == "Deleted" { "none" } else { &end });
+                    end = to.into();
+                }
+            }
+        }
+        let truth = truth.map_or("none", |pod| pod.state.as_str());
+        prop_assert_eq!(if end == "Deleted" { "none" } else { &end }, truth);
+    }
+}

@@ -1,0 +1,152 @@
+//! Decodes a [`Pod`] from the JSON that the API server sends.
+//!
+//! The structs name only the fields that are used; serde skips the others. Text is borrowed from the bytes of the answer, so
+//! that only what the pod keeps is copied.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::{Pod, State};
+use crate::informer::Key;
+
+impl<'de> Deserialize<'de> for Pod {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
+        let secrets: BTreeSet<Key> = spec.secrets().map(|name| Key::new(&metadata.namespace.0, &name.0)).collect();
+        let state = match &*status.phase.0 {
+            _ if metadata.deletion_timestamp.is_some() => State::Terminating,
+            "Running" if status.is_ready() => State::Ready,
+            "Running" => State::Running,
+            "Succeeded" => State::Succeeded,
+            "Failed" => State::Failed,
+            "Unknown" => State::Unknown,
+            "Pending" | "" => State::Pending,
+            other => return Err(de::Error::custom(format!("unknown phase {other:?}"))),
+        };
+        Ok(Pod {
+            key: Key::new(&metadata.namespace.0, &metadata.name.0),
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            node: spec.node_name,
+            state,
+            restarts: status.restarts(),
+            secrets: secrets.into_iter().collect(),
+        })
+    }
+}
+
+/// Text that is borrowed, unless it holds an escape. (`'de: 'a` below: a struct borrows from the input, as its fields do.)
+#[derive(Default, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Wire<'a> {
+    metadata: Metadata<'a>,
+    #[serde(default)]
+    spec: Spec<'a>,
+    #[serde(default)]
+    status: Status<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Metadata<'a> {
+    name: Text<'a>,
+    namespace: Text<'a>,
+    uid: Box<str>,
+    resource_version: Box<str>,
+    deletion_timestamp: Option<de::IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Spec<'a> {
+    node_name: Option<Box<str>>,
+    volumes: Vec<Source<'a>>,
+    containers: Vec<Container<'a>>,
+    init_containers: Vec<Container<'a>>,
+}
+
+/// A volume, a source of a projected volume or of `envFrom`, or the source of a variable. The field that refers to a Secret has
+/// another name in each of them, but the same content.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Source<'a> {
+    #[serde(alias = "secretRef", alias = "secretKeyRef")]
+    secret: Option<Reference<'a>>,
+    projected: Option<Projected<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Reference<'a> {
+    #[serde(alias = "secretName")]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Projected<'a> {
+    #[serde(default)]
+    sources: Vec<Source<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Container<'a> {
+    env: Vec<Variable<'a>>,
+    env_from: Vec<Source<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Variable<'a> {
+    value_from: Option<Source<'a>>,
+}
+
+impl<'a> Spec<'a> {
+    /// Returns every mention of a Secret that keeps the kubelet from starting a container.
+    fn secrets(&self) -> impl Iterator<Item = &Text<'a>> {
+        let containers = || self.init_containers.iter().chain(&self.containers);
+        let projected = self.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| &p.sources);
+        let env = containers().flat_map(|c| &c.env).filter_map(|variable| variable.value_from.as_ref());
+        let env_from = containers().flat_map(|c| &c.env_from);
+        let sources = self.volumes.iter().chain(projected).chain(env).chain(env_from);
+        sources.filter_map(|source| source.secret.as_ref()?.name.as_ref())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+struct Status<'a> {
+    phase: Text<'a>,
+    conditions: Vec<Condition<'a>>,
+    container_statuses: Vec<ContainerStatus>,
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Condition<'a> {
+    r#type: Text<'a>,
+    status: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContainerStatus {
+    restart_count: u32,
+}
+
+impl Status<'_> {
+    fn is_ready(&self) -> bool {
+        self.conditions.iter().any(|c| c.r#type.0 == "Ready" && c.status.0 == "True")
+    }
+
+    fn restarts(&self) -> u32 {
+        let all = self.init_container_statuses.iter().chain(&self.container_statuses);
+        all.fold(0, |sum: u32, container| sum.saturating_add(container.restart_count))
+    }
+}
