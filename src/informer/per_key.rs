@@ -29,10 +29,10 @@ impl<V> PerKey<V> {
         self.0.lock().remove(key);
     }
 
-    /// Returns the number of keys with a value.
+    /// Returns whether no key has a value.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.0.lock().len()
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
     }
 }
 

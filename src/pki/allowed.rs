@@ -1,145 +1,156 @@
-//! The list of names that may be asked for.
+//! The list of allowed names, and the file that it comes from.
 //!
 //! ```text
-//! # whoever runs the cluster writes this
 //! app1                  # in every namespace
 //! team2/www.example.com # in the namespace team2 alone
 //! ```
 //!
-//! Promises:
-//! * a line that is no name is skipped, with a warning that gives its number, and never spoils its neighbours;
-//! * what is shown to a tenant are the names that hold in her own namespace, in the file's order, and no others;
-//! * the message about a name that is not on the list has the original's words, to the letter.
+//! The file is read every second and compared. Its change cannot be watched: it is usually a ConfigMap, which changes by
+//! swapping a symbolic link two directories up.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::validate::{Request, is_common_name, is_dns_name, is_label, shortened};
+use daemon::names::is_label;
+use parking_lot::Mutex;
+
+use super::validate::{Request, is_common_name, is_dns_name};
 use crate::{events::MESSAGE_LIMIT, informer::Key};
 
-/// The names, in the order of their file, each once.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// The largest file: about fifty thousand names.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// The number of wrong lines with a warning of their own: the file may be the wrong one.
+const MAX_WARNINGS: usize = 10;
+
+/// The entries of the list, in the order of the file: `name` or `namespace/name`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AllowedNames {
-    /// `name`, or `namespace/name`.
-    entries: Vec<String>,
-    /// The same, to look up: a list may be long, and each look at each Pki asks.
-    lookup: HashSet<String>,
-}
-
-/// A line that was skipped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Counted from 1, as editors do.
-    pub line: usize,
-    /// What stands there (its beginning).
-    pub text: String,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {:?} is no name and is skipped: expected name or namespace/name", self.line, self.text)
-    }
-}
-
-/// The first name of a request that is not on the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused<'a> {
-    /// The field, as the message calls it: `ServiceName`, `commonName` or `dnsName`. The capital is the original's.
-    pub field: &'static str,
-    /// The name that was asked for.
-    pub name: &'a str,
-}
+pub struct AllowedNames(Vec<String>);
 
 impl AllowedNames {
-    /// Reads a list: one entry per line, `#` begins a comment, and what editors leave around it (CRLF, spaces, a byte
-    /// order mark) does not matter.
-    pub fn parse(text: &str) -> (Self, Vec<Warning>) {
-        let (mut names, mut warnings) = (Self::default(), Vec::new());
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        for (i, line) in text.lines().enumerate() {
+    /// Reads a list, and returns the numbers and texts of the lines that are not names.
+    fn parse(bytes: &[u8]) -> (Self, Vec<(usize, String)>) {
+        let (mut names, mut wrong) = (Vec::new(), Vec::new());
+        let text = String::from_utf8_lossy(bytes);
+        for (i, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let entry = line.split('#').next().unwrap_or_default().trim();
-            if entry.is_empty() {
-                continue;
-            }
             let (namespace, name) = entry.split_once('/').map_or((None, entry), |(ns, name)| (Some(ns), name));
-            if !namespace.is_none_or(is_label) || !is_name(name) {
-                warnings.push(Warning { line: i + 1, text: shortened(entry) });
-            } else if names.lookup.insert(entry.to_owned()) {
-                names.entries.push(entry.to_owned());
+            if namespace.is_none_or(is_label) && (is_common_name(name) || is_dns_name(name)) {
+                names.push(entry.to_owned());
+            } else if !entry.is_empty() {
+                wrong.push((i + 1, entry.chars().take(64).collect()));
             }
         }
-        (names, warnings)
+        (AllowedNames(names), wrong)
     }
 
-    /// The sample's: what the examples need, and no more.
-    pub fn sample() -> Self {
-        Self::parse("app1\napp2").0
+    /// Returns the names that hold in a namespace. What other namespaces may have is not for its users.
+    fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter_map(move |entry| match entry.split_once('/') {
+            Some((ns, name)) => (ns == namespace).then_some(name),
+            None => Some(entry.as_str()),
+        })
     }
 
-    /// Nobody may have a certificate.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many entries there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether `name` may be asked for in `namespace`.
-    pub fn contains(&self, namespace: &str, name: &str) -> bool {
-        self.lookup.contains(name) || self.lookup.contains(&format!("{namespace}/{name}"))
-    }
-
-    /// The names that hold in `namespace`, in the file's order, without the namespace. What other namespaces may have
-    /// is nobody else's business.
-    pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
-        // `app1` and `team1/app1` are two entries, but for team1 one name: told once, where it stands first.
-        let mut told = HashSet::new();
-        self.entries
-            .iter()
-            .filter_map(move |entry| match entry.split_once('/') {
-                Some((ns, name)) => (ns == namespace).then_some(name),
-                None => Some(entry.as_str()),
-            })
-            .filter(move |name| told.insert(*name))
-    }
-
-    /// The first name of a request that is not on the list, field by field. The names that a Service has within the
-    /// cluster anyway (`app1.ns.svc` and so on) follow from its service name and need no entry.
-    pub fn refused<'a>(&self, request: &'a Request, namespace: &str) -> Option<Refused<'a>> {
+    /// Returns the message about the first name of a request that is not allowed. The words are the original's.
+    ///
+    /// The names of a Service within the cluster (`app1.ns.svc`) follow from its service name and need no entry.
+    pub fn refusal(&self, request: &Request, pki: &Key) -> Option<String> {
+        let allowed = || self.in_namespace(pki.namespace());
         let dns_names = request.dns_names.iter().map(|name| ("dnsName", name));
-        [("ServiceName", &request.service_name), ("commonName", &request.common_name)]
+        let (field, name) = [("ServiceName", &request.service_name), ("commonName", &request.common_name)]
             .into_iter()
             .chain(dns_names)
-            .find(|(_, name)| !self.contains(namespace, name))
-            .map(|(field, name)| Refused { field, name })
-    }
-
-    /// What the owner of `pki`, and everyone who waits for its Secret, is told. At most 1,024 bytes, cut at a
-    /// character.
-    pub fn refusal(&self, refused: &Refused, pki: &Key) -> String {
-        let Refused { field, name } = refused;
-        let mut message = format!("{field}: {name} in pki: {} is not found in allowedNames: [", pki.name());
-        let mut separator = "";
-        for name in self.in_namespace(pki.namespace()) {
-            message.push_str(separator);
-            message.push_str(name);
-            separator = " ";
-            if message.len() > MESSAGE_LIMIT {
-                break; // enough to cut from; a list may be a megabyte
-            }
-        }
-        message.push(']');
-        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
-        message
+            .find(|(_, name)| !allowed().any(|allowed| allowed == *name))?;
+        // As many as can be shown: the message is cut later.
+        let list = allowed().take(MESSAGE_LIMIT).collect::<Vec<_>>().join(" ");
+        Some(format!("{field}: {name} in pki: {} is not found in allowedNames: [{list}]", pki.name()))
     }
 }
 
-/// What one of the three fields could ask for.
-fn is_name(name: &str) -> bool {
-    is_label(name) || is_common_name(name) || is_dns_name(name)
+/// The list that holds now, and its file.
+pub struct AllowedNamesFile {
+    path: Option<PathBuf>,
+    current: Mutex<Arc<AllowedNames>>,
+    last_read: Mutex<Option<Result<Vec<u8>, String>>>,
+}
+
+/// Reads the file of a list.
+///
+/// # Errors
+/// The reason, without the path. A pipe is refused: it can be read only once.
+pub fn read_allowed_names(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(path).map_err(|e| e.to_string())?;
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Err(format!("expected a regular file of at most {MAX_BYTES} bytes"));
+    }
+    fs::read(path).map_err(|e| e.to_string())
+}
+
+impl AllowedNamesFile {
+    /// Reads the list for the first time. Without a file it is the sample's.
+    pub fn new(path: Option<PathBuf>) -> Self {
+        let file = AllowedNamesFile { path, current: Mutex::default(), last_read: Mutex::default() };
+        match &file.path {
+            Some(path) => drop(file.update(path, read_allowed_names(path))),
+            None => {
+                tracing::warn!("no --allowed-names: the sample's app1 and app2 are allowed, in every namespace");
+                *file.current.lock() = Arc::new(AllowedNames(vec!["app1".into(), "app2".into()]));
+            }
+        }
+        file
+    }
+
+    /// Returns the list as it is now.
+    pub fn current(&self) -> Arc<AllowedNames> {
+        self.current.lock().clone()
+    }
+
+    /// Reads the file again and again, forever, and calls `changed` after each change of the list.
+    pub async fn follow(&self, changed: impl Fn()) {
+        let Some(path) = &self.path else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(READ_EVERY).await;
+            // In a thread of its own: the file system may hang.
+            let reading = path.clone();
+            let read = tokio::task::spawn_blocking(move || read_allowed_names(&reading)).await;
+            if read.is_ok_and(|read| self.update(path, read)) {
+                changed();
+            }
+        }
+    }
+
+    /// Takes what was read. Returns whether there is another list now.
+    fn update(&self, file: &Path, read: Result<Vec<u8>, String>) -> bool {
+        let mut last_read = self.last_read.lock();
+        if last_read.as_ref() == Some(&read) {
+            return false;
+        }
+        let file = file.display();
+        match last_read.insert(read) {
+            Err(why) => {
+                tracing::warn!(%file, "the allowed names cannot be read, the last list stays: {why}");
+                false
+            }
+            Ok(bytes) => {
+                let (names, wrong) = AllowedNames::parse(bytes);
+                for (line, text) in wrong.iter().take(MAX_WARNINGS) {
+                    tracing::warn!(%file, "line {line}: {text:?} is not a name: expected name or namespace/name");
+                }
+                if names.0.is_empty() {
+                    tracing::warn!(%file, "the list of allowed names is empty: no name is allowed");
+                }
+                tracing::info!(%file, names = names.0.len(), skipped = wrong.len(), "allowed names read");
+                *self.current.lock() = Arc::new(names);
+                true
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-#[path = "allowed_tests.rs"]
 mod tests;

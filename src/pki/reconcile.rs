@@ -1,252 +1,310 @@
-//! The certificate job: make the Secret of one Pki what the Pki asks for, or say why not.
+//! The certificate job: make the Secret of one Pki what the Pki asks for, or report why not.
 //!
-//! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret,
-//! the status. None of them cares why it runs. A reconcile that was interrupted anywhere (kill -9 between the Secret
-//! and the status, say) is mended by the next one, because it compares and never assumes.
+//! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret, the
+//! status. None of them depends on why the reconcile runs. One that was interrupted anywhere (by `kill -9` between the Secret
+//! and the status, for example) is completed by the next one, because it compares and never assumes.
 //!
-//! Every write carries the version of what it is based on, so that what is decided on an old copy is refused (409)
-//! instead of overwriting something newer: a Secret is created by POST, patched at the resourceVersion that was
-//! checked, and the status is patched at that of the Pki that was judged.
+//! Every write carries the version that it is based on, so that a decision on an old copy is refused (409) instead of
+//! overwriting something newer: a Secret is created by POST and patched at the resourceVersion that was checked, and the
+//! status is patched at that of the Pki that was judged.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
+
+use daemon::Telemetry;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, api::Patch, core};
+use serde_json::json;
 
 use super::{
-    Allowed, Certificate, Metrics, Pki, Reason,
-    authority::{Authority, Issued},
-    ca::{CaSecret, NoCa},
-    inspect::Verdict,
-    report::{Rejected, Stop, reference, unwritten},
-    secret::{self, Owner},
-    told::Told,
-    validate::{Request, validate},
-    written::Written,
+    API_VERSION, Config, GROUP_PATH, KIND, PLURAL, Pki,
+    allowed::AllowedNamesFile,
+    ca::{CaError, CaSecret},
+    certificate::{Certificate, inspect},
+    metrics::Metrics,
+    mutation_cache::MutationCache,
+    patch_params, post_params,
+    reported::{self, ReportedError},
+    secret,
+    status::{self, INVALID_SPEC, ISSUE_FAILED, ISSUED, NAME_NOT_ALLOWED, SECRET_CONFLICT},
+    validate::Request,
 };
 use crate::{
-    events::{Kind, ObjectRef, Recorder},
+    events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
     explain,
-    informer::{Key, Object, Store},
+    informer::{Key, Object, PerKey, Store, path},
     request::{Failure, bounded},
     worker::{Error, Outcome, Reconciler},
 };
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, api::Patch};
-use serde_json::json;
 
-/// Answers "which pods wait for this Secret?". The pods' cache knows; this room does not need to know whose cache it
-/// is.
-pub type Mounts = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
+/// Returns the pods that mount a Secret.
+pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
 
-/// The job, as the worker sees it.
+/// The reason of the event for a name that is not allowed. It is the original's, to the letter.
+const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
+/// What is waited for is reported after this time: usually it takes less.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The certificate job.
 pub struct Certificates {
-    /// For the writes.
-    pub client: Client,
-    /// The cache of Pkis.
-    pub store: Arc<Store<Pki>>,
-    /// Which names may be asked for.
-    pub allowed: Arc<Allowed>,
-    /// Who signs.
-    pub ca: CaSecret,
-    /// Who else has to hear of a name that is not allowed.
-    pub mounts: Mounts,
-    /// Tells them.
-    pub recorder: Recorder,
-    /// Who has been told.
-    pub told: Told,
-    /// What we have written that the cache may not show yet.
-    pub written: Written,
-    /// An error that persists is told again after so long.
-    pub remind: Duration,
-    /// Say what would be written, and let the server check it, but write nothing.
-    pub dry_run: bool,
-    /// What is counted.
-    pub metrics: Metrics,
+    client: Client,
+    pkis: Arc<Store<Pki>>,
+    pods_mounting: PodsMounting,
+    recorder: Recorder,
+    config: Config,
+    allowed: AllowedNamesFile,
+    ca: CaSecret,
+    reported: PerKey<ReportedError>,
+    written: MutationCache,
+    metrics: Metrics,
+}
+
+/// Why a Pki does not get what it asks for.
+struct Rejection {
+    /// Of the condition.
+    reason: &'static str,
+    message: String,
+    /// It ends without a change of the Pki: the reconcile is retried, and reports it only after [`PATIENCE`].
+    wait: bool,
+    /// The certificate in the Secret, if it is valid all the same. Then the Pki stays ready.
+    valid: Option<Certificate>,
+}
+
+/// Why a reconcile ended early.
+enum Stop {
+    Rejected(Rejection),
+    Failed(Failure),
 }
 
 impl Reconciler<Key> for Certificates {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        // 1. The object, as the cache has it now. Gone, or on its way out (a finalizer may hold it for long): nothing
-        //    is written for it any more. Its Secret goes by garbage collection.
+        // 1. The object, as the cache has it now. If it is gone or being deleted, nothing is written for it any more. The
+        //    garbage collector deletes its Secret.
         let Some(pki) = self.present(key) else {
-            self.told.forget(key);
+            self.reported.forget(key);
             self.written.forget(key);
-            self.metrics.forget(key);
+            self.metrics.set_not_after(key, None);
             return Ok(Outcome::Settled);
         };
-        explain!(Reconcile, pki = %key, "the present state is looked up in the cache, whatever the reason for the look");
-        match self.look(&pki).await {
+        explain!(Reconcile, pki = %key, "the present state is read from the cache, whatever the reason for the reconcile");
+        match self.certify(&pki).await {
             Ok(certificate) => {
-                self.told.forget(key);
-                self.metrics.expires(key, certificate.not_after, certificate.renewal);
-                // Not a retry: nothing failed. Renewal is a look at the right time, and the look finds it due.
+                // 5. The status.
+                self.reported.forget(key);
+                self.write_status(&pki, Ok(&certificate)).await?;
+                // Not a retry: nothing failed. This reconcile will find the certificate due.
                 Ok(Outcome::RequeueAfter(until(certificate.renewal)))
             }
-            // Absorbed: trying again gives the same answer until the Pki, the list or the Secret changes. The first two
-            // bring a new look by themselves, the Secret (which is not watched) is looked at again with each resync.
-            Err(Stop::Rejected(rejected)) => {
-                // An earlier certificate, if there is one, is left alone and will end.
-                let time = |field: &str| pki.status[field].as_str().and_then(|text| text.parse().ok());
-                match (time("notAfter"), time("renewalTime")) {
-                    (Some(not_after), Some(renewal)) => self.metrics.expires(key, not_after, renewal),
-                    _ => self.metrics.forget(key),
+            // Absorbed: a retry gives the same result until the Pki, the list or the Secret changes. The first two enqueue
+            // the key, the Secret (which is not watched) is checked at each resync.
+            Err(Stop::Rejected(rejection)) => {
+                let remind = self.report(&pki, &rejection).await?;
+                if rejection.wait {
+                    return Err(Error::Unavailable(rejection.message));
                 }
-                let remind = self.reject(&pki, &rejected).await?;
-                Err(Error::Permanent { why: rejected.message, requeue_after: Some(remind) })
+                Err(Error::Permanent { why: rejection.message, requeue_after: Some(remind) })
             }
-            // Retried, for as long as it takes: it says nothing about this Pki.
-            Err(Stop::Wait(why)) => Err(Error::Unavailable(why.into())),
-            Err(Stop::Failed(failure)) => failed(failure),
-            Err(Stop::Unwritten(failure)) => unwritten(&failure).map(|()| Outcome::Settled),
+            // Absorbed: the Pki will be deleted, too.
+            Err(Stop::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::Settled),
+            Err(Stop::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    /// The worker has no more patience. Tell the owner what it looks like from here; the next change, resync or
-    /// reminder tries again.
+    /// Reports the failure. The next change, resync or reminder tries again.
     async fn gave_up(&self, key: &Key, why: &str) -> Result<Outcome, Error> {
         let Some(pki) = self.present(key) else { return Ok(Outcome::Settled) };
-        self.reject(&pki, &Rejected::because(Reason::IssueFailed, why)).await.map(Outcome::RequeueAfter)
+        self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Outcome::RequeueAfter)
     }
 }
 
 impl Certificates {
-    /// The Pki as it is now, unless it is gone or on its way out.
-    fn present(&self, key: &Key) -> Option<Arc<Pki>> {
-        let cached = self.store.get(key).filter(|pki| !pki.deleting)?;
-        Some(self.written.freshest(cached))
+    /// Creates the job. It reads the list of allowed names, and sends no request yet.
+    pub fn new(
+        client: Client,
+        pkis: Arc<Store<Pki>>,
+        pods_mounting: PodsMounting,
+        recorder: Recorder,
+        config: &Config,
+        telemetry: &Telemetry,
+    ) -> Self {
+        Certificates {
+            ca: CaSecret::new(client.clone(), config.ca_secret.clone(), config.dry_run),
+            client,
+            pkis,
+            pods_mounting,
+            recorder,
+            allowed: AllowedNamesFile::new(config.allowed.clone()),
+            reported: PerKey::default(),
+            config: config.clone(),
+            written: MutationCache::default(),
+            metrics: telemetry.metrics(),
+        }
     }
 
-    /// Steps 2 to 5. `Ok` means that the Secret holds what the Pki asks for, and the status says so.
-    async fn look(&self, pki: &Pki) -> Result<Certificate, Stop> {
+    /// Follows the file with the allowed names, forever, and calls `changed` after each change.
+    pub async fn follow_allowed_names(&self, changed: impl Fn()) {
+        self.allowed.follow(changed).await;
+    }
+
+    /// Returns the Pki as it is now, unless it is gone or being deleted.
+    fn present(&self, key: &Key) -> Option<Arc<Pki>> {
+        let cached = self.pkis.get(key).filter(|pki| !pki.deleting)?;
+        Some(self.written.latest(cached))
+    }
+
+    /// Steps 2 to 4: makes the Secret hold a certificate for the Pki, with no write if it already does.
+    async fn certify(&self, pki: &Pki) -> Result<Certificate, Stop> {
         let key = pki.key();
-        // 2. The spec. The API server has checked it by the same rules, if the CRD is ours and up to date: so check.
-        let request =
-            validate(&pki.spec).map_err(|invalid| Rejected::because(Reason::InvalidSpec, invalid.to_string()))?;
+        // 2. The spec.
+        let request = Request::new(&pki.spec, key.namespace(), &self.config.cluster_domain)
+            .map_err(|why| Rejection::new(INVALID_SPEC, why))?;
 
         // 3. The list.
-        let allowed = self.allowed.current();
-        if let Some(refused) = allowed.refused(&request, key.namespace()) {
-            let message = allowed.refusal(&refused, key);
-            return Err(Rejected::not_allowed(message).into());
+        if let Some(message) = self.allowed.current().refusal(&request, key) {
+            Err(Rejection::new(NAME_NOT_ALLOWED, message))?;
         }
 
-        // 4. The Secret.
-        if key == self.ca.key() {
-            let message =
-                format!("Secret {key} is where this controller keeps its own CA: choose another name for this Pki");
-            return Err(Rejected::because(Reason::SecretConflict, message).into());
+        // 4. The Secret, and the CA that signs what is in it.
+        if *key == self.ca.key {
+            let message = format!("Secret {key} holds this controller's own CA: choose another name for this Pki");
+            Err(Rejection::new(SECRET_CONFLICT, message))?;
         }
-        let authority = self.ca.get().await.map_err(|no_ca| match no_ca {
-            NoCa::Unusable(why) => Rejected::because(Reason::IssueFailed, why).into(),
-            // That namespace is not the Pki's: this is no reason to absorb it.
-            NoCa::Failed(failure) if failure.is_namespace_terminating() => {
-                Stop::Wait("the namespace of the CA's Secret is being deleted")
+        let ca = match self.ca.get().await {
+            Err(CaError::Failed(failure)) if !failure.is_namespace_terminating() => return Err(failure.into()),
+            ca => ca,
+        };
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
+        let present = bounded(api.get_opt(key.name())).await?;
+        if let Some((message, wait)) = present.as_ref().and_then(|secret| secret::conflict(secret, pki)) {
+            Err(Rejection { wait, ..Rejection::new(SECRET_CONFLICT, message) })?;
+        }
+        let now = Timestamp::now();
+        let data = present.as_ref().and_then(|secret| secret.data.clone()).unwrap_or_default();
+        let inspected = inspect(&data, &request, now);
+        // Without a CA that can sign, a certificate that is valid stays.
+        let authority = match ca {
+            Ok(authority) => authority,
+            Err(error) => {
+                let wait = matches!(error, CaError::Failed(_));
+                return Err(Rejection { wait, valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, error) }.into());
             }
-            NoCa::Failed(failure) => Stop::Failed(failure),
-        })?;
-        self.metrics.ca_expires(authority.not_after);
-        let certificate = self.secret(pki, &request, &authority).await?;
-
-        // 5. The status.
-        let message = "the certificate is in the Secret of the same name";
-        self.write_status(pki, Reason::Issued, message, Some(&certificate)).await.map_err(Stop::Unwritten)?;
+        };
+        let why = match &inspected {
+            Ok(certificate) => match authority.why_replace(certificate, now) {
+                None => return Ok(certificate.clone()),
+                Some(why) => why.to_owned(),
+            },
+            Err(why) => why.to_string(),
+        };
+        let (certificate, data) = match authority.issue(&request, now, rand::random()) {
+            Ok(issued) => issued,
+            Err(why) => return Err(Rejection { valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, why) }.into()),
+        };
+        let (event, written) = match present {
+            // 409: another writer was faster. The next reconcile finds out whose Secret it is.
+            None => {
+                let secret = secret::build(key, &data, Some(pki));
+                ("Issued", bounded(api.create(&post_params(self.config.dry_run), &secret)).await)
+            }
+            Some(secret) => {
+                let version = secret.metadata.resource_version;
+                let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": version }, "data": data }));
+                ("Renewed", bounded(api.patch(key.name(), &patch_params(self.config.dry_run), &patch)).await)
+            }
+        };
+        match written {
+            // The Secret is immutable, or the admission policy refuses it: a retry does not help.
+            Err(failure) if failure.code() == Some(422) => Err(Rejection::new(ISSUE_FAILED, failure))?,
+            written => written?,
+        };
+        let Certificate { serial, not_after, renewal, .. } = &certificate;
+        let dry_run = self.config.dry_run.then_some(true);
+        tracing::info!(pki = %key, why, serial, %not_after, %renewal, dry_run, "certificate {}", event.to_lowercase());
+        explain!(Tell, pki = %key, "an event on the Pki says what was done");
+        let message = format!("certificate {serial} is valid until {not_after}");
+        self.recorder.record(&ObjectRef::of(API_VERSION, KIND, pki), Kind::Normal, event, &message);
         Ok(certificate)
     }
 
-    /// Makes the Secret right, with no write if it is.
-    async fn secret(&self, pki: &Pki, request: &Request, authority: &Authority) -> Result<Certificate, Stop> {
+    /// Step 5 without a new certificate: events, log and status report the same. Returns the time until the next reminder.
+    async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, Error> {
+        let Rejection { reason, message, wait, valid } = rejection;
+        let (mut event, mut objects) = (*reason, vec![ObjectRef::of(API_VERSION, KIND, pki)]);
+        if event == NAME_NOT_ALLOWED {
+            event = NOT_ALLOWED_EVENT;
+            objects.extend((self.pods_mounting)(pki.key()));
+        }
+        let times = (if *wait { PATIENCE } else { Duration::ZERO }, self.config.remind);
+        let due = self.reported.update(pki.key(), |reported| reported::due(reported, message, times, &mut objects));
+        let Some(remind) = due else { return Ok(PATIENCE) };
+        for object in objects {
+            explain!(Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
+            if object.uid == pki.uid() {
+                tracing::warn!(pki = %pki.key(), reason, error = message, "no certificate");
+            }
+            self.recorder.record(&object, Kind::Warning, event, message);
+        }
+        self.write_status(pki, Err(rejection)).await?;
+        Ok(valid.as_ref().map_or(remind, |certificate| remind.min(until(certificate.not_after))))
+    }
+
+    /// Writes the status, unless it is already right.
+    async fn write_status(&self, pki: &Pki, result: Result<&Certificate, &Rejection>) -> Result<(), Error> {
         let key = pki.key();
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
-        let now = Timestamp::now();
-        let Some(present) = bounded(api.get_opt(key.name())).await? else {
-            let issued = self.issue(request, key, authority, now)?;
-            let secret = secret::build(key, issued.secret_data(), Some(pki));
-            let params = super::creating(self.dry_run);
-            // 409: someone was faster. The next look finds out who.
-            bounded(api.create(&params, &secret)).await?;
-            self.wrote(pki, "Issued", "no Secret", &issued);
-            return Ok(issued.certificate);
+        let (reason, message, certificate) = match result {
+            Ok(certificate) | Err(Rejection { valid: Some(certificate), .. }) => {
+                (ISSUED, "the certificate is in the Secret of the same name", Some(certificate))
+            }
+            Err(Rejection { reason, message, .. }) => (*reason, message.as_str(), None),
         };
-        match secret::owner(&present, pki) {
-            Owner::Us if present.metadata.deletion_timestamp.is_some() => {
-                return Err(Stop::Wait("its Secret is being deleted"));
+        let last_not_after = || pki.status["notAfter"].as_str()?.parse().ok();
+        self.metrics.set_not_after(key, certificate.map(|c| c.not_after).or_else(last_not_after));
+        let Some(patch) = status::patch(pki, reason, message, certificate, Timestamp::now()) else { return Ok(()) };
+        let request = core::Request::new(path(GROUP_PATH, Some(key.namespace()), PLURAL))
+            .patch_subresource("status", key.name(), &patch_params(self.config.dry_run), &Patch::Merge(patch))
+            .map_err(|error| Error::Transient(error.to_string()))?;
+        match bounded(self.client.request::<Pki>(request)).await {
+            Ok(after) => {
+                self.written.wrote(pki, after);
+                Ok(())
             }
-            Owner::Us => {}
-            Owner::Predecessor => {
-                return Err(Stop::Wait("the Secret of an earlier Pki of this name is not collected yet"));
-            }
-            Owner::Other => {
-                let message = format!(
-                    "Secret {} exists and does not belong to this Pki: delete it, or choose another name",
-                    key.name()
-                );
-                return Err(Rejected::because(Reason::SecretConflict, message).into());
-            }
+            Err(failure) if says_deleted(&failure, key) => Ok(()),
+            // Not counted: the job is done. To give up would report that a good certificate could not be issued.
+            Err(failure) => Err(Error::Unavailable(format!("the status cannot be written: {failure}"))),
         }
-        let data = present.data.unwrap_or_default();
-        let why = match authority.inspect(&data, request, key, now) {
-            Verdict::Valid(certificate) => return Ok(certificate),
-            verdict => verdict.to_string(),
-        };
-        // Nothing that is repeated here changes that, so it is not even tried.
-        if present.immutable == Some(true) {
-            let message = format!("Secret {} is immutable and has to be replaced ({why}): delete it", key.name());
-            return Err(Rejected::because(Reason::IssueFailed, message).into());
-        }
-        let issued = self.issue(request, key, authority, now)?;
-        let patch = json!({
-            "metadata": { "resourceVersion": present.metadata.resource_version },
-            "data": issued.secret_data(),
-        });
-        let params = super::patching(self.dry_run);
-        match bounded(api.patch(key.name(), &params, &Patch::Merge(patch))).await {
-            Ok(_) => {}
-            // Someone made it immutable just now, or took our label off, so that the admission policy refuses.
-            Err(failure) if failure.code() == Some(422) => {
-                return Err(Rejected::because(Reason::IssueFailed, failure.to_string()).into());
-            }
-            Err(failure) => return Err(failure.into()),
-        }
-        self.wrote(pki, "Renewed", &why, &issued);
-        Ok(issued.certificate)
-    }
-
-    fn issue(&self, request: &Request, key: &Key, authority: &Authority, now: Timestamp) -> Result<Issued, Stop> {
-        let issued = authority.issue(request, key, now, rand::random());
-        issued.map_err(|why| Rejected::because(Reason::IssueFailed, why).into())
-    }
-
-    fn wrote(&self, pki: &Pki, event: &'static str, why: &str, issued: &Issued) {
-        let Certificate { serial, not_after, renewal, .. } = &issued.certificate;
-        let done = if event == "Issued" { "issued" } else { "renewed" };
-        let would = if self.dry_run { " (dry run: not stored)" } else { "" };
-        tracing::info!(pki = %pki.key(), why, serial, %not_after, %renewal, "certificate {done}{would}");
-        let message = format!("certificate {serial} is valid until {not_after}");
-        explain!(Tell, pki = %pki.key(), kind = super::KIND, "an event says what was done");
-        self.recorder.record(&reference(pki), Kind::Normal, event, &message);
     }
 }
 
-/// What a failed request means for the Pki: retry or absorb, and whether it counts.
-fn failed(failure: Failure) -> Result<Outcome, Error> {
-    if failure.is_namespace_terminating() {
-        return Ok(Outcome::Settled); // absorbed: the Pki is about to go as well
+/// Returns whether the server answered that this Pki does not exist. (404 has no details if the CRD has no status.)
+fn says_deleted(failure: &Failure, pki: &Key) -> bool {
+    let Failure::Status { status, .. } = failure else { return false };
+    status.code == 404 && status.details.as_ref().is_some_and(|d| (&*d.kind, &*d.name) == (PLURAL, pki.name()))
+}
+
+impl Rejection {
+    /// The message becomes one line, and is cut like that of an event: an API server's answer may have any length.
+    fn new(reason: &'static str, message: impl Display) -> Self {
+        let mut message = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
+        Rejection { reason, message, wait: false, valid: None }
     }
-    Err(failure.into())
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Stop::Rejected(rejection)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
 }
 
 fn until(time: Timestamp) -> Duration {
-    Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
+    Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()
 }
 
 #[cfg(test)]
-#[path = "reconcile_rig.rs"]
-mod rig;
-#[cfg(test)]
-#[path = "reconcile_tests.rs"]
 mod tests;
-#[cfg(test)]
-#[path = "reconcile_secret_tests.rs"]
-mod secret_tests;
-#[cfg(test)]
-#[path = "reconcile_ca_tests.rs"]
-mod ca_tests;

@@ -1,103 +1,58 @@
-//! The status of a Pki: what it should say, and the patch that makes it say so.
+//! The patch that makes the status of a Pki right.
 //!
-//! Pitfall: a status that differs each time that it is computed. Writing it changes the object, the change is an event,
-//! the event is a reconcile, the reconcile writes the status: a loop that no backoff slows down, because nothing fails.
-//! Hence: no "last checked" time; a transition time that moves only when the condition flips; and no write at all when
-//! the cache already says what would be written.
+//! Pitfall: a status that differs each time that it is computed. The write changes the object, the change is an event, the
+//! event is a reconcile, and the reconcile writes the status again: a loop that no backoff slows down, because nothing
+//! fails. So there is no "last checked" time, the transition time changes only with the condition, and nothing is written if
+//! the status is already right.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Pki;
+use super::{Pki, certificate::Certificate};
+use crate::informer::Object;
 
-/// The one condition that this controller speaks about.
-const READY: &str = "Ready";
+/// There is a valid certificate.
+pub const ISSUED: &str = "Issued";
+/// A name is not on the list of allowed names.
+pub const NAME_NOT_ALLOWED: &str = "NameNotAllowed";
+/// Anything else in the spec is wrong.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+/// There is a Secret of this name that the Pki does not control.
+pub const SECRET_CONFLICT: &str = "SecretConflict";
+/// The certificate could not be issued.
+pub const ISSUE_FAILED: &str = "IssueFailed";
 
-/// Why a Pki is ready, or is not: the condition's reason, and of an event where nothing else is prescribed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// There is a valid certificate.
-    Issued,
-    /// A name that it asks for is not on the list.
-    NameNotAllowed,
-    /// Something in the spec makes no sense.
-    InvalidSpec,
-    /// There is a Secret of its name that belongs to someone else.
-    SecretConflict,
-    /// It went wrong too often, or in a way that trying again does not mend.
-    IssueFailed,
-}
-
-impl Reason {
-    /// As in the condition.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Issued => "Issued",
-            Reason::NameNotAllowed => "NameNotAllowed",
-            Reason::InvalidSpec => "InvalidSpec",
-            Reason::SecretConflict => "SecretConflict",
-            Reason::IssueFailed => "IssueFailed",
-        }
-    }
-}
-
-/// The dates of the certificate that is in the Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Hexadecimal.
-    pub serial: String,
-    /// When it begins to be valid.
-    pub not_before: Timestamp,
-    /// When it ends to be.
-    pub not_after: Timestamp,
-    /// When it will be replaced.
-    pub renewal: Timestamp,
-}
-
-/// A merge patch for the status subresource, or None if the Pki says so already.
+/// Returns a merge patch for the status subresource, or None if the status is already right.
 ///
-/// It carries the resourceVersion of the Pki that was judged: if that has changed since, the server answers 409 and the
-/// judgement is made afresh. Conditions of other types (other controllers may add theirs) are handed on as they are.
-/// Without a certificate the dates of the last one stay: an existing Secret is left alone, and so is what is said of
-/// it.
-pub fn patch(pki: &Pki, reason: Reason, message: &str, issued: Option<&Certificate>, now: Timestamp) -> Option<Value> {
-    let ready = if reason == Reason::Issued { "True" } else { "False" };
-    let conditions = pki.status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
-    let before = conditions.iter().find(|condition| condition["type"] == READY);
-    let since = match before {
+/// It carries the resourceVersion of the Pki that was judged, so that a newer one is judged again (409). Conditions of other
+/// types are kept. Without a certificate the dates of the last one stay, like the Secret itself.
+pub fn patch(pki: &Pki, reason: &str, message: &str, valid: Option<&Certificate>, now: Timestamp) -> Option<Value> {
+    let ready = if reason == ISSUED { "True" } else { "False" };
+    let (ours, mut conditions): (Vec<_>, Vec<_>) =
+        pki.status["conditions"].as_array().into_iter().flatten().cloned().partition(|c| c["type"] == "Ready");
+    let since = match ours.first() {
         Some(before) if before["status"] == ready => before["lastTransitionTime"].clone(),
-        _ => text(now).into(),
+        _ => text(now),
     };
-    let condition = json!({
-        "type": READY,
-        "status": ready,
-        "reason": reason.as_str(),
-        "message": message,
-        "lastTransitionTime": since,
-        "observedGeneration": pki.generation,
-    });
-    let mut status = json!({ "observedGeneration": pki.generation });
-    if let Some(certificate) = issued {
+    conditions.push(json!({
+        "type": "Ready", "status": ready, "reason": reason, "message": message,
+        "lastTransitionTime": since, "observedGeneration": pki.generation,
+    }));
+    let mut status = json!({ "observedGeneration": pki.generation, "conditions": conditions });
+    if let Some(certificate) = valid {
         status["serialNumber"] = certificate.serial.as_str().into();
-        status["notBefore"] = text(certificate.not_before).into();
-        status["notAfter"] = text(certificate.not_after).into();
-        status["renewalTime"] = text(certificate.renewal).into();
+        status["notBefore"] = text(certificate.not_before);
+        status["notAfter"] = text(certificate.not_after);
+        status["renewalTime"] = text(certificate.renewal);
     }
-    let says_so = before == Some(&condition)
-        && status.as_object().is_some_and(|fields| fields.iter().all(|(name, value)| pki.status[name] == *value));
-    if says_so {
-        return None;
-    }
-    let others = conditions.iter().filter(|condition| condition["type"] != READY).cloned();
-    status["conditions"] = others.chain([condition]).collect();
-    Some(json!({ "metadata": { "resourceVersion": pki.resource_version }, "status": status }))
+    let is_right = status.as_object()?.iter().all(|(name, value)| pki.status[name] == *value);
+    (!is_right).then(|| json!({ "metadata": { "resourceVersion": pki.resource_version() }, "status": status }))
 }
 
 /// RFC 3339 in whole seconds, as Kubernetes writes times.
-fn text(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+fn text(time: Timestamp) -> Value {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
 #[cfg(test)]
-#[path = "status_tests.rs"]
 mod tests;

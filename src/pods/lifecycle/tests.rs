@@ -48,7 +48,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
     for _ in 0..2 {
         job.reconcile(&key).await.unwrap();
     }
-    assert_eq!(job.last_logged.len(), 0, "forgotten with the pod");
+    assert!(job.last_logged.is_empty(), "forgotten with the pod");
     let lines = log.lines();
     let of = |field: &str| lines.iter().map(|line| line[field].clone()).collect::<Vec<Value>>();
     assert_eq!(of("message"), ["pod lifecycle"; 2]);

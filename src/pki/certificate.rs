@@ -1,0 +1,234 @@
+//! Issues certificates, and inspects the ones in Secrets.
+//!
+//! The certificate itself is the only memory. What was asked for when it was issued is read from it, and its renewal follows
+//! from its dates and its serial number. So a restart, a second replica or a lost status changes nothing.
+//!
+//! Everything here is a function of its arguments, `now` and the random bytes included, except that the library draws the
+//! keys. Times are in whole seconds since 1970, as in a certificate.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SerialNumber,
+};
+use time::OffsetDateTime;
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
+
+use super::validate::Request;
+
+/// The content of a Secret.
+pub type Data = BTreeMap<String, ByteString>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The leaf, then its CA. In the CA's own Secret: the CA.
+const TLS_CRT: &str = "tls.crt";
+/// The private key of the first certificate in `tls.crt`, PKCS#8.
+const TLS_KEY: &str = "tls.key";
+/// The CA that a client has to trust.
+const CA_CRT: &str = "ca.crt";
+
+/// A certificate is valid from this long before its issue, for clients whose clocks are behind.
+const BACKDATED: i64 = 300;
+/// No certificate is renewed before this age.
+const MIN_AGE: i64 = 10;
+/// Ten years, two leap days included.
+const CA_LIFETIME: i64 = 3652 * 24 * 3600;
+
+/// A certificate that is valid for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// Hexadecimal.
+    pub serial: String,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    /// When it is renewed.
+    pub renewal: Timestamp,
+    /// The CA that signed it, as DER.
+    pub ca: Vec<u8>,
+}
+
+/// A CA that can sign. It has no `Debug`: its key is never printed.
+pub struct Authority {
+    der: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+    not_after: i64,
+}
+
+impl Authority {
+    /// Creates a CA: P-256, ten years, may sign leaves and nothing else.
+    pub fn create(now: Timestamp, random: [u8; 16]) -> Result<Self> {
+        let not_after = now.as_second() + CA_LIFETIME;
+        let mut params = parameters("demo-controller CA", random, now, not_after)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate()?;
+        let der = params.self_signed(&key)?.der().to_vec();
+        Ok(Authority { der, issuer: Issuer::new(params, key), not_after })
+    }
+
+    /// Reads the CA in a Secret: one of ours, or another with a PKCS#8 key of type ECDSA P-256 or P-384, Ed25519 or RSA.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn load(secret: &Data, now: Timestamp) -> Result<Self> {
+        let (der, key) = (certificates(secret, TLS_CRT)?.remove(0), private_key(secret)?);
+        let x509 = parse(&der)?;
+        let usage = x509.key_usage()?.is_none_or(|usage| usage.value.key_cert_sign());
+        let (not_before, not_after) = dates(&x509);
+        all([
+            (belongs(&key, &x509), "tls.key is not the key of the certificate in tls.crt"),
+            (x509.is_ca() && usage, "the certificate in tls.crt may not sign others (basicConstraints, keyUsage)"),
+            (not_before <= now.as_second(), "the certificate in tls.crt is not valid yet"),
+            (now.as_second() < not_after, "the certificate in tls.crt has expired"),
+        ])?;
+        let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
+        Ok(Authority { der, issuer, not_after })
+    }
+
+    /// Returns the content of the CA's Secret.
+    pub fn secret_data(&self) -> Data {
+        data([(TLS_CRT, pem(&self.der)), (TLS_KEY, self.issuer.key().serialize_pem())])
+    }
+
+    /// Issues a certificate with a new key. It never outlives the CA. Returns it with the content of its Secret.
+    ///
+    /// # Errors
+    /// This CA cannot issue a valid certificate.
+    pub fn issue(&self, request: &Request, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
+        let not_after = (now.as_second() + request.duration).min(self.not_after);
+        let mut params = parameters(&request.common_name, random, now, not_after)?;
+        for name in &request.names {
+            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
+        }
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate()?;
+        let (leaf, ca) = (params.signed_by(&key, &self.issuer)?.pem(), pem(&self.der));
+        let secret = data([(TLS_CRT, leaf + &ca), (TLS_KEY, key.serialize_pem()), (CA_CRT, ca)]);
+        // The library cannot repeat every name that another CA may have. A certificate that names an issuer that does not
+        // exist would be issued again and again.
+        let certificate = inspect(&secret, request, now).map_err(|why| format!("the CA cannot be used: {why}"))?;
+        Ok((certificate, secret))
+    }
+
+    /// Returns why a valid certificate has to be replaced, or None if it stays.
+    pub fn why_replace(&self, certificate: &Certificate, now: Timestamp) -> Option<&'static str> {
+        if certificate.ca != self.der {
+            return Some("signed by another CA than the present one");
+        }
+        (now >= certificate.renewal).then_some("due for renewal")
+    }
+}
+
+/// Inspects the content of a Secret as a client would, from `ca.crt` alone: is it a valid certificate for the request?
+///
+/// # Errors
+/// Why it is not: something is missing, damaged or expired, or the request has changed.
+pub fn inspect(secret: &Data, request: &Request, now: Timestamp) -> Result<Certificate> {
+    let (chain, ca, key) = (certificates(secret, TLS_CRT)?, certificates(secret, CA_CRT)?, private_key(secret)?);
+    let (leaf, ca_x509) = (parse(&chain[0])?, parse(&ca[0])?);
+    let signed = leaf.issuer().as_raw() == ca_x509.subject().as_raw()
+        && leaf.verify_signature(Some(ca_x509.public_key())).is_ok();
+    let (not_before, not_after) = dates(&leaf);
+    let ca_not_after = dates(&ca_x509).1;
+    let issued = not_before + BACKDATED;
+    // A certificate that ends with the CA was cut: it is shorter than the request.
+    let is_cut = not_after == ca_not_after && not_after - issued < request.duration;
+    all([
+        (belongs(&key, &leaf), "tls.key is not the key of tls.crt"),
+        (ca.len() == 1 && chain[1..] == ca[..], "tls.crt is not a certificate followed by the CA in ca.crt"),
+        (signed, "ca.crt has not signed tls.crt"),
+        (leaf.subject().to_string() == format!("CN={}", request.common_name), "issued for another common name"),
+        (dns_names(&leaf) == Some(request.names.iter().map(String::as_str).collect()), "issued for other names"),
+        (not_after - issued == request.duration || is_cut, "issued for another duration"),
+        (not_before <= now.as_second(), "not valid yet"),
+        (now.as_second() < not_after, "expired"),
+    ])?;
+    // `renewBefore` before its end, and up to a tenth of its life until then earlier, so that certificates that were issued
+    // together are not renewed together. The jitter follows from the serial number: random, but the same after a restart.
+    // A certificate that ends with the CA is not renewed before: the next one could not last any longer.
+    let latest = not_after - request.renew_before;
+    let random = leaf.raw_serial().iter().rev().take(4).fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+    let jitter = ((latest - issued).max(0) / 10 * random) >> 32;
+    let renewal = if not_after == ca_not_after { not_after } else { (latest - jitter).max(issued + MIN_AGE) };
+    let timestamp = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
+    Ok(Certificate {
+        serial: leaf.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+        not_before: timestamp(not_before),
+        not_after: timestamp(not_after),
+        renewal: timestamp(renewal),
+        ca: ca[0].clone(),
+    })
+}
+
+/// Returns the reason of the first check that does not hold.
+fn all<const N: usize>(checks: [(bool, &'static str); N]) -> Result<()> {
+    checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err(why.into()))
+}
+
+/// Returns what every certificate has. `openssl verify -x509_strict` asks for the key identifiers.
+fn parameters(name: &str, mut random: [u8; 16], now: Timestamp, not_after: i64) -> Result<CertificateParams> {
+    // A serial number is positive, and starts with a bit that is set, so that it always has sixteen bytes.
+    random[0] = random[0] & 0x7f | 0x40;
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(SerialNumber::from_slice(&random));
+    params.not_before = OffsetDateTime::from_unix_timestamp(now.as_second() - BACKDATED)?;
+    params.not_after = OffsetDateTime::from_unix_timestamp(not_after)?;
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn data<const N: usize>(fields: [(&str, String); N]) -> Data {
+    fields.into_iter().map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).collect()
+}
+
+fn pem(der: &[u8]) -> String {
+    pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n")
+}
+
+/// Returns the certificates in a field, at least one.
+fn certificates(secret: &Data, field: &str) -> Result<Vec<Vec<u8>>> {
+    let blocks = secret.get(field).and_then(|text| pem::parse_many(&text.0).ok()).unwrap_or_default();
+    let der = blocks.into_iter().map(|block| (block.tag() == "CERTIFICATE").then(|| block.into_contents()));
+    let all: Option<Vec<_>> = der.collect();
+    Ok(all.filter(|all| !all.is_empty()).ok_or_else(|| format!("{field} is missing or does not hold certificates"))?)
+}
+
+fn private_key(secret: &Data) -> Result<KeyPair> {
+    let block = secret.get(TLS_KEY).and_then(|text| pem::parse(&text.0).ok()).filter(|b| b.tag() == "PRIVATE KEY");
+    Ok(block.and_then(|block| KeyPair::try_from(block.contents()).ok()).ok_or(
+        "tls.key is missing or not a private key that can be used: expected PKCS#8 (BEGIN PRIVATE KEY) of type ECDSA P-256 \
+         or P-384, Ed25519, or RSA of at least 2048 bits; `openssl pkcs8 -topk8 -nodes` converts others",
+    )?)
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>> {
+    Ok(X509Certificate::from_der(der).map_err(|_| "not an X.509 certificate")?.1)
+}
+
+fn belongs(key: &KeyPair, x509: &X509Certificate) -> bool {
+    key.public_key_raw() == &*x509.public_key().subject_public_key.data
+}
+
+/// Returns notBefore and notAfter.
+fn dates(x509: &X509Certificate) -> (i64, i64) {
+    (x509.validity().not_before.timestamp(), x509.validity().not_after.timestamp())
+}
+
+/// Returns the subject alternative names, if all of them are DNS names.
+fn dns_names<'a>(x509: &'a X509Certificate) -> Option<BTreeSet<&'a str>> {
+    let dns_name = |name: &GeneralName<'a>| if let GeneralName::DNSName(name) = name { Some(*name) } else { None };
+    x509.subject_alternative_name().ok()??.value.general_names.iter().map(dns_name).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+use std::{io::Write, process::Command};
+
+use proptest::prelude::*;
+use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+use serde_json::{Value, json};
+use testkit::Folder;
+use x509_parser::extensions::ParsedExtension;
+
+use super::*;
+
+const HOUR: i64 = 3600;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn request(spec: &Value) -> Request {
+    Request::new(spec, "ns", "cluster.local").unwrap()
+}
+
+fn app1() -> Request {
+    request(&json!({ "serviceName": "app1", "commonName": "App1", "dnsNames": ["b.example.com", "a"] }))
+}
+
+fn ca() -> Authority {
+    Authority::create(at(0), [9; 16]).unwrap()
+}
+
+fn text(data: &Data, field: &str) -> String {
+    String::from_utf8(data[field].0.clone()).unwrap()
+}
+
+fn with(data: &Data, field: &str, text: &str) -> Data {
+    let mut data = data.clone();
+    data.insert(field.into(), ByteString(text.into()));
+    data
+}
+
+fn why(result: Result<Certificate>) -> String {
+    result.map(|_| "valid".to_owned()).unwrap_or_else(|why| why.to_string())
+}
+
+/// The Secret of a CA that was not made here, after `change`.
+fn foreign_ca(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Data {
+    let mut params = parameters("their CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    change(&mut params);
+    data([(TLS_CRT, params.self_signed(key).unwrap().pem()), (TLS_KEY, key.serialize_pem())])
+}
+
+/// Returns what openssl says, and whether it succeeded; None without openssl.
+fn openssl(folder: &Folder, args: &str) -> Option<(bool, String)> {
+    let Ok(output) = Command::new("openssl").args(args.split(' ')).current_dir(&**folder).output() else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no openssl to verify the certificates with");
+        return None;
+    };
+    Some((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+#[test]
+fn new_ca_may_sign_leaves_and_nothing_else_for_ten_years() {
+    let der = ca().der;
+    let ca = parse(&der).unwrap();
+    let basic = ca.basic_constraints().unwrap().unwrap();
+    assert!(basic.critical && basic.value.ca && basic.value.path_len_constraint == Some(0));
+    let usage = ca.key_usage().unwrap().unwrap();
+    assert!(usage.critical && usage.value.flags == 1 << 5, "keyCertSign alone");
+    assert_eq!(dates(&ca), (at(-300).as_second(), at(CA_LIFETIME).as_second()));
+    let extension = |wanted: fn(&ParsedExtension) -> bool| ca.iter_extensions().any(|e| wanted(e.parsed_extension()));
+    assert!(extension(|e| matches!(e, ParsedExtension::SubjectKeyIdentifier(_))));
+    assert!(extension(|e| matches!(e, ParsedExtension::AuthorityKeyIdentifier(id) if id.key_identifier.is_some())));
+}
+
+#[test]
+fn leaf_has_what_was_asked_for() {
+    let ca = ca();
+    let (certificate, data) = ca.issue(&app1(), at(1000), [0xff; 16]).unwrap();
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["ca.crt", "tls.crt", "tls.key"]);
+    assert!(text(&data, TLS_KEY).starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    assert_eq!(text(&data, CA_CRT), text(&ca.secret_data(), TLS_CRT));
+    let chain = certificates(&data, TLS_CRT).unwrap();
+    assert_eq!(chain[1..], [ca.der]);
+    let leaf = parse(&chain[0]).unwrap();
+    assert_eq!(leaf.subject().to_string(), "CN=App1");
+    assert!(!leaf.basic_constraints().unwrap().unwrap().value.ca);
+    assert_eq!(leaf.key_usage().unwrap().unwrap().value.flags, 1, "digitalSignature alone");
+    let purpose = leaf.extended_key_usage().unwrap().unwrap().value;
+    assert!(purpose.server_auth && purpose.client_auth && !purpose.any && !purpose.code_signing);
+    let names = ["a", "app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local", "b.example.com"];
+    assert_eq!(dns_names(&leaf), Some(names.into()));
+    assert_eq!(certificate.not_before, at(700), "five minutes back");
+    assert_eq!(certificate.not_after, at(1000 + 2160 * HOUR), "counted from the moment of issue");
+    assert_eq!(certificate.serial, format!("7f{}", "ff".repeat(15)), "positive");
+    let (zero, other) = ca_pair(&[0; 16]);
+    assert_eq!(zero.serial, format!("40{}", "00".repeat(15)), "sixteen bytes");
+    assert_ne!(text(&other, TLS_KEY), text(&data, TLS_KEY), "no two leaves share a key");
+}
+
+fn ca_pair(random: &[u8; 16]) -> (Certificate, Data) {
+    ca().issue(&app1(), at(0), *random).unwrap()
+}
+
+#[test]
+fn strict_openssl_accepts_the_chain_for_every_name() {
+    let (_, data) = ca_pair(&[1; 16]);
+    let folder = Folder::new("strict").with(&[("tls.crt", &text(&data, TLS_CRT)), ("ca.crt", &text(&data, CA_CRT))]);
+    for purpose in ["sslserver", "sslclient"] {
+        for name in app1().names {
+            let options = format!("-attime {} -purpose {purpose} -verify_hostname {name}", at(0).as_second());
+            let args = format!("verify -x509_strict -check_ss_sig {options} -CAfile ca.crt tls.crt");
+            let Some((success, output)) = openssl(&folder, &args) else { return };
+            assert!(success, "{purpose} {name}: {output}");
+        }
+    }
+}
+
+#[test]
+fn foreign_ca_is_used() {
+    for algorithm in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
+        let secret = foreign_ca(&KeyPair::generate_for(algorithm).unwrap(), |_| {});
+        let secret = with(&secret, TLS_CRT, &format!("subject=CN = x\r\n\r\n{}", text(&secret, TLS_CRT)));
+        assert!(Authority::load(&secret, at(0)).unwrap().issue(&app1(), at(0), [1; 16]).is_ok(), "{algorithm:?}");
+    }
+    let key = KeyPair::generate().unwrap();
+    let endless = foreign_ca(&key, |ca| ca.not_after = OffsetDateTime::from_unix_timestamp(253_402_300_799).unwrap());
+    assert!(Authority::load(&endless, at(0)).is_ok(), "until a second that no Timestamp holds");
+    assert!(Authority::load(&foreign_ca(&key, |ca| ca.key_usages.clear()), at(0)).is_ok(), "no restriction");
+
+    let folder = Folder::new("rsa");
+    let request = "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /C=DE/O=Example/CN=their";
+    let Some((success, output)) = openssl(&folder, &format!("{request} -keyout tls.key -out tls.crt")) else { return };
+    assert!(success, "{output}");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let rsa = data([(TLS_CRT, read("tls.crt")), (TLS_KEY, read("tls.key"))]);
+    let now = Timestamp::now();
+    assert!(Authority::load(&rsa, now).unwrap().issue(&app1(), now, [1; 16]).is_ok());
+}
+
+#[test]
+fn unusable_ca_is_refused_with_the_reason() {
+    let (good, key) = (ca().secret_data(), KeyPair::generate().unwrap());
+    let date = |seconds| OffsetDateTime::from_unix_timestamp(at(seconds).as_second()).unwrap();
+    let sec1 = text(&good, TLS_KEY).replace("PRIVATE", "EC PRIVATE");
+    for (secret, reason) in [
+        (Data::new(), "tls.crt is missing"),
+        (with(&good, TLS_CRT, "nonsense"), "tls.crt is missing or does not hold certificates"),
+        (
+            with(&good, TLS_CRT, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
+            "not an X.509 certificate",
+        ),
+        (with(&good, TLS_KEY, ""), "tls.key is missing"),
+        (with(&good, TLS_KEY, &sec1), "`openssl pkcs8 -topk8 -nodes` converts others"),
+        (with(&good, TLS_KEY, &key.serialize_pem()), "tls.key is not the key of the certificate"),
+        (foreign_ca(&key, |ca| ca.is_ca = IsCa::ExplicitNoCa), "may not sign others (basicConstraints"),
+        (foreign_ca(&key, |ca| ca.key_usages = vec![KeyUsagePurpose::CrlSign]), "may not sign others"),
+        (foreign_ca(&key, |ca| ca.not_before = date(1)), "not valid yet"),
+        (foreign_ca(&key, |ca| ca.not_after = date(0)), "expired"),
+    ] {
+        let why = Authority::load(&secret, at(0)).map(|_| ()).unwrap_err().to_string();
+        assert!(why.contains(reason), "{reason}: {why}");
+    }
+    // The library that signs keeps only one of two organizational units.
+    let two_units = foreign_ca(&key, |ca| {
+        ca.distinguished_name.push(DnType::OrganizationalUnitName, "one");
+        ca.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 11]), "two");
+    });
+    let issued = Authority::load(&two_units, at(0)).unwrap().issue(&app1(), at(0), [1; 16]);
+    assert_eq!(why(issued.map(|(certificate, _)| certificate)), "the CA cannot be used: ca.crt has not signed tls.crt");
+}
+
+#[test]
+fn issued_certificate_stays_until_it_is_due() {
+    let ca = ca();
+    let (certificate, data) = ca.issue(&app1(), at(0), [3; 16]).unwrap();
+    let loaded = Authority::load(&ca.secret_data(), at(60)).unwrap();
+    let inspect = |now| inspect(&data, &app1(), now);
+    let last = certificate.renewal - jiff::SignedDuration::from_secs(1);
+    for (now, due) in [(at(-300), None), (last, None), (certificate.renewal, Some("due for renewal"))] {
+        assert_eq!(inspect(now).unwrap(), certificate, "valid, due or not");
+        assert_eq!(loaded.why_replace(&certificate, now), due);
+    }
+    assert_eq!(why(inspect(at(-301))), "not valid yet");
+    assert_eq!(why(inspect(certificate.not_after)), "expired");
+    let other = self::ca();
+    assert_eq!(other.why_replace(&certificate, at(0)), Some("signed by another CA than the present one"));
+}
+
+#[test]
+fn damaged_secret_is_not_valid() {
+    let ca = ca();
+    let good = ca.issue(&app1(), at(0), [3; 16]).unwrap().1;
+    let other = self::ca().issue(&app1(), at(0), [4; 16]).unwrap().1;
+    let (leaf, root) = (text(&good, TLS_CRT).replace(&text(&good, CA_CRT), ""), text(&good, CA_CRT));
+    for (field, content, reason) in [
+        (TLS_CRT, String::new(), "tls.crt is missing or does not hold certificates"),
+        (TLS_CRT, leaf[..leaf.len() / 2].into(), "tls.crt is missing or does not hold certificates"),
+        (TLS_CRT, text(&good, TLS_KEY), "tls.crt is missing or does not hold certificates"),
+        (TLS_CRT, leaf.clone(), "tls.crt is not a certificate followed by the CA in ca.crt"),
+        (TLS_CRT, format!("{leaf}{root}{root}"), "tls.crt is not a certificate followed by the CA in ca.crt"),
+        (TLS_KEY, String::new(), "tls.key is missing"),
+        (TLS_KEY, text(&other, TLS_KEY), "tls.key is not the key of tls.crt"),
+        (CA_CRT, String::new(), "ca.crt is missing"),
+        (CA_CRT, text(&other, CA_CRT), "tls.crt is not a certificate followed by the CA in ca.crt"),
+    ] {
+        let why = why(inspect(&with(&good, field, &content), &app1(), at(0)));
+        assert!(why.starts_with(reason), "{field}: {reason}: {why}");
+    }
+    let chain = format!("{leaf}{}", text(&other, CA_CRT));
+    let forged = with(&with(&good, TLS_CRT, &chain), CA_CRT, &text(&other, CA_CRT));
+    assert_eq!(why(inspect(&forged, &app1(), at(0))), "ca.crt has not signed tls.crt", "a CA of the same name");
+}
+
+#[test]
+fn certificate_for_another_request_is_not_valid() {
+    let spec = json!({ "serviceName": "app1", "dnsNames": ["b", "a"], "duration": "48h" });
+    let data = ca().issue(&request(&spec), at(0), [3; 16]).unwrap().1;
+    for (field, value, wanted) in [
+        ("serviceName", json!("app2"), "issued for another common name"),
+        ("commonName", json!("App1"), "issued for another common name"),
+        ("dnsNames", json!(["a"]), "issued for other names"),
+        ("dnsNames", json!(["a", "b", "c"]), "issued for other names"),
+        ("duration", json!("48h1s"), "issued for another duration"),
+        ("duration", json!("47h"), "issued for another duration"),
+        ("dnsNames", json!(["a", "b", "a", "app1.ns"]), "valid"),
+        ("commonName", json!("app1"), "valid"),
+        ("duration", json!("2880m"), "valid"),
+        ("renewBefore", json!("5m"), "valid"),
+    ] {
+        let mut changed = spec.clone();
+        changed[field] = value;
+        assert_eq!(why(inspect(&data, &request(&changed), at(0))), wanted, "{changed}");
+    }
+    let other_domain = Request::new(&spec, "ns", "example.org").unwrap();
+    assert_eq!(why(inspect(&data, &other_domain, at(0))), "issued for other names");
+}
+
+#[test]
+fn leaf_never_outlives_its_ca_and_then_is_renewed_at_its_end() {
+    let (ca, now) = (ca(), at(CA_LIFETIME - HOUR));
+    let (cut, data) = ca.issue(&app1(), now, [1; 16]).unwrap();
+    assert_eq!((cut.not_after, cut.renewal), (at(CA_LIFETIME), at(CA_LIFETIME)));
+    assert_eq!(why(inspect(&data, &app1(), now)), "valid");
+    assert_eq!(ca.why_replace(&cut, at(CA_LIFETIME - 1)), None);
+    assert!(ca.issue(&app1(), at(CA_LIFETIME), [1; 16]).is_err(), "the CA has expired");
+}
+
+#[test]
+fn renewals_are_spread_earlier_and_follow_from_the_serial() {
+    let ca = ca();
+    let early: BTreeSet<_> = (0..20)
+        .map(|i| {
+            let (certificate, data) = ca.issue(&app1(), at(0), [i * 13; 16]).unwrap();
+            assert_eq!(inspect(&data, &app1(), at(HOUR)).unwrap(), certificate, "the same after a restart");
+            let early = at((2160 - 720) * HOUR).duration_since(certificate.renewal).as_secs();
+            assert!((0..=144 * HOUR).contains(&early), "only earlier, by at most a tenth: {early}");
+            early
+        })
+        .collect();
+    assert!(early.len() == 20 && early.last().unwrap() - early.first().unwrap() > 72 * HOUR, "{early:?}");
+}
+
+#[test]
+fn no_certificate_is_renewed_before_it_is_ten_seconds_old() {
+    let hasty = request(&json!({ "serviceName": "app1", "duration": "1h", "renewBefore": "59m59s" }));
+    assert_eq!(ca().issue(&hasty, at(0), [3; 16]).unwrap().0.renewal, at(10));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The promise of the module: reconciling twice writes once.
+    #[test]
+    fn issued_certificate_is_valid_and_not_due(
+        now in 0..CA_LIFETIME - 1, nanos in 0..1_000_000_000_i32, random: [u8; 16], duration in 3600..31_536_000_i64, before: u32,
+    ) {
+        let before = 300 + i64::from(before) % (duration - 300);
+        let request = request(&json!({ "serviceName": "app1", "duration": format!("{duration}s"), "renewBefore": format!("{before}s") }));
+        let (ca, now) = (ca(), Timestamp::new(at(now).as_second(), nanos).unwrap());
+        let (certificate, data) = ca.issue(&request, now, random).unwrap();
+        prop_assert_eq!(&inspect(&data, &request, now).unwrap(), &certificate);
+        prop_assert_eq!(ca.why_replace(&certificate, now), None);
+        prop_assert!(certificate.renewal > now && certificate.renewal <= certificate.not_after);
+    }
+
+    #[test]
+    fn changed_byte_is_noticed_or_changes_nothing(field in 0..3_usize, place: prop::sample::Index, byte: u8) {
+        let good = ca().issue(&app1(), at(0), [3; 16]).unwrap().1;
+        let field = [TLS_CRT, TLS_KEY, CA_CRT][field];
+        let mut bad = good.clone();
+        let bytes = &mut bad.get_mut(field).unwrap().0;
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        if inspect(&bad, &app1(), at(0)).is_ok() {
+            // A line end, for example.
+            let key = |data: &Data| private_key(data).unwrap().serialize_der();
+            let same = |field| certificates(&bad, field).unwrap() == certificates(&good, field).unwrap();
+            prop_assert!(same(TLS_CRT) && same(CA_CRT) && key(&bad) == key(&good), "{}: byte {} is now {}", field, place, byte);
+        }
+    }
+}

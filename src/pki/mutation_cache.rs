@@ -1,0 +1,81 @@
+//! Our own writes, until the cache shows them (client-go: `cache.MutationCache`).
+
+use std::sync::Arc;
+
+use super::Pki;
+use crate::informer::{Object, PerKey};
+
+/// Maximum number of writes in a row that the cache does not show yet. Beyond it a write may be refused with 409.
+const MAX_REPLACED: usize = 16;
+
+/// The cache lags behind our own status writes. Until it catches up, the API server's answer to the last write is used
+/// instead: otherwise a status would be compared with an old one, and not be written although it has to be.
+pub type MutationCache = PerKey<Written>;
+
+/// The last write to a Pki.
+pub struct Written {
+    /// The versions that our writes replaced. While the cache shows one of them, it is behind. Each write is a patch at a
+    /// version, so no other write came between.
+    replaced: Vec<Box<str>>,
+    latest: Arc<Pki>,
+}
+
+impl MutationCache {
+    /// Returns the newest known state of a Pki that the cache shows as `cached`.
+    pub fn latest(&self, cached: Arc<Pki>) -> Arc<Pki> {
+        self.update(cached.key(), |written| {
+            written.take_if(|written| !written.replaced.iter().any(|version| **version == *cached.resource_version()));
+            written.as_ref().map_or_else(|| cached.clone(), |written| written.latest.clone())
+        })
+    }
+
+    /// Notes that a write replaced `before` by `after`.
+    pub fn wrote(&self, before: &Pki, after: Pki) {
+        self.update(before.key(), |written| {
+            let row = written.take().filter(|written| written.latest.resource_version() == before.resource_version());
+            let mut replaced = row.map_or_else(Vec::new, |written| written.replaced);
+            replaced.push(before.resource_version().into());
+            replaced.drain(..replaced.len().saturating_sub(MAX_REPLACED));
+            *written = Some(Written { replaced, latest: Arc::new(after) });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pki(version: &str) -> Pki {
+        let metadata =
+            json!({ "name": "a", "namespace": "ns", "uid": "u", "resourceVersion": version, "generation": 1 });
+        serde_json::from_value(json!({ "metadata": metadata })).unwrap()
+    }
+
+    fn latest(written: &MutationCache, cached: &str) -> String {
+        written.latest(Arc::new(pki(cached))).resource_version().to_owned()
+    }
+
+    #[test]
+    fn old_cache_is_replaced_by_the_last_write() {
+        let written = MutationCache::default();
+        written.wrote(&pki("7"), pki("8"));
+        assert_eq!(latest(&written, "7"), "8");
+        written.wrote(&pki("8"), pki("9"));
+        assert_eq!(latest(&written, "7"), "9");
+        assert_eq!(latest(&written, "8"), "9", "it shows the first write, not the second");
+        (9..100).for_each(|i| written.wrote(&pki(&i.to_string()), pki(&(i + 1).to_string())));
+        assert_eq!((latest(&written, "99"), latest(&written, "9")), ("100".into(), "9".into()), "bounded");
+    }
+
+    #[test]
+    fn cache_that_caught_up_is_used_and_the_write_forgotten() {
+        for cached in ["8", "12"] {
+            let written = MutationCache::default();
+            written.wrote(&pki("7"), pki("8"));
+            assert_eq!(latest(&written, cached), cached);
+            assert!(written.is_empty());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which events about an error are due.
+//!
+//! A reconcile is repeated all the time (a resync, a new pod, a retry), and none of that is a reason to record an error again.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::events::ObjectRef;
+
+/// The present error of a Pki, and the objects that have an event about it.
+pub struct ReportedError {
+    message: String,
+    since: Instant,
+    /// When the event was recorded, by the object's UID. Entries older than `remind` are removed.
+    recorded: HashMap<String, Instant>,
+}
+
+/// Removes the objects that need no event now from `objects`, and returns the time until the next event is due.
+///
+/// None: the error has not lasted for `patience` yet.
+pub fn due(
+    reported: &mut Option<ReportedError>,
+    message: &str,
+    (patience, remind): (Duration, Duration),
+    objects: &mut Vec<ObjectRef>,
+) -> Option<Duration> {
+    let now = Instant::now();
+    reported.take_if(|reported| reported.message != message);
+    let new = || ReportedError { message: message.to_owned(), since: now, recorded: HashMap::new() };
+    let ReportedError { since, recorded, .. } = reported.get_or_insert_with(new);
+    if now - *since < patience {
+        return None;
+    }
+    recorded.retain(|_, when| now - *when < remind);
+    objects.retain(|object| !recorded.contains_key(&object.uid));
+    recorded.extend(objects.iter().map(|object| (object.uid.clone(), now)));
+    let oldest = recorded.values().min().copied().unwrap_or(now);
+    Some(remind - (now - oldest))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const REMIND: Duration = Duration::from_secs(1800);
+
+    /// Returns the UIDs of the objects with an event now, and the seconds until the next.
+    fn uids(reported: &mut Option<ReportedError>, message: &str, uids: &[&str]) -> (Vec<String>, u64) {
+        let mut objects = uids.iter().map(|uid| ObjectRef { uid: (*uid).into(), ..ObjectRef::default() }).collect();
+        let next = due(reported, message, (Duration::ZERO, REMIND), &mut objects).unwrap();
+        (objects.into_iter().map(|object| object.uid).collect(), next.as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn object_gets_one_event_per_error_and_remind_interval() {
+        let reported = &mut None;
+        assert_eq!(uids(reported, "no", &["pki", "pod-1"]), (vec!["pki".into(), "pod-1".into()], 1800));
+        advance(Duration::from_secs(60)).await;
+        assert_eq!(uids(reported, "no", &["pki", "pod-1", "pod-2"]), (vec!["pod-2".into()], 1740), "a new pod");
+        advance(Duration::from_secs(1739)).await;
+        assert_eq!(uids(reported, "no", &["pki", "pod-2"]), (vec![], 1));
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(uids(reported, "no", &["pki", "pod-2"]), (vec!["pki".into()], 60), "a reminder");
+        assert_eq!(reported.as_ref().unwrap().recorded.len(), 2, "the deleted pod is forgotten");
+        assert_eq!(uids(reported, "still no", &["pki", "pod-2"]).0, ["pki", "pod-2"], "another error");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn error_is_due_only_after_the_patience() {
+        let (reported, mut objects) = (&mut None, vec![ObjectRef::default()]);
+        let mut due = || due(reported, "wait", (Duration::from_secs(5), REMIND), &mut objects);
+        assert_eq!(due(), None);
+        advance(Duration::from_secs(5)).await;
+        assert_eq!(due(), Some(REMIND));
+    }
+}

@@ -1,0 +1,72 @@
+//! A Pki as the cache holds it.
+
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
+
+use crate::informer::{Key, Object};
+
+/// A Pki, decoded straight from the wire and reduced to what is used.
+///
+/// **The spec stays undecoded.** If it has the wrong types (the CRD in the cluster may be older than this program), it must
+/// still reach the reconcile, which reports it to the owner.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Wire")]
+pub struct Pki {
+    key: Key,
+    uid: Box<str>,
+    resource_version: Box<str>,
+    /// Counts the changes of the spec.
+    pub generation: i64,
+    /// Has a deletionTimestamp: nothing is written for it any more.
+    pub deleting: bool,
+    /// As the owner wrote it; Null if absent.
+    pub spec: Value,
+    /// As it was last written; Null if absent.
+    pub status: Value,
+}
+
+impl Object for Pki {
+    fn key(&self) -> &Key {
+        &self.key
+    }
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+    fn resource_version(&self) -> &str {
+        &self.resource_version
+    }
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    namespace: String,
+    uid: Box<str>,
+    resource_version: Box<str>,
+    generation: i64,
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+impl From<Wire> for Pki {
+    fn from(Wire { metadata, spec, status }: Wire) -> Self {
+        Pki {
+            key: Key::new(&metadata.namespace, &metadata.name),
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            generation: metadata.generation,
+            deleting: metadata.deletion_timestamp.is_some(),
+            spec,
+            status,
+        }
+    }
+}
