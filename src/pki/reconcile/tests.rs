@@ -48,8 +48,20 @@ fn not_found() -> Value {
 }
 
 impl Rig {
-    fn new(pods: &[&str]) -> Rig {
-        Rig::with(pods, |_| ())
+    /// A Pki for this service in the cache, and these pods that mount its Secret.
+    fn new(service: &str, pods: &[&str]) -> Rig {
+        let rig = Rig::with(pods, |_| ());
+        rig.cache(&pki(service));
+        rig
+    }
+
+    /// A reconcile that has read this Secret, with nothing written yet.
+    async fn with_secret(secret: impl FnOnce(&Rig) -> Value) -> (Rig, JoinHandle<Result<Outcome, Error>>) {
+        let mut rig = Rig::new("app1", &[]);
+        let (reconcile, secret) = (rig.reconcile(), secret(&rig));
+        rig.ca().await;
+        rig.secret(&secret).await;
+        (rig, reconcile)
     }
 
     fn with(pods: &[&str], change: impl FnOnce(&mut Config)) -> Rig {
@@ -165,11 +177,7 @@ fn is_permanent(result: &Result<Outcome, Error>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn allowed_name_gets_a_secret_and_a_ready_status() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&not_found()).await;
+    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
     let created = rig.expect(&format!("POST {SECRETS}")).await;
     let secret = created.body.clone();
     created.json(201, &secret);
@@ -193,8 +201,7 @@ async fn allowed_name_gets_a_secret_and_a_ready_status() {
 
 #[tokio::test(start_paused = true)]
 async fn valid_secret_costs_one_get_and_no_write() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     let secret = rig.valid();
     let reconcile = rig.reconcile();
     rig.ca().await;
@@ -214,13 +221,12 @@ async fn valid_secret_costs_one_get_and_no_write() {
 
 #[tokio::test(start_paused = true)]
 async fn damaged_secret_is_reissued_at_the_checked_version() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
-    let mut damaged = rig.issued();
-    damaged.remove("tls.key");
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&stored(&damaged, owner("Pki", "app1-pki", "u1"))).await;
+    let (mut rig, reconcile) = Rig::with_secret(|rig| {
+        let mut damaged = rig.valid();
+        damaged["data"].as_object_mut().unwrap().remove("tls.key");
+        damaged
+    })
+    .await;
     let patch = rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
     assert_eq!(patch.body["metadata"], json!({ "resourceVersion": "50" }));
     patch.json(200, &json!({ "metadata": {} }));
@@ -231,8 +237,7 @@ async fn damaged_secret_is_reissued_at_the_checked_version() {
 
 #[tokio::test(start_paused = true)]
 async fn name_not_allowed_is_reported_to_pki_and_pods_once() {
-    let mut rig = Rig::new(&["pod-1", "pod-2"]);
-    rig.cache(&pki("appp1"));
+    let mut rig = Rig::new("appp1", &["pod-1", "pod-2"]);
     let reconcile = rig.reconcile();
     let condition = rig.status().await;
     let message = "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]";
@@ -254,7 +259,7 @@ async fn name_not_allowed_is_reported_to_pki_and_pods_once() {
 
 #[tokio::test(start_paused = true)]
 async fn wrong_spec_is_reported_to_its_owner_alone() {
-    let mut rig = Rig::new(&["pod-1"]);
+    let mut rig = Rig::with(&["pod-1"], |_| ());
     let mut wrong = pki("app1");
     wrong["spec"] = json!({ "serviceName": 7 });
     rig.cache(&wrong);
@@ -268,7 +273,7 @@ async fn wrong_spec_is_reported_to_its_owner_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_for_a_deleted_pki() {
-    let mut rig = Rig::new(&[]);
+    let mut rig = Rig::with(&[], |_| ());
     let mut deleting = pki("appp1");
     deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     for present in [None, Some(&deleting)] {
@@ -299,8 +304,7 @@ async fn dry_run_marks_every_write() {
 /// The cache does not show the last write yet, and what it shows is what would be written next.
 #[tokio::test(start_paused = true)]
 async fn status_is_compared_with_the_last_write() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     let secret = rig.valid();
     let reconcile = rig.reconcile();
     rig.ca().await;
@@ -325,8 +329,7 @@ async fn status_is_compared_with_the_last_write() {
 
 #[tokio::test(start_paused = true)]
 async fn failure_without_retries_left_is_reported() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     let gave_up = rig.give_up("500 InternalError:\n etcd");
     let condition = rig.status().await;
     assert_eq!(
@@ -339,8 +342,7 @@ async fn failure_without_retries_left_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn unwritten_status_is_retried_and_reported_once() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("appp1"));
+    let mut rig = Rig::new("appp1", &[]);
     for _ in 0..2 {
         let reconcile = rig.reconcile();
         rig.expect(STATUS).await.status(403, "Forbidden", "no rights");
@@ -358,8 +360,7 @@ async fn deletion_is_known_by_the_details_of_a_404() {
         ("404 page not found", Value::Null, false),
         ("namespace not found", json!({ "name": "app1", "kind": "namespaces" }), false),
     ] {
-        let mut rig = Rig::new(&[]);
-        rig.cache(&pki("appp1"));
+        let mut rig = Rig::new("appp1", &[]);
         let reconcile = rig.reconcile();
         let mut answer = status(404, "NotFound", message);
         answer["details"] = details;
@@ -373,11 +374,7 @@ async fn deletion_is_known_by_the_details_of_a_404() {
 #[tokio::test(start_paused = true)]
 async fn secret_that_the_pki_does_not_control_is_never_touched() {
     for owners in [Value::Null, owner("Certificate", "app1-pki", "u9"), owner("Pki", "another", "u9")] {
-        let mut rig = Rig::new(&[]);
-        rig.cache(&pki("app1"));
-        let reconcile = rig.reconcile();
-        rig.ca().await;
-        rig.secret(&stored(&Data::new(), owners)).await;
+        let (mut rig, reconcile) = Rig::with_secret(|_| stored(&Data::new(), owners)).await;
         assert_eq!(rig.status().await["reason"], "SecretConflict");
         assert!(is_permanent(&reconcile.await.unwrap()));
         assert_eq!(rig.event().await["reason"], "SecretConflict");
@@ -388,8 +385,7 @@ async fn secret_that_the_pki_does_not_control_is_never_touched() {
 #[tokio::test(start_paused = true)]
 async fn wait_for_a_secret_is_reported_after_some_seconds() {
     for predecessor in [true, false] {
-        let mut rig = Rig::new(&[]);
-        rig.cache(&pki("app1"));
+        let mut rig = Rig::new("app1", &[]);
         let mut secret = stored(&rig.issued(), owner("Pki", "app1-pki", if predecessor { "u0" } else { "u1" }));
         if !predecessor {
             secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
@@ -413,11 +409,7 @@ async fn wait_for_a_secret_is_reported_after_some_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn created_by_another_writer_means_reconcile_again() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&not_found()).await;
+    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
     rig.expect(&format!("POST {SECRETS}")).await.status(409, "AlreadyExists", "secrets \"app1-pki\" already exists");
     assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))));
     rig.nothing_more().await;
@@ -425,11 +417,7 @@ async fn created_by_another_writer_means_reconcile_again() {
 
 #[tokio::test(start_paused = true)]
 async fn immutable_secret_is_reported_at_once() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&stored(&Data::new(), owner("Pki", "app1-pki", "u1"))).await;
+    let (mut rig, reconcile) = Rig::with_secret(|_| stored(&Data::new(), owner("Pki", "app1-pki", "u1"))).await;
     let patch = rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
     patch.status(422, "Invalid", "data: Forbidden: field is immutable");
     assert_eq!(rig.status().await["reason"], "IssueFailed");
@@ -438,11 +426,7 @@ async fn immutable_secret_is_reported_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn terminating_namespace_is_absorbed() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&not_found()).await;
+    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
     rig.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
     assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::Settled);
     rig.nothing_more().await;
@@ -450,8 +434,7 @@ async fn terminating_namespace_is_absorbed() {
 
 #[tokio::test(start_paused = true)]
 async fn ca_of_a_faster_controller_is_used() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     let reconcile = rig.reconcile();
     rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
     let created = rig.expect(&format!("POST {CA}")).await;
@@ -468,8 +451,7 @@ async fn ca_of_a_faster_controller_is_used() {
 #[tokio::test(start_paused = true)]
 async fn unusable_ca_is_never_replaced_and_spares_valid_certificates() {
     for valid in [true, false] {
-        let mut rig = Rig::new(&[]);
-        rig.cache(&pki("app1"));
+        let mut rig = Rig::new("app1", &[]);
         let secret = if valid { rig.valid() } else { not_found() };
         let reconcile = rig.reconcile();
         let unusable = stored(&Data::new(), Value::Null);
@@ -489,8 +471,7 @@ async fn unusable_ca_is_never_replaced_and_spares_valid_certificates() {
 
 #[tokio::test(start_paused = true)]
 async fn replaced_ca_is_noticed_within_a_minute() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     let secret = rig.valid();
     let reconcile = rig.reconcile();
     rig.ca().await;
@@ -510,8 +491,7 @@ async fn replaced_ca_is_noticed_within_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn wait_for_the_namespace_of_the_ca_is_reported() {
-    let mut rig = Rig::new(&[]);
-    rig.cache(&pki("app1"));
+    let mut rig = Rig::new("app1", &[]);
     for reported in [false, true] {
         let reconcile = rig.reconcile();
         rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
