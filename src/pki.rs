@@ -60,7 +60,7 @@ const FIELD_MANAGER: &str = "demo-controller";
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file with the allowed names; None: the sample's names.
-    pub allowed: Option<PathBuf>,
+    pub allowed_names: Option<PathBuf>,
     /// The Secret that the CA is kept in.
     pub ca_secret: Key,
     /// The domain of the cluster, usually `cluster.local`.

@@ -133,7 +133,7 @@ impl Certificates {
             pkis,
             pods_mounting,
             recorder,
-            allowed: AllowedNamesFile::new(config.allowed.clone()),
+            allowed: AllowedNamesFile::new(config.allowed_names.clone()),
             reported: PerKey::default(),
             config: config.clone(),
             written: MutationCache::default(),

@@ -80,7 +80,7 @@ impl Rig {
         };
         let pods: Vec<ObjectRef> = pods.iter().map(pod).collect();
         let mut config = Config {
-            allowed: None,
+            allowed_names: None,
             ca_secret: Key::new("controlplane", "demo-controller-ca"),
             cluster_domain: "cluster.local".into(),
             remind: Duration::from_secs(1800),
