@@ -1,4 +1,5 @@
-//! The command line.
+//! The command line. Doc comments here are the help texts.
+#![allow(missing_docs)]
 
 use std::{path::PathBuf, time::Duration};
 
