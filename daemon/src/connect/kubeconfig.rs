@@ -28,7 +28,7 @@ pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<
     let (paths, name) = match (files, home) {
         (Some(files), _) => {
             let paths = env::split_paths(files).filter(|path| !path.as_os_str().is_empty()).collect();
-            (paths, format!("--kubeconfig {}", files.display()))
+            (paths, format!("kubeconfig {}", files.display()))
         }
         (None, Some(home)) => (vec![home.join(".kube").join("config")], "~/.kube/config".to_owned()),
         (None, None) => return Ok(None),

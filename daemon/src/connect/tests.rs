@@ -242,17 +242,17 @@ async fn wrong_kubeconfigs_are_named_with_what_is_expected() {
     ]);
     let file = |name: &str| folder.join(name).display().to_string();
     for (name, context, parts) in [
-        ("nowhere", None, ["--kubeconfig ", "there is no such file"]),
-        ("yaml", None, ["--kubeconfig ", "expected a kubeconfig"]),
-        ("current", None, ["--kubeconfig ", "it has no current-context: expected --context with one of dev"]),
-        ("lost", None, ["--kubeconfig ", "its current-context gone does not exist"]),
-        ("current", Some("prod"), ["--context prod: there is no such context in --kubeconfig ", "one of dev"]),
-        ("server", None, ["context dev of --kubeconfig ", "expected a server such as https://"]),
-        ("user", None, ["context dev of --kubeconfig ", "expected a server such as https://"]),
-        ("proxy", None, ["context dev of --kubeconfig ", "proxy-url is not supported"]),
-        ("ca", None, ["context dev of --kubeconfig ", "failed to load certificate authority"]),
-        ("file", None, ["context dev of --kubeconfig ", "nowhere: cannot be read"]),
-        ("plugin", None, ["context dev of --kubeconfig ", "cannot be started"]),
+        ("nowhere", None, ["kubeconfig ", "there is no such file"]),
+        ("yaml", None, ["kubeconfig ", "expected a kubeconfig"]),
+        ("current", None, ["kubeconfig ", "it has no current-context: expected --context with one of dev"]),
+        ("lost", None, ["kubeconfig ", "its current-context gone does not exist"]),
+        ("current", Some("prod"), ["--context prod: there is no such context in kubeconfig ", "one of dev"]),
+        ("server", None, ["context dev of kubeconfig ", "expected a server such as https://"]),
+        ("user", None, ["context dev of kubeconfig ", "expected a server such as https://"]),
+        ("proxy", None, ["context dev of kubeconfig ", "proxy-url is not supported"]),
+        ("ca", None, ["context dev of kubeconfig ", "failed to load certificate authority"]),
+        ("file", None, ["context dev of kubeconfig ", "nowhere: cannot be read"]),
+        ("plugin", None, ["context dev of kubeconfig ", "cannot be started"]),
     ] {
         let why = usage(kubeconfig(&file(name), context), None).await;
         assert!(why.starts_with(parts[0]) && why.contains(parts[1]) && !why.contains("s3cret"), "{name}: {why}");
