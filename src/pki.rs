@@ -10,11 +10,11 @@
 //! arguments, the time included:
 //!
 //! * `types.rs`: a [`Pki`] as the cache holds it.
-//! * `validate.rs`: from the spec to a request, or to a message about what is wrong. `crd.yaml` has the same rules.
+//! * `validate.rs`: checks the spec. The result is a request, or a message. `crd.yaml` has the same rules.
 //! * `allowed.rs`: the list of allowed names, and the file that it comes from.
 //! * `certificate.rs`: issues certificates, and inspects the ones in Secrets. `ca.rs`: where the CA is kept.
-//! * `secret.rs`: what the Secret looks like, and which Pki controls it.
-//! * `status.rs`, `reported.rs`: what is written into the status, and which events are due.
+//! * `secret.rs`: the Secret of a certificate, and whether a Pki controls it.
+//! * `status.rs`, `reported.rs`: the patch of the status, and the events that are due.
 //! * `mutation_cache.rs`: our own writes, until the cache shows them.
 //!
 //! One promise holds the module together: **reconciling twice writes once**. A certificate that was just issued is found

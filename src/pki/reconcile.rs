@@ -1,8 +1,8 @@
 //! The certificate job: make the Secret of one Pki what the Pki asks for, or report why not.
 //!
 //! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret, the
-//! status. None of them depends on why the reconcile runs. One that was interrupted anywhere (by `kill -9` between the Secret
-//! and the status, for example) is completed by the next one, because it compares and never assumes.
+//! status. They do not depend on why the reconcile runs. A reconcile that was interrupted (for example by `kill -9` between the
+//! Secret and the status) is completed by the next reconcile, because it compares and never assumes.
 //!
 //! Every write carries the version that it is based on, so that a decision on an old copy is refused (409) instead of
 //! overwriting something newer: a Secret is created by POST and patched at the resourceVersion that was checked, and the
@@ -42,7 +42,7 @@ pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
 
 /// The reason of the event for a name that is not allowed. It is the original's, to the letter.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
-/// What is waited for is reported after this time: usually it takes less.
+/// A wait (for the garbage collector, for example) is reported if it is longer. Usually it is shorter.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The certificate job.
@@ -64,9 +64,9 @@ struct Rejection {
     /// Of the condition.
     reason: &'static str,
     message: String,
-    /// It ends without a change of the Pki: the reconcile is retried, and reports it only after [`PATIENCE`].
+    /// It ends without a change of the Pki: retried, and reported only after [`PATIENCE`].
     wait: bool,
-    /// The certificate in the Secret, if it is valid all the same. Then the Pki stays ready.
+    /// The certificate in the Secret, if it is still valid. Then the Pki stays ready.
     valid: Option<Certificate>,
 }
 
@@ -194,6 +194,7 @@ impl Certificates {
                 None => return Ok(certificate.clone()),
                 Some(why) => why.to_owned(),
             },
+            Err(_) if present.is_none() => "there is no Secret".to_owned(),
             Err(why) => why.to_string(),
         };
         let (certificate, data) = match authority.issue(&request, now, rand::random()) {
@@ -220,7 +221,7 @@ impl Certificates {
         let Certificate { serial, not_after, renewal, .. } = &certificate;
         let dry_run = self.config.dry_run.then_some(true);
         tracing::info!(pki = %key, why, serial, %not_after, %renewal, dry_run, "certificate {}", event.to_lowercase());
-        explain!(Tell, pki = %key, "an event on the Pki says what was done");
+        explain!(Tell, pki = %key, "an event on the Pki reports the certificate");
         let message = format!("certificate {serial} is valid until {not_after}");
         self.recorder.record(&ObjectRef::of(API_VERSION, KIND, pki), Kind::Normal, event, &message);
         Ok(certificate)
@@ -238,9 +239,9 @@ impl Certificates {
         let due = self.reported.update(pki.key(), |reported| reported::due(reported, message, times, &mut objects));
         let Some(remind) = due else { return Ok(PATIENCE) };
         for object in objects {
-            explain!(Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event says what to fix");
+            explain!(Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event reports what to fix");
             if object.uid == pki.uid() {
-                tracing::warn!(pki = %pki.key(), reason, error = message, "no certificate");
+                tracing::warn!(pki = %pki.key(), reason, error = message, "no certificate issued");
             }
             self.recorder.record(&object, Kind::Warning, event, message);
         }
@@ -275,7 +276,9 @@ impl Certificates {
     }
 }
 
-/// Returns whether the server answered that this Pki does not exist. (404 has no details if the CRD has no status.)
+/// Returns whether the server answered that this Pki does not exist: the watch is about to show its deletion.
+///
+/// It gives the same answer if the CRD in the cluster has no status subresource.
 fn says_deleted(failure: &Failure, pki: &Key) -> bool {
     let Failure::Status { status, .. } = failure else { return false };
     status.code == 404 && status.details.as_ref().is_some_and(|d| (&*d.kind, &*d.name) == (PLURAL, pki.name()))

@@ -1,4 +1,4 @@
-//! The Secret of a certificate: what it looks like, and which Pki controls it.
+//! The Secret of a certificate, and whether a Pki controls it.
 
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::informer::{Key, Object};
 
-/// A Pki, decoded straight from the wire and reduced to what is used.
+/// A Pki, decoded straight from the wire and reduced to the fields that this project uses.
 ///
 /// **The spec stays undecoded.** If it has the wrong types (the CRD in the cluster may be older than this program), it must
 /// still reach the reconcile, which reports it to the owner.

@@ -1,4 +1,4 @@
-//! From the spec of a Pki to a request for a certificate, or to a message about what is wrong.
+//! Checks the spec of a Pki: the result is a request for a certificate, or a message about the wrong field.
 //!
 //! The API server refuses most wrong specs by the same rules in `crd.yaml`. They are checked again here, because the CRD in
 //! the cluster may be older than this program.

@@ -88,6 +88,8 @@ async fn changed_file_is_current_before_its_handler_is_called() {
     let warnings = || log.lines().into_iter().map(|line| line["message"].to_string()).collect::<Vec<_>>();
     let folder = Folder::new("follow");
     let path = folder.file("names", "app1\n");
+    // All at once, as a ConfigMap changes.
+    let replace = |text| fs::rename(folder.file("next", text), &path).unwrap();
     let file = AllowedNamesFile::new(Some(path.clone()));
     let seen = Mutex::new(Vec::new());
     let mut follow = std::pin::pin!(file.follow(|| seen.lock().unwrap().push(file.current().0.clone())));
@@ -96,13 +98,13 @@ async fn changed_file_is_current_before_its_handler_is_called() {
     pass().await;
     assert!(seen.lock().unwrap().is_empty(), "nothing has changed");
     for (text, names) in [("app1\nteam/app2\n", vec!["app1", "team/app2"]), ("\n*\n", vec![])] {
-        fs::write(&path, text).unwrap();
+        replace(text);
         pass().await;
         assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [names]);
     }
     assert!(warnings()[0].contains("line 2: ") && warnings()[1].contains("empty: no name is allowed"));
 
-    fs::write(&path, "app1\n").unwrap();
+    replace("app1\n");
     pass().await;
     fs::remove_file(&path).unwrap();
     pass().await;

@@ -1,4 +1,4 @@
-//! One Pki is reconciled, and the test is its API server. Often the point is what is *not* sent.
+//! Reconciles one Pki; the test is the API server. Often it checks that a request is *not* sent.
 
 use serde_json::Value;
 use testkit::{Call, Server, api_server, status, terminating};
