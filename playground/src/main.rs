@@ -1,0 +1,177 @@
+//! No cluster needed: an API server, a simulated cluster and the real controller in one process, and a story.
+//!
+//! ```text
+//!   kubectl of the learner, the story -------.
+//!   the simulated cluster -------------------+--> the embedded API server, on loopback
+//!   the controller, with its own token, -----'
+//!   and no more rights than demo-controller.yaml gives it
+//! ```
+//!
+//! Promises:
+//! * the server listens on loopback only;
+//! * no result of a step is written beforehand: the story waits for the state in the server and prints that;
+//! * however it ends, no file and no port remain, except after SIGKILL.
+#![forbid(unsafe_code)]
+
+use std::{fmt::Display, future, io, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+
+use apiserver::ApiServer;
+use clap::Parser;
+use daemon::{
+    Error, Telemetry,
+    connect::local_client,
+    log::{self, LogArgs},
+    shutdown,
+};
+use demo_controller::{controller, informer::Key, pki};
+use playground::simulation;
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+mod files;
+mod install;
+mod kubectl;
+mod screen;
+mod story;
+mod table;
+
+use files::Files;
+use screen::Screen;
+use story::Story;
+
+/// The interval of the resync; ten minutes in a real cluster.
+const RESYNC: Duration = Duration::from_secs(15);
+
+/// No cluster? A simulated one in this process, the real controller, and a story to begin with.
+///
+/// It needs nothing and changes nothing: no kubeconfig is read. Ctrl-C ends it, and no file remains.
+#[derive(Debug, Parser)]
+#[command(name = "playground", version)]
+struct Args {
+    /// End after the story: exit code 0, or 1 if it broke off
+    #[arg(long, env = "PLAYGROUND_ONCE", conflicts_with = "no_apps")]
+    once: bool,
+    /// Begin with an empty cluster, without the story
+    #[arg(long, env = "PLAYGROUND_NO_APPS")]
+    no_apps: bool,
+    /// Log each step of the controller, with the section of docs/tour.md that explains it
+    #[arg(long, env = "PLAYGROUND_EXPLAIN")]
+    explain: bool,
+    /// Where to write the kubeconfig: a new file, removed at the end [default: in a temporary folder]
+    #[arg(long, value_name = "FILE", env = "PLAYGROUND_KUBECONFIG_OUT")]
+    kubeconfig_out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    daemon::main(run(args))
+}
+
+async fn run(args: Args) -> Result<(), Error> {
+    // 1. Everything that can be wrong, before the first line.
+    let failed = |e: io::Error| Error::Failed(e.to_string());
+    let stop = shutdown::on_signal(|| ()).map_err(failed)?;
+    // A terminal that is closed.
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let server = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let manifest = install::manifest()?;
+    let files = Files::create(&server, install::allowed_names(&manifest), args.kubeconfig_out.as_deref())?;
+    let (screen, written) = Screen::start();
+    log::start_on(&LogArgs::default(), args.explain, screen.clone())?;
+
+    // 2. The API server and the simulated cluster; then the controller and the story.
+    let api_server = ApiServer::new(apiserver::Settings { seed: rand::random(), ..apiserver::Settings::default() });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(simulation::run(api_server.clone(), 1));
+    tasks.spawn(async move { drop(api_server.serve(listener, future::pending()).await) });
+    let playground = Playground { args: &args, server, manifest, files, screen: &screen };
+    let result = tokio::select! {
+        result = playground.run() => result,
+        () = stop.cancelled() => playground.interrupted(),
+        _ = hangup.recv() => playground.interrupted(),
+        () = screen.closed() => Ok(()),
+        _ = tasks.join_next() => Err(Error::Failed("the simulated cluster ended".to_owned())),
+    };
+
+    // 3. The end: the files and the port first, because printing the rest may take a while.
+    drop(playground);
+    drop(tasks);
+    screen.finish(written).await.and(result)
+}
+
+struct Playground<'a> {
+    args: &'a Args,
+    /// The URL of the API server.
+    server: String,
+    /// The objects of demo-controller.yaml.
+    manifest: Vec<Value>,
+    files: Files,
+    screen: &'a Screen,
+}
+
+impl Playground<'_> {
+    async fn run(&self) -> Result<(), Error> {
+        self.print(include_str!("text/introduction.txt")).await;
+        let client = local_client(&self.server, None)?;
+        let token = install::install(&client, &self.manifest).await?;
+        let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
+        let controller = controller::run(local_client(&self.server, Some(&token))?, self.config(), &telemetry, stop);
+        tokio::select! {
+            result = self.tell(&client) => result,
+            _ = controller => Err(Error::Failed("the controller ended".to_owned())),
+        }
+    }
+
+    async fn tell(&self, client: &kube::Client) -> Result<(), Error> {
+        if !self.args.no_apps {
+            Story { client, screen: self.screen }.tell().await?;
+        }
+        if self.args.once {
+            return Ok(());
+        }
+        let empty = self.args.no_apps;
+        self.print(if empty { include_str!("text/empty.txt") } else { include_str!("text/exercises.txt") }).await;
+        future::pending().await
+    }
+
+    async fn print(&self, text: &str) {
+        let resync = RESYNC.as_secs().to_string();
+        let text = text.replace("{server}", &self.server).replace("{export}", &self.files.export());
+        self.screen.print(&text.replace("{resync}", &resync)).await;
+    }
+
+    /// The flags' defaults, except a shorter resync.
+    fn config(&self) -> controller::Config {
+        controller::Config {
+            namespace: None,
+            workers: 4,
+            max_retries: 12,
+            resync: Some(RESYNC),
+            watch_idle: Duration::from_secs(150),
+            shutdown_grace: Duration::ZERO,
+            pki: pki::Config {
+                allowed_names: Some(self.files.allowed_names().to_owned()),
+                ca_secret: Key::new("controlplane", "demo-controller-ca"),
+                cluster_domain: "cluster.local".to_owned(),
+                remind: Duration::from_secs(30 * 60),
+                dry_run: false,
+            },
+        }
+    }
+
+    /// A signal is the usual end, but not before the end of a story that has to be complete.
+    fn interrupted(&self) -> Result<(), Error> {
+        if self.args.once { Err(broke_off("interrupted")("before the end of the story")) } else { Ok(()) }
+    }
+}
+
+/// Wraps an error of the story, for `map_err`.
+fn broke_off<E: Display>(doing: &str) -> impl FnOnce(E) -> Error {
+    move |why| Error::Failed(format!("the story broke off: {doing}: {why}"))
+}
