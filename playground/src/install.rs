@@ -13,10 +13,11 @@ use crate::{broke_off, kubectl};
 
 const MANIFEST: &str = include_str!("../../demo-controller.yaml");
 
-/// The objects of demo-controller.yaml, except the Deployment: this process takes its place.
+/// The objects of demo-controller.yaml, except the Deployment, whose place this process takes, and the NetworkPolicy of its
+/// pods.
 pub fn manifest() -> Result<Vec<Value>, Error> {
     let mut objects = documents(MANIFEST)?;
-    objects.retain(|object| object["kind"] != "Deployment");
+    objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "NetworkPolicy");
     Ok(objects)
 }
 

@@ -13,7 +13,7 @@
 //! * however it ends, no file and no port remain, except after SIGKILL.
 #![forbid(unsafe_code)]
 
-use std::{fmt::Display, future, io, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fmt::Display, future, io, net::Ipv4Addr, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
 
 use apiserver::ApiServer;
 use clap::Parser;
@@ -24,6 +24,7 @@ use daemon::{
     shutdown,
 };
 use demo_controller::{controller, informer::Key, pki};
+use kube::Client;
 use playground::simulation;
 use serde_json::Value;
 use tokio::{
@@ -42,7 +43,7 @@ mod table;
 
 use files::Files;
 use screen::Screen;
-use story::Story;
+use story::{Story, retry_until};
 
 /// The interval of the resync; ten minutes in a real cluster.
 const RESYNC: Duration = Duration::from_secs(15);
@@ -89,7 +90,7 @@ async fn run(args: Args) -> Result<(), Error> {
     let api_server = ApiServer::new(apiserver::Settings { seed: rand::random(), ..apiserver::Settings::default() });
     let mut tasks = JoinSet::new();
     tasks.spawn(simulation::run(api_server.clone(), 1));
-    tasks.spawn(async move { drop(api_server.serve(listener, future::pending()).await) });
+    tasks.spawn(api_server.serve(listener, future::pending()));
     let playground = Playground { args: &args, server, manifest, files, screen: &screen };
     let result = tokio::select! {
         result = playground.run() => result,
@@ -120,15 +121,19 @@ impl Playground<'_> {
         self.print(include_str!("text/introduction.txt")).await;
         let client = local_client(&self.server, None)?;
         let token = install::install(&client, &self.manifest).await?;
-        let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
-        let controller = controller::run(local_client(&self.server, Some(&token))?, self.config(), &telemetry, stop);
+        let telemetry = Telemetry::default();
+        let (own_client, stop) = (local_client(&self.server, Some(&token))?, CancellationToken::new());
+        let controller = pin!(controller::run(own_client, self.config(), &telemetry, stop.clone()));
+        // Dropped before the controller, which would log that it ended without being stopped.
+        let _stop = stop.drop_guard();
         tokio::select! {
-            result = self.tell(&client) => result,
+            result = self.tell(&client, &telemetry) => result,
             _ = controller => Err(Error::Failed("the controller ended".to_owned())),
         }
     }
 
-    async fn tell(&self, client: &kube::Client) -> Result<(), Error> {
+    async fn tell(&self, client: &Client, telemetry: &Telemetry) -> Result<(), Error> {
+        retry_until("a controller that is ready", async || Ok(telemetry.readiness())).await?;
         if !self.args.no_apps {
             Story { client, screen: self.screen }.tell().await?;
         }

@@ -28,6 +28,8 @@ const COMMAND: &str = "\u{1b}[35m";
 const PLAIN: &str = "\u{1b}[0m";
 
 enum Part {
+    /// Log lines from here on come after the next block.
+    Hold,
     Block(String),
     LogLine(Vec<u8>),
     End,
@@ -80,6 +82,11 @@ impl Screen {
         }
     }
 
+    /// Begins a command: what the controller logs from now on comes after the block that prints the command.
+    pub async fn hold(&self) {
+        let _ = self.parts.send(Part::Hold).await;
+    }
+
     /// Prints a block. A line that begins with `#` is a title, with `$` a command, with `>` a command to copy.
     pub async fn print(&self, text: &str) {
         let mut block = String::new();
@@ -99,20 +106,27 @@ impl Screen {
     }
 }
 
-/// An empty line separates a block from what is before and after it.
 fn write(mut queue: mpsc::Receiver<Part>, mut out: impl Write) -> io::Result<()> {
-    let mut before = None;
-    while let Some(part) = queue.blocking_recv() {
-        let (text, is_block) = match part {
-            Part::Block(text) => (text.into_bytes(), true),
-            Part::LogLine(line) => (line, false),
-            Part::End => break,
-        };
-        if before.replace(is_block).is_some_and(|before| before || is_block) {
+    let mut last_is_block = None;
+    let mut put = |text: &[u8], is_block: bool| {
+        if last_is_block.replace(is_block).is_some_and(|last| last || is_block) {
             out.write_all(b"\n")?;
         }
-        out.write_all(&text)?;
-        out.flush()?;
+        out.write_all(text)?;
+        out.flush()
+    };
+    let mut held: Option<Vec<u8>> = None;
+    while let Some(part) = queue.blocking_recv() {
+        match (part, &mut held) {
+            (Part::Hold, _) => held = Some(Vec::new()),
+            (Part::LogLine(line), Some(held)) => held.extend(line),
+            (Part::LogLine(line), None) => put(&line, false)?,
+            (Part::Block(text), _) => {
+                put(text.as_bytes(), true)?;
+                held.take().filter(|lines| !lines.is_empty()).map_or(Ok(()), |lines| put(&lines, false))?;
+            }
+            (Part::End, _) => break,
+        }
     }
     Ok(())
 }
@@ -134,5 +148,54 @@ impl Write for Screen {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(parts: impl IntoIterator<Item = Part>) -> String {
+        let (sender, queue) = mpsc::channel(QUEUE_LIMIT);
+        parts.into_iter().for_each(|part| assert!(sender.try_send(part).is_ok()));
+        drop(sender);
+        let mut out = Vec::new();
+        write(queue, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn block(text: &str) -> Part {
+        Part::Block(format!("{text}\n"))
+    }
+
+    fn log(text: &str) -> Part {
+        Part::LogLine(format!("{text}\n").into_bytes())
+    }
+
+    #[test]
+    fn blocks_are_separated_and_log_lines_are_not() {
+        assert_eq!(written([block("a"), block("b"), log("1"), log("2"), block("c")]), "a\n\nb\n\n1\n2\n\nc\n");
+    }
+
+    #[test]
+    fn held_log_lines_come_after_the_command() {
+        assert_eq!(written([log("0"), Part::Hold, log("1"), block("$ a"), log("2")]), "0\n\n$ a\n\n1\n2\n");
+    }
+
+    #[tokio::test]
+    async fn colours_change_only_the_colours() {
+        let (parts, mut queue) = mpsc::channel(QUEUE_LIMIT);
+        let mut screen = Screen { parts, is_terminal: true, colours: true };
+        for colours in [true, false] {
+            screen.colours = colours;
+            screen.print("# title\n$ command\n> copy\ntext\n").await;
+        }
+        let Some(Part::Block(coloured)) = queue.recv().await else { panic!() };
+        let Some(Part::Block(plain)) = queue.recv().await else { panic!() };
+        assert_eq!(plain, "title\n$ command\n   copy\ntext\n");
+        assert_eq!(
+            coloured,
+            "\u{1b}[1mtitle\u{1b}[0m\n\u{1b}[35m$ command\u{1b}[0m\n\u{1b}[35m   copy\u{1b}[0m\ntext\n"
+        );
     }
 }

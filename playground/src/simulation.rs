@@ -169,16 +169,17 @@ impl Cluster {
         let pods: Vec<_> = sets.iter().flat_map(|set| objects.pods_of(set)).collect();
         let updated = pods.iter().filter(|pod| pod.labels().get(HASH) == Some(&hash)).count();
         let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-        let condition = |kind: &str, holds: bool, reason: &str| {
-            json!({ "type": kind, "status": if holds { "True" } else { "False" }, "reason": reason })
+        let (available, reason) = match ready >= usize::try_from(want).unwrap_or(0) {
+            true => ("True", "MinimumReplicasAvailable"),
+            false => ("False", "MinimumReplicasUnavailable"),
         };
         let status = json!({ "status": {
             "observedGeneration": deployment.metadata.generation,
             "replicas": pods.len(), "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
             "unavailableReplicas": pods.len() - ready,
             "conditions": [
-                condition("Available", ready as i64 >= i64::from(want), "MinimumReplicas"),
-                condition("Progressing", true, "ReplicaSetUpdated"),
+                { "type": "Available", "status": available, "reason": reason },
+                { "type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated" },
             ],
         } });
         self.write_status(deployment, status).await
@@ -220,7 +221,10 @@ impl Cluster {
 
 /// A kind whose objects have namespaces.
 trait Namespaced: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug {}
-impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug> Namespaced for K {}
+impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug> Namespaced
+    for K
+{
+}
 
 /// Starts empty: the next list scales it up.
 fn replica_set(deployment: &Deployment, spec: &DeploymentSpec, name: &str, hash: &str) -> ReplicaSet {

@@ -99,6 +99,7 @@ cannot read, but on the pod that waits. The Pki has the same message:",
         let pki = ApiResource::from_gvk(&GroupVersionKind::gvk("box.com", "v1", "Pki"));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), "app1", &pki);
         let patch = Patch::Merge(json!({ "spec": { "serviceName": "app1" } }));
+        self.screen.hold().await;
         let patched = bounded(api.patch("app1-pki", &PatchParams::default(), &patch)).await;
         let name = patched.map_err(broke_off(command))?.name_any();
         self.command(command, &format!("pki.box.com/{name} patched")).await;
@@ -132,6 +133,7 @@ and issued the certificate, and the kubelet found the Secret.",
     async fn create(&self, file: &str, yaml: &str) -> Result<(), Error> {
         let command = format!("kubectl create -f {file}");
         let mut output = String::new();
+        self.screen.hold().await;
         for object in documents(yaml)? {
             output += &kubectl::create(self.client, &object).await.map_err(broke_off(&command))?;
         }
@@ -168,7 +170,10 @@ and issued the certificate, and the kubelet found the Secret.",
 }
 
 /// Repeats an attempt until it returns a value. An attempt that fails returns what it saw instead.
-async fn retry_until<T>(what: &str, attempt: impl AsyncFn() -> Result<Result<T, String>, Failure>) -> Result<T, Error> {
+pub async fn retry_until<T>(
+    what: &str,
+    attempt: impl AsyncFn() -> Result<Result<T, String>, Failure>,
+) -> Result<T, Error> {
     let deadline = Instant::now() + LIMIT;
     loop {
         let seen = match attempt().await {

@@ -94,7 +94,8 @@ impl Kubelet {
         });
         let (api, name, params) = (self.api(pod), pod.name_any(), PostParams::default());
         retry(|| api.create_subresource::<Value, Value>("binding", &name, &params, &binding)).await;
-        let message = format!("Successfully assigned {}/{} to {NODE}", pod.namespace().unwrap_or_default(), pod.name_any());
+        let message =
+            format!("Successfully assigned {}/{} to {NODE}", pod.namespace().unwrap_or_default(), pod.name_any());
         self.scheduler.record(&reference(pod), Kind::Normal, "Scheduled", &message);
     }
 
@@ -193,9 +194,7 @@ fn status(pod: &Pod, spec: &PodSpec, running: bool) -> Value {
             "ready": running, "started": running, "restartCount": 0,
         })
     };
-    let condition = |kind: &str, holds: bool| {
-        json!({ "type": kind, "status": if holds { "True" } else { "False" }, "lastTransitionTime": now })
-    };
+    let condition = |kind: &str, holds: bool| json!({ "type": kind, "status": if holds { "True" } else { "False" }, "lastTransitionTime": now });
     json!({ "status": {
         "phase": if running { "Running" } else { "Pending" },
         "startTime": pod.creation_timestamp(),

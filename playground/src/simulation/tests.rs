@@ -114,7 +114,7 @@ async fn deployment_becomes_ready_pods_of_one_replica_set() {
 
     // Then nothing happens any more.
     let revision = world.server.revision();
-    sleep(Duration::from_secs(3600)).await;
+    sleep(Duration::from_secs(600)).await;
     assert_eq!(world.server.revision(), revision);
 }
 
@@ -174,7 +174,7 @@ async fn missing_secret_holds_a_pod_until_it_appears() {
     world.deploy(1, json!({ "volumes": volumes, "containers": containers })).await;
     for secret in ["a", "b", "c"] {
         world.until("a pod that waits", waits).await;
-        sleep(Duration::from_secs(3600)).await;
+        sleep(Duration::from_secs(600)).await;
         assert!(waits(&world.list::<Pod>().await), "for {secret}");
         world.create_secret(secret).await;
     }
@@ -198,11 +198,15 @@ async fn events_are_those_of_a_real_cluster() {
     };
     let expected = [
         format!("default-scheduler: Normal Scheduled: Successfully assigned ns/{name} to node-1"),
-        format!("deployment-controller: Normal ScalingReplicaSet: Scaled up replica set {} from 0 to 1", &name[..name.len() - 6]),
+        format!(
+            "deployment-controller: Normal ScalingReplicaSet: Scaled up replica set {} from 0 to 1",
+            &name[..name.len() - 6]
+        ),
         "kubelet: Normal Created: Container created".to_owned(),
         "kubelet: Normal Pulled: Container image \"busybox:1.37\" already present on machine".to_owned(),
         "kubelet: Normal Started: Container started".to_owned(),
-        "kubelet: Warning FailedMount: MountVolume.SetUp failed for volume \"pki\" : secret \"web-pki\" not found".to_owned(),
+        "kubelet: Warning FailedMount: MountVolume.SetUp failed for volume \"pki\" : secret \"web-pki\" not found"
+            .to_owned(),
     ];
     assert_eq!(events.iter().map(line).collect::<BTreeSet<_>>(), BTreeSet::from(expected));
     let mount = events.iter().find(|event| event.reason.as_deref() == Some("FailedMount")).unwrap();
