@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  Deployment --> ReplicaSet --> pods       by `Cluster`, below: list everything, compare, write the difference
-//!                                 | each
+//!                                 |
 //!                                 v
-//!                           its life        by `Kubelet`: node, Secrets, start, end
+//!                           pod status      by `Kubelet`, a task per pod: node, Secrets, start, end
 //! ```
 //!
 //! It needs no cache and no queue, unlike the controller that this project is about, because it has the API server in the same
@@ -113,7 +113,7 @@ struct Cluster {
     client: Client,
     recorder: Recorder,
     kubelet: Kubelet,
-    /// The UIDs of the pods that the kubelet has.
+    /// The UIDs of the pods that have a task.
     running: HashSet<String>,
     tasks: JoinSet<()>,
 }
@@ -135,7 +135,7 @@ impl Cluster {
             result = result.and(self.scale_pods(set, &objects).await);
         }
 
-        // 3. Each new pod lives in a task of its own.
+        // 3. A task per pod.
         self.running.retain(|uid| objects.pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(uid)));
         for pod in objects.pods.iter().filter(|pod| self.running.insert(pod.uid().unwrap_or_default())) {
             self.tasks.spawn(self.kubelet.clone().run(pod.clone()));

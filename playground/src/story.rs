@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{broke_off, install::documents, kubectl, screen::Screen, table};
 
-/// One has a typo.
+/// An application with a typo.
 pub const APP1: &str = include_str!("../../examples/app1.yaml");
-/// One has none.
+/// An application without.
 pub const APP2: &str = include_str!("../../examples/app2.yaml");
 
 /// The reason of the event that the story is about.
@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Time to read a step, at a terminal.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-/// The story, from the first application to the happy end.
+/// The story, from the first application to the moment when both run.
 pub struct Story<'a> {
     /// The learner's access to the API server.
     pub client: &'a Client,

@@ -1,8 +1,7 @@
-//! The simulated kubelet, and with it the scheduler: the life of each pod. There are no containers, only what a kubelet
-//! writes about them.
+//! The simulated kubelet, and with it the scheduler. There are no containers, only what a kubelet writes about them.
 //!
-//! A pod's life is one function that reads from top to bottom. A real kubelet cannot be written like this: it has to
-//! continue in the middle after a restart.
+//! The lifecycle of a pod is one function that reads from top to bottom. A real kubelet cannot be written like this: after
+//! a restart it has to continue where it was.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,7 +42,7 @@ pub struct Kubelet {
 }
 
 impl Kubelet {
-    /// The life of a pod, from the scheduler to its end.
+    /// Schedules a pod, starts it, and ends it when it is deleted.
     pub async fn run(self, pod: Pod) {
         let ending = self.until(|objects| match find(objects, &pod) {
             Some(pod) => is_deleting(pod),
@@ -66,7 +65,7 @@ impl Kubelet {
             return;
         }
 
-        // 2. Waits for the Secrets.
+        // 2. Wait for the Secrets.
         self.write(pod, &status(pod, spec, false)).await;
         let mut report_again = REPORT_AGAIN / self.speed;
         while let Some((reason, message)) = missing(&self.objects(), pod, spec) {
@@ -76,7 +75,7 @@ impl Kubelet {
             report_again *= 2;
         }
 
-        // 3. Starts the containers.
+        // 3. Start the containers.
         sleep(START / self.speed).await;
         self.write(pod, &status(pod, spec, true)).await;
         for container in &spec.containers {
