@@ -1,0 +1,312 @@
+//! The command line: flags, variables and the ini file.
+//!
+//! A value comes from the first of these that has it: flag, variable, file. The file's values are defaults of the command, so
+//! clap's [`ValueSource`] tells the three apart. What names a server or a resource decides for its source and all weaker ones:
+//! a token of the environment never goes to a server of the command line.
+
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource};
+use daemon::connect::{Target, Token};
+use http::Uri;
+
+use crate::{
+    controller,
+    plugin::{self, Simple},
+    resource::Wanted,
+};
+
+mod file;
+use file::Sections;
+
+/// Hand each event of any resource to a plugin, which returns a line for the log.
+///
+/// An object that appears, changes or is deleted is an event: ADDED, MODIFIED or DELETED. A value comes from a flag, else from
+/// its variable, else from the ini file: section [global], keys as the variables in lower case. Exit codes: 0 stopped by a
+/// signal, 1 failed, 2 wrong input.
+#[derive(Debug, Parser)]
+#[command(name = "event-controller", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    daemon: daemon::Args,
+    /// Ini file; event-controller/config.ini.sample has every key
+    #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE")]
+    config: Option<PathBuf>,
+    /// Resource as kubectl names it: pods, deploy, deployments.apps, routes.v1.route.openshift.io
+    #[arg(long, value_name = "RES", env = "K8S_RESOURCE")]
+    resource: Option<String>,
+    /// Its API group; the original's form too: api, apis/GROUP [default: the group that has it]
+    #[arg(long, value_name = "GROUP", env = "K8S_API_GROUP")]
+    api_group: Option<String>,
+    /// Its API version, such as v1 [default: the one that the server prefers]
+    #[arg(long, value_name = "VERSION", env = "K8S_API_VERSION")]
+    api_version: Option<String>,
+    /// Path of the collection instead: apis/apps/v1/namespaces/a/deployments
+    #[arg(long, value_name = "PATH", env = "K8S_API_PATH")]
+    api_path: Option<String>,
+    /// true: without --namespace, the namespace of the pod or the context; false: all namespaces, whatever --namespace is
+    #[arg(long, value_name = "BOOL", env = "K8S_NAMESPACED", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    namespaced: Option<bool>,
+    /// Only objects with these labels: app=web,tier!=test
+    #[arg(short = 'l', long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_SELECTOR")]
+    selector: Option<String>,
+    /// Only objects with these fields: metadata.name=web,status.phase!=Running
+    #[arg(long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_FIELD_SELECTOR")]
+    field_selector: Option<String>,
+    /// What gets the events: `simple` logs a line, `exec` runs a program; settings are in section [plugin_NAME] of the file
+    #[arg(long, value_name = "NAME", env = "WATCHER_PLUGIN", default_value = "simple", value_parser = ["simple", "exec"])]
+    plugin: String,
+    /// API server HOST:PORT or URL, instead of a kubeconfig's
+    #[arg(long, value_name = "HOST:PORT", env = "K8S_API_ENDPOINT", value_parser = endpoint)]
+    api_endpoint: Option<Uri>,
+    /// Bearer token for --api-endpoint. As a flag, other users of the machine can see it
+    #[arg(long, value_name = "TOKEN", env = "K8S_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// File with the bearer token for --api-endpoint, read again when it changes
+    #[arg(long, value_name = "FILE", env = "EVENT_CONTROLLER_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// File with the CA certificates (PEM) of --api-endpoint
+    #[arg(long, value_name = "FILE", env = "K8S_CA")]
+    ca: Option<PathBuf>,
+    /// Log each step, with the section of docs/tour.md that explains it
+    #[arg(long, value_name = "BOOL", env = "EVENT_CONTROLLER_EXPLAIN", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
+          hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    explain: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  event-controller --resource pods                        a log line per event, in all namespaces
+  event-controller --resource deploy -n app1 -l app=web   one namespace, one label
+  event-controller -c config.ini --plugin exec            a program of yours: [plugin_exec] has its command";
+
+/// What the process is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// For [`daemon::Process`].
+    pub daemon: daemon::Args,
+    /// The API server.
+    pub target: Target,
+    /// For the log, once it has started.
+    pub warnings: Vec<String>,
+    /// Show the lines of `--explain`.
+    pub explain: bool,
+    /// The namespace is the pod's or the context's, known once connected.
+    pub own_namespace: bool,
+    /// What the controller does.
+    pub controller: controller::Config,
+    /// The child of the plugin `exec`; None: the plugin is `simple`.
+    pub exec: Option<plugin::Settings>,
+    /// What the child finds in its environment.
+    pub environment: plugin::Environment,
+}
+
+/// Reads flags, variables and the file.
+///
+/// # Errors
+/// Help and version, too; `exit` prints the error, and ends the process with code 2 for wrong input.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut matches = command(&plugin::Config::new()).try_get_matches_from(&args)?;
+    let mut sections = Sections::default();
+    if let Some(path) = matches.get_one::<PathBuf>("config") {
+        let wrong = |why: String| usage(format!("{}: {why}", path.display()));
+        sections = Sections::read(path).map_err(wrong)?;
+        let global = sections.get("global");
+        check(&global).map_err(wrong)?;
+        matches = command(&global).try_get_matches_from(&args)?;
+    }
+    let cli = Cli::from_arg_matches(&matches)?;
+    Sources { matches: &matches, warnings: Vec::new() }.settings(cli, &sections).map_err(usage)
+}
+
+fn usage(why: String) -> clap::Error {
+    Cli::command().error(ErrorKind::ValueValidation, why)
+}
+
+/// The derived command, with the original's variables, and with the values of `[global]` as defaults.
+fn command(global: &plugin::Config) -> Command {
+    Cli::command().mut_args(|arg| {
+        let Some(variable) = variable(&arg) else { return arg };
+        let default = if arg.get_id() == "max_retries" { arg.clone().default_value("5") } else { arg };
+        let arg = match global.get(&variable.to_lowercase()) {
+            Some(value) => default.default_value(value.clone()),
+            None => default,
+        };
+        // Empty means unset.
+        let is_empty = env::var_os(&variable).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(None::<OsString>) } else { arg.env(variable) }
+    })
+}
+
+/// The variable of a flag. Those of [`daemon::Args`] get this program's prefix, or the original's name.
+fn variable(arg: &clap::Arg) -> Option<String> {
+    let variable = arg.get_env()?.to_str()?;
+    Some(match variable {
+        "DEMO_CONTROLLER_NAMESPACE" => "K8S_NAMESPACE".to_owned(),
+        "DEMO_CONTROLLER_LOG_LEVEL" => "LOG_LEVEL".to_owned(),
+        _ => variable.replace("DEMO_CONTROLLER_", "EVENT_CONTROLLER_"),
+    })
+}
+
+/// Checks the keys and values of `[global]`: as flags, since clap expects defaults to be right.
+fn check(global: &plugin::Config) -> Result<(), String> {
+    let known = Cli::command();
+    let mut flags = vec!["event-controller".to_owned()];
+    for (key, value) in global {
+        let arg = known.get_arguments().find(|arg| variable(arg).is_some_and(|name| name.to_lowercase() == *key));
+        match arg.and_then(clap::Arg::get_long).filter(|long| *long != "config") {
+            Some(long) => flags.push(format!("--{long}={value}")),
+            None => return Err(format!("unknown key {key} in [global]: expected a variable of --help, in lower case")),
+        }
+    }
+    let checked = command(&plugin::Config::new()).try_get_matches_from(flags);
+    checked.map(drop).map_err(|error| {
+        let text = error.to_string();
+        text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    })
+}
+
+/// Where values come from, and what is ignored for that.
+struct Sources<'a> {
+    matches: &'a ArgMatches,
+    warnings: Vec<String>,
+}
+
+impl Sources<'_> {
+    fn settings(mut self, cli: Cli, sections: &Sections) -> Result<Settings, String> {
+        let (wanted, path_namespace) = self.wanted(&cli)?;
+        let (mut namespace, mut own_namespace) = self.namespace(&cli);
+        if let Some(of_path) = path_namespace {
+            (namespace, own_namespace) = (of_path, false);
+        }
+        let target = self.target(&cli)?;
+        let config = sections.get(&format!("plugin_{}", cli.plugin));
+        let exec = match cli.plugin.as_str() {
+            "exec" => Some(plugin::Settings::read(&config)?),
+            _ => Simple::check(&config).map(|_| None)?,
+        };
+        let slow = exec.as_ref().map_or(Duration::ZERO, |exec| exec.longest_reconcile(cli.daemon.workers));
+        let level = cli.daemon.log.log_level.map(|level| level.to_string());
+        let environment = [
+            ("CONFIG_FILE", cli.config.map(|path| path.display().to_string())),
+            ("K8S_RESOURCE", Some(wanted.to_string())),
+        ];
+        let level = level.map(|level| ("LOG_LEVEL", Some(level)));
+        Ok(Settings {
+            controller: controller::Config {
+                wanted,
+                namespace,
+                labels: cli.selector,
+                fields: cli.field_selector,
+                plugin: config,
+                workers: cli.daemon.workers,
+                max_retries: cli.daemon.max_retries,
+                watch_idle: cli.daemon.watch_idle,
+                shutdown_grace: cli.daemon.shutdown_grace,
+                stuck_after: Duration::from_secs(300).saturating_add(slow),
+            },
+            daemon: cli.daemon,
+            target,
+            warnings: self.warnings,
+            explain: cli.explain,
+            own_namespace,
+            exec,
+            environment: environment.into_iter().chain(level).collect(),
+        })
+    }
+
+    /// None: not given.
+    fn source(&self, id: &str) -> Option<ValueSource> {
+        self.matches.value_source(id)
+    }
+
+    fn ignore(&mut self, id: &str, winner: &str) {
+        self.warnings.push(format!("--{} is ignored, because {winner} is given in a stronger place", id.replace('_', "-")));
+    }
+
+    /// The resource. A path in the same or a stronger place replaces the name, and its namespace counts.
+    fn wanted(&mut self, cli: &Cli) -> Result<(Wanted, Option<Option<String>>), String> {
+        let named = self.source("resource");
+        if let Some(path) = cli.api_path.as_deref().filter(|_| self.source("api_path") >= named) {
+            let (wanted, namespace) = Wanted::from_path(path).map_err(|why| format!("--api-path {path}: {why}"))?;
+            return Ok((wanted, Some(namespace)));
+        }
+        let Some(resource) = &cli.resource else {
+            return Err("no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the file".to_owned());
+        };
+        let [_, group, version] = [("api_path", &cli.api_path), ("api_group", &cli.api_group), ("api_version", &cli.api_version)].map(|(id, value)| {
+            let weaker = value.is_some() && self.source(id) < named;
+            if weaker {
+                self.ignore(id, "--resource");
+            }
+            value.as_deref().filter(|_| !weaker)
+        });
+        let wanted = Wanted::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))?;
+        Ok((wanted, None))
+    }
+
+    /// The namespace, and whether it is the pod's or the context's own.
+    fn namespace(&mut self, cli: &Cli) -> (Option<String>, bool) {
+        let namespace = cli.daemon.namespace.clone();
+        match cli.namespaced {
+            Some(true) if namespace.is_none() => (None, true),
+            Some(false) if namespace.is_some() && self.source("namespaced") >= self.source("namespace") => {
+                self.ignore("namespace", "--namespaced=false");
+                (None, false)
+            }
+            _ => (namespace, false),
+        }
+    }
+
+    /// The API server. It gets only the token and the CA of the place that names it.
+    fn target(&mut self, cli: &Cli) -> Result<Target, String> {
+        // The variable KUBECONFIG names no server: it is often set for other programs.
+        let kubeconfig = self.source("kubeconfig").filter(|source| *source != ValueSource::EnvVariable);
+        let (server, context) = (self.source("api_endpoint"), kubeconfig.max(self.source("context")));
+        if server.is_some() && server == context {
+            return Err("--api-endpoint contradicts --kubeconfig and --context: expected one server".to_owned());
+        }
+        let by = if server > context { "--api-endpoint" } else { "--kubeconfig or --context" };
+        for id in ["token", "token_file", "ca"] {
+            match self.source(id) {
+                Some(source) if Some(source) < server.max(context) => self.ignore(id, by),
+                Some(source) if server <= context || Some(source) > server => {
+                    let flag = id.replace('_', "-");
+                    return Err(format!(
+                        "--{flag} goes only to a server that is named in the same place (flag, variable or file): expected \
+                         --api-endpoint there, too"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        let Some(url) = cli.api_endpoint.clone().filter(|_| server > context) else {
+            if server.is_some() {
+                self.ignore("api_endpoint", by);
+            }
+            return Ok(Target::Kubeconfig { files: cli.daemon.kubeconfig.clone(), context: cli.daemon.context.clone() });
+        };
+        let is_its_own = |id| self.source(id) == server;
+        let token = cli.token.clone().filter(|_| is_its_own("token")).map(Token::Inline);
+        let file = cli.token_file.clone().filter(|_| is_its_own("token_file")).map(Token::File);
+        if token.is_some() && file.is_some() {
+            return Err("--token contradicts --token-file: expected one of the two".to_owned());
+        }
+        Ok(Target::Server { url, token: token.or(file), ca: cli.ca.clone().filter(|_| is_its_own("ca")) })
+    }
+}
+
+/// Reads `HOST:PORT` or a URL. Without a scheme it is https, because a token goes there.
+fn endpoint(text: &str) -> Result<Uri, String> {
+    let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
+    full.parse::<Uri>()
+        .ok()
+        .filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty()))
+        .filter(|uri| uri.query().is_none() && !full.contains('@'))
+        .ok_or_else(|| "expected HOST:PORT or a URL such as https://api.example.com:6443".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

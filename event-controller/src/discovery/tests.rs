@@ -1,0 +1,141 @@
+use kube::core::discovery::v2::APIGroupDiscoveryList;
+use serde_json::{Value, json};
+use testkit::{Log, Server, api_server};
+use tokio::time::{Instant, timeout};
+
+use super::*;
+
+/// Groups, each `(name, [(version, [resource])])`; a resource is `plural kind short scope verbs`.
+fn document(groups: &[(&str, &[(&str, &[&str])])]) -> Value {
+    let resource = |text: &&str| {
+        let [plural, kind, short, scope, verbs] = text.split(' ').collect::<Vec<_>>().try_into().expect("five words");
+        json!({ "resource": plural, "singularResource": kind.to_lowercase(), "responseKind": { "kind": kind },
+                "shortNames": [short], "scope": scope, "verbs": verbs.split(',').collect::<Vec<_>>() })
+    };
+    let version = |(version, resources): &(&str, &[&str])| {
+        json!({ "version": version, "resources": resources.iter().map(resource).collect::<Vec<_>>() })
+    };
+    let group = |(name, versions): &(&str, &[(&str, &[&str])])| {
+        json!({ "metadata": { "name": name }, "versions": versions.iter().map(version).collect::<Vec<_>>() })
+    };
+    json!({ "items": groups.iter().map(group).collect::<Vec<_>>() })
+}
+
+const CORE: (&str, &[(&str, &[&str])]) = (
+    "",
+    &[("v1", &["pods Pod po Namespaced get,list,watch", "nodes Node no Cluster list,watch", "bindings Binding - Namespaced create"])],
+);
+const APPS: (&str, &[(&str, &[&str])]) = ("apps", &[("v1", &["deployments Deployment deploy Namespaced list,watch"])]);
+const METRICS: (&str, &[(&str, &[&str])]) = ("metrics.k8s.io", &[("v1beta1", &["nodes NodeMetrics - Cluster get,list"])]);
+const THING: &str = "things Thing th Namespaced list,watch";
+
+fn find(groups: &[(&str, &[(&str, &[&str])])], name: &str) -> Result<Resource, String> {
+    let all = [&[CORE, APPS, METRICS], groups].concat();
+    let list: APIGroupDiscoveryList = serde_json::from_value(document(&all)).unwrap();
+    choose(&list.items, &Wanted::parse(name, None, None).unwrap(), Some("a"))
+}
+
+fn path_of(groups: &[(&str, &[(&str, &[&str])])], name: &str) -> String {
+    find(groups, name).unwrap_or_else(|why| panic!("{name}: {why}")).path
+}
+
+#[test]
+fn every_name_of_a_resource_finds_it() {
+    for name in ["deployments", "Deployment", "deploy", "deploy.apps", "deployment.v1.apps"] {
+        assert_eq!(path_of(&[], name), "/apis/apps/v1/namespaces/a/deployments", "{name}");
+    }
+    let deploy = find(&[], "deploy").unwrap();
+    assert_eq!((&*deploy.name, &*deploy.api_version, &*deploy.kind), ("deployments.apps", "apps/v1", "Deployment"));
+    assert_eq!(path_of(&[], "po"), "/api/v1/namespaces/a/pods");
+    assert_eq!(path_of(&[], "no"), "/api/v1/nodes", "without namespaces, the namespace is ignored");
+}
+
+#[test]
+fn resource_of_kubernetes_cannot_be_hidden_by_a_crd() {
+    let crd = ("a.example", &[("v1", &["pods Pod po Namespaced list,watch", "gadgets Gadget deploy Namespaced list,watch"][..])][..]);
+    assert_eq!(path_of(&[crd], "po"), "/api/v1/namespaces/a/pods");
+    assert_eq!(path_of(&[crd], "deploy"), "/apis/apps/v1/namespaces/a/deployments");
+    assert_eq!(path_of(&[crd], "pods.a.example"), "/apis/a.example/v1/namespaces/a/pods");
+}
+
+#[test]
+fn name_in_two_groups_is_ambiguous() {
+    let (a, b) = (("a.example", &[("v1", &[THING][..])][..]), ("b.example", &[("v1", &[THING][..])][..]));
+    let short = ("c.example", &[("v1", &["gadgets Gadget things Namespaced list,watch"][..])][..]);
+    let why = find(&[b, a, short], "things").unwrap_err();
+    assert_eq!(why, "things is ambiguous: expected one of things.a.example, things.b.example", "a name beats a short name");
+    assert_eq!(path_of(&[a, b, short], "things.c.example"), "/apis/c.example/v1/namespaces/a/gadgets");
+}
+
+#[test]
+fn preferred_version_comes_first_but_another_may_have_more() {
+    let both = [THING, "extras Extra ex Namespaced list,watch"];
+    let groups = [("a.example", &[("v1", &[THING][..]), ("v2alpha1", &both[..])][..])];
+    assert_eq!(path_of(&groups, "things"), "/apis/a.example/v1/namespaces/a/things");
+    assert_eq!(path_of(&groups, "extras"), "/apis/a.example/v2alpha1/namespaces/a/extras");
+    assert_eq!(path_of(&groups, "things.v2alpha1.a.example"), "/apis/a.example/v2alpha1/namespaces/a/things");
+    let why = find(&groups, "things.v3.a.example").unwrap_err();
+    assert_eq!(why, "the API server serves no things.v3.a.example: it is served in a.example/v1, a.example/v2alpha1");
+}
+
+#[test]
+fn only_what_can_be_listed_and_watched_counts() {
+    assert_eq!(find(&[], "bindings").unwrap_err(), "bindings cannot be listed and watched");
+    assert_eq!(find(&[], "nodemetrics").unwrap_err(), "nodes.metrics.k8s.io cannot be listed and watched");
+    let other = ("a.example", &[("v1", &["bindings Binding b Namespaced list,watch"][..])][..]);
+    assert_eq!(path_of(&[other], "bindings"), "/apis/a.example/v1/namespaces/a/bindings");
+}
+
+#[test]
+fn group_that_is_down_is_part_of_the_reason() {
+    let mut list = document(&[CORE, ("a.example", &[("v1", &[])])]);
+    list["items"][1]["versions"][0]["freshness"] = json!("Stale");
+    let list: APIGroupDiscoveryList = serde_json::from_value(list).unwrap();
+    let why = |name| choose(&list.items, &Wanted::parse(name, None, None).unwrap(), None).unwrap_err();
+    let expected = "the API server serves no gizmos (is its CRD installed?); the server of a.example/v1 does not answer";
+    assert_eq!(why("gizmos"), expected);
+    assert!(choose(&[], &Wanted::parse("pods", None, None).unwrap(), None).unwrap_err().contains("Kubernetes 1.26"));
+}
+
+async fn serve(server: &mut Server, things: &Value) {
+    let call = server.next().await;
+    assert_eq!(call.path, "/api");
+    call.json(200, &document(&[CORE]));
+    let call = server.next().await;
+    assert_eq!(call.path, "/apis");
+    call.json(200, things);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resource_is_asked_for_until_it_is_served() {
+    let log = Log::start(tracing::Level::WARN);
+    let ((client, mut server), telemetry) = (api_server(), Telemetry::default());
+    let mut search = Search::new(client, Wanted::parse("thing", None, None).unwrap(), None, &telemetry);
+    let script = async {
+        for _ in 0..9 {
+            let asked = Instant::now();
+            server.next().await.refuse();
+            assert!(asked.elapsed() <= LONGEST_BACKOFF);
+        }
+        assert_eq!(telemetry.readiness().unwrap_err(), "thing: no connection: connection refused\n");
+        let asked = Instant::now();
+        server.next().await.bytes(429, &[], json!({ "code": 429, "details": { "retryAfterSeconds": 86400 } }).to_string());
+        assert!(asked.elapsed() <= LONGEST_BACKOFF);
+        serve(&mut server, &document(&[APPS])).await;
+        serve(&mut server, &document(&[APPS, ("a.example", &[("v1", &[THING])])])).await;
+    };
+    let (resource, ()) = tokio::join!(search.run(), script);
+    assert_eq!(resource.path, "/apis/a.example/v1/things");
+    assert_eq!(telemetry.readiness(), Ok(()));
+    assert_eq!(log.lines().len(), 3, "a reason is logged once: {:?}", log.lines());
+
+    // Its CRD moves to another version.
+    let script = async {
+        let stranger = ("b.example", &[("v1", &[THING][..])][..]);
+        serve(&mut server, &document(&[stranger])).await;
+        assert!(telemetry.readiness().unwrap_err().contains("things.a.example"));
+        serve(&mut server, &document(&[stranger, ("a.example", &[("v2", &[THING])])])).await;
+    };
+    let moved = timeout(Duration::from_secs(60), async { tokio::join!(search.run_again(&resource), script).0 });
+    assert_eq!(moved.await.unwrap().path, "/apis/a.example/v2/things");
+}
