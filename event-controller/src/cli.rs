@@ -6,7 +6,12 @@
 
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, builder::BoolishValueParser, error::ErrorKind, parser::ValueSource};
+use clap::{
+    ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser,
+    builder::{BoolishValueParser, Resettable},
+    error::ErrorKind,
+    parser::ValueSource,
+};
 use daemon::connect::{Target, Token};
 use http::Uri;
 
@@ -136,7 +141,7 @@ fn command(global: &plugin::Config) -> Command {
         };
         // Empty means unset.
         let is_empty = env::var_os(&variable).is_some_and(|value| value.is_empty());
-        if is_empty { arg.env(None::<OsString>) } else { arg.env(variable) }
+        if is_empty { arg.env(Resettable::Reset) } else { arg.env(variable) }
     })
 }
 
@@ -223,7 +228,8 @@ impl Sources<'_> {
     }
 
     fn ignore(&mut self, id: &str, winner: &str) {
-        self.warnings.push(format!("--{} is ignored, because {winner} is given in a stronger place", id.replace('_', "-")));
+        self.warnings
+            .push(format!("--{} is ignored, because {winner} is given in a stronger place", id.replace('_', "-")));
     }
 
     /// The resource. A path in the same or a stronger place replaces the name, and its namespace counts.
@@ -236,13 +242,16 @@ impl Sources<'_> {
         let Some(resource) = &cli.resource else {
             return Err("no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the file".to_owned());
         };
-        let [_, group, version] = [("api_path", &cli.api_path), ("api_group", &cli.api_group), ("api_version", &cli.api_version)].map(|(id, value)| {
-            let weaker = value.is_some() && self.source(id) < named;
-            if weaker {
-                self.ignore(id, "--resource");
-            }
-            value.as_deref().filter(|_| !weaker)
-        });
+        let [_, group, version] =
+            [("api_path", &cli.api_path), ("api_group", &cli.api_group), ("api_version", &cli.api_version)].map(
+                |(id, value)| {
+                    let weaker = value.is_some() && self.source(id) < named;
+                    if weaker {
+                        self.ignore(id, "--resource");
+                    }
+                    value.as_deref().filter(|_| !weaker)
+                },
+            );
         let wanted = Wanted::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))?;
         Ok((wanted, None))
     }
@@ -286,7 +295,10 @@ impl Sources<'_> {
             if server.is_some() {
                 self.ignore("api_endpoint", by);
             }
-            return Ok(Target::Kubeconfig { files: cli.daemon.kubeconfig.clone(), context: cli.daemon.context.clone() });
+            return Ok(Target::Kubeconfig {
+                files: cli.daemon.kubeconfig.clone(),
+                context: cli.daemon.context.clone(),
+            });
         };
         let is_its_own = |id| self.source(id) == server;
         let token = cli.token.clone().filter(|_| is_its_own("token")).map(Token::Inline);
@@ -303,7 +315,9 @@ fn endpoint(text: &str) -> Result<Uri, String> {
     let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
     full.parse::<Uri>()
         .ok()
-        .filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty()))
+        .filter(|uri| {
+            matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty())
+        })
         .filter(|uri| uri.query().is_none() && !full.contains('@'))
         .ok_or_else(|| "expected HOST:PORT or a URL such as https://api.example.com:6443".to_owned())
 }

@@ -9,7 +9,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use daemon::{Telemetry, shutdown::Unfinished};
 use demo_controller::{
     explain,
-    informer::{Backoff, Health, Key, ListWatch, Reflector, Store},
+    informer::{Backoff, Health, ListWatch, Metrics, Reflector, Store},
     worker::WorkerPool,
     workqueue::WorkQueue,
 };
@@ -88,7 +88,7 @@ pub async fn run<P: Plugin>(
 
     // 4. What enqueues keys: changes. When the path is not served any more, the resource is searched again. The cache stays, so
     //    that no object is DELETED by that.
-    let (metrics, stopped) = (telemetry.metrics(), stop.clone());
+    let (metrics, stopped) = (telemetry.metrics::<Metrics>(), stop.clone());
     let mirror = async move {
         let mut backoff = Backoff::default();
         loop {

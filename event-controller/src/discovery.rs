@@ -53,7 +53,11 @@ impl Search {
                     *self.state.lock() = Ok(());
                     tracing::info!(wanted = %self.wanted, path = resource.path, kind = resource.kind, "resource found");
                     if let Some(namespace) = self.namespace.as_ref().filter(|_| !resource.namespaced) {
-                        tracing::warn!(resource = resource.name, namespace, "it has no namespaces, the given one is ignored");
+                        tracing::warn!(
+                            resource = resource.name,
+                            namespace,
+                            "it has no namespaces, the given one is ignored"
+                        );
                     }
                     return resource;
                 }
@@ -70,7 +74,8 @@ impl Search {
     /// another version, not to another group. Cancel-safe.
     pub async fn run_again(&mut self, resource: &Resource) -> Resource {
         let (plural, group) = resource.name.split_once('.').unwrap_or((&resource.name, ""));
-        self.wanted = Wanted { word: plural.to_owned(), group: Some(group.to_owned()), version: self.wanted.version.take() };
+        self.wanted =
+            Wanted { word: plural.to_owned(), group: Some(group.to_owned()), version: self.wanted.version.take() };
         self.set_absent(format!("the API server does not serve {} any more", resource.path));
         self.run().await
     }
@@ -134,7 +139,8 @@ fn choose(groups: &[APIGroupDiscovery], wanted: &Wanted, namespace: Option<&str>
             if version.freshness.as_deref() == Some("Stale") {
                 unknown.push(api_version.clone());
             }
-            let by_word = version.resources.iter().filter_map(|served| Some((rank_of_word(served, &wanted.word)?, served)));
+            let by_word =
+                version.resources.iter().filter_map(|served| Some((rank_of_word(served, &wanted.word)?, served)));
             let Some((rank, served)) = by_word.min_by_key(|(rank, _)| *rank) else { continue };
             let resource = resource(name, api_version, served, namespace);
             if wanted.version.as_ref().is_some_and(|wanted| wanted != number) {

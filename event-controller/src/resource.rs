@@ -76,7 +76,9 @@ impl Wanted {
         // OpenShift 3 had one version below /oapi; a group may have another.
         let version = group.map(|_| version.to_owned());
         if !parts.iter().all(|part| is_subdomain(part)) || word.is_empty() {
-            return Err("expected the path of a collection: api/v1/namespaces/a/pods, apis/apps/v1/deployments".to_owned());
+            return Err(
+                "expected the path of a collection: api/v1/namespaces/a/pods, apis/apps/v1/deployments".to_owned()
+            );
         }
         let wanted = Wanted { word: word.to_owned(), group: group.map(str::to_owned), version };
         Ok((wanted, namespace.map(str::to_owned)))
@@ -174,8 +176,14 @@ mod tests {
 
     #[test]
     fn group_and_version_of_the_original_are_understood() {
-        for (group, expected) in [("apps", Some("apps")), ("/apis/Apps/", Some("apps")), ("api", Some("")), ("oapi", None)] {
-            assert_eq!(Wanted::parse("things", Some(group), Some("v1")), Ok(wanted("things", expected, Some("v1"))), "{group}");
+        for (group, expected) in
+            [("apps", Some("apps")), ("/apis/Apps/", Some("apps")), ("api", Some("")), ("oapi", None)]
+        {
+            assert_eq!(
+                Wanted::parse("things", Some(group), Some("v1")),
+                Ok(wanted("things", expected, Some("v1"))),
+                "{group}"
+            );
         }
         for (group, version, why) in [
             ("apis", "v1", "expected an API group"),
@@ -199,7 +207,14 @@ mod tests {
         ] {
             assert_eq!(Wanted::from_path(path), Ok((expected, namespace.map(str::to_owned))), "{path}");
         }
-        for path in ["pods", "api/v1", "api/v1/namespaces/a/pods/web", "api/v1/pods?watch=true", "api/v1/../pods", "api//v1/pods"] {
+        for path in [
+            "pods",
+            "api/v1",
+            "api/v1/namespaces/a/pods/web",
+            "api/v1/pods?watch=true",
+            "api/v1/../pods",
+            "api//v1/pods",
+        ] {
             assert!(Wanted::from_path(path).unwrap_err().starts_with("expected the path"), "{path}");
         }
     }

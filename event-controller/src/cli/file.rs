@@ -70,7 +70,10 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(section("global"), [pair("k8s_resource", "routes"), pair("k8s_token", "\"C:\\\" ; kept")]);
         let lines = section("plugin_dns")[0].1.lines().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!((lines, section("plugin_dns")[1].clone()), (vec!["100%".to_owned(), "two".to_owned()], pair("resolv_conf", "# Optional")));
+        assert_eq!(
+            (lines, section("plugin_dns")[1].clone()),
+            (vec!["100%".to_owned(), "two".to_owned()], pair("resolv_conf", "# Optional"))
+        );
         assert!(section("plugin_simple").is_empty() && section("plugin_none").is_empty());
     }
 

@@ -1,101 +1,112 @@
-//! What `/healthz` says of a watcher: read from its port, under a paused clock.
-
-use std::{io, net::SocketAddr};
-
-use serde_json::json;
-use tokio::{net::TcpStream, time::sleep};
+use demo_controller::worker::Error;
+use serde_json::{Value, json};
+use testkit::{Server, api_server};
+use tokio::time::timeout;
 
 use super::*;
-use crate::{
-    cli::Watch,
-    testing::{Server, api_server},
-    watch::{Config, Event, Level, Wanted},
-    worker::Error,
-};
+use crate::plugin::{Event, Level};
 
-/// Answers after this time.
-struct Slow(Duration);
+/// Sends each event to the test, and answers after a time.
+struct Slow(Duration, tokio::sync::mpsc::UnboundedSender<String>);
 
 impl Plugin for Slow {
-    async fn handle_event(&self, _: &Event, _: &Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), Error> {
+        let _ = self.1.send(format!("{} {} {}", event.r#type.as_str(), event.resource.api_version, event.name()));
         sleep(self.0).await;
         Ok((String::new(), Level::Debug))
     }
 }
 
-/// The code and the text of `/healthz`.
-async fn healthz(address: SocketAddr) -> (String, String) {
-    let stream = TcpStream::connect(address).await.unwrap();
-    stream.writable().await.unwrap();
-    stream.try_write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    loop {
-        stream.readable().await.unwrap();
-        match stream.try_read_buf(&mut answer) {
-            Ok(1..) => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(0) | Err(_) => break,
-        }
-    }
-    let answer = String::from_utf8(answer).unwrap();
-    (answer[9..12].to_owned(), answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+struct Setup {
+    server: Server,
+    telemetry: Telemetry,
+    stop: CancellationToken,
+    events: tokio::sync::mpsc::UnboundedReceiver<String>,
+    running: tokio::task::JoinHandle<Result<(), Unfinished>>,
 }
 
-/// Serves one thing, as far as the first watch.
-async fn serve(server: &mut Server) {
-    let things = json!({ "name": "things", "namespaced": true, "kind": "Thing", "verbs": ["list", "watch"] });
-    server.next().await.json(200, &json!({ "groupVersion": "v1", "resources": [things] }));
-    let metadata = json!({ "name": "one", "namespace": "ns", "uid": "u", "resourceVersion": "1" });
-    let items = json!([{ "apiVersion": "v1", "kind": "Thing", "metadata": metadata }]);
-    server.next().await.json(200, &json!({ "metadata": { "resourceVersion": "1" }, "items": items }));
-}
-
-/// What `/healthz` says, 4 minutes after such a plugin was handed an event, and after ten more.
-async fn told(plugin: Slow, stuck_after: Duration) -> [(String, String); 2] {
-    let (client, mut server) = api_server();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let settings = Watch::of(Wanted::parse(Some("things"), None, None, None).unwrap());
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(hand_to(
-        Arc::new(plugin),
+/// Runs the controller with a plugin that takes this long.
+fn setup(delay: Duration, stuck_after: Duration) -> Setup {
+    let ((client, server), telemetry, stop) = (api_server(), Telemetry::default(), CancellationToken::new());
+    let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+    let config = Config {
+        wanted: Wanted::parse("things", None, None).unwrap(),
+        namespace: None,
+        labels: Some("app=web".to_owned()),
+        fields: None,
+        plugin: plugin::Config::new(),
+        workers: 4,
+        max_retries: 5,
+        watch_idle: Duration::from_secs(150),
+        shutdown_grace: Duration::from_secs(20),
         stuck_after,
-        Counts::default(),
-        client,
-        settings,
-        Some(listener),
-        stop.clone(),
-    ));
-    serve(&mut server).await;
-    let mut told = Vec::new();
-    for minutes in [4, 10] {
-        // From now on the API server does not say a word.
-        sleep(Duration::from_secs(minutes * 60)).await;
-        told.push(healthz(address).await);
-    }
-    running.abort();
-    told.try_into().unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plugin_that_never_answers_is_a_stuck_process_after_five_minutes() {
-    let [before, after] = told(Slow(Duration::from_secs(1_000_000)), STUCK).await;
-    assert_eq!((before.0.as_str(), before.1.as_str()), ("200", "ok\n"));
-    assert_eq!(after.0, "503");
-    assert!(after.1.starts_with("queue watch: ns/one is in a worker for 84"), "{after:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plugin_that_may_take_long_is_slow_and_the_process_is_not_stuck() {
-    let command = |timeout: &str| {
-        let pairs = [("command", "sh"), ("timeout", timeout)];
-        let config = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        crate::watch::exec::Settings::read(&config).unwrap()
     };
-    // Four workers take turns: 4 x (10 s + 5 s before a child is started again + 2 s to end two).
-    assert_eq!(command("10s").longest_look(4), Duration::from_secs(68));
-    assert!(command("8760h").longest_look(usize::MAX) > Duration::from_secs(u64::from(u32::MAX)));
-    let stuck_after = STUCK + command("20m").longest_look(1);
-    let [_, after] = told(Slow(Duration::from_secs(20 * 60)), stuck_after).await;
-    assert_eq!((after.0.as_str(), after.1.as_str()), ("200", "ok\n"));
+    let (of_controller, token) = (telemetry.clone(), stop.clone());
+    let plugin = Arc::new(Slow(delay, sender));
+    let running = tokio::spawn(async move { run(client, config, plugin, &of_controller, token).await });
+    Setup { server, telemetry, stop, events, running }
+}
+
+impl Setup {
+    async fn discover(&mut self, version: &str) {
+        self.server.next().await.json(200, &json!({ "items": [] }));
+        self.server.next().await.json(200, &discovered(version));
+    }
+
+    async fn list(&mut self, path: &str, items: &Value) {
+        let call = self.server.next().await;
+        assert_eq!((call.path.as_str(), call.param("labelSelector")), (path, "app%3Dweb"));
+        call.json(200, &json!({ "metadata": { "resourceVersion": "1" }, "items": items }));
+    }
+}
+
+/// Things are served in this version of a.example.
+fn discovered(version: &str) -> Value {
+    let things = json!({ "resource": "things", "responseKind": { "kind": "Thing" }, "verbs": ["list", "watch"] });
+    let versions = json!([{ "version": version, "resources": [things] }]);
+    json!({ "items": [{ "metadata": { "name": "a.example" }, "versions": versions }] })
+}
+
+fn thing(name: &str) -> Value {
+    json!({ "metadata": { "name": name, "namespace": "ns", "uid": name, "resourceVersion": "1" } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn resource_that_moves_to_another_version_is_followed() {
+    let mut setup = setup(Duration::ZERO, Duration::from_secs(300));
+    setup.discover("v1beta1").await;
+    setup.list("/apis/a.example/v1beta1/things", &json!([thing("one")])).await;
+    assert_eq!(setup.events.recv().await.unwrap(), "ADDED a.example/v1beta1 one");
+    assert_eq!(setup.telemetry.readiness(), Ok(()));
+
+    setup.server.next().await.bytes(404, &[], "404 page not found\n");
+    let call = setup.server.next().await;
+    assert_eq!(call.path, "/api", "it is searched again");
+    assert!(setup.telemetry.readiness().unwrap_err().contains("does not serve /apis/a.example/v1beta1/things"));
+    call.json(200, &json!({ "items": [] }));
+    setup.server.next().await.json(200, &discovered("v1"));
+    setup.list("/apis/a.example/v1/things", &json!([thing("one"), thing("two")])).await;
+    assert_eq!(setup.events.recv().await.unwrap(), "ADDED a.example/v1 two", "the cache stays");
+    assert_eq!((setup.telemetry.readiness(), setup.telemetry.liveness()), (Ok(()), Ok(())));
+    setup.stop.cancel();
+    assert_eq!(setup.running.await.unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn event_that_is_stuck_fails_liveness_and_ends_at_the_grace() {
+    for (stuck_after, alive) in [(Duration::from_secs(300), false), (Duration::from_secs(3600), true)] {
+        let mut setup = setup(Duration::from_secs(1_000_000), stuck_after);
+        setup.discover("v1").await;
+        setup.list("/apis/a.example/v1/things", &json!([thing("one")])).await;
+        let _silent_watch = setup.server.next().await;
+        setup.events.recv().await.unwrap();
+        sleep(Duration::from_secs(240)).await;
+        assert_eq!(setup.telemetry.liveness(), Ok(()));
+        sleep(Duration::from_secs(600)).await;
+        let liveness = setup.telemetry.liveness();
+        assert_eq!(liveness.is_ok(), alive, "{liveness:?}");
+        setup.stop.cancel();
+        let ended = timeout(Duration::from_secs(21), setup.running).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().keys, ["ns/one"]);
+    }
 }

@@ -12,21 +12,25 @@ fn document(groups: &[(&str, &[(&str, &[&str])])]) -> Value {
         json!({ "resource": plural, "singularResource": kind.to_lowercase(), "responseKind": { "kind": kind },
                 "shortNames": [short], "scope": scope, "verbs": verbs.split(',').collect::<Vec<_>>() })
     };
-    let version = |(version, resources): &(&str, &[&str])| {
-        json!({ "version": version, "resources": resources.iter().map(resource).collect::<Vec<_>>() })
-    };
-    let group = |(name, versions): &(&str, &[(&str, &[&str])])| {
-        json!({ "metadata": { "name": name }, "versions": versions.iter().map(version).collect::<Vec<_>>() })
-    };
+    let version = |(version, resources): &(&str, &[&str])| json!({ "version": version, "resources": resources.iter().map(resource).collect::<Vec<_>>() });
+    let group = |(name, versions): &(&str, &[(&str, &[&str])])| json!({ "metadata": { "name": name }, "versions": versions.iter().map(version).collect::<Vec<_>>() });
     json!({ "items": groups.iter().map(group).collect::<Vec<_>>() })
 }
 
 const CORE: (&str, &[(&str, &[&str])]) = (
     "",
-    &[("v1", &["pods Pod po Namespaced get,list,watch", "nodes Node no Cluster list,watch", "bindings Binding - Namespaced create"])],
+    &[(
+        "v1",
+        &[
+            "pods Pod po Namespaced get,list,watch",
+            "nodes Node no Cluster list,watch",
+            "bindings Binding - Namespaced create",
+        ],
+    )],
 );
 const APPS: (&str, &[(&str, &[&str])]) = ("apps", &[("v1", &["deployments Deployment deploy Namespaced list,watch"])]);
-const METRICS: (&str, &[(&str, &[&str])]) = ("metrics.k8s.io", &[("v1beta1", &["nodes NodeMetrics - Cluster get,list"])]);
+const METRICS: (&str, &[(&str, &[&str])]) =
+    ("metrics.k8s.io", &[("v1beta1", &["nodes NodeMetrics - Cluster get,list"])]);
 const THING: &str = "things Thing th Namespaced list,watch";
 
 fn find(groups: &[(&str, &[(&str, &[&str])])], name: &str) -> Result<Resource, String> {
@@ -52,7 +56,10 @@ fn every_name_of_a_resource_finds_it() {
 
 #[test]
 fn resource_of_kubernetes_cannot_be_hidden_by_a_crd() {
-    let crd = ("a.example", &[("v1", &["pods Pod po Namespaced list,watch", "gadgets Gadget deploy Namespaced list,watch"][..])][..]);
+    let crd = (
+        "a.example",
+        &[("v1", &["pods Pod po Namespaced list,watch", "gadgets Gadget deploy Namespaced list,watch"][..])][..],
+    );
     assert_eq!(path_of(&[crd], "po"), "/api/v1/namespaces/a/pods");
     assert_eq!(path_of(&[crd], "deploy"), "/apis/apps/v1/namespaces/a/deployments");
     assert_eq!(path_of(&[crd], "pods.a.example"), "/apis/a.example/v1/namespaces/a/pods");
@@ -63,7 +70,10 @@ fn name_in_two_groups_is_ambiguous() {
     let (a, b) = (("a.example", &[("v1", &[THING][..])][..]), ("b.example", &[("v1", &[THING][..])][..]));
     let short = ("c.example", &[("v1", &["gadgets Gadget things Namespaced list,watch"][..])][..]);
     let why = find(&[b, a, short], "things").unwrap_err();
-    assert_eq!(why, "things is ambiguous: expected one of things.a.example, things.b.example", "a name beats a short name");
+    assert_eq!(
+        why, "things is ambiguous: expected one of things.a.example, things.b.example",
+        "a name beats a short name"
+    );
     assert_eq!(path_of(&[a, b, short], "things.c.example"), "/apis/c.example/v1/namespaces/a/gadgets");
 }
 
@@ -92,7 +102,8 @@ fn group_that_is_down_is_part_of_the_reason() {
     list["items"][1]["versions"][0]["freshness"] = json!("Stale");
     let list: APIGroupDiscoveryList = serde_json::from_value(list).unwrap();
     let why = |name| choose(&list.items, &Wanted::parse(name, None, None).unwrap(), None).unwrap_err();
-    let expected = "the API server serves no gizmos (is its CRD installed?); the server of a.example/v1 does not answer";
+    let expected =
+        "the API server serves no gizmos (is its CRD installed?); the server of a.example/v1 does not answer";
     assert_eq!(why("gizmos"), expected);
     assert!(choose(&[], &Wanted::parse("pods", None, None).unwrap(), None).unwrap_err().contains("Kubernetes 1.26"));
 }
@@ -119,7 +130,11 @@ async fn resource_is_asked_for_until_it_is_served() {
         }
         assert_eq!(telemetry.readiness().unwrap_err(), "thing: no connection: connection refused\n");
         let asked = Instant::now();
-        server.next().await.bytes(429, &[], json!({ "code": 429, "details": { "retryAfterSeconds": 86400 } }).to_string());
+        server.next().await.bytes(
+            429,
+            &[],
+            json!({ "code": 429, "details": { "retryAfterSeconds": 86400 } }).to_string(),
+        );
         assert!(asked.elapsed() <= LONGEST_BACKOFF);
         serve(&mut server, &document(&[APPS])).await;
         serve(&mut server, &document(&[APPS, ("a.example", &[("v1", &[THING])])])).await;
@@ -133,8 +148,11 @@ async fn resource_is_asked_for_until_it_is_served() {
     let script = async {
         let stranger = ("b.example", &[("v1", &[THING][..])][..]);
         serve(&mut server, &document(&[stranger])).await;
+        let call = server.next().await;
         assert!(telemetry.readiness().unwrap_err().contains("things.a.example"));
-        serve(&mut server, &document(&[stranger, ("a.example", &[("v2", &[THING])])])).await;
+        call.json(200, &document(&[CORE]));
+        let both = document(&[stranger, ("a.example", &[("v2", &[THING])])]);
+        server.next().await.json(200, &both);
     };
     let moved = timeout(Duration::from_secs(60), async { tokio::join!(search.run_again(&resource), script).0 });
     assert_eq!(moved.await.unwrap().path, "/apis/a.example/v2/things");

@@ -60,7 +60,8 @@ impl Settings {
         let command = config.get("command").map(String::as_str).unwrap_or_default();
         let mut words = shlex::split(command).unwrap_or_default().into_iter();
         let program = words.next().filter(|program| !program.is_empty());
-        let program = program.ok_or("[plugin_exec] command: expected a program and its arguments, quoted as for a shell")?;
+        let program =
+            program.ok_or("[plugin_exec] command: expected a program and its arguments, quoted as for a shell")?;
         let timeout = positive_duration(config.get("timeout").map_or("10s", String::as_str));
         let timeout = timeout.map_err(|why| format!("[plugin_exec] timeout: {why}"))?;
         Ok(Settings { program, arguments: words.collect(), timeout })
@@ -150,7 +151,9 @@ impl Plugin for Exec {
                 *slot = ChildSlot::default();
                 match child.unread() {
                     None => slot.idle = Some(child),
-                    Some(more) => tracing::warn!(more, "plugin exec: the child wrote more than its answer and is replaced"),
+                    Some(more) => {
+                        tracing::warn!(more, "plugin exec: the child wrote more than its answer and is replaced")
+                    }
                 }
                 Ok(answer)
             }

@@ -36,7 +36,9 @@ mod tests {
 
     #[tokio::test]
     async fn simple_logs_kind_name_and_type_at_the_level_of_its_section() {
-        for (config, level) in [(&[][..], Level::Info), (&[("message_log_level".into(), "warning".into())][..], Level::Warn)] {
+        for (config, level) in
+            [(&[][..], Level::Info), (&[("message_log_level".into(), "warning".into())][..], Level::Warn)]
+        {
             let config: Config = config.iter().cloned().collect();
             let answer = Simple.handle_event(&event(EventType::Deleted, "web-1"), &config).await.unwrap();
             assert_eq!(answer, ("Kind: Pod; Name: web-1; Event Type: DELETED".to_owned(), level));

@@ -7,7 +7,6 @@ mod adapter;
 mod alert;
 mod exec;
 mod guide;
-mod nsupdate;
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

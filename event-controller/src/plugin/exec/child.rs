@@ -109,7 +109,9 @@ impl Child {
         tokio::try_join!(written, read).map_err(|_| exited())?;
         match answer.pop() {
             Some(b'\n') => protocol::parse_response(&answer).map_err(|why| format!("the child answered {why}")),
-            Some(_) if answer.len() as u64 >= LONGEST_ANSWER => Err("the child answered with more than 64 KiB".to_owned()),
+            Some(_) if answer.len() as u64 >= LONGEST_ANSWER => {
+                Err("the child answered with more than 64 KiB".to_owned())
+            }
             _ => Err(exited()),
         }
     }

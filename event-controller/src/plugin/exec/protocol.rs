@@ -58,8 +58,9 @@ mod tests {
     fn request_has_the_object_as_it_came_and_the_config() {
         let object = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"π":1.50,"b":[]}}"#;
         let config = Config::from([("region".into(), "\"eu\"".into())]);
-        let expected =
-            format!("{{\"event\":{{\"type\":\"MODIFIED\",\"object\":{object}}},\"config\":{{\"region\":\"\\\"eu\\\"\"}}}}\n");
+        let expected = format!(
+            "{{\"event\":{{\"type\":\"MODIFIED\",\"object\":{object}}},\"config\":{{\"region\":\"\\\"eu\\\"\"}}}}\n"
+        );
         assert_eq!(request(&event_of(EventType::Modified, object), &config).unwrap(), expected);
     }
 
@@ -68,7 +69,10 @@ mod tests {
         let line = request(&event(EventType::Added, "a"), &Config::new()).unwrap();
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         let object = &line["event"]["object"];
-        assert_eq!((&object["apiVersion"], &object["kind"], &object["metadata"]["name"]), (&"v1".into(), &"Pod".into(), &"a".into()));
+        assert_eq!(
+            (&object["apiVersion"], &object["kind"], &object["metadata"]["name"]),
+            (&"v1".into(), &"Pod".into(), &"a".into())
+        );
     }
 
     #[test]

@@ -1,343 +1,284 @@
-//! Real children, each a few lines of shell. Where one is to be silent for too long the clock is paused: when everybody
-//! waits it jumps to the time-out at once.
+//! Real children, each a few lines of shell. Where one is silent too long the clock is paused: it jumps to the time-out.
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{collections::HashSet, fs};
 
 use futures::future::join_all;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::{sys::signal::kill, unistd::Pid};
 use serde_json::Value;
-use tokio::time::Instant;
+use testkit::{Folder, Log};
+use tokio::time;
 
-use super::{
-    protocol,
-    rig::{MINUTE, gone, jumping, rig, why},
-};
-use crate::{
-    testing::Log,
-    watch::{Config, EventType, Plugin, fixture},
-    worker::Error,
-};
+use super::*;
+use crate::plugin::{EventType, tests::event};
 
-#[tokio::test]
-async fn it_is_told_the_event_and_the_config() {
-    let mirror = r#"while read -r line; do answer "$(printf %s "$line" | sed 's/["\\]/\\&/g')"; done"#;
-    let rig = rig("told", mirror);
-    let heard: Value = serde_json::from_str(&rig.ask("web").await.unwrap()).unwrap();
-    assert_eq!((&heard["event"]["type"], &heard["config"]["region"]), (&"ADDED".into(), &"eu".into()));
-    let object = &heard["event"]["object"];
-    assert_eq!((&object["kind"], &object["metadata"]["name"]), (&"Pod".into(), &"web".into()));
+/// What each script begins with.
+const FUNCTIONS: &str = r#"
+    answer() { printf '{"message":"%s","level":"INFO"}\n' "$1"; }
+    # The name in the line of an event.
+    name() { n=${line#*\"name\":\"}; n=${n%%\"*}; }
+"#;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Setup {
+    exec: Exec,
+    stop: CancellationToken,
+    /// `$dir` of the script: test and script leave each other files.
+    folder: Folder,
 }
 
-#[tokio::test]
-async fn it_inherits_the_environment_but_no_token() {
-    let rig = rig("environment", r#"env >"$dir/environment"; while read -r line; do answer fine; done"#);
-    rig.ask("a").await.unwrap();
-    let environment = fs::read_to_string(rig.dir.join("environment")).unwrap();
-    let has = |name: &str| environment.lines().any(|line| line.starts_with(name));
-    assert!(has("PATH=") && has("dir=") && !environment.contains("K8S_TOKEN"), "{environment}");
+fn setup(script: &str) -> Setup {
+    let (folder, stop) = (Folder::new("exec"), CancellationToken::new());
+    let arguments = vec!["-c".to_owned(), format!("{FUNCTIONS}\n{script}")];
+    let settings = Settings { program: "sh".to_owned(), arguments, timeout: MINUTE };
+    let environment = Environment::from([("dir", Some(folder.display().to_string()))]);
+    Setup { exec: Exec::new(settings, environment, ChildGroup::default(), stop.clone()), stop, folder }
 }
 
-#[tokio::test]
-async fn one_child_is_asked_one_thing_after_the_other_in_the_order_in_which_they_come() {
-    let rig = rig("order", r#"while read -r line; do name; echo $n >>"$dir/heard"; answer "$$ $n"; done"#);
-    let names: Vec<String> = (0..50).map(|n| format!("n{n}")).collect();
-    let answers: Vec<_> =
-        join_all(names.iter().map(|name| rig.ask(name))).await.into_iter().map(Result::unwrap).collect();
-    let (pids, said): (HashSet<_>, Vec<_>) = answers.iter().filter_map(|answer| answer.split_once(' ')).unzip();
-    assert_eq!((pids.len(), said), (1, names.iter().map(String::as_str).collect()));
-    assert_eq!(rig.note("heard").await, names.join("\n") + "\n");
-}
+impl Setup {
+    async fn ask(&self, name: &str) -> Result<String, Error> {
+        let config = Config::from([("region".into(), "eu".into())]);
+        self.exec.handle_event(&event(EventType::Added, name), &config).await.map(|(message, _)| message)
+    }
 
-#[tokio::test]
-async fn a_child_that_is_silent_for_too_long_is_killed_and_the_next_event_gets_another() {
-    let rig = rig("silent", r#"while read -r line; do name; [ $n = bad ] || answer $$; done"#);
-    let first = rig.ask("good").await.unwrap();
-    assert_eq!(why(jumping(rig.ask("bad")).await), "plugin exec: the child was silent for 60s");
-    gone(&first).await;
-    assert_ne!(rig.ask_another("good").await.unwrap(), first);
-}
+    /// As `ask`, but does not wait for the backoff.
+    async fn ask_another(&self, name: &str) -> Result<String, Error> {
+        self.exec.slot.lock().await.next_start = None;
+        self.ask(name).await
+    }
 
-#[tokio::test]
-async fn a_late_answer_is_not_taken_for_the_next_one() {
-    let rig = rig("late", r#"while read -r line; do name; [ $n = late ] && sleep 0.2; answer $n; done"#);
-    assert!(why(jumping(rig.ask("late")).await).contains("silent"));
-    assert_eq!(rig.ask_another("next").await.unwrap(), "next");
-}
+    async fn fail(&self, name: &str) -> String {
+        match self.ask_another(name).await {
+            Err(Error::Transient(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
 
-#[tokio::test]
-async fn a_second_line_is_not_taken_for_the_next_answer() {
-    let two = r#"printf '{"message":"1","level":"INFO"}\n{"message":"2","level":"INFO"}\n'"#;
-    let rig = rig("two", &format!("while read -r line; do name; [ $n = two ] && {two} || answer $n; done"));
-    assert_eq!(rig.ask("two").await.unwrap(), "1");
-    assert_eq!(rig.ask_another("next").await.unwrap(), "next", "this event is not charged for it");
-}
+    /// The wait before the next child.
+    async fn backoff(&self) -> Option<Duration> {
+        self.exec.slot.lock().await.next_start.map(|start| start - Instant::now())
+    }
 
-#[tokio::test]
-async fn a_second_line_that_comes_later_is_not_either() {
-    let later = r#"until [ -e "$dir/go" ]; do sleep 0.01; done; answer again; echo >"$dir/spoke""#;
-    let rig = rig("later", &format!("while read -r line; do name; answer $n; [ $n = two ] && {{ {later}; }}; done"));
-    assert_eq!(rig.ask("two").await.unwrap(), "two");
-    fs::write(rig.dir.join("go"), "").unwrap();
-    rig.note("spoke").await;
-    assert_eq!(rig.ask_another("next").await.unwrap(), "next");
-}
-
-#[tokio::test]
-async fn a_child_that_ends_between_two_events_is_replaced_at_the_expense_of_neither() {
-    let rig = rig("between", "read -r line; answer $$");
-    let first = rig.ask("a").await.unwrap();
-    rig.child_has_ended().await;
-    assert_ne!(rig.ask_another("b").await.unwrap(), first);
-}
-
-#[tokio::test]
-async fn a_crash_fails_the_event_that_it_met() {
-    let rig = rig("crash", "while read -r line; do name; [ $n = bad ] && exit 3; answer $n; done");
-    assert_eq!(why(rig.ask("bad").await), "plugin exec: the child left without an answer (exit status: 3)");
-    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
-}
-
-#[tokio::test]
-async fn a_child_that_lives_on_without_a_pipe_is_not_told_as_one_that_somebody_killed() {
-    for (pipe, test) in [("exec >&-", "stdout"), ("exec <&-; exec >&-", "both")] {
-        let rig = rig(test, &format!("read -r line; {pipe}; sleep 1000"));
-        let why = why(rig.ask("a").await);
-        assert_eq!(why, "plugin exec: the child closed its stdin or stdout without an answer, or was killed");
+    /// A line that the script leaves.
+    async fn note(&self, name: &str) -> String {
+        let read = || fs::read_to_string(self.folder.join(name)).ok().filter(|text| text.ends_with('\n'));
+        eventually(&format!("there is a {name}"), read).await
     }
 }
 
+/// With a clock that jumps whenever everything waits.
+async fn jumping<T>(future: impl Future<Output = T>) -> T {
+    time::pause();
+    let result = future.await;
+    time::resume();
+    result
+}
+
+async fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + MINUTE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < end, "not within a minute: {what}");
+        time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until the process is dead, reaped or not.
+async fn gone(pid: &str) {
+    let number = Pid::from_raw(pid.trim().parse().unwrap());
+    let is_zombie = || fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    eventually(&format!("{number} is gone"), || (kill(number, None).is_err() || is_zombie()).then_some(())).await;
+}
+
 #[tokio::test]
-async fn nonsense_fails_the_event_that_it_answers() {
-    let rig = rig(
-        "nonsense",
+async fn child_reads_event_and_config_and_inherits_the_environment() {
+    let mirror = r#"while read -r line; do answer "$(printf %s "$line" | sed 's/["\\]/\\&/g')"; done"#;
+    let setup = setup(&format!("env >\"$dir/environment\"; {mirror}"));
+    let line: Value = serde_json::from_str(&setup.ask("web").await.unwrap()).unwrap();
+    assert_eq!((&line["event"]["type"], &line["config"]["region"]), (&"ADDED".into(), &"eu".into()));
+    let object = &line["event"]["object"];
+    assert_eq!((&object["kind"], &object["metadata"]["name"]), (&"Pod".into(), &"web".into()));
+    let environment = fs::read_to_string(setup.folder.join("environment")).unwrap();
+    assert!(environment.contains("PATH=") && environment.contains("dir="), "{environment}");
+}
+
+#[tokio::test]
+async fn one_child_is_asked_one_event_at_a_time_in_order() {
+    let setup = setup(r#"while read -r line; do name; echo $n >>"$dir/read"; answer "$$ $n"; done"#);
+    let names: Vec<String> = (0..50).map(|n| format!("n{n}")).collect();
+    let answers: Vec<String> =
+        join_all(names.iter().map(|name| setup.ask(name))).await.into_iter().map(Result::unwrap).collect();
+    let (pids, messages): (HashSet<_>, Vec<_>) = answers.iter().filter_map(|answer| answer.split_once(' ')).unzip();
+    assert_eq!((pids.len(), messages), (1, names.iter().map(String::as_str).collect()));
+    assert_eq!(setup.note("read").await, names.join("\n") + "\n");
+}
+
+#[tokio::test]
+async fn silent_child_is_killed_and_its_late_answer_never_read() {
+    let setup = setup(r#"while read -r line; do name; [ $n = late ] && sleep 0.2; answer "$$ $n"; done"#);
+    let first = setup.ask("good").await.unwrap();
+    assert!(jumping(setup.fail("late")).await.starts_with("plugin exec: the child was silent for 60s"));
+    gone(first.split(' ').next().unwrap()).await;
+    assert!(setup.ask_another("next").await.unwrap().ends_with("next"));
+}
+
+#[tokio::test]
+async fn second_line_is_not_the_next_answer() {
+    let two = r#"printf '{"message":"1","level":"INFO"}\n{"message":"2","level":"INFO"}\n'"#;
+    let setup = setup(&format!("while read -r line; do name; [ $n = two ] && {two} || answer $n; done"));
+    assert_eq!(setup.ask("two").await.unwrap(), "1");
+    assert_eq!(setup.ask("next").await.unwrap(), "next");
+}
+
+#[tokio::test]
+async fn child_that_exits_fails_its_event_and_the_next_starts_another() {
+    let setup = setup("while read -r line; do name; [ $n = bad ] && exit 3; answer $n; done");
+    assert_eq!(setup.fail("bad").await, "plugin exec: the child exited without an answer (exit status: 3)");
+    assert_eq!(setup.ask_another("good").await.unwrap(), "good");
+}
+
+#[tokio::test]
+async fn nonsense_fails_its_event() {
+    let setup = setup(
         r#"while read -r line; do name; case $n in
             text) echo done;;
-            loud) echo '{"message":"a","level":"LOUD"}';;
             endless) tr '\0' x </dev/zero;;
             *) answer $n;;
         esac; done"#,
     );
-    let start = "plugin exec: the child answered nonsense: ";
-    assert!(why(rig.ask("text").await).starts_with(&format!("{start}done (")));
-    assert!(why(rig.ask_another("loud").await).contains("level LOUD: expected TRACE"));
-    assert!(why(rig.ask_another("endless").await).starts_with(&format!("{start}a line of more than 65536 bytes")));
-    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
+    assert!(setup.fail("text").await.starts_with("plugin exec: the child answered \"done\" (not an object)"));
+    assert!(setup.fail("endless").await.starts_with("plugin exec: the child answered with more than 64 KiB"));
+    assert_eq!(setup.ask_another("good").await.unwrap(), "good");
 }
 
 #[tokio::test]
-async fn a_child_may_answer_before_it_has_read() {
-    // More than there is room for in the pipes, in both directions.
-    let empty = r#"{"message":"","level":"INFO"}"#;
-    let length = protocol::LONGEST_ANSWER - empty.len();
-    let rig = rig("early", &format!("answer $(head -c {length} /dev/zero | tr '\\0' x); head -n 1 >/dev/null; cat"));
-    let object = format!(r#"{{"metadata":{{"name":"a"}},"data":"{}"}}"#, "d".repeat(1 << 20));
-    let event = fixture::of(EventType::Added, &object);
-    let (message, _) = rig.exec.handle_event(&event, &Config::new()).await.unwrap();
-    assert_eq!(message.len(), length);
-}
-
-#[tokio::test]
-async fn a_flood_on_stderr_keeps_no_answer_back() {
-    // From a process that never stops, and from the one that answers, which cannot before it is rid of its megabyte.
-    let one = "tr '\\0' x </dev/zero | head -c 1000000 >&2; echo >&2";
-    let script = format!("(while :; do {one}; done) & while read -r line; do name; {one}; answer $n; done");
-    let rig = rig("flood", &script);
-    for name in (0..5).map(|n| n.to_string()) {
-        assert_eq!(rig.ask(&name).await.unwrap(), name);
-    }
-}
-
-#[tokio::test]
-async fn the_waits_before_a_start_get_longer_until_a_child_answers() {
-    let rig = rig("backoff", "while read -r line; do name; [ $n = bad ] && exit; answer $n; done");
-    rig.ask("good").await.unwrap();
-    assert_eq!(rig.backoff().await, None);
-    why(rig.ask("bad").await);
-    assert!(rig.backoff().await.unwrap() <= Duration::from_millis(1600));
-    for _ in 0..3 {
-        why(rig.ask_another("bad").await);
-    }
-    assert!(rig.backoff().await.unwrap() > Duration::from_secs(3), "5 s, of which some have passed");
-    rig.ask_another("good").await.unwrap();
-    why(rig.ask("bad").await);
-    assert!(rig.backoff().await.unwrap() <= Duration::from_millis(1600));
-}
-
-#[tokio::test]
-async fn many_events_that_kill_the_child_hold_the_next_one_up_for_5_seconds_each_at_most() {
-    let rig = rig("poison", "while read -r line; do name; [ $n = bad ] && exit; answer $n; done");
-    for _ in 0..50 {
-        why(rig.ask_another("bad").await);
-        let wait = rig.backoff().await.unwrap();
-        assert!(wait <= Duration::from_secs(5), "{wait:?}");
-    }
-    assert_eq!(rig.ask_another("good").await.unwrap(), "good");
-}
-
-#[tokio::test]
-async fn no_event_is_charged_for_a_child_that_cannot_be_started() {
-    let mut rig = rig("start", "while read -r line; do name; answer $n; done");
-    let program = rig.dir.join("plugin");
-    rig.exec.settings.program = program.display().to_string();
-    let Err(Error::Unavailable(why)) = rig.ask("a").await else { panic!("it is not there") };
-    assert_eq!(
-        why,
-        format!("plugin exec: {} cannot be started: No such file or directory (os error 2)", program.display())
-    );
-    assert!(rig.backoff().await.is_some());
-    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
-    assert_eq!(rig.ask_another("a").await.unwrap(), "a");
-}
-
-#[tokio::test]
-async fn a_call_that_is_cancelled_takes_the_child_and_all_that_it_has_started_along() {
-    let script = r#"sleep 1000 & echo $! >"$dir/helper"; echo $$ >"$dir/child"; while read -r line; do :; done"#;
-    let rig = rig("cancelled", script);
-    let child = tokio::select! {
-        answer = rig.ask("a") => panic!("{answer:?}"),
-        child = rig.note("child") => child,
-    };
-    gone(&child).await;
-    gone(&rig.note("helper").await).await;
-    assert!(rig.exec.turn.lock().await.idle.is_none());
-}
-
-#[tokio::test]
-async fn nothing_outlives_the_plugin() {
-    let rig = rig("dropped", r#"sleep 1000 & while read -r line; do answer "$$ $!"; done"#);
-    let pids = rig.ask("a").await.unwrap();
-    drop(rig);
-    for pid in pids.split(' ') {
-        gone(pid).await;
-    }
-}
-
-#[tokio::test]
-async fn at_the_end_the_child_is_asked_to_end_and_has_time_for_it() {
-    // As a program does that closes its files first and then tidies up.
-    let last = r#"echo more; exec >&-; sleep 0.1; echo bye >"$dir/bye""#;
-    let rig = rig("end", &format!("while read -r line; do name; answer $n; done; {last}"));
-    rig.ask("a").await.unwrap();
-    rig.exec.end(Instant::now() + MINUTE).await;
-    assert_eq!(fs::read_to_string(rig.dir.join("bye")).unwrap(), "bye\n");
-    assert!(matches!(rig.ask("b").await, Err(Error::Unavailable(_))), "no other is started");
-}
-
-#[tokio::test]
-async fn at_the_end_a_child_that_stays_is_killed() {
-    let rig = rig("stays", r#"trap '' TERM HUP INT; while read -r line; do answer $$; done; sleep 1000"#);
-    let child = rig.ask("a").await.unwrap();
-    let (start, grace) = (Instant::now(), Duration::from_secs(20));
-    let took = jumping(async {
-        rig.exec.end(start + grace).await;
-        start.elapsed()
-    })
-    .await;
-    assert!(took >= grace && took < grace + Duration::from_secs(5), "{took:?}");
-    gone(&child).await;
-}
-
-#[tokio::test]
-async fn at_the_end_what_the_child_leaves_behind_is_killed_too() {
-    let rig = rig("helper", r#"sleep 1000 & while read -r line; do answer $!; done"#);
-    let helper = rig.ask("a").await.unwrap();
-    jumping(rig.exec.end(Instant::now() + MINUTE)).await;
-    gone(&helper).await;
-}
-
-/// Where orphans belong to us, as they do to a container's process 1.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn no_zombie_is_left_of_what_a_child_has_started() {
-    nix::sys::prctl::set_child_subreaper(true).unwrap();
-    let rig = rig("zombies", "sleep 1000 & read -r line; answer $!; read -r line; echo nonsense; cat");
-    let helper = rig.ask("a").await.unwrap();
-    let process = format!("/proc/{helper}");
-    assert!(fs::exists(&process).unwrap());
-    why(rig.ask("b").await);
-    assert!(!fs::exists(&process).unwrap());
-}
-
-/// Stderr is held by one that has left the group, for longer than it is waited for.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn nor_is_one_left_while_somebody_holds_stderr() {
-    nix::sys::prctl::set_child_subreaper(true).unwrap();
-    let helpers = "sleep 1000 >&- & a=$!; sleep 1000 >&- & b=$!; sleep 1000 >&- & c=$!";
-    let away = r#"setsid sh -c 'echo >"$dir/away"; exec sleep 1000' >&- <&- & d=$!"#;
-    let end = r#"read -r line; answer "$a $b $c $d"; read -r line; echo nonsense; cat"#;
-    let rig = rig("held", &format!("{helpers}; {away}; {end}"));
-    let pids = rig.ask("a").await.unwrap();
-    let (helpers, away) = pids.rsplit_once(' ').unwrap();
-    rig.note("away").await;
-    why(rig.ask("b").await);
-    let left: Vec<_> = helpers.split(' ').filter(|pid| fs::exists(format!("/proc/{pid}")).unwrap()).collect();
-    let away = Pid::from_raw(away.parse().unwrap());
-    kill(away, Signal::SIGKILL).expect("it holds stderr all the time");
-    assert!(left.is_empty(), "{left:?}");
-}
-
-#[tokio::test]
-async fn whoever_waits_for_a_turn_at_a_shutdown_is_not_asked() {
-    let script = r#"while read -r line; do name; echo $n >>"$dir/heard"; until [ -e "$dir/go" ]; do sleep 0.01; done"#;
-    let rig = rig("turns", &format!("{script}; answer $n; done"));
-    let stop = async {
-        assert_eq!(
-            rig.note("heard").await,
-            "first
-"
-        );
-        rig.stop.cancel();
-        fs::write(rig.dir.join("go"), "").unwrap();
-    };
-    let (first, second, third, ()) = tokio::join!(rig.ask("first"), rig.ask("second"), rig.ask("third"), stop);
-    assert_eq!(first.unwrap(), "first", "what is in progress is finished");
-    for answer in [second, third] {
-        assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-    }
-    assert_eq!(
-        rig.note("heard").await,
-        "first
-"
-    );
-}
-
-#[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_backoff() {
-    let rig = rig("stop", "read -r line; exit");
-    why(rig.ask("a").await);
-    for _ in 0..3 {
-        why(rig.ask_another("a").await);
-    }
-    let answer = rig.ask_and_stop("b").await;
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-    assert!(!rig.backoff().await.unwrap().is_zero());
-}
-
-#[tokio::test]
-async fn start_stderr_and_end_are_logged_but_no_argument() {
+async fn flood_on_stderr_delays_no_answer_and_is_logged_in_part() {
     let log = Log::start(tracing::Level::INFO);
-    let script =
-        r#"read -r line; printf 'one\033[31m\n\n' >&2; head -c 20000 /dev/zero | tr '\0' x >&2; answer $$; exit 4"#;
-    let rig = rig("log", &format!("password=s3cret; {script}"));
-    let child = rig.ask("a").await.unwrap();
-    rig.child_has_ended().await;
-    let answer = rig.ask_and_stop("b").await;
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "the child is ended, and no other is started: {answer:?}");
+    let setup =
+        setup("while read -r line; do name; yes | head -n 100000 >&2; answer $n; done; echo last >\"$dir/end\"");
+    assert_eq!(setup.ask("a").await.unwrap(), "a");
+    setup.exec.shut_down().await;
+    setup.note("end").await;
+    let lines = log.lines();
+    let logged = lines.iter().filter(|line| line["stream"] == "stderr").count();
+    assert!((500..2000).contains(&logged), "{logged}");
+    assert!(lines.iter().any(|line| line["message"].as_str().unwrap().contains("too much on stderr")));
+    assert!(!lines.iter().any(|line| line.to_string().contains("yes |")), "no argument is logged");
+}
 
-    let all = log.lines();
-    assert!(all.iter().all(|line| line["plugin"] == "exec" && !line.to_string().contains("s3cret")), "{all:?}");
-    let is = |line: &Value, level: &str, message: &str| line["level"] == level && line["message"] == message;
-    assert!(is(&all[0], "INFO", "the plugin's child starts"), "{}", all[0]);
-    assert_eq!((&all[0]["program"], &all[0]["pid"].to_string()), (&"sh".into(), &child));
-    let (stderr, others): (Vec<&Value>, _) = all[1..].iter().partition(|line| line["stream"] == "stderr");
-    assert!(is(others[0], "WARN", "the plugin's child is replaced: it ended without being asked"), "{others:?}");
-    assert!(is(others[1], "INFO", "the plugin's child has ended"), "{others:?}");
-    assert_eq!((others.len(), &others[1]["status"]), (2, &"exit status: 4".into()));
-    assert!(is(stderr[0], "INFO", "one\\u{1b}[31m"), "{}", stderr[0]);
-    let pieces: Vec<_> = stderr[1..].iter().map(|line| line["message"].as_str().unwrap().len()).collect();
-    assert_eq!(pieces, [8192, 8192, 20000 - 2 * 8192], "a line that is too long comes in pieces");
+#[tokio::test]
+async fn wait_before_a_start_doubles_up_to_5_seconds_until_an_answer() {
+    let setup = setup("while read -r line; do name; [ $n = bad ] && exit; answer $n; done");
+    assert_eq!(setup.backoff().await, None);
+    setup.fail("bad").await;
+    assert!(setup.backoff().await.unwrap() <= Duration::from_millis(1600));
+    for _ in 0..5 {
+        setup.fail("bad").await;
+    }
+    let wait = setup.backoff().await.unwrap();
+    assert!(wait > Duration::from_secs(4) && wait <= LONGEST_WAIT, "{wait:?}");
+    let soon = Instant::now() + Duration::from_millis(50);
+    setup.exec.slot.lock().await.next_start = Some(soon);
+    setup.ask("good").await.unwrap();
+    assert!(Instant::now() >= soon);
+    assert_eq!(setup.backoff().await, None);
+}
+
+#[tokio::test]
+async fn event_is_not_charged_for_a_child_that_cannot_start() {
+    let mut setup = setup("while read -r line; do name; answer $n; done");
+    let program = setup.folder.join("plugin");
+    setup.exec.settings.program = program.display().to_string();
+    let Err(Error::Unavailable(why)) = setup.ask("a").await else { panic!("it is not there") };
+    assert!(why.ends_with("plugin cannot be started: No such file or directory (os error 2)"), "{why}");
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    assert_eq!(setup.ask_another("a").await.unwrap(), "a");
+}
+
+#[tokio::test]
+async fn cancelled_call_kills_the_whole_process_group() {
+    let setup = setup(r#"sleep 1000 & echo $! >"$dir/helper"; echo $$ >"$dir/child"; while read -r line; do :; done"#);
+    let child = tokio::select! {
+        answer = setup.ask("a") => panic!("{answer:?}"),
+        child = setup.note("child") => child,
+    };
+    gone(&child).await;
+    gone(&setup.note("helper").await).await;
+}
+
+#[tokio::test]
+async fn process_group_is_killed_with_the_plugin_and_from_outside() {
+    for from_outside in [false, true] {
+        let setup = setup(r#"sleep 1000 & while read -r line; do answer "$$ $!"; done"#);
+        let pids = setup.ask("a").await.unwrap();
+        let group = setup.exec.group.clone();
+        if from_outside {
+            group.kill();
+        } else {
+            drop(setup.exec);
+        }
+        for pid in pids.split(' ') {
+            gone(pid).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn shutdown_lets_the_child_exit_and_kills_what_is_left() {
+    let setup =
+        setup(r#"sleep 1000 & while read -r line; do answer $!; done; exec >&-; sleep 0.1; echo x >"$dir/last""#);
+    let helper = setup.ask("a").await.unwrap();
+    setup.exec.shut_down().await;
+    assert_eq!(fs::read_to_string(setup.folder.join("last")).unwrap(), "x\n");
+    gone(&helper).await;
+
+    let stays = self::setup(r#"trap '' TERM HUP INT; while read -r line; do answer $$; done; sleep 1000"#);
+    let child = stays.ask("a").await.unwrap();
+    jumping(stays.exec.shut_down()).await;
+    gone(&child).await;
+}
+
+#[tokio::test]
+async fn shutdown_finishes_the_event_in_progress_and_sends_no_other() {
+    let script = r#"while read -r line; do name; echo $n >>"$dir/read"; until [ -e "$dir/go" ]; do sleep 0.01; done"#;
+    let setup = setup(&format!("{script}; answer $n; done"));
+    let stop = async {
+        setup.note("read").await;
+        setup.stop.cancel();
+        fs::write(setup.folder.join("go"), "").unwrap();
+    };
+    let (first, second, ()) = tokio::join!(setup.ask("first"), setup.ask("second"), stop);
+    assert_eq!(first.unwrap(), "first");
+    assert!(matches!(second, Err(Error::Unavailable(_))), "{second:?}");
+    assert_eq!(setup.note("read").await, "first\n");
+
+    // Nor does it wait for a backoff.
+    let failing = self::setup("exit");
+    failing.fail("a").await;
+    let stop = async { failing.stop.cancel() };
+    assert!(matches!(tokio::join!(failing.ask("b"), stop).0, Err(Error::Unavailable(_))));
+}
+
+#[test]
+fn settings_are_a_command_as_for_a_shell_and_a_timeout() {
+    let read = |pairs: &[(&str, &str)]| {
+        Settings::read(&pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+    };
+    let settings = read(&[("command", "sh -c 'echo \"$1\"' x  two\\ words"), ("region", "eu")]).unwrap();
+    assert_eq!((settings.program.as_str(), settings.timeout), ("sh", Duration::from_secs(10)));
+    assert_eq!(settings.arguments, ["-c", "echo \"$1\"", "x", "two words"]);
+    assert_eq!(settings.longest_reconcile(4), Duration::from_secs(64), "4 times 10 s, 5 s and 1 s");
+    assert_eq!(read(&[("command", "sh"), ("timeout", "1m30s")]).unwrap().timeout, Duration::from_secs(90));
+    for (pairs, why) in [
+        (&[][..], "[plugin_exec] command: expected a program"),
+        (&[("command", "''")], "[plugin_exec] command: expected a program"),
+        (&[("command", "curl -u me:s3cret 'x")], "[plugin_exec] command: expected a program"),
+        (&[("command", "sh"), ("timeout", "soon")], "[plugin_exec] timeout: expected a duration"),
+        (&[("command", "sh"), ("timeout", "0")], "[plugin_exec] timeout: expected a duration"),
+    ] {
+        let error = read(pairs).unwrap_err();
+        assert!(error.starts_with(why) && !error.contains("s3cret"), "{error}");
+    }
 }
