@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Output, Stdio},
+    sync::mpsc::channel,
     thread,
 };
 
@@ -133,7 +134,7 @@ fn child_finds_the_settings_in_use_but_no_token() {
     let ini = folder.file("a.ini", &format!("[plugin_exec]\ncommand = sh -c '{}'\n", script.replace('\'', r"'\''")));
     let url = format!("http://{endpoint}");
     let variables = [
-        ("K8S_RESOURCE", "po"),
+        ("K8S_RESOURCE", "pods"),
         ("K8S_API_ENDPOINT", &*url),
         ("K8S_TOKEN", "s3cret"),
         ("K8S_CA", ""),
@@ -143,15 +144,14 @@ fn child_finds_the_settings_in_use_but_no_token() {
     let flags = [&flags[..], &["-c", ini.to_str().unwrap()]].concat();
     let mut running = Running(binary(&flags, &variables).spawn().unwrap());
     let stderr = BufReader::new(running.0.stderr.take().unwrap());
-    let mut lines = Vec::new();
-    for line in stderr.lines().map_while(Result::ok) {
-        let is_last = line.contains("done");
-        lines.push(line);
-        if is_last {
-            break;
-        }
+    let (sender, lines) = channel();
+    thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut log = String::new();
+    while !log.contains("done")
+        && let Ok(line) = lines.recv_timeout(testkit::wait::DEADLINE)
+    {
+        log += &format!("{line}\n");
     }
-    let log = lines.join("\n");
     assert!(log.contains("done"), "{log}");
     let config_file = format!("CONFIG_FILE={}", ini.display());
     for setting in ["K8S_NAMESPACE=shop", "K8S_NAMESPACED=True", "K8S_RESOURCE=pods", "LOG_LEVEL=info", &config_file] {
