@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a plugin of the OpenShift event controller, unchanged, under `demo-controller watch`.
+"""Runs a plugin of the OpenShift event controller, unchanged, under `event-controller`.
 
     [global]
     watcher_plugin = exec
@@ -11,7 +11,7 @@
     dns_server = 192.0.2.53
 
 The directory holds an `__init__.py` with `handle_event(watcher, event, config)`, which returns a message and a level.
-Python 3.6 or later, nothing but the standard library. docs/event-controller.md has the whole story. The promises:
+Python 3.6 or later, nothing but the standard library. docs/event-controller.md explains it. The promises:
 
 * The package is imported by its directory's name, and what lies beside it can be imported too (`import IPAClient`).
 * `config` is the section `[plugin_NAME]` of the config file, NAME being the directory's name without `plugin_`; what it
@@ -39,7 +39,7 @@ SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/'
 OWN_CLUSTER = ('kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
 # Keys of [plugin_exec] that are not the plugin's.
 NOT_THE_PLUGINS = ('command', 'timeout', 'k8s_token_file')
-# What `demo-controller watch` accepts as a level.
+# The levels that event-controller accepts.
 LEVELS = ('TRACE', 'DEBUG', 'INFO', 'WARN', 'WARNING', 'ERROR', 'CRITICAL')
 # In characters. It takes an answer of at most 64 KiB.
 LONGEST_MESSAGE = 10000
@@ -125,7 +125,7 @@ class WatcherConfig:
         if os.environ.get('K8S_TOKEN'):
             return os.environ['K8S_TOKEN']  # Only by hand: the controller never hands its own down.
         ini = self.config['global']
-        token = ini.get('k8s_token') or read(ini.get('demo_controller_token_file') or '')
+        token = ini.get('k8s_token') or read(ini.get('event_controller_token_file') or '')
         if token and host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint:
             return token
         if is_own_cluster(self.k8s_endpoint):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# alert.sh: a plugin for `demo-controller watch` that raises an alert through a webhook. Needs curl and jq.
+# alert.sh: a plugin for `event-controller` that raises an alert through a webhook. Needs curl and jq.
 #
 #   [global]
 #   watcher_plugin = exec

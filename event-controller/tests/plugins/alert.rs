@@ -79,7 +79,7 @@ fn alert() -> Plugin {
 }
 
 #[test]
-fn a_deletion_raises_an_alert_and_nothing_else_does() {
+fn deletion_raises_an_alert() {
     if !have(&["curl", "jq"]) {
         return;
     }
@@ -104,7 +104,7 @@ fn a_deletion_raises_an_alert_and_nothing_else_does() {
 }
 
 #[test]
-fn what_is_worth_an_alert_and_its_form_can_be_set() {
+fn events_and_format_of_an_alert_can_be_set() {
     if !have(&["curl", "jq"]) {
         return;
     }
@@ -124,7 +124,7 @@ fn what_is_worth_an_alert_and_its_form_can_be_set() {
 
 /// An answer would mean that the event is done with.
 #[test]
-fn a_webhook_that_does_not_take_the_alert_ends_the_script_and_its_url_stays_a_secret() {
+fn failing_webhook_ends_the_script_without_its_url() {
     if !have(&["curl", "jq"]) {
         return;
     }
@@ -152,7 +152,7 @@ fn a_webhook_that_does_not_take_the_alert_ends_the_script_and_its_url_stays_a_se
 
 /// Most names are harmless. Those of RBAC objects can hold nearly anything.
 #[test]
-fn no_name_is_taken_for_anything_but_text() {
+fn name_of_an_object_is_only_text() {
     if !have(&["curl", "jq"]) {
         return;
     }
@@ -174,7 +174,7 @@ fn no_name_is_taken_for_anything_but_text() {
 }
 
 #[test]
-fn without_jq_it_says_so_at_once() {
+fn missing_program_ends_the_script() {
     let mut plugin =
         Plugin::start(Command::new("/bin/sh").arg(file("examples/plugins/alert.sh")).env("PATH", "/nowhere"));
     let (status, stderr) = plugin.end();

@@ -1,7 +1,6 @@
-//! The plugins in `examples/plugins/`, driven by the protocol of `exec` over pipes. Nothing here needs an API server.
+//! The plugins in `examples/plugins/`, driven by the protocol of `exec` over pipes.
 //!
-//! They need programs that not every machine has: python3, sh with curl and jq. Where one is missing, its tests say on
-//! stderr that they were skipped.
+//! They need python3, and sh with curl and jq. Where a program is missing, its tests print that they were skipped.
 
 mod adapter;
 mod alert;
@@ -21,12 +20,11 @@ use serde_json::{Value, json};
 /// How long anything may take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether all these programs are here. If not, says so where the test harness cannot hide it, as it would with eprintln.
+/// Returns whether all these programs are installed. If not, prints that where the test harness does not hide it.
 fn have(programs: &[&str]) -> bool {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !runs(program)).collect();
     if !missing.is_empty() {
         let test = thread::current().name().unwrap_or("a test").to_owned();
-        // In one piece: other tests write, too.
         let line = format!("{test}: skipped, {} not found\n", missing.join(", "));
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
@@ -44,7 +42,7 @@ fn runs(program: &str) -> bool {
 
 /// A file of the repository.
 fn file(path: &str) -> String {
-    format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A running plugin, ended when dropped.
