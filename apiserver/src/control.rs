@@ -63,5 +63,4 @@ fn add(state: &mut State, body: &[u8]) -> Result<Value> {
 }
 
 #[cfg(test)]
-#[path = "control_tests.rs"]
 mod tests;

@@ -335,5 +335,4 @@ fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Option<Value>
 }
 
 #[cfg(test)]
-#[path = "discovery_tests.rs"]
 mod tests;

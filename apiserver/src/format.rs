@@ -232,5 +232,4 @@ fn metadata(object: &Value) -> Value {
 }
 
 #[cfg(test)]
-#[path = "format_tests.rs"]
 mod tests;

@@ -115,5 +115,4 @@ const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to displ
     created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 #[cfg(test)]
-#[path = "list_tests.rs"]
 mod tests;

@@ -228,5 +228,4 @@ fn metadata() -> Value {
 }
 
 #[cfg(test)]
-#[path = "openapi_tests.rs"]
 mod tests;

@@ -168,5 +168,4 @@ fn refuse(wrong: &[Cause]) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "options_tests.rs"]
 mod tests;

@@ -52,5 +52,4 @@ fn uid(reference: &Value) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[path = "owners_tests.rs"]
 mod tests;

@@ -52,5 +52,4 @@ pub fn apply(resource: &Resource, scale: &Value, object: &Value) -> Result<Value
 }
 
 #[cfg(test)]
-#[path = "scale_tests.rs"]
 mod tests;

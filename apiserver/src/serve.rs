@@ -91,5 +91,4 @@ async fn connection(server: ApiServer, socket: TcpStream, mut stopped: watch::Re
 }
 
 #[cfg(test)]
-#[path = "serve_tests.rs"]
 mod tests;

@@ -234,5 +234,4 @@ where
 }
 
 #[cfg(test)]
-#[path = "server_tests.rs"]
 mod tests;

@@ -56,5 +56,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

@@ -206,5 +206,4 @@ impl<'a> Snapshot<'a> {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

@@ -288,5 +288,4 @@ fn bookmark_after(now: Instant, ends_at: Instant) -> Option<Instant> {
 }
 
 #[cfg(test)]
-#[path = "watch_tests.rs"]
 mod tests;

@@ -202,5 +202,4 @@ fn invalid(causes: &mut Vec<Cause>, field: &str, value: &str, why: &str) {
 }
 
 #[cfg(test)]
-#[path = "check_tests.rs"]
 mod tests;

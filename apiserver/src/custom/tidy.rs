@@ -151,5 +151,4 @@ fn default_of_null(schema: &Schema) -> Option<Value> {
 }
 
 #[cfg(test)]
-#[path = "tidy_tests.rs"]
 mod tests;

@@ -316,5 +316,4 @@ fn kind_name(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "validate_tests.rs"]
 mod tests;

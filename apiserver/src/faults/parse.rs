@@ -171,5 +171,4 @@ pub mod duration {
 }
 
 #[cfg(test)]
-#[path = "parse_tests.rs"]
 mod tests;

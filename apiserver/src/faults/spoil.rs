@@ -121,5 +121,4 @@ fn spoil_object(object: &mut Value, name: &str) {
 }
 
 #[cfg(test)]
-#[path = "spoil_tests.rs"]
 mod tests;

@@ -176,5 +176,4 @@ fn index(step: &str, count: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;

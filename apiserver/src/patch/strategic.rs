@@ -248,5 +248,4 @@ fn not_a_list(value: &Value) -> Status {
 }
 
 #[cfg(test)]
-#[path = "strategic_tests.rs"]
 mod tests;

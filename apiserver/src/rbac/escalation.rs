@@ -153,5 +153,4 @@ fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-#[path = "escalation_tests.rs"]
 mod tests;

@@ -196,5 +196,4 @@ fn field<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
 }
 
 #[cfg(test)]
-#[path = "fields_tests.rs"]
 mod tests;

@@ -257,5 +257,4 @@ impl<'a> Parser<'a> {
 }
 
 #[cfg(test)]
-#[path = "labels_tests.rs"]
 mod tests;

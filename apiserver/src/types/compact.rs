@@ -77,5 +77,4 @@ const ZERO: &[&str] = &[
 const ALWAYS: &[&str] = &["holderIdentity", "imageID", "reportingComponent", "reportingInstance", "storageClassName"];
 
 #[cfg(test)]
-#[path = "compact_tests.rs"]
 mod tests;

@@ -215,5 +215,4 @@ fn render(path: &Path<'_>) -> String {
 }
 
 #[cfg(test)]
-#[path = "decode_tests.rs"]
 mod tests;

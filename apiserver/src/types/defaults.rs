@@ -161,5 +161,4 @@ pub fn each(object: &mut Value, list: &str, act: impl FnMut(&mut Value)) {
 }
 
 #[cfg(test)]
-#[path = "defaults_tests.rs"]
 mod tests;

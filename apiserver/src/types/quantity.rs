@@ -141,5 +141,4 @@ fn rewrite(value: &mut Value, round: fn(Quantity) -> Quantity) -> Result<(), &'s
 }
 
 #[cfg(test)]
-#[path = "quantity_tests.rs"]
 mod tests;

@@ -70,5 +70,4 @@ impl Writer<'_> {
 }
 
 #[cfg(test)]
-#[path = "binding_tests.rs"]
 mod tests;

@@ -242,5 +242,4 @@ impl Writer<'_> {
 }
 
 #[cfg(test)]
-#[path = "collect_tests.rs"]
 mod tests;

@@ -122,5 +122,4 @@ impl Place {
 }
 
 #[cfg(test)]
-#[path = "create_tests.rs"]
 mod tests;

@@ -142,5 +142,4 @@ impl Place {
 }
 
 #[cfg(test)]
-#[path = "definitions_tests.rs"]
 mod tests;

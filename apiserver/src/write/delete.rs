@@ -272,5 +272,4 @@ fn done(resource: &Resource, object: &Value) -> Value {
 }
 
 #[cfg(test)]
-#[path = "delete_tests.rs"]
 mod tests;

@@ -188,5 +188,4 @@ pub fn bump_generation(object: &mut Value) {
 }
 
 #[cfg(test)]
-#[path = "meta_tests.rs"]
 mod tests;

@@ -174,5 +174,4 @@ pub fn spec_finalizers(namespace: &Value) -> &[Value] {
 }
 
 #[cfg(test)]
-#[path = "namespaces_tests.rs"]
 mod tests;

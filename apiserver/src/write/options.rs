@@ -175,5 +175,4 @@ fn refuse(kind: &str, causes: &[Cause]) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "options_tests.rs"]
 mod tests;

@@ -211,5 +211,4 @@ fn is_zero(quantity: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "strategy_tests.rs"]
 mod tests;

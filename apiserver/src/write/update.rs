@@ -208,5 +208,4 @@ pub(super) fn is_released(place: &Place, object: &Value, old: &Value) -> bool {
 }
 
 #[cfg(test)]
-#[path = "update_tests.rs"]
 mod tests;

@@ -127,5 +127,4 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -287,5 +287,4 @@ impl Faults {
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

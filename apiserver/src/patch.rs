@@ -121,5 +121,4 @@ fn go_kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "patch_tests.rs"]
 mod tests;

@@ -198,5 +198,4 @@ fn forbidden(user: &User, attributes: &Attributes<'_>, reason: &str) -> Status {
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

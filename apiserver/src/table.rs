@@ -47,5 +47,4 @@ pub fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Value {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

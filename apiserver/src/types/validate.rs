@@ -142,5 +142,4 @@ fn show(value: &Value) -> String {
 }
 
 #[cfg(test)]
-#[path = "validate_tests.rs"]
 mod tests;

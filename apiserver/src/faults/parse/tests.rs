@@ -26,7 +26,7 @@ fn every_fault_is_understood_as_it_is_written_and_named_to_whoever_names_another
 
 #[test]
 fn the_table_of_the_readme_has_them_all() {
-    let rows = include_str!("../../README.md").lines().skip_while(|line| !line.starts_with("| fault |")).skip(2);
+    let rows = include_str!("../../../README.md").lines().skip_while(|line| !line.starts_with("| fault |")).skip(2);
     let faults = rows.map_while(|row| row.strip_prefix("| ")?.split(" | ").next());
     // A cell may name several.
     let written: Vec<&str> = faults.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
