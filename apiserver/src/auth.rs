@@ -13,57 +13,16 @@ mod token;
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use crate::{
     rbac::{self, Attributes},
     state::State,
     status::{Result, Status},
+    user::User,
 };
 
 pub use review::review;
-pub use token::{Tokens, create_token};
-
-/// Who asks.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct User {
-    /// `system:serviceaccount:NS:NAME`, or `system:admin`.
-    pub name: String,
-    /// Of the ServiceAccount; empty for everybody else.
-    pub uid: String,
-    pub groups: Vec<String>,
-}
-
-impl User {
-    /// May do everything.
-    pub fn admin() -> Self {
-        let groups = vec!["system:masters".into(), "system:authenticated".into()];
-        User { name: "system:admin".into(), uid: String::new(), groups }
-    }
-
-    pub fn service_account(namespace: &str, name: &str, uid: &str) -> Self {
-        let groups = vec![
-            "system:serviceaccounts".into(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".into(),
-        ];
-        User { name: format!("system:serviceaccount:{namespace}:{name}"), uid: uid.into(), groups }
-    }
-
-    /// Rules do not matter to them.
-    pub fn is_master(&self) -> bool {
-        self.groups.iter().any(|group| group == "system:masters")
-    }
-
-    /// As reviews show it.
-    fn info(&self) -> Value {
-        let mut info = json!({ "username": self.name, "groups": self.groups });
-        if !self.uid.is_empty() {
-            info["uid"] = self.uid.as_str().into();
-        }
-        info
-    }
-}
+pub use token::create_token;
 
 /// # Errors
 /// 401 for a token that is unknown, has expired, or whose ServiceAccount is gone; 403 for impersonating somebody without
@@ -96,11 +55,7 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
         if groups.is_empty() {
             return Ok(user);
         }
-        let groups = groups.iter().map(|group| format!("{group:?}")).collect::<Vec<_>>().join(", ");
-        return Err(Status::bad_request(format!(
-            "requested &user.DefaultInfo{{Name:\"\", UID:\"\", Groups:[]string{{{groups}}}, \
-             Extra:map[string][]string(nil)}} without impersonating a user name"
-        )));
+        return Err(Status::bad_request("groups are impersonated, but no user"));
     }
     let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
     let (namespace, resource, who) = match account {
@@ -109,7 +64,11 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
     };
     let may = |namespace, resource, name| {
         let (verb, group, subresource) = ("impersonate", "", "");
-        rbac::require(state, &user, &Attributes::Resource { verb, group, resource, subresource, namespace, name })
+        rbac::require(
+            &state.store,
+            &user,
+            &Attributes::Resource { verb, group, resource, subresource, namespace, name },
+        )
     };
     may(namespace, resource, who)?;
     groups.iter().try_for_each(|group| may("", "groups", group))?;

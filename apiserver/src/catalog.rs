@@ -2,42 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::{custom::Definition, object::GroupResource};
-
-/// One resource of one version.
-#[derive(Debug)]
-pub struct Resource {
-    /// Empty for the core group.
-    pub group: String,
-    pub version: String,
-    pub plural: String,
-    pub singular: String,
-    pub kind: String,
-    pub list_kind: String,
-    pub short_names: Vec<String>,
-    pub categories: Vec<String>,
-    pub namespaced: bool,
-    /// `status`, `binding`, `token`, …
-    pub subresources: Vec<String>,
-    /// None for what is built in.
-    pub custom: Option<Arc<Definition>>,
-}
-
-impl Resource {
-    /// The collection that its objects are in.
-    pub fn id(&self) -> GroupResource {
-        GroupResource::new(&self.group, &self.plural)
-    }
-
-    /// `v1`, `apps/v1`.
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
-    }
-
-    pub fn has_status(&self) -> bool {
-        self.subresources.iter().any(|name| name == "status")
-    }
-}
+use crate::{object::GroupResource, resource::Resource};
 
 /// Everything that is served now. Cheap to clone.
 #[derive(Clone)]

@@ -2,61 +2,28 @@
 
 mod check;
 mod definition;
-#[cfg(test)]
-mod fixture;
-mod formats;
 mod path;
-mod schema;
-mod structural;
 mod tidy;
 mod validate;
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-use self::schema::Schema;
 pub use self::{
     check::check,
     definition::{definitions, establish, names, prepare},
 };
 use crate::{
-    catalog::Resource,
+    causes::Causes,
+    decoded::{Decoded, FieldValidation, not_handled},
     object::{Meta, items, text, words},
-    status::{Result, Status},
-    table::PrinterColumn,
-    types::{Decoded, FieldValidation},
+    resource::{Definition, PrinterColumn, Resource},
+    schema::Schema,
+    status::Result,
 };
-
-/// What a CustomResourceDefinition says of one version.
-#[derive(Debug)]
-pub struct Definition {
-    schema: Schema,
-    columns: Vec<PrinterColumn>,
-    /// The schema as it was written, with its descriptions.
-    openapi: Value,
-    /// What its objects can be selected by, besides their names: `spec.color`.
-    selectable: Vec<String>,
-}
-
-impl Definition {
-    /// Whether `?fieldSelector=` may name this field.
-    pub fn is_selectable(&self, field: &str) -> bool {
-        self.selectable.iter().any(|own| own == field)
-    }
-
-    /// What `kubectl get` shows of it, after the name.
-    pub fn columns(&self) -> &[PrinterColumn] {
-        &self.columns
-    }
-
-    /// The schema as it was written, for people and clients to read.
-    pub fn openapi(&self) -> &Value {
-        &self.openapi
-    }
-}
 
 /// The resources that a definition that has been checked adds: one for each served version.
 pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
@@ -67,7 +34,6 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     // `.spec.color`: the only form of a path that there is here.
     let field = |one: &Value| Some(one["jsonPath"].as_str()?.strip_prefix('.')?.to_owned());
     let resource = |version: &Value| {
-        let subresources = version["subresources"].as_object();
         Arc::new(Resource {
             group: text(&spec["group"]),
             version: text(&version["name"]),
@@ -79,12 +45,7 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             // `scale` is not served.
-            subresources: subresources
-                .into_iter()
-                .flatten()
-                .map(|(n, _)| n.clone())
-                .filter(|n| n == "status")
-                .collect(),
+            subresources: version["subresources"].get("status").map(|_| "status".to_owned()).into_iter().collect(),
             custom: Some(Arc::new(Definition {
                 schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),
@@ -93,43 +54,30 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             })),
         })
     };
-    let versions = spec["versions"].as_array();
-    versions.into_iter().flatten().filter(|version| version["served"] == true).map(resource).collect()
+    items(&spec["versions"]).iter().filter(|version| version["served"] == true).map(resource).collect()
 }
 
 /// [`crate::types::decode`] for a custom resource: drops unknown fields, sets defaults.
 ///
 /// # Errors
 /// 400 for metadata that is none, and for unknown fields, if that is asked for.
-pub fn decode(definition: &Definition, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
-    let not_handled = |body: &Value, why: &dyn Display| {
-        let kind = text(&body["kind"]);
-        let version = body["apiVersion"].as_str().and_then(|text| text.rsplit('/').next()).unwrap_or_default();
-        Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
-    };
+pub fn decode(resource: &Resource, schema: &Schema, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
+    let refuse = |why: String| not_handled(&resource.kind, &resource.version, &why);
     if let Err(why) = ObjectMeta::deserialize(&body["metadata"]) {
-        return Err(not_handled(&body, &why));
+        return Err(refuse(why.to_string()));
     }
-    let unknown = tidy::tidy(&definition.schema, &mut body);
-    let warnings: Vec<String> = unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect();
-    match validation {
-        FieldValidation::Strict if !warnings.is_empty() => {
-            Err(not_handled(&body, &format_args!("strict decoding error: {}", warnings.join(", "))))
-        }
-        FieldValidation::Ignore => Ok(Decoded { value: body, warnings: Vec::new() }),
-        _ => Ok(Decoded { value: body, warnings }),
-    }
+    let unknown = tidy::tidy(schema, &mut body);
+    Decoded::new(body, unknown, validation).map_err(refuse)
 }
 
 /// [`crate::types::validate`] for a custom resource.
 ///
 /// # Errors
 /// 422, with all causes.
-pub fn validate(resource: &Resource, definition: &Definition, object: &Value, old: Option<&Value>) -> Result<()> {
-    let causes = validate::validate(&definition.schema, object, old, "");
-    if causes.is_empty() {
-        Ok(())
-    } else {
-        Err(Status::invalid(&resource.group, &resource.kind, object.name(), &causes))
-    }
+pub fn validate(resource: &Resource, schema: &Schema, object: &Value, old: Option<&Value>) -> Result<()> {
+    let causes = Causes(validate::validate(schema, object, old, ""));
+    causes.refuse(&resource.group, &resource.kind, object.name())
 }
+
+#[cfg(test)]
+mod tests;

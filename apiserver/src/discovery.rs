@@ -11,10 +11,7 @@
 use http::header::ACCEPT;
 use serde_json::{Value, json};
 
-use crate::{
-    catalog::{Catalog, Resource},
-    request::Request,
-};
+use crate::{catalog::Catalog, request::Request, resource::Resource};
 
 const JSON: &str = "application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

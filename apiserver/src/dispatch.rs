@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    auth::{self, User},
+    auth,
     body::Body,
-    catalog::{Catalog, Resource, SCALE},
+    catalog::{Catalog, SCALE},
     discovery,
     format::{self, Form, Format},
     list::{self, Page},
@@ -19,10 +19,12 @@ use crate::{
     options::Watch,
     payload, rbac,
     request::{Request, Target, Verb},
+    resource::Resource,
     respond, scale,
     selector::Selector,
     state::{Shared, State},
     status::{Result, Status},
+    user::User,
     watch,
     write::{Writer, Written},
 };
@@ -42,10 +44,11 @@ pub fn answer(
     let scaled = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
     let outcome = shared.change(|state| {
         let target = target?;
-        rbac::authorize(state, user, request, target.as_ref())?;
+        rbac::authorize(&state.store, user, request, target.as_ref())?;
         let Some(target) = target else { return Ok(Outcome::NoResource(state.catalog.clone())) };
         if target.verb == Verb::Create
-            && let Some(review) = auth::review(state, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
+            && let Some(review) =
+                auth::review(&state.store, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
         {
             // A review in a language that is not spoken is refused as that, not as a path that is not there.
             body?;
@@ -127,7 +130,7 @@ fn write(
     let kind = if target.subresource == "scale" { &SCALE.kind } else { &resource.kind };
     let body = || body.or_else(|_| payload::read(request, kind));
     if target.verb == Verb::Create && target.subresource == "token" {
-        let token = auth::create_token(state, target, body()?, format.now)?;
+        let token = auth::create_token(state, target, &body()?, format.now)?;
         return Ok(Outcome::Ready(respond::value(201, &token)));
     }
     let mut writer = Writer::new(state, user, format.now);

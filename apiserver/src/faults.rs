@@ -17,11 +17,11 @@ use rand::{RngExt, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    auth::User,
     journal,
     object::GroupResource,
     request::{Request, Target, Verb},
     selector,
+    user::User,
 };
 
 pub use parse::parse;

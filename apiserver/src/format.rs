@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::{
     body::Body,
-    catalog::Resource,
     list::Page,
     object::{Meta, Object},
     request::Query,
+    resource::Resource,
     status::{Result, Status},
     table,
 };

@@ -41,13 +41,16 @@
 mod auth;
 mod body;
 mod catalog;
+mod causes;
 mod control;
 mod custom;
+mod decoded;
 mod discovery;
 mod dispatch;
 mod faults;
 mod format;
 mod journal;
+mod json_path;
 mod list;
 mod names;
 mod object;
@@ -60,8 +63,10 @@ mod payload;
 mod protobuf;
 mod rbac;
 mod request;
+mod resource;
 mod respond;
 mod scale;
+mod schema;
 mod selector;
 mod serve;
 mod server;
@@ -71,7 +76,9 @@ mod store;
 mod table;
 #[cfg(test)]
 mod testing;
+mod tokens;
 mod types;
+mod user;
 mod watch;
 mod write;
 

@@ -9,11 +9,11 @@
 use std::{ops::Bound, sync::Arc};
 
 use crate::{
-    catalog::Resource,
     object::{Key, Object},
     options::{self, At, List},
     page::ContinueToken,
     request::{Query, Target},
+    resource::Resource,
     selector::Selector,
     state::State,
     status::{Result, Status},

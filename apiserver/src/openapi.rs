@@ -17,10 +17,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    catalog::{Catalog, Resource},
-    request::Request,
-};
+use crate::{catalog::Catalog, request::Request, resource::Resource};
 
 /// The content type of `/openapi/v2`. kubectl asks for it when it meets a kind that no document of `/openapi/v3` tells of. It
 /// reads protobuf there, and in protobuf an empty document is no byte at all. It then says that there is no such kind and
@@ -121,7 +118,7 @@ fn operation(resource: &Resource, gvk: &Value, name: &str, action: &str, paramet
 /// The schema of a kind, with what every object has.
 fn schema(resource: &Resource, gvk: Value) -> Value {
     let mut schema = match &resource.custom {
-        Some(custom) => custom.openapi().clone(),
+        Some(custom) => custom.openapi.clone(),
         None => built_in(&resource.kind),
     };
     let everywhere = json!({

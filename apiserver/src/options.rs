@@ -5,11 +5,15 @@
 //! * a watch without a version (or with "0") is one that asks for the initial events: the two are one thing since 1.34.
 
 use crate::{
+    causes::Causes,
     object::Key,
     page::ContinueToken,
     request::{Query, Target},
-    status::{Cause, Result, Status},
+    status::{Result, Status},
 };
+
+/// The parameter that says how a version is meant.
+const MATCH: &str = "resourceVersionMatch";
 
 /// Which revision a list is to be of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,26 +59,25 @@ impl List {
         // asks for version 0 and for pages gets all at once.
         let limit = limit.filter(|_| version != Some("0") || token.is_some());
 
-        let mut wrong = Vec::new();
+        let mut wrong = Causes::default();
         if let Some(matching) = matching {
             if version.is_none() {
-                wrong.push(forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+                wrong.forbidden(MATCH, "resourceVersionMatch is forbidden unless resourceVersion is provided");
             }
             if token.is_some() {
-                wrong.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+                wrong.forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided");
             }
             if !matches!(matching, "Exact" | "NotOlderThan") {
-                wrong.push(not_supported(matching, r#""Exact", "NotOlderThan", """#));
+                wrong.one_of(MATCH, matching, &["Exact", "NotOlderThan", ""]);
             }
             if (matching, version) == ("Exact", Some("0")) {
-                wrong.push(forbidden(r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#));
+                wrong.forbidden(MATCH, r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#);
             }
         }
         if query.has("sendInitialEvents") {
-            let message = "Forbidden: sendInitialEvents is forbidden for list".into();
-            wrong.push(Cause { reason: "FieldValueForbidden", field: "sendInitialEvents".into(), message });
+            wrong.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
-        refuse(&wrong)?;
+        wrong.refuse("meta.k8s.io", "ListOptions", "")?;
 
         if let Some(token) = token {
             let token = ContinueToken::parse(token, target)?;
@@ -111,24 +114,25 @@ impl Watch {
             (initial_events, matching) = (Some(true), Some("NotOlderThan"));
         }
 
-        let mut wrong = Vec::new();
+        let mut wrong = Causes::default();
         if initial_events.is_some() && matching != Some("NotOlderThan") {
-            wrong.push(forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+            wrong.forbidden(MATCH, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
         }
         if let Some(matching) = matching {
             if initial_events.is_none() {
-                wrong.push(forbidden(
+                wrong.forbidden(
+                    MATCH,
                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                ));
+                );
             }
             if matching != "NotOlderThan" {
-                wrong.push(not_supported(matching, r#""NotOlderThan""#));
+                wrong.one_of(MATCH, matching, &["NotOlderThan"]);
             }
             if query.get("continue").is_some() {
-                wrong.push(forbidden("resourceVersionMatch is forbidden when continue is provided"));
+                wrong.forbidden(MATCH, "resourceVersionMatch is forbidden when continue is provided");
             }
         }
-        refuse(&wrong)?;
+        wrong.refuse("meta.k8s.io", "ListOptions", "")?;
 
         let since = match version {
             None => 0,
@@ -151,20 +155,6 @@ pub fn revision(text: &str) -> Result<u64, String> {
         let why = if plain { "value out of range" } else { "invalid syntax" };
         format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
     })
-}
-
-fn forbidden(why: &str) -> Cause {
-    let message = format!("Forbidden: {why}");
-    Cause { reason: "FieldValueForbidden", field: "resourceVersionMatch".into(), message }
-}
-
-fn not_supported(value: &str, supported: &str) -> Cause {
-    let message = format!("Unsupported value: {value:?}: supported values: {supported}");
-    Cause { reason: "FieldValueNotSupported", field: "resourceVersionMatch".into(), message }
-}
-
-fn refuse(wrong: &[Cause]) -> Result<()> {
-    if wrong.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", "ListOptions", "", wrong)) }
 }
 
 #[cfg(test)]

@@ -50,6 +50,3 @@ pub fn references(object: &Value) -> &[Value] {
 fn uid(reference: &Value) -> Option<&str> {
     reference["uid"].as_str()
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,9 +11,11 @@ mod strategic;
 use serde_json::{Map, Value};
 
 use crate::{
-    catalog::Resource,
-    status::{Cause, Result, Status},
-    types::{self, Decoded, FieldValidation},
+    decoded::{Decoded, FieldValidation},
+    resource::Resource,
+    status::Cause,
+    status::{Result, Status},
+    types,
 };
 
 const JSON: &str = "application/json-patch+json";
@@ -119,6 +121,3 @@ fn go_kind(value: &Value) -> &'static str {
         Value::Object(_) => "object",
     }
 }
-
-#[cfg(test)]
-mod tests;

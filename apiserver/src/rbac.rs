@@ -15,23 +15,21 @@
 //! through all of them. Nothing is copied on the way.
 
 mod bootstrap;
-mod escalation;
 mod rules;
 
 use serde_json::Value;
 
 use crate::{
-    auth::User,
     object::words,
     request::{Query, Request, Target, Verb},
     selector,
-    state::State,
     status::{Result, Status},
+    store::Store,
+    user::User,
 };
 
 pub use bootstrap::bootstrap;
-pub use escalation::confirm_no_escalation;
-pub use rules::visit;
+pub use rules::rules;
 
 /// The group of everything here.
 pub const GROUP: &str = "rbac.authorization.k8s.io";
@@ -51,65 +49,30 @@ pub enum Attributes<'a> {
     Path { verb: &'a str, path: &'a str },
 }
 
-/// A decision.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Decision {
-    pub allowed: bool,
-    /// By what it is allowed, or what was in the way. May be empty.
-    pub reason: String,
-}
-
 /// # Errors
 /// 403, in the real server's words.
-pub fn authorize(state: &State, user: &User, request: &Request, target: Option<&Target>) -> Result<()> {
+pub fn authorize(store: &Store, user: &User, request: &Request, target: Option<&Target>) -> Result<()> {
     let method = request.method.as_str().to_ascii_lowercase();
     let attributes = match target {
         Some(target) => of(target, &request.query),
         None => Attributes::Path { verb: &method, path: &request.path },
     };
-    require(state, user, &attributes)
+    require(store, user, &attributes)
 }
 
 /// # Errors
 /// As [`authorize`].
-pub fn require(state: &State, user: &User, wanted: &Attributes<'_>) -> Result<()> {
-    let decision = decide(state, user, wanted);
-    if decision.allowed { Ok(()) } else { Err(forbidden(user, wanted, &decision.reason)) }
+pub fn require(store: &Store, user: &User, wanted: &Attributes<'_>) -> Result<()> {
+    if is_allowed(store, user, wanted) { Ok(()) } else { Err(forbidden(user, wanted)) }
 }
 
 /// Whether the user may do it.
-pub fn decide(state: &State, user: &User, wanted: &Attributes<'_>) -> Decision {
-    if user.is_master() {
-        return Decision { allowed: true, reason: String::new() };
-    }
+pub fn is_allowed(store: &Store, user: &User, wanted: &Attributes<'_>) -> bool {
     let namespace = match wanted {
         Attributes::Resource { namespace, .. } => namespace,
         Attributes::Path { .. } => "",
     };
-    let mut allowed_by = None;
-    let mut troubles = Vec::new();
-    visit(&state.store, user, namespace, &mut |found| {
-        match found {
-            Ok((grant, rule)) if allows(rule, wanted) => allowed_by = Some(format!("RBAC: allowed by {grant}")),
-            Ok(_) => {}
-            Err(trouble) if troubles.contains(&trouble) => {}
-            Err(trouble) => troubles.push(trouble),
-        }
-        allowed_by.is_none()
-    });
-    match allowed_by {
-        Some(reason) => Decision { allowed: true, reason },
-        None => Decision { allowed: false, reason: aggregate(troubles) },
-    }
-}
-
-/// What could not be resolved, in one line. Real users meet it when they bind a role that is not there.
-fn aggregate(troubles: Vec<String>) -> String {
-    match &troubles[..] {
-        [] => String::new(),
-        [one] => format!("RBAC: {one}"),
-        many => format!("RBAC: [{}]", many.join(", ")),
-    }
+    user.is_master() || rules(store, user, namespace).any(|rule| allows(rule, wanted))
 }
 
 /// What a request to a resource wants.
@@ -168,15 +131,14 @@ fn has(list: &Value, word: &str) -> bool {
 }
 
 /// The refusal.
-fn forbidden(user: &User, attributes: &Attributes<'_>, reason: &str) -> Status {
-    // As the real one does: nothing that a browser would take for HTML.
+fn forbidden(user: &User, attributes: &Attributes<'_>) -> Status {
+    // Like the real server: nothing that a browser would take for HTML.
     let tame = |text: String| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let why = |text: String| if reason.is_empty() { tame(text) } else { format!("{}: {reason}", tame(text)) };
     let user = &user.name;
     match *attributes {
         Attributes::Path { verb, path } => {
-            let mut status = Status::new(403, "Forbidden", "");
-            status.message = format!("forbidden: {}", why(format!("User {user:?} cannot {verb} path {path:?}")));
+            let why = tame(format!("User {user:?} cannot {verb} path {path:?}"));
+            let mut status = Status::new(403, "Forbidden", format!("forbidden: {why}"));
             status.details = serde_json::json!({});
             status
         }
@@ -187,10 +149,8 @@ fn forbidden(user: &User, attributes: &Attributes<'_>, reason: &str) -> Status {
             } else {
                 format!("in the namespace {namespace:?}")
             };
-            let text = format!(
-                "User {user:?} cannot {verb} resource \"{resource}{slash}{subresource}\" in API group {group:?} {scope}"
-            );
-            Status::forbidden(group, resource, name, &why(text))
+            let what = format!("cannot {verb} resource \"{resource}{slash}{subresource}\" in API group {group:?}");
+            Status::forbidden(group, resource, name, &tame(format!("User {user:?} {what} {scope}")))
         }
     }
 }

@@ -10,8 +10,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    catalog::{Resource, SCALE},
+    catalog::SCALE,
     object::Meta,
+    resource::Resource,
     selector,
     status::{Result, Status},
     types,
@@ -50,6 +51,3 @@ pub fn apply(resource: &Resource, scale: &Value, object: &Value) -> Result<Value
     scaled["metadata"]["resourceVersion"] = scale.resource_version().into();
     Ok(scaled)
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use self::{fields::Fields, labels::Labels};
 use crate::{
-    catalog::Resource,
     object::{items, text, words},
     request::Query,
+    resource::Resource,
     status::Result,
 };
 

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,11 +12,12 @@ use futures::{FutureExt, future::BoxFuture};
 use http::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::time::timeout;
 
 use crate::{
-    auth::{self, User},
+    auth,
     body::{Body, Reset},
     catalog::Catalog,
     control, dispatch,
@@ -28,6 +29,7 @@ use crate::{
     state::{Shared, State},
     status::{Result, Status},
     store::{Bounds, Store},
+    user::User,
     write::{Writer, uid},
 };
 
@@ -153,7 +155,7 @@ impl ApiServer {
     /// An order: about faults, the log, the journal.
     fn control(&self, user: &User, request: &Request) -> Result<Response<Body>> {
         let value = self.shared.change(|state| {
-            rbac::authorize(state, user, request, None)?;
+            rbac::authorize(&state.store, user, request, None)?;
             control::answer(state, request)
         })?;
         Ok(respond::value(200, &value))

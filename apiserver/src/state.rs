@@ -1,15 +1,15 @@
 //! Everything that the server knows, behind one lock.
 //!
 //! Why one lock, and not one per resource: a write may touch several resources (an owner and what it owns), each write is
-//! short, and there is no waiting while the lock is held. A standard mutex, since nothing is awaited under it.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! short, and there is no waiting while the lock is held. Not an asynchronous one:
+//! nothing is awaited under it.
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 
-use crate::{auth::Tokens, catalog::Catalog, faults::Faults, journal::Journal, store::Store};
+use crate::{catalog::Catalog, faults::Faults, journal::Journal, store::Store, tokens::Tokens};
 
 /// What the lock protects.
 pub struct State {
@@ -36,7 +36,7 @@ pub struct Shared {
 impl Shared {
     /// The state, for a moment. A handler that panicked fails its own request, not all that follow.
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Does something to the state, and wakes the watchers if it changed an object.

@@ -26,7 +26,7 @@ pub struct Status {
     pub retry_after: Option<Duration>,
 }
 
-/// One thing that is wrong with an object: which field, and what about it.
+/// One thing that is wrong: which field, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, …

@@ -10,15 +10,13 @@
 
 mod age;
 mod built_in;
-pub mod json_path;
 mod pods;
 mod printer;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::catalog::Resource;
-pub use printer::PrinterColumn;
+use crate::resource::Resource;
 
 /// `columnDefinitions`.
 pub fn columns(resource: &Resource) -> Value {
@@ -30,7 +28,7 @@ pub fn columns(resource: &Resource) -> Value {
         None => built_in::of(resource).iter().map(|c| definition(c.name, c.kind, c.priority)).collect(),
         Some(custom) => {
             let first = definition("Name", "string", 0);
-            std::iter::once(first).chain(custom.columns().iter().map(PrinterColumn::definition)).collect()
+            std::iter::once(first).chain(custom.columns.iter().map(|column| column.definition.clone())).collect()
         }
     }
 }
@@ -41,7 +39,9 @@ pub fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Value {
         None => built_in::of(resource).iter().map(|column| (column.cell)(object, now)).collect(),
         Some(custom) => {
             let name = object["metadata"]["name"].clone();
-            std::iter::once(name).chain(custom.columns().iter().map(|column| column.cell(object, now))).collect()
+            std::iter::once(name)
+                .chain(custom.columns.iter().map(|column| printer::cell(column, object, now)))
+                .collect()
         }
     }
 }

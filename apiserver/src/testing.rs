@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tower_service::Service;
@@ -20,7 +20,6 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Answer {
     pub code: u16,
-    pub headers: HeaderMap,
     pub body: Value,
 }
 
@@ -55,7 +54,7 @@ impl Api {
         let (head, body) = self.open(method, uri, headers, body).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
-        Ok(Answer { code: head.status.as_u16(), headers: head.headers, body })
+        Ok(Answer { code: head.status.as_u16(), body })
     }
 
     async fn open(
@@ -76,10 +75,6 @@ impl Api {
         self.send("GET", uri, &[], "").await.unwrap()
     }
 
-    pub async fn accepting(&self, accept: &str, uri: &str) -> Answer {
-        self.send("GET", uri, &[("accept", accept)], "").await.unwrap()
-    }
-
     /// A ConfigMap with these labels (`{"a": "b"}`).
     pub async fn create(&self, name: &str, labels: Value) -> Answer {
         let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels } })
@@ -95,10 +90,6 @@ impl Api {
         let answer = self.send("PATCH", &format!("{CONFIG_MAPS}/{name}"), &headers, &body).await.unwrap();
         assert_eq!(answer.code, 200, "{answer:?}");
         answer
-    }
-
-    pub async fn delete(&self, name: &str) -> Answer {
-        self.send("DELETE", &format!("{CONFIG_MAPS}/{name}"), &[], "").await.unwrap()
     }
 
     /// The Authorization header of a ServiceAccount `app` with these rules, in the namespace `default`.

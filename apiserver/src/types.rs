@@ -14,27 +14,8 @@
 mod compact;
 mod decode;
 mod defaults;
+mod json;
 mod pod_defaults;
-mod quantity;
 mod validate;
 
-use serde_json::Value;
-
 pub use self::{decode::decode, validate::validate};
-
-/// What to do about fields that nobody knows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum FieldValidation {
-    Ignore,
-    #[default]
-    Warn,
-    Strict,
-}
-
-/// The object as it is understood, and what to warn the sender of.
-#[derive(Debug)]
-pub struct Decoded {
-    pub value: Value,
-    /// Sent as `Warning: 299 - "…"` headers.
-    pub warnings: Vec<String>,
-}

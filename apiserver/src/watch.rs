@@ -23,11 +23,11 @@ use tokio::{
 
 use crate::{
     body::{Body, Reset},
-    catalog::Resource,
     format::Format,
     object::{GroupResource, Key, Object},
     options::Watch,
     request::Target,
+    resource::Resource,
     selector::Selector,
     state::{Shared, State},
     status::Status,

@@ -29,12 +29,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    auth::User,
-    catalog::Resource,
     list::Page,
     object::{GroupResource, Key, Object},
     request::Target,
+    resource::Resource,
     state::State,
+    user::User,
 };
 
 /// One write: where, whose, when. Create, replace, patch, delete or delete_collection, then [`Writer::finish`].

@@ -10,11 +10,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    path::{child, index},
-    schema::Schema,
-};
-use crate::object::normalize;
+use super::path::{child, index};
+use crate::{object::normalize, schema::Schema};
 
 /// So many unknown fields are named; the rest is dropped without a word.
 const NAMED: usize = 100;
@@ -149,6 +146,3 @@ impl Tidying {
 fn default_of_null(schema: &Schema) -> Option<Value> {
     if schema.nullable { None } else { schema.default.clone() }
 }
-
-#[cfg(test)]
-mod tests;

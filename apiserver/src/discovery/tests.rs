@@ -45,43 +45,6 @@ fn both_forms_tell_of_the_same_resources() {
 }
 
 #[test]
-fn subresources_stand_below_their_resource() {
-    let (_, core) = ask("/api", NEW).unwrap();
-    let resources = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
-    let pods = resources.iter().find(|r| r["resource"] == "pods").unwrap();
-    let names: Vec<&Value> = pods["subresources"].as_array().unwrap().iter().map(|s| &s["subresource"]).collect();
-    assert_eq!(names, ["binding", "status"]);
-    let (_, core) = ask("/api/v1", JSON).unwrap();
-    let token = core["resources"].as_array().unwrap().iter().find(|r| r["name"] == "serviceaccounts/token").unwrap();
-    assert_eq!(
-        *token,
-        json!({ "name": "serviceaccounts/token", "singularName": "", "namespaced": true, "kind": "TokenRequest",
-                "group": "authentication.k8s.io", "version": "v1", "verbs": ["create"] })
-    );
-}
-
-#[test]
-fn namespaces_cannot_be_deleted_all_at_once() {
-    let (_, core) = ask("/api/v1", JSON).unwrap();
-    let verbs = |name: &str| -> Vec<Value> {
-        let all = core["resources"].as_array().unwrap();
-        all.iter().find(|r| r["name"] == name).unwrap()["verbs"].as_array().unwrap().clone()
-    };
-    assert!(verbs("pods").contains(&json!("deletecollection")));
-    assert!(!verbs("namespaces").contains(&json!("deletecollection")));
-}
-
-#[test]
-fn what_is_not_served_is_not_there() {
-    for path in
-        ["/api/v2", "/apis/nope", "/apis/nope/v1", "/apis/apps/v2", "/apis//v1", "//", "/apis/apps/v1/deployments"]
-    {
-        assert_eq!(ask(path, NEW), None, "{path}");
-    }
-    assert_eq!(ask("/version", JSON).unwrap().1["minor"], "36");
-}
-
-#[test]
 fn the_root_tells_where_to_go_and_each_of_its_paths_leads_somewhere() {
     let paths = ask("/", JSON).unwrap().1["paths"].take();
     let discovery =

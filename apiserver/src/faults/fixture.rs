@@ -5,8 +5,8 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{Faults, Plan};
 use crate::{
-    auth::User,
     request::{Request, Target},
+    user::User,
 };
 
 pub const PODS: &str = "/api/v1/namespaces/x/pods";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Fault;
-use crate::status::{Cause, Status};
+use crate::{causes::Causes, status::Status};
 
 /// What is to go wrong with one request. Everything absent goes right. In the order in which it happens.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -88,9 +88,9 @@ fn refusal(fault: &Fault) -> Status {
         }
         Fault::StreamingListRefused => {
             let why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-            let message = format!("Forbidden: {why}");
-            let cause = Cause { reason: "FieldValueForbidden", field: "sendInitialEvents".into(), message };
-            Status::invalid("meta.k8s.io", "ListOptions", "", &[cause])
+            let mut wrong = Causes::default();
+            wrong.forbidden("sendInitialEvents", why);
+            Status::invalid("meta.k8s.io", "ListOptions", "", &wrong.0)
         }
         Fault::GoneOnOpen => Status::expired("The resourceVersion for the provided watch is too old."),
         _ => {

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::{
-    catalog::Resource,
     object::text,
+    resource::Resource,
     status::{Result, Status},
 };
 

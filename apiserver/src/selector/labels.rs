@@ -2,7 +2,7 @@
 //!
 //! A requirement that an object's label differs (`!=`, `notin`) is met by an object without that label.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -59,25 +59,6 @@ impl Requirement {
             Must::Exceed(bound) => number().is_some_and(|n| n > *bound),
             Must::FallBelow(bound) => number().is_some_and(|n| n < *bound),
         }
-    }
-}
-
-/// As it can be parsed again.
-impl fmt::Display for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let joined = |values: &BTreeSet<String>| values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-        for (i, Requirement { key, must }) in self.0.iter().enumerate() {
-            f.write_str(if i == 0 { "" } else { "," })?;
-            match must {
-                Must::In(values) => write!(f, "{key} in ({})", joined(values))?,
-                Must::NotIn(values) => write!(f, "{key} notin ({})", joined(values))?,
-                Must::Exist => write!(f, "{key}")?,
-                Must::NotExist => write!(f, "!{key}")?,
-                Must::Exceed(bound) => write!(f, "{key}>{bound}")?,
-                Must::FallBelow(bound) => write!(f, "{key}<{bound}")?,
-            }
-        }
-        Ok(())
     }
 }
 

@@ -86,13 +86,6 @@ async fn stopping_ends_watches_properly_and_waits_for_nobody_who_is_idle() {
 }
 
 #[tokio::test]
-async fn a_reset_is_a_connection_that_closes_without_an_answer() {
-    let Served { server, address, stop: _stop, task: _task } = served().await;
-    server.fault(Rule::new(Fault::ResetBefore));
-    assert_eq!(read_all(&mut get(address, "/api/v1/namespaces").await).await, "");
-}
-
-#[tokio::test]
 async fn a_cut_comes_after_the_lines_before_it() {
     let Served { server, address, stop: _stop, task: _task } = served().await;
     for (fault, lines) in [(Fault::WatchCut { after: 2 }, 2), (Fault::WatchCutInLine { after: 2 }, 2)] {

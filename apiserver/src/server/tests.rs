@@ -14,12 +14,6 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_new_server_has_the_namespaces_that_every_cluster_has() {
-    let names = api().get("/api/v1/namespaces").await;
-    assert_eq!(names.names(), ["default", "kube-node-lease", "kube-public", "kube-system"]);
-}
-
-#[tokio::test]
 async fn a_path_that_leads_nowhere_is_404_and_a_method_that_makes_no_sense_is_405() {
     let api = api();
     for (method, path, code) in [
@@ -83,14 +77,6 @@ async fn a_body_that_stalls_is_waited_for_a_minute() {
 }
 
 #[tokio::test]
-async fn warnings_are_headers() {
-    let api = api();
-    let body = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "what": 1}"#;
-    let answer = api.send("POST", &format!("{CONFIG_MAPS}?fieldValidation=Warn"), &[], body).await.unwrap();
-    assert_eq!(answer.headers["warning"], r#"299 - "unknown field \"what\"""#);
-}
-
-#[tokio::test]
 async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
     let api = api();
     let body = |name| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } }).to_string();
@@ -122,54 +108,6 @@ async fn a_rule_for_one_name_opens_nothing_else_however_the_selector_is_written(
     let alone = format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Da");
     assert_eq!(api.send("GET", &alone, &headers, "").await.unwrap().names(), ["a"]);
     assert_eq!(api.get(CONFIG_MAPS).await.names(), ["a", "secret"]);
-}
-
-#[tokio::test]
-async fn a_subresource_without_a_name_is_not_that_of_all() {
-    let api = api();
-    let pod = json!({ "metadata": { "name": "a" }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
-    let pods = "/api/v1/namespaces/default/pods";
-    assert_eq!(api.send("POST", pods, &[], &pod.to_string()).await.unwrap().code, 201);
-    let token = api.account(json!([{ "apiGroups": [""], "resources": ["pods/status"], "verbs": ["*"] }])).await;
-    for headers in [&[][..], &[("authorization", token.as_str())]] {
-        for (method, uri, code) in [
-            ("GET", "/api/v1/namespaces/default/pods//status", 400),
-            ("GET", "/api/v1/namespaces/default/pods//status?watch=true", 400),
-            ("PUT", "/api/v1/namespaces/default/pods//status", 400),
-            ("PATCH", "/api/v1/namespaces/default/pods//status", 400),
-            ("DELETE", "/api/v1/namespaces/default/pods//status", 405),
-            ("DELETE", "/api/v1/namespaces/default/pods//nope", if headers.is_empty() { 404 } else { 403 }),
-        ] {
-            let answer = api.send(method, uri, headers, "{}").await.unwrap();
-            assert_eq!(answer.code, code, "{method} {uri}: {}", answer.body);
-        }
-    }
-    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews//x";
-    let answer = api.send("POST", reviews, &[], r#"{"spec":{"namespace":"default"}}"#).await.unwrap();
-    assert_eq!(answer.code, 404, "{}", answer.body);
-    assert_eq!(api.get(pods).await.names(), ["a"], "nothing is deleted");
-}
-
-#[tokio::test]
-async fn a_replace_that_creates_takes_the_right_to_create() {
-    const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
-    let rule =
-        |verbs: &[&str]| json!([{ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs }]);
-    for (verbs, code, left) in [(&["update"][..], 403, &[][..]), (&["create", "update"], 201, &["a"])] {
-        let api = api();
-        let token = api.account(rule(verbs)).await;
-        let headers = [("authorization", token.as_str())];
-        let answer = api.send("PUT", &format!("{LEASES}/a"), &headers, r#"{"metadata":{"name":"a"}}"#).await.unwrap();
-        assert_eq!(answer.code, code, "{verbs:?}: {}", answer.body);
-        if code == 403 {
-            assert_eq!(
-                answer.body["message"],
-                "leases.coordination.k8s.io \"a\" is forbidden: User \"system:serviceaccount:default:app\" cannot create \
-                 resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"default\""
-            );
-        }
-        assert_eq!(api.get(LEASES).await.names(), left);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,17 +10,3 @@ fn whoever_comes_late_does_not_turn_the_revision_back_and_wakes_nobody() {
     shared.change(|_| ());
     assert_eq!((*shared.revision.borrow(), wake.has_changed().ok()), (1_000, Some(false)));
 }
-
-#[test]
-fn what_changes_no_object_wakes_nobody() {
-    use crate::object::{GroupResource, Key};
-    let shared = ApiServer::new(Settings::default()).shared;
-    let wake = shared.revision.subscribe();
-    shared.change(|_| ());
-    assert_eq!(wake.has_changed().ok(), Some(false));
-    let revision = shared.change(|state| {
-        state.store.put(&GroupResource::new("", "configmaps"), Key::new("x", "a"), serde_json::json!({}));
-        state.store.revision()
-    });
-    assert_eq!((wake.has_changed().ok(), *wake.borrow()), (Some(true), revision));
-}

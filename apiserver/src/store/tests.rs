@@ -22,20 +22,6 @@ fn put(store: &mut Store, namespace: &str, name: &str, data: u32) -> u64 {
 }
 
 #[test]
-fn every_change_has_a_revision_of_its_own_and_it_is_the_objects_version() {
-    let mut store = keeping(10);
-    let first = put(&mut store, "a", "x", 1);
-    let second = put(&mut store, "a", "x", 2);
-    let last = store.remove(&pods(), &Key::new("a", "x")).unwrap();
-
-    assert_eq!((second, store.revision()), (first + 1, first + 2));
-    assert_eq!(last.value()["metadata"]["resourceVersion"], (first + 2).to_string(), "a deletion is a change as well");
-    assert_eq!(last.value()["data"], 2);
-    assert!(store.remove(&pods(), &Key::new("a", "x")).is_none(), "nothing happened, so nothing is logged");
-    assert_eq!(store.revision(), first + 2);
-}
-
-#[test]
 fn whoever_knows_a_revision_learns_everything_since() {
     let mut store = keeping(10);
     let known = put(&mut store, "a", "x", 1);
@@ -109,13 +95,4 @@ fn any_revision_in_the_log_can_be_read_as_it_was() {
     assert_eq!(snapshot.range(Bound::Excluded(&key)).count(), 1);
     assert_eq!(names(&store.at(&pods(), store.revision()).unwrap()), ["a/a", "a/c", "a/d"]);
     assert!(store.at(&GroupResource::new("", "nothing"), then).unwrap().range(Bound::Unbounded).next().is_none());
-}
-
-#[test]
-fn a_list_is_in_the_order_of_namespace_slash_name() {
-    let mut store = keeping(10);
-    for (namespace, name) in [("a", "z"), ("a-b", "y"), ("a", "b"), ("b", "a")] {
-        put(&mut store, namespace, name, 1);
-    }
-    assert_eq!(names(&store.at(&pods(), store.revision()).unwrap()), ["a-b/y", "a/b", "a/z", "b/a"]);
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{age, pods};
 use crate::{
-    catalog::Resource,
     object::{Meta, items, text},
+    resource::Resource,
     selector,
 };
 

@@ -11,13 +11,13 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_ignored::Path;
 use serde_json::{Value, json};
 
-use super::{Decoded, FieldValidation, compact::compact, defaults, quantity};
+use super::{compact::compact, defaults};
 use crate::{
-    catalog::{Catalog, Resource},
     custom,
-    object::Meta,
+    decoded::{Decoded, FieldValidation, not_handled},
     payload,
-    status::{Cause, Result, Status},
+    resource::Resource,
+    status::{Result, Status},
 };
 
 /// Checks kind and types, drops unknown fields (or refuses them), sets defaults.
@@ -32,23 +32,16 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
         if let Some(metadata) = body.get_mut("metadata") {
             compact(metadata);
         }
-        return custom::decode(definition, body, validation);
+        return custom::decode(resource, &definition.schema, body, validation);
     }
     nulls_are_empty(&mut body, MAPS);
-    micro_times(resource, &body).map_err(|why| not_handled(resource, &why))?;
+    let refuse = |why: String| not_handled(&resource.kind, &resource.version, &why);
     let mut unknown = Vec::new();
     let typed = reader(resource).ok_or_else(Status::no_such_path)?;
-    let mut value = typed(body, &mut unknown).map_err(|why| not_handled(resource, &why))?;
-    quantity::canonicalize(&mut value).map_err(|why| not_handled(resource, why))?;
+    let mut value = typed(body, &mut unknown).map_err(refuse)?;
     compact(&mut value);
     defaults::complete(resource, &mut value);
-    match validation {
-        FieldValidation::Strict if !unknown.is_empty() => {
-            Err(not_handled(resource, &format!("strict decoding error: {}", unknown.join(", "))))
-        }
-        FieldValidation::Ignore => Ok(Decoded { value, warnings: Vec::new() }),
-        _ => Ok(Decoded { value, warnings: unknown }),
-    }
+    Decoded::new(value, unknown, validation).map_err(refuse)
 }
 
 /// A body says what it is, or is taken for what the path says.
@@ -81,44 +74,17 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
     if said_version == resource.api_version() && said_kind == *kind {
         return Ok(());
     }
-    if resource.custom.is_some() {
-        return Err(other_custom(resource, &said_version, &said_kind, body.name()));
+    if resource.custom.is_some() && said_version != resource.api_version() {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({said_version}) does not match the expected API version ({})",
+            resource.api_version()
+        )));
     }
     let version = said_version.rsplit('/').next().unwrap_or_default();
-    let why = match Catalog::built_in().of_kind(&said_version, &said_kind) {
-        Some(_) => {
-            format!("converting ({version}.{said_kind}) to ({}.{kind}): unknown conversion", package(&resource.group))
-        }
-        None => {
-            format!(
-                r#"no kind "{said_kind}" is registered for version "{said_version}" in scheme "pkg/runtime/scheme.go:111""#
-            )
-        }
-    };
+    // The Go package of the group, which the real server's message shows.
+    let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+    let why = format!("converting ({version}.{said_kind}) to ({package}.{kind}): unknown conversion");
     Err(Status::bad_request(format!("{said_kind} in version {version:?} cannot be handled as a {kind}: {why}")))
-}
-
-/// Of custom resources the real server tells it in other words: it has no structs for them.
-fn other_custom(resource: &Resource, version: &str, kind: &str, name: &str) -> Status {
-    let expected = resource.api_version();
-    if version != expected {
-        let message =
-            format!("the API version in the data ({version}) does not match the expected API version ({expected})");
-        return Status::bad_request(message);
-    }
-    let message = format!("Invalid value: {kind:?}: must be {}", resource.kind);
-    let cause = Cause { reason: "FieldValueInvalid", field: "kind".into(), message };
-    Status::invalid(&resource.group, kind, name, &[cause])
-}
-
-/// The Go package of a group, which a message of the real server shows.
-fn package(group: &str) -> &str {
-    if group.is_empty() { "core" } else { group.split('.').next().unwrap_or_default() }
-}
-
-fn not_handled(resource: &Resource, why: &str) -> Status {
-    let (kind, version) = (&resource.kind, &resource.version);
-    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }
 
 /// Maps from text to text. The first two are those that a custom resource has.
@@ -166,39 +132,13 @@ fn reader(resource: &Resource) -> Option<Reader> {
 }
 
 fn typed<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>) -> Result<Value, String> {
-    let mut ignored = |path: Path<'_>| unknown.push(format!("unknown field {:?}", render(&path)));
+    let mut ignored = |path: Path<'_>| unknown.push(render(&path));
     let mut track = serde_path_to_error::Track::new();
     let body = serde_path_to_error::Deserializer::new(body, &mut track);
     match serde_ignored::deserialize::<_, _, T>(body, &mut ignored) {
         Ok(object) => serde_json::to_value(object).map_err(|error| error.to_string()),
         Err(error) => Err(format!("{}: {error}", track.path())),
     }
-}
-
-/// Times of the type MicroTime: the kind, and where they are.
-const MICRO_TIMES: &[(&str, &str)] = &[
-    ("Lease", "/spec/acquireTime"),
-    ("Lease", "/spec/renewTime"),
-    ("Event", "/eventTime"),
-    ("Event", "/series/lastObservedTime"),
-];
-
-/// Pitfall: other times are read in any form of RFC 3339, but these have six digits behind the seconds, or are refused.
-/// Who writes a Lease by hand finds out when it cannot be renewed.
-fn micro_times(resource: &Resource, body: &Value) -> Result<(), String> {
-    for (_, field) in MICRO_TIMES.iter().filter(|(kind, _)| *kind == resource.kind) {
-        let Some(text) = body.pointer(field).and_then(Value::as_str) else { continue };
-        let six = match text.as_bytes() {
-            [_, _, _, _, _, _, _, _, _, _, b'T', _, _, _, _, _, _, _, _, b'.' | b',', rest @ ..] => {
-                rest.iter().take_while(|byte| byte.is_ascii_digit()).count() == 6
-            }
-            _ => false,
-        };
-        if !six {
-            return Err(format!(r#"parsing time {text:?} as "2006-01-02T15:04:05.000000Z07:00": cannot parse it"#));
-        }
-    }
-    Ok(())
 }
 
 /// `spec.containers[0].name`.

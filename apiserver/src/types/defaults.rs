@@ -6,8 +6,11 @@
 
 use serde_json::{Value, json};
 
-use super::pod_defaults;
-use crate::{catalog::Resource, object::text};
+use super::{
+    json::{absent, child, each},
+    pod_defaults,
+};
+use crate::{object::text, resource::Resource};
 
 /// Sets what is absent. The object is compact: what is empty is absent.
 pub fn complete(resource: &Resource, object: &mut Value) {
@@ -20,13 +23,7 @@ pub fn complete(resource: &Resource, object: &mut Value) {
         "Event" => event(object),
         "Lease" => drop(child(object, "spec")),
         "RoleBinding" | "ClusterRoleBinding" => binding(object),
-        "ValidatingAdmissionPolicy" => policy(object),
-        "ValidatingAdmissionPolicyBinding" => {
-            let spec = child(object, "spec");
-            if spec.get("matchResources").is_some() {
-                match_resources(child(spec, "matchResources"));
-            }
-        }
+        "ValidatingAdmissionPolicy" => drop(child(object, "status")),
         "PodDisruptionBudget" => drop(child(object, "spec")),
         _ => {}
     }
@@ -113,51 +110,6 @@ fn binding(object: &mut Value) {
             absent(subject, "apiGroup", GROUP);
         }
     });
-}
-
-fn policy(object: &mut Value) {
-    child(object, "status");
-    let spec = child(object, "spec");
-    absent(spec, "failurePolicy", "Fail");
-    if spec.get("matchConstraints").is_some() {
-        match_resources(child(spec, "matchConstraints"));
-    }
-}
-
-fn match_resources(resources: &mut Value) {
-    absent(resources, "matchPolicy", "Equivalent");
-    absent(resources, "namespaceSelector", json!({}));
-    absent(resources, "objectSelector", json!({}));
-    for rules in ["resourceRules", "excludeResourceRules"] {
-        each(resources, rules, |rule| absent(rule, "scope", "*"));
-    }
-}
-
-/// An object in an object: made if it is not there.
-///
-/// Pitfall: indexing a [`Value`] to write panics on a text or a list. Here nothing can be one: what has been through a
-/// typed struct is an object wherever the struct has a struct.
-pub fn child<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
-    let child = &mut object[field];
-    if child.is_null() {
-        *child = json!({});
-    }
-    child
-}
-
-/// Sets a field that is absent.
-pub fn absent(object: &mut Value, field: &str, value: impl Into<Value>) {
-    let field = &mut object[field];
-    if field.is_null() || *field == "" || *field == json!([]) {
-        *field = value.into();
-    }
-}
-
-/// Every element of a list that may be absent.
-pub fn each(object: &mut Value, list: &str, act: impl FnMut(&mut Value)) {
-    if let Some(Value::Array(elements)) = object.get_mut(list) {
-        elements.iter_mut().for_each(act);
-    }
 }
 
 #[cfg(test)]

@@ -28,69 +28,6 @@ async fn all(lines: &mut Lines) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_change_after_the_version_asked_for_is_told_once_and_in_order() {
-    let api = api();
-    let before = api.create("a", json!({})).await;
-    let created = api.create("b", json!({})).await;
-    let mut watch = api.watch(&format!("resourceVersion={}", before.version())).await;
-    let changed = api.label("a", json!({ "x": "y" })).await;
-
-    assert_eq!(watch.told().await, told("ADDED", "b", &created));
-    assert_eq!(watch.told().await, told("MODIFIED", "a", &changed));
-    assert!(quiet(&mut watch));
-
-    api.delete("b").await;
-    assert_eq!(watch.told().await, format!("DELETED b {}", api.server.revision()), "with the version of the deletion");
-}
-
-#[tokio::test(start_paused = true)]
-async fn other_namespaces_and_other_resources_are_none_of_its_business() {
-    let api = api();
-    let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
-    for uri in ["/api/v1/namespaces/kube-system/configmaps", "/api/v1/namespaces/default/serviceaccounts"] {
-        let kind = if uri.ends_with("configmaps") { "ConfigMap" } else { "ServiceAccount" };
-        let body = json!({ "apiVersion": "v1", "kind": kind, "metadata": { "name": "x" } }).to_string();
-        assert_eq!(api.send("POST", uri, &[], &body).await.unwrap().code, 201);
-    }
-    assert!(quiet(&mut watch));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_begins_to_match_is_added_and_what_no_longer_does_is_deleted() {
-    let api = api();
-    api.create("a", json!({ "app": "no" })).await;
-    let mut watch = api.watch(&format!("labelSelector=app%3Dyes&resourceVersion={}", api.server.revision())).await;
-
-    let matches = api.label("a", json!({ "app": "yes" })).await;
-    let still = api.label("a", json!({ "more": "x" })).await;
-    let no_longer = api.label("a", json!({ "app": "no" })).await;
-    api.label("a", json!({ "app": "other" })).await;
-
-    assert_eq!(watch.told().await, told("ADDED", "a", &matches));
-    assert_eq!(watch.told().await, told("MODIFIED", "a", &still));
-    let deleted = watch.next().await.unwrap();
-    assert_eq!(deleted["type"], "DELETED");
-    assert_eq!(deleted["object"]["metadata"]["labels"], json!({ "app": "yes", "more": "x" }), "as it last matched");
-    assert_eq!(deleted["object"]["metadata"]["resourceVersion"], no_longer.version().to_string(), "as of the change");
-    assert!(quiet(&mut watch), "a change from one thing that does not match to another is nothing");
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_a_version_what_is_there_comes_first() {
-    let api = api();
-    let a = api.create("a", json!({})).await;
-    for query in ["", "resourceVersion=0", "sendInitialEvents=true&resourceVersionMatch=NotOlderThan"] {
-        let mut watch = api.watch(query).await;
-        assert_eq!(watch.told().await, told("ADDED", "a", &a));
-        assert!(quiet(&mut watch), "no bookmark: none was asked for");
-    }
-    let mut from_now = api.watch("sendInitialEvents=false&resourceVersionMatch=NotOlderThan").await;
-    assert!(quiet(&mut from_now));
-    api.delete("a").await;
-    assert!(from_now.told().await.starts_with("DELETED a"));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_bookmark_with_an_annotation_closes_the_initial_events() {
     let api = api();
     api.create("a", json!({})).await;
@@ -149,33 +86,6 @@ async fn a_watch_ends_when_its_time_is_up_whatever_happens_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_too_old_is_one_error_event_and_the_end() {
-    let api = api();
-    let old = api.create("a", json!({})).await.version();
-    api.create("b", json!({})).await;
-    api.server.compact();
-
-    let mut watch = api.watch(&format!("resourceVersion={old}")).await;
-    let error = watch.next().await.unwrap();
-    assert_eq!((&error["type"], &error["object"]["code"]), (&json!("ERROR"), &json!(410)));
-    assert_eq!(error["object"]["reason"], "Expired");
-    assert!(watch.next().await.is_none());
-
-    let mut present = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
-    assert!(quiet(&mut present), "whoever knows the present goes on");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_watch_that_keeps_up_does_not_notice_a_compaction() {
-    let api = api();
-    let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
-    assert!(quiet(&mut watch));
-    api.server.compact();
-    let a = api.create("a", json!({})).await;
-    assert_eq!(watch.told().await, told("ADDED", "a", &a));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_slow_watch_is_cut_off_when_the_log_has_moved_on() {
     let api = api_with(Settings { log_capacity: 100, ..Settings::default() });
     let mut slow = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
@@ -207,31 +117,6 @@ async fn a_version_that_is_yet_to_come_is_waited_for() {
     assert_eq!(watch.told().await, told("ADDED", "c", &c));
     assert_eq!(watch.told().await, format!("BOOKMARK  {}", c.version()), "now there is something to say");
     assert_eq!(watch.told().await, "end");
-}
-
-#[tokio::test(start_paused = true)]
-async fn initial_events_of_a_version_that_is_yet_to_come_are_refused() {
-    let api = api();
-    let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=999999";
-    let mut watch = api.watch(query).await;
-    let error = watch.next().await.unwrap();
-    assert_eq!((&error["type"], &error["object"]["code"]), (&json!("ERROR"), &json!(504)));
-    assert!(watch.next().await.is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_table_names_its_columns_once() {
-    let api = api();
-    for name in ["a", "b"] {
-        api.create(name, json!({})).await;
-    }
-    let mut watch = api.watch_as("application/json;as=Table;v=v1;g=meta.k8s.io", "").await;
-    let (first, second) = (watch.next().await.unwrap(), watch.next().await.unwrap());
-    assert_eq!(first["object"]["columnDefinitions"][0]["name"], "Name");
-    assert_eq!(first["object"]["rows"][0]["cells"][0], "a");
-    assert_eq!(first["object"]["rows"][0]["object"]["kind"], "PartialObjectMetadata");
-    assert!(second["object"]["columnDefinitions"].is_null());
-    assert_eq!(second["object"]["rows"][0]["cells"][0], "b");
 }
 
 #[tokio::test(start_paused = true)]

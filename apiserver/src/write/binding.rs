@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Place, Writer, Written, meta, options::WriteOptions, update::other_uid};
 use crate::{
-    catalog::Resource,
     object::{Meta, text, time},
     request::Target,
+    resource::Resource,
     status::{Result, Status},
 };
 
@@ -68,6 +68,3 @@ impl Writer<'_> {
         Ok(Written::Status(201, done))
     }
 }
-
-#[cfg(test)]
-mod tests;

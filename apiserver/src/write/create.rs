@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Place, Writer, Written, meta, options::WriteOptions, strategy::prepare_create};
 use crate::{
-    catalog::Resource,
     object::{Meta, Object},
-    rbac,
     request::{Query, Target},
+    resource::Resource,
     status::{Result, Status},
     types,
 };
@@ -27,7 +26,6 @@ impl Writer<'_> {
         }
         let decoded = types::decode(resource, body, options.validation)?;
         self.warnings = decoded.warnings;
-        rbac::confirm_no_escalation(self.state, self.user, target, &decoded.value, None)?;
         let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
         Ok(Written::Object(201, object))
     }

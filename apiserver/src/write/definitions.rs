@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Place, Writer, delete::Outcome, meta, options::DeleteOptions};
 use crate::{
-    catalog::Resource,
     custom,
     object::{GroupResource, Key, Meta, Object, time},
+    resource::Resource,
     status::{Result, Status},
 };
 

@@ -14,10 +14,10 @@ use super::{
     options::{DeleteOptions, Propagation},
 };
 use crate::{
-    catalog::Resource,
     list,
     object::{Meta, Object, text, time},
     request::{Query, Target},
+    resource::Resource,
     status::{Result, Status},
 };
 

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{Writer, Written};
 use crate::{
-    auth::User,
     catalog::Catalog,
     object::Meta,
     request::{Request, Target, Verb},
     state::State,
     store::{Bounds, Store},
+    user::User,
 };
 
 pub const MERGE: &str = "application/merge-patch+json";

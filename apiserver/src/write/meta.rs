@@ -5,9 +5,10 @@ use rand::{Rng, RngExt};
 use serde_json::{Map, Value};
 
 use crate::{
-    catalog::Resource,
+    causes::Causes,
     object::{Meta, size, time, words},
-    status::{Cause, Result, Status},
+    resource::Resource,
+    status::{Result, Status},
 };
 
 /// The letters of generated names: no vowels, no digits that look like them, so that no word comes out.
@@ -125,32 +126,20 @@ pub fn keep(object: &mut Value, old: &Value) {
 }
 
 /// What nobody may change.
-pub fn immutable(object: &Value, old: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+pub fn immutable(object: &Value, old: &Value) -> Causes {
+    let mut wrong = Causes::default();
     for field in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         let (new, old) = (&object["metadata"][field], &old["metadata"][field]);
-        if new != old {
-            causes.push(Cause {
-                reason: "FieldValueInvalid",
-                field: format!("metadata.{field}"),
-                message: format!("Invalid value: {new}: field is immutable"),
-            });
-        }
+        wrong.immutable(&format!("metadata.{field}"), new, Some(old));
     }
-    if old.is_ending() {
-        let had = finalizers(old);
-        let added: Vec<&str> = finalizers(object).into_iter().filter(|f| !had.contains(f)).collect();
-        if !added.is_empty() {
-            let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
-            let why = "no new finalizers can be added if the object is being deleted";
-            causes.push(Cause {
-                reason: "FieldValueForbidden",
-                field: "metadata.finalizers".into(),
-                message: format!("Forbidden: {why}, found new finalizers []string{{{list}}}"),
-            });
-        }
+    let had = finalizers(old);
+    let added: Vec<&str> = finalizers(object).into_iter().filter(|f| !had.contains(f)).collect();
+    if old.is_ending() && !added.is_empty() {
+        let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
+        let why = "no new finalizers can be added if the object is being deleted";
+        wrong.forbidden("metadata.finalizers", &format!("{why}, found new finalizers []string{{{list}}}"));
     }
-    causes
+    wrong
 }
 
 /// Who has to agree before the object goes.

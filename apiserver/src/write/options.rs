@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    causes::Causes,
+    decoded::FieldValidation,
     request::Query,
-    status::{Cause, Result, Status},
-    types::FieldValidation,
+    status::{Result, Status},
 };
 
 /// CreateOptions, UpdateOptions, PatchOptions.
@@ -23,27 +24,24 @@ impl WriteOptions {
     /// # Errors
     /// 422 for an unknown value.
     pub fn parse(kind: &str, query: &Query) -> Result<WriteOptions> {
-        let mut causes = Vec::new();
-        let dry_run = query.text("dryRun").is_some_and(|value| dry_run(&[value], &mut causes));
+        let mut wrong = Causes::default();
+        let dry_run = query.text("dryRun").is_some_and(|value| dry_run(&[value], &mut wrong));
         let validation = match query.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
             Some("Strict") => FieldValidation::Strict,
             Some(other) => {
-                let known = r#""", "Ignore", "Strict", "Warn""#;
-                causes.push(unsupported("fieldValidation", &format!("{other:?}"), known));
+                wrong.one_of("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
                 FieldValidation::Warn
             }
         };
         if kind == "PatchOptions" && query.has("force") {
-            let message = "Forbidden: may not be specified for non-apply patch".into();
-            causes.push(Cause { reason: "FieldValueForbidden", field: "force".into(), message });
+            wrong.forbidden("force", "may not be specified for non-apply patch");
         }
         if query.get("fieldManager").is_some_and(|name| name.len() > LONGEST_MANAGER) {
-            let message = format!("Too long: may not be more than {LONGEST_MANAGER} bytes");
-            causes.push(Cause { reason: "FieldValueTooLong", field: "fieldManager".into(), message });
+            wrong.too_long("fieldManager", LONGEST_MANAGER);
         }
-        refuse(kind, &causes)?;
+        wrong.refuse("meta.k8s.io", kind, "")?;
         Ok(WriteOptions { dry_run, validation })
     }
 }
@@ -89,27 +87,19 @@ impl DeleteOptions {
     /// 400 for what is no DeleteOptions, 422 for values that make no sense.
     pub fn parse(query: &Query, body: Value) -> Result<DeleteOptions> {
         let options = if body.is_null() { Self::from_query(query)? } else { Self::from_body(body)? };
-        let mut causes = Vec::new();
-        if options.orphan_dependents.is_some() && options.propagation_policy.is_some() {
-            let text = options.propagation_policy.as_deref().unwrap_or_default();
-            causes.push(Cause {
-                reason: "FieldValueInvalid",
-                field: "propagationPolicy".into(),
-                message: format!(
-                    "Invalid value: {text:?}: orphanDependents and deletionPropagation cannot be both set"
-                ),
-            });
-        }
-        if let Some(text) = &options.propagation_policy
-            && options.propagation().is_none()
-        {
-            let known = r#""Foreground", "Background", "Orphan", "nil""#;
-            causes.push(unsupported("propagationPolicy", &format!("{text:?}"), known));
+        let mut wrong = Causes::default();
+        if let Some(text) = options.propagation_policy.as_deref() {
+            if options.orphan_dependents.is_some() {
+                wrong.invalid("propagationPolicy", text, "orphanDependents and deletionPropagation cannot be both set");
+            }
+            if options.propagation().is_none() {
+                wrong.one_of("propagationPolicy", text, &["Foreground", "Background", "Orphan", "nil"]);
+            }
         }
         if let Some(values) = &options.dry_run {
-            dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut causes);
+            dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut wrong);
         }
-        refuse("DeleteOptions", &causes)?;
+        wrong.refuse("meta.k8s.io", "DeleteOptions", "")?;
         Ok(options)
     }
 
@@ -158,21 +148,9 @@ impl DeleteOptions {
 }
 
 /// Whether nothing is to be written. The only value is `All`.
-fn dry_run(values: &[&str], causes: &mut Vec<Cause>) -> bool {
+fn dry_run(values: &[&str], wrong: &mut Causes) -> bool {
     if values.iter().any(|value| *value != "All") {
-        causes.push(unsupported("dryRun", &format!("{values:?}"), "\"All\""));
+        wrong.one_of("dryRun", values, &["All"]);
     }
     !values.is_empty()
 }
-
-fn unsupported(field: &str, value: &str, known: &str) -> Cause {
-    let message = format!("Unsupported value: {value}: supported values: {known}");
-    Cause { reason: "FieldValueNotSupported", field: field.into(), message }
-}
-
-fn refuse(kind: &str, causes: &[Cause]) -> Result<()> {
-    if causes.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", kind, "", causes)) }
-}
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::meta::{metadata, object_in};
-use crate::{catalog::Resource, custom, object::items};
+use crate::{custom, object::items, resource::Resource};
 
 /// Whether the server counts generations: absent in most kinds without a controller.
 fn has_generation(resource: &Resource) -> bool {

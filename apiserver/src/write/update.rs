@@ -15,12 +15,14 @@ use super::{
     strategy::{prepare_update, same},
 };
 use crate::{
-    catalog::{Resource, SCALE},
+    catalog::SCALE,
+    causes::Causes,
     object::{Meta, Object},
     patch, rbac,
     request::{Query, Target, Verb},
+    resource::Resource,
     scale,
-    status::{Cause, Result, Status},
+    status::{Result, Status},
     types,
 };
 
@@ -46,8 +48,7 @@ impl Writer<'_> {
                 meta::metadata(&mut object).remove("resourceVersion");
                 // It was let in as an update. Without this, that right alone would be enough to create.
                 let wanted = Target { verb: Verb::Create, ..target.clone() };
-                rbac::require(self.state, self.user, &rbac::of(&wanted, query))?;
-                rbac::confirm_no_escalation(self.state, self.user, target, &object, None)?;
+                rbac::require(&self.state.store, self.user, &rbac::of(&wanted, query))?;
                 let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
                 return Ok(Written::Object(201, object));
             }
@@ -100,13 +101,9 @@ impl Writer<'_> {
             object = scale::apply(resource, &object, before)?;
         }
         check_version(resource, target, &object, before)?;
-        rbac::confirm_no_escalation(self.state, self.user, target, &object, Some(before))?;
         meta::keep(&mut object, before);
         prepare_update(resource, &target.subresource, &mut object, before);
-        let causes = meta::immutable(&object, before);
-        if !causes.is_empty() {
-            return Err(Status::invalid(&resource.group, &resource.kind, &target.name, &causes));
-        }
+        meta::immutable(&object, before).refuse(&resource.group, &resource.kind, &target.name)?;
         types::validate(resource, &object, Some(before))?;
         meta::metadata(&mut object).insert("resourceVersion".into(), before.resource_version().into());
         let place = Place::of(resource, target);
@@ -171,13 +168,10 @@ fn check_version(resource: &Resource, target: &Target, object: &Value, old: &Val
         if replaces_any_version(resource) {
             return Ok(());
         }
-        let cause = Cause {
-            reason: "FieldValueInvalid",
-            field: "metadata.resourceVersion".into(),
-            message: "Invalid value: 0: must be specified for an update".into(),
-        };
-        // Not the kind: the real one has none at hand here, and puts the resource in its place.
-        return Err(Status::invalid(&resource.group, &resource.plural, &target.name, &[cause]));
+        let mut wrong = Causes::default();
+        wrong.invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        // Not the kind: the real server has none at hand here, and puts the resource in its place.
+        return wrong.refuse(&resource.group, &resource.plural, &target.name);
     }
     if version.parse::<u64>().is_err() {
         let message = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
@@ -206,6 +200,3 @@ pub(super) fn is_released(place: &Place, object: &Value, old: &Value) -> bool {
         && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && (!place.is_namespace() || spec_finalizers(object).is_empty())
 }
-
-#[cfg(test)]
-mod tests;

@@ -223,3 +223,11 @@ pub fn admission_policies_are_not_evaluated(w: &World) {
     });
     w.differs("no-policies", code, Differs { embedded: 201, real: 422 });
 }
+
+/// A `format` describes a text, and does not limit it.
+pub fn formats_are_not_checked(w: &World) {
+    let when = json!({ "type": "string", "format": "date-time" });
+    let t = serve(w, json!({ "type": "object", "properties": { "when": when } }));
+    let code = w.post(&t.things, &t.thing("a", json!({ "when": "yesterday" }))).code;
+    w.differs("no-formats", code, Differs { embedded: 201, real: 422 });
+}

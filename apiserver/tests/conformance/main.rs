@@ -1,9 +1,11 @@
 //! One suite, two servers: each case must see the same on the embedded server and on the real kube-apiserver.
 //!
 //! ```text
-//! cargo test -p apiserver --test conformance -- [PART OF A NAME…]                             the embedded one
-//! KUBEBUILDER_ASSETS=… cargo test -p apiserver --test conformance -- --real [PART OF A NAME…]   the real one
+//! cargo test -p apiserver --test conformance -- [PART OF A NAME]                             the embedded one
+//! KUBEBUILDER_ASSETS=… cargo test -p apiserver --test conformance -- --real [PART OF A NAME]   the real one
 //! ```
+//!
+//! All cases share one server, which takes some seconds to start: so the runner is `libtest-mimic`.
 //!
 //! Each case is a sentence, and its comment says which line of the server it is the reason for. Where the embedded server
 //! knowingly differs, the case says so with [`differs`](world::World::differs), and the README lists it.
@@ -14,7 +16,6 @@
 
 mod differences;
 mod objects;
-mod runner;
 mod servers;
 mod stream;
 mod world;
@@ -44,9 +45,27 @@ mod validation;
 mod watches;
 mod writes;
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, LazyLock},
+};
 
-use runner::Case;
+use libtest_mimic::{Arguments, Trial};
+use parking_lot::Mutex;
+
+use servers::{Kind, Server};
+use world::World;
+
+/// A name, and the function that asserts it.
+type Case = (&'static str, fn(&World));
+
+/// Cases by their paths, which are their names.
+macro_rules! cases {
+    ($($path:path),* $(,)?) => { &[$((stringify!($path), $path as fn(&World))),*] };
+}
+
+/// How many cases run at once. Most of a case is waiting.
+const AT_ONCE: usize = 8;
 
 /// They do not disturb one another and run side by side.
 const SHARED: &[Case] = cases![
@@ -97,9 +116,9 @@ const SHARED: &[Case] = cases![
     validation::what_is_immutable_stays_as_it_is,
     validation::an_event_is_where_its_object_is,
     validation::the_role_of_a_binding_stays,
-    validation::the_time_of_a_lease_has_six_digits,
-    validation::the_status_of_a_deployment_adds_up,
     validation::not_every_rule_is_checked,
+    validation::not_every_default_is_set,
+    validation::quantities_are_stored_as_written,
     lists::a_list_is_in_order_and_as_new_as_its_newest_item,
     lists::a_list_of_all_namespaces_is_sorted_by_namespace,
     lists::a_list_may_ask_for_at_least_a_version,
@@ -180,7 +199,7 @@ const SHARED: &[Case] = cases![
     patches::a_patch_that_changes_nothing_is_no_write,
     patches::a_patch_changes_neither_name_nor_uid_and_creates_nothing,
     patches::a_patch_that_cannot_be_read_is_a_bad_request,
-    patches::a_json_patch_may_count_from_the_end,
+    patches::json_patch_is_that_of_the_rfc,
     patches::a_patch_cannot_be_forced,
     patches::server_side_apply_is_refused,
     subresources::the_status_is_written_by_its_own_path_alone,
@@ -210,7 +229,7 @@ const SHARED: &[Case] = cases![
     definitions::its_columns_are_those_of_the_definition,
     definitions::a_cell_without_a_value_says_so_in_a_text,
     definitions::a_definition_that_makes_no_sense_is_invalid,
-    definitions::a_definition_in_a_group_of_kubernetes_own_needs_approval,
+    definitions::schemas_of_definitions_are_not_checked,
     custom_resources::objects_are_held_to_the_schema,
     custom_resources::defaults_are_filled_in,
     custom_resources::metadata_that_says_nothing_is_not_stored,
@@ -221,6 +240,7 @@ const SHARED: &[Case] = cases![
     custom_resources::a_strategic_merge_patch_is_for_built_in_kinds,
     custom_resources::it_is_watched_as_any_other_kind,
     custom_resources::rules_are_not_evaluated,
+    custom_resources::formats_are_not_checked,
     custom_resources::admission_policies_are_not_evaluated,
     tables::every_kind_has_the_columns_that_people_know,
     tables::a_row_is_cells_and_the_object_s_metadata,
@@ -246,8 +266,7 @@ const SHARED: &[Case] = cases![
     rbac::a_binding_that_is_deleted_allows_nothing_any_more,
     rbac::everybody_may_read_what_is_served,
     rbac::who_asks_is_told_who_they_are_and_what_they_may,
-    rbac::a_role_cannot_give_more_than_its_writer_has,
-    rbac::a_binding_cannot_give_more_than_its_writer_has,
+    rbac::role_may_give_more_than_its_writer_has,
     rbac::an_administrator_may_be_somebody_else,
     rbac::each_group_takes_a_right_of_its_own_to_be_in_it,
     rbac::nobody_is_the_administrator,
@@ -255,6 +274,7 @@ const SHARED: &[Case] = cases![
     tokens::a_token_lives_ten_minutes_at_least_and_needs_its_account,
     tokens::a_token_that_nobody_made_is_unauthorized,
     tokens::a_token_for_another_audience_is_unauthorized,
+    tokens::tokens_are_bound_to_no_object,
     tokens::a_token_ends_with_its_service_account,
 ];
 
@@ -269,5 +289,36 @@ const ALONE: &[Case] = cases![
 ];
 
 fn main() -> ExitCode {
-    runner::run(SHARED, ALONE)
+    if let Some(why) = servers::missing(Kind::chosen()) {
+        eprintln!("{why}");
+        return ExitCode::FAILURE;
+    }
+    let mut arguments = Arguments::from_iter(std::env::args().filter(|word| word != "--real"));
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    // Started by the first case that needs it, stopped when the last one has ended.
+    let shared: Arc<LazyLock<Server>> = Arc::new(LazyLock::new(|| Server::start(Kind::chosen(), true)));
+    let alone: Arc<Mutex<LazyLock<Server>>> =
+        Arc::new(Mutex::new(LazyLock::new(|| Server::start(Kind::chosen(), false))));
+    let mut trials = Vec::new();
+    for (name, case) in SHARED {
+        let shared = shared.clone();
+        trials.push(Trial::test(*name, move || {
+            case(&World::new(&shared));
+            Ok(())
+        }));
+    }
+    for (name, case) in ALONE {
+        let alone = alone.clone();
+        trials.push(Trial::test(*name, move || {
+            case(&World::new(&alone.lock()));
+            Ok(())
+        }));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let is_whole = !arguments.list && conclusion.num_filtered_out == 0 && !conclusion.has_failed();
+    if let Err(why) = differences::all_are_listed(is_whole) {
+        eprintln!("{why}");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
 }

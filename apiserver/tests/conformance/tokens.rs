@@ -71,3 +71,12 @@ pub fn a_pod_needs_no_account_and_is_given_no_token(w: &World) {
     let has_token = volume.as_str().is_some_and(|name| name.starts_with("kube-api-access-"));
     w.differs("no-pod-accounts", has_token, Differs { embedded: false, real: true });
 }
+
+/// A token that ends with a pod or a Secret is refused, not made without that bond.
+pub fn tokens_are_bound_to_no_object(w: &World) {
+    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
+    w.post("secrets", &json!({ "metadata": { "name": "a" } })).is(201);
+    let bound = json!({ "boundObjectRef": { "apiVersion": "v1", "kind": "Secret", "name": "a" } });
+    let code = w.post("serviceaccounts/app/token", &json!({ "spec": bound })).code;
+    w.differs("unbound-tokens", code, Differs { embedded: 422, real: 201 });
+}

@@ -62,12 +62,6 @@ fn a_watch_is_cut_in_the_middle_of_a_line() {
 }
 
 #[test]
-fn a_watch_falls_silent() {
-    let (lines, end) = watch(Fault::WatchSilent { after: 2 });
-    assert_eq!((lines.len(), end), (2, None));
-}
-
-#[test]
 fn objects_of_a_watch_cannot_be_decoded() {
     let undecodable = |name: Option<&str>| {
         let (lines, _) = watch(Fault::Undecodable { name: name.map(Into::into) });

@@ -1,4 +1,3 @@
-use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -92,32 +91,4 @@ fn nonsense_is_refused_in_the_real_words() {
         refusal("a=-b").starts_with(r#"unable to parse requirement: values[0][a]: Invalid value: "-b": a valid label"#)
     );
     assert!(refusal("a in (\u{e9})").contains("a valid label must be"));
-}
-
-fn requirement() -> impl Strategy<Value = Requirement> {
-    let value = || "([a-z]([a-z_.-]{0,3}[0-9])?)?";
-    let values = proptest::collection::btree_set(value(), 1..4);
-    let must = prop_oneof![
-        values.clone().prop_map(Must::In),
-        values.prop_map(Must::NotIn),
-        Just(Must::Exist),
-        Just(Must::NotExist),
-        any::<i32>()
-            .prop_filter_map("a label cannot start with a sign", |n| (n >= 0).then_some(Must::Exceed(n.into()))),
-        (0..9i64).prop_map(Must::FallBelow),
-    ];
-    ("(x\\.io/)?[a-z]([A-Z._-]{0,3}[0-9])?|in|notin", must).prop_map(|(key, must)| Requirement { key, must })
-}
-
-proptest! {
-    #[test]
-    fn what_is_printed_is_parsed_again(requirements in proptest::collection::vec(requirement(), 0..5)) {
-        let labels = Labels(requirements);
-        prop_assert_eq!(Labels::parse(&labels.to_string()).expect("is a selector"), labels);
-    }
-
-    #[test]
-    fn no_text_makes_it_panic(text in "[a-z0-9,=!()<> \u{e9}-]{0,20}|(a| |in|notin|,|!|=|\\(|\\)){0,9}") {
-        drop(Labels::parse(&text));
-    }
 }

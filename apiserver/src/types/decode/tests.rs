@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::catalog::Catalog;
 
 fn resource(kind: &str) -> std::sync::Arc<Resource> {
     Catalog::built_in().all().iter().find(|resource| resource.kind == kind).cloned().expect("built in")
@@ -57,46 +58,6 @@ fn unknown_fields_are_named_with_their_paths_and_dropped() {
 }
 
 #[test]
-fn a_wrong_type_is_refused_with_its_path() {
-    let message = refused("Pod", json!({ "spec": { "terminationGracePeriodSeconds": "x" } }));
-    let text = "Pod in version \"v1\" cannot be handled as a Pod: spec.terminationGracePeriodSeconds: invalid type";
-    assert!(message.starts_with(text), "{message}");
-    refused("Pod", json!({ "metadata": { "name": "a", "labels": { "a": 1 } } }));
-    refused("Pod", json!({ "metadata": [] }));
-    refused("Pod", json!({ "spec": { "containers": {} } }));
-    refused("Secret", json!({ "data": { "a": "not base64" } }));
-    refused("Pod", json!([]));
-    refused("Pod", json!("a"));
-}
-
-#[test]
-fn another_kind_or_version_is_refused_in_the_real_words() {
-    let pod = |version: &str, kind: &str| refused("Pod", json!({ "apiVersion": version, "kind": kind }));
-    let scheme = r#"in scheme "pkg/runtime/scheme.go:111""#;
-    assert_eq!(
-        pod("apps/v1", "Pod"),
-        format!(
-            r#"Pod in version "v1" cannot be handled as a Pod: no kind "Pod" is registered for version "apps/v1" {scheme}"#
-        )
-    );
-    assert_eq!(
-        pod("v1", "Foo"),
-        format!(
-            r#"Foo in version "v1" cannot be handled as a Pod: no kind "Foo" is registered for version "v1" {scheme}"#
-        )
-    );
-    // The real one names the Go packages of what it has and of what it wants.
-    assert_eq!(
-        pod("v1", "Secret"),
-        r#"Secret in version "v1" cannot be handled as a Pod: converting (v1.Secret) to (core.Pod): unknown conversion"#
-    );
-    assert_eq!(
-        pod("apps/v1", "Deployment"),
-        r#"Deployment in version "v1" cannot be handled as a Pod: converting (v1.Deployment) to (core.Pod): unknown conversion"#
-    );
-}
-
-#[test]
 fn quantities_times_and_int_or_string_survive() {
     let deployment = understood(
         "Deployment",
@@ -126,15 +87,6 @@ fn quantities_times_and_int_or_string_survive() {
     assert_eq!(lease["spec"]["renewTime"], "2026-01-02T03:04:05.123456Z");
     let event = understood("Event", json!({ "firstTimestamp": "2026-01-02T03:04:05Z", "count": 3 }));
     assert_eq!((&event["firstTimestamp"], &event["count"]), (&json!("2026-01-02T03:04:05Z"), &json!(3)));
-}
-
-#[test]
-fn null_is_absent_and_in_a_map_of_texts_the_empty_text() {
-    let map = understood("ConfigMap", json!({ "data": { "a": null, "b": "" }, "binaryData": null }));
-    assert_eq!(map["data"], json!({ "a": "", "b": "" }));
-    assert!(map.get("binaryData").is_none());
-    let pod = understood("Pod", json!({ "metadata": { "labels": null }, "spec": { "nodeName": null } }));
-    assert!(pod["metadata"].get("labels").is_none() && pod["spec"].get("nodeName").is_none());
 }
 
 #[test]

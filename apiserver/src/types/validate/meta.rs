@@ -3,10 +3,12 @@
 
 use serde_json::Value;
 
-use super::{Causes, items, text};
-use crate::{catalog::Resource, names, object::Meta};
-
-const MOST_ANNOTATIONS: usize = 256 * 1024;
+use crate::{
+    causes::Causes,
+    names,
+    object::{Meta, items, text, words},
+    resource::Resource,
+};
 
 pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     let metadata = &object["metadata"];
@@ -27,12 +29,6 @@ fn name(resource: &Resource, object: &Value, wrong: &mut Causes) {
         ("", "Event") | ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::dns_subdomain,
     };
-    let base = object.meta("generateName");
-    if !base.is_empty() {
-        // What is appended makes a good end.
-        let ended = base.strip_suffix('-').filter(|rest| !rest.is_empty());
-        wrong.texts("metadata.generateName", base, rule(ended.unwrap_or(base)));
-    }
     match object.name() {
         "" => wrong.required("metadata.name", "name or generateName is required"),
         name => wrong.texts("metadata.name", name, rule(name)),
@@ -53,14 +49,9 @@ pub fn labels(field: &str, labels: &Value, wrong: &mut Causes) {
 }
 
 fn annotations(annotations: &Value, wrong: &mut Causes) {
-    let mut size = 0;
-    for (key, value) in annotations.as_object().into_iter().flatten() {
+    for (key, _) in annotations.as_object().into_iter().flatten() {
         // Unlike labels, they may have capitals everywhere.
         wrong.texts("metadata.annotations", key, names::label_key(&key.to_lowercase()));
-        size += key.len() + text(value).len();
-    }
-    if size > MOST_ANNOTATIONS {
-        wrong.too_long("metadata.annotations", MOST_ANNOTATIONS);
     }
 }
 
@@ -75,10 +66,6 @@ fn owners(owners: &Value, wrong: &mut Causes) {
             if text(&owner[field]).is_empty() {
                 wrong.invalid(&format!("metadata.ownerReferences.{field}"), "", "must not be empty");
             }
-        }
-        if version == "v1" && owner["kind"] == "Event" {
-            let why = "/v1, Kind=Event is disallowed from being an owner";
-            wrong.invalid("metadata.ownerReferences", owner.clone(), why);
         }
         if owner["controller"] == true {
             let own = format!("{}/{}", text(&owner["kind"]), text(&owner["name"]));
@@ -95,21 +82,13 @@ fn owners(owners: &Value, wrong: &mut Causes) {
 }
 
 fn finalizers(resource: &Resource, finalizers: &Value, wrong: &mut Causes) {
-    const ORPHAN: &str = "orphan";
-    const FOREGROUND: &str = "foregroundDeletion";
-    let all: Vec<&str> = items(finalizers).iter().map(text).collect();
-    for finalizer in &all {
+    for (i, finalizer) in words(finalizers).enumerate() {
         wrong.texts("metadata.finalizers", finalizer, names::label_key(finalizer));
-    }
-    if all.contains(&ORPHAN) && all.contains(&FOREGROUND) {
-        let why = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
-        wrong.invalid("metadata.finalizers", finalizers.clone(), &why);
-    }
-    // Custom resources are only warned of names without a domain.
-    for (i, finalizer) in all.iter().enumerate().filter(|_| resource.custom.is_none()) {
-        if !matches!(*finalizer, ORPHAN | FOREGROUND | "kubernetes") && finalizer.split('/').count() != 2 {
+        // Custom resources are only warned of names without a domain.
+        let is_standard = matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes");
+        if resource.custom.is_none() && !is_standard && finalizer.split('/').count() != 2 {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            wrong.invalid(&format!("metadata.finalizers[{i}]"), *finalizer, why);
+            wrong.invalid(&format!("metadata.finalizers[{i}]"), finalizer, why);
         }
     }
 }

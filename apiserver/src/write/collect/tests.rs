@@ -18,81 +18,6 @@ fn chain() -> World {
 }
 
 #[test]
-fn dependents_go_after_their_owner_and_theirs_after_them() {
-    let mut world = chain();
-    world.ok("DELETE", &at("a"), Value::Null);
-    assert_eq!(world.news(), ["DELETED configmaps/a", "DELETED configmaps/b", "DELETED configmaps/c"]);
-}
-
-#[test]
-fn in_the_foreground_dependents_go_before_their_owner() {
-    let mut world = chain();
-    let marked = world.ok("DELETE", &at("a"), json!({ "propagationPolicy": "Foreground" }));
-    assert_eq!(marked["metadata"]["finalizers"], json!(["foregroundDeletion"]));
-    let expected = [
-        "MODIFIED configmaps/a",
-        "MODIFIED configmaps/b",
-        "DELETED configmaps/c",
-        "DELETED configmaps/b",
-        "DELETED configmaps/a",
-    ];
-    assert_eq!(world.news(), expected);
-}
-
-#[test]
-fn an_owner_waits_for_a_dependent_that_waits_for_a_finalizer() {
-    let mut world = chain();
-    world.ok("PATCH", &at("c"), json!({ "metadata": { "finalizers": ["x/y"] } }));
-    world.ok("DELETE", &at("a"), json!({ "propagationPolicy": "Foreground" }));
-    assert!(world.exists(&at("a")) && world.get(&at("c")).is_ending());
-    world.news();
-    world.ok("PATCH", &at("c"), json!({ "metadata": { "finalizers": null } }));
-    assert_eq!(world.news(), ["DELETED configmaps/c", "DELETED configmaps/b", "DELETED configmaps/a"]);
-}
-
-#[test]
-fn an_owner_does_not_wait_for_a_dependent_that_does_not_block_it() {
-    let mut world = World::new();
-    let a = world.ok("POST", CONFIG_MAPS, named("a"));
-    world.ok("POST", CONFIG_MAPS, owned("b", &[owner(&a, false)]));
-    world.ok("PATCH", &at("b"), json!({ "metadata": { "finalizers": ["x/y"] } }));
-    world.news();
-    world.ok("DELETE", &at("a"), json!({ "propagationPolicy": "Foreground" }));
-    assert!(!world.exists(&at("a")) && world.get(&at("b")).is_ending());
-}
-
-#[test]
-fn orphans_lose_their_owner_and_stay() {
-    let mut world = chain();
-    world.ok("DELETE", &format!("{}?propagationPolicy=Orphan", at("a")), Value::Null);
-    assert_eq!(world.news(), ["MODIFIED configmaps/a", "MODIFIED configmaps/b", "DELETED configmaps/a"]);
-    assert_eq!(world.get(&at("b"))["metadata"].get("ownerReferences"), None);
-}
-
-#[test]
-fn one_owner_that_is_left_keeps_an_object_and_the_reference_to_the_other_goes() {
-    let mut world = World::new();
-    let (a, b) = (world.ok("POST", CONFIG_MAPS, named("a")), world.ok("POST", CONFIG_MAPS, named("b")));
-    world.ok("POST", CONFIG_MAPS, owned("c", &[owner(&a, true), owner(&b, false)]));
-    world.ok("DELETE", &at("a"), Value::Null);
-    let left = &world.get(&at("c"))["metadata"]["ownerReferences"];
-    assert_eq!((left.as_array().unwrap().len(), &left[0]["name"]), (1, &json!("b")));
-    world.ok("DELETE", &at("b"), Value::Null);
-    assert!(!world.exists(&at("c")));
-}
-
-#[test]
-fn an_object_whose_owners_are_all_gone_at_its_creation_is_collected() {
-    let mut world = World::new();
-    let a = world.ok("POST", CONFIG_MAPS, named("a"));
-    let mut impostor = owner(&a, false);
-    impostor["uid"] = "another".into();
-    world.news();
-    assert_eq!(world.send("POST", CONFIG_MAPS, owned("b", &[impostor])).0, 201);
-    assert_eq!(world.news(), ["ADDED configmaps/b", "DELETED configmaps/b"]);
-}
-
-#[test]
 fn an_owner_of_a_kind_that_nobody_serves_is_left_alone() {
     let mut world = World::new();
     let stranger = json!({ "apiVersion": "ex.org/v1", "kind": "Stranger", "name": "s", "uid": "1" });
@@ -111,29 +36,6 @@ fn a_circle_of_owners_comes_to_an_end_too() {
             assert!(!world.exists(&at(name)), "{policy} {name}");
         }
     }
-}
-
-#[test]
-fn an_object_that_blocks_itself_waits_for_itself_as_on_the_real_server() {
-    let mut world = World::new();
-    let a = world.ok("POST", CONFIG_MAPS, named("a"));
-    world.ok("PATCH", &at("a"), json!({ "metadata": { "ownerReferences": [owner(&a, true)] } }));
-    world.ok("DELETE", &at("a"), json!({ "propagationPolicy": "Foreground" }));
-    assert!(world.get(&at("a")).is_ending());
-    world.ok("PATCH", &at("a"), json!({ "metadata": { "ownerReferences": null } }));
-    assert!(!world.exists(&at("a")));
-}
-
-#[test]
-fn pods_of_an_owner_that_went_have_their_grace() {
-    let mut world = World::new();
-    let a = world.ok("POST", CONFIG_MAPS, named("a"));
-    let mut pod = pod("p");
-    pod["metadata"]["ownerReferences"] = json!([owner(&a, true)]);
-    pod["spec"]["nodeName"] = "n1".into();
-    world.ok("POST", PODS, pod);
-    world.ok("DELETE", &at("a"), Value::Null);
-    assert!(world.get(&format!("{PODS}/p")).is_ending());
 }
 
 #[test]

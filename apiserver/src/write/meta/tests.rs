@@ -21,13 +21,6 @@ fn a_uid_is_a_random_uuid() {
 }
 
 #[test]
-fn metadata_that_is_no_object_becomes_one() {
-    let mut object = json!({ "metadata": "x" });
-    set_finalizers(&mut object, vec!["a/b".into()]);
-    assert_eq!(finalizers(&object), ["a/b"]);
-}
-
-#[test]
 fn an_object_has_a_largest_size() {
     assert!(check_size(&json!({ "a": "x".repeat(1_500_000) })).is_ok());
     assert_eq!(check_size(&json!({ "a": "x".repeat(1_600_000) })).unwrap_err().code, 500);
