@@ -115,4 +115,30 @@ const TOKEN_TOO_OLD: &str = "The provided continue parameter is too old to displ
     created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        Fault, Rule,
+        testing::{Api, CONFIG_MAPS, api},
+    };
+
+    async fn with(names: &[&str]) -> Api {
+        let api = api();
+        for name in names {
+            api.create(name, json!({})).await;
+        }
+        api
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_lags_shows_an_older_state_and_knows_no_newer_version() {
+        let api = with(&["a"]).await;
+        let b = api.create("b", json!({})).await;
+        api.server.fault(Rule::new(Fault::StaleRead { lag: 1 }));
+        assert_eq!(api.get(CONFIG_MAPS).await.names(), ["a"]);
+        assert_eq!(api.get(&format!("{CONFIG_MAPS}/b")).await.code, 404);
+        let list = api.get(&format!("{CONFIG_MAPS}?resourceVersion={}", b.version())).await;
+        assert_eq!(list.reason(), (504, "Timeout"));
+    }
+}

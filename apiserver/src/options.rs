@@ -156,6 +156,3 @@ pub fn revision(text: &str) -> Result<u64, String> {
         format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}")
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -65,3 +65,27 @@ impl ContinueToken {
         Ok(ContinueToken { revision: u64::try_from(wire.rv).ok(), after })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+    use crate::request::Request;
+
+    #[test]
+    fn token_leads_on_in_its_own_list_alone() {
+        let list = |uri: &str| {
+            let request = Request::new(Method::GET, uri, Default::default(), Default::default());
+            Target::parse(&request).unwrap().unwrap()
+        };
+        let (everywhere, x, y) =
+            (list("/api/v1/pods"), list("/api/v1/namespaces/x/pods"), list("/api/v1/namespaces/y/pods"));
+        for (target, revision) in [(&x, Some(7)), (&everywhere, Some(7)), (&x, None)] {
+            let token = ContinueToken { revision, after: Key::new("x", "a.b") };
+            assert_eq!(ContinueToken::parse(&token.text(target), target).unwrap(), token);
+        }
+        let elsewhere = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.text(&everywhere);
+        assert!(ContinueToken::parse(&elsewhere, &y).is_err(), "a token does not lead out of a namespace");
+    }
+}

@@ -123,4 +123,4 @@ impl Place {
 }
 
 #[cfg(test)]
-mod fixture;
+mod tests;

@@ -32,19 +32,6 @@ fn three(object: &Value) -> [String; 3] {
 }
 
 #[test]
-fn a_pod_says_how_often_it_was_restarted_and_when_last() {
-    let crashed = |at: &str| {
-        json!({
-            "restartCount": 3, "state": { "waiting": { "reason": "CrashLoopBackOff" } },
-            "lastState": { "terminated": { "exitCode": 1, "finishedAt": at } },
-        })
-    };
-    let statuses = json!([crashed("2026-01-01T00:58:00Z"), crashed("2026-01-01T00:50:00Z")]);
-    let status = json!({ "phase": "Running", "containerStatuses": statuses });
-    assert_eq!(pod(status), ["0/2", "CrashLoopBackOff", "6 (2m ago)"]);
-}
-
-#[test]
 fn a_pod_that_has_ended_says_how() {
     let ended = |terminated: Value| json!({ "state": { "terminated": terminated } });
     let running = json!({ "ready": true, "state": { "running": {} } });

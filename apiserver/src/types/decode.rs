@@ -155,4 +155,30 @@ fn render(path: &Path<'_>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn every_built_in_resource_is_decoded_and_decoding_it_again_changes_nothing() {
+        for resource in Catalog::built_in().all() {
+            let body = json!({ "metadata": { "name": "a" } });
+            let once = decode(resource, body, FieldValidation::Strict).expect("is right").value;
+            assert_eq!(once["kind"], resource.kind);
+            assert_eq!(decode(resource, once.clone(), FieldValidation::Strict).expect("is right").value, once);
+        }
+    }
+
+    #[test]
+    fn numbers_times_and_int_or_string_stay_as_they_are() {
+        let stored = |kind: &str, spec: Value| {
+            let resource = Catalog::built_in().all().iter().find(|r| r.kind == kind).cloned().expect("built in");
+            decode(&resource, json!({ "spec": spec }), FieldValidation::Strict).expect("is right").value["spec"].take()
+        };
+        let rolling = json!({ "maxSurge": 1, "maxUnavailable": "10%" });
+        let spec = stored("Deployment", json!({ "replicas": 0, "strategy": { "rollingUpdate": rolling } }));
+        assert_eq!((&spec["replicas"], &spec["strategy"]["rollingUpdate"]), (&json!(0), &rolling));
+        let times = json!({ "renewTime": "2026-01-02T03:04:05.123456Z" });
+        assert_eq!(stored("Lease", times.clone()), times);
+    }
+}

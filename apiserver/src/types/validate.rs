@@ -40,4 +40,65 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Res
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{catalog::Catalog, decoded::FieldValidation, types::decode};
+
+    #[test]
+    fn wrong_object_is_refused_in_the_words_of_the_real_server() {
+        let pod =
+            |container: Value, volumes: Value| json!({ "spec": { "containers": [container], "volumes": volumes } });
+        let mount = json!({ "name": "c", "image": "i", "volumeMounts": [{ "name": "v", "mountPath": "/v" }] });
+        for (kind, body, causes) in [
+            (
+                "Namespace",
+                json!({ "metadata": { "name": "a.b" } }),
+                "metadata.name: Invalid value: \"a.b\": must not contain dots",
+            ),
+            ("ConfigMap", json!({ "metadata": { "name": "a.b" } }), ""),
+            ("ClusterRole", json!({ "metadata": { "name": "system:A_b" } }), ""),
+            (
+                "ClusterRole",
+                json!({ "metadata": { "name": "a%b" } }),
+                "metadata.name: Invalid value: \"a%b\": may not contain '%'",
+            ),
+            ("Pod", pod(mount.clone(), json!([])), "spec.containers[0].volumeMounts[0].name: Not found: \"v\""),
+            (
+                "Pod",
+                pod(mount.clone(), json!([{ "name": "v", "secret": {} }])),
+                "spec.volumes[0].secret.secretName: Required value",
+            ),
+            ("Pod", pod(mount, json!([{ "name": "v" }])), ""),
+            ("Secret", json!({ "data": { "..x": "" } }), "data[..x]: Invalid value: \"..x\": must not start with '..'"),
+            ("Secret", json!({ "stringData": { "a": "x".repeat(1 << 20) } }), ""),
+            (
+                "Secret",
+                json!({ "stringData": { "a": "x".repeat(1 << 21) } }),
+                "data: Too long: may not be more than 1048576 bytes",
+            ),
+            (
+                "Lease",
+                json!({ "spec": { "leaseDurationSeconds": 0 } }),
+                "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
+            ),
+            (
+                "Role",
+                json!({ "rules": [{ "verbs": [], "nonResourceURLs": ["/x"] }] }),
+                "rules[0].verbs: Required value: verbs must contain at least one value",
+            ),
+        ] {
+            let resource = Catalog::built_in().all().iter().find(|r| r.kind == kind).cloned().expect("built in");
+            let mut object = decode(&resource, body, FieldValidation::Strict).expect("can be read").value;
+            if object.name().is_empty() {
+                object["metadata"]["name"] = "a".into();
+            }
+            if resource.namespaced {
+                object["metadata"]["namespace"] = "default".into();
+            }
+            let found = validate(&resource, &object, None).map_or_else(|status| status.message, |()| String::new());
+            assert!(found.ends_with(causes) && found.is_empty() == causes.is_empty(), "{kind}: {found}");
+        }
+    }
+}

@@ -240,6 +240,3 @@ impl Writer<'_> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

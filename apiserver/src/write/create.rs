@@ -118,6 +118,3 @@ impl Place {
         Place { id: GroupResource::new("", "namespaces"), key: Key::new("", name) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -140,6 +140,3 @@ impl Place {
         Place { id: custom::definitions(), key: Key::new("", &id.to_string()) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -270,6 +270,3 @@ fn done(resource: &Resource, object: &Value) -> Value {
     }
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
 }
-
-#[cfg(test)]
-mod tests;

@@ -172,6 +172,3 @@ impl Writer<'_> {
 pub fn spec_finalizers(namespace: &Value) -> &[Value] {
     items(&namespace["spec"]["finalizers"])
 }
-
-#[cfg(test)]
-mod tests;

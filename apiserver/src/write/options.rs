@@ -35,19 +35,10 @@ impl WriteOptions {
                 FieldValidation::Warn
             }
         };
-        if kind == "PatchOptions" && query.has("force") {
-            wrong.forbidden("force", "may not be specified for non-apply patch");
-        }
-        if query.get("fieldManager").is_some_and(|name| name.len() > LONGEST_MANAGER) {
-            wrong.too_long("fieldManager", LONGEST_MANAGER);
-        }
         wrong.refuse("meta.k8s.io", kind, "")?;
         Ok(WriteOptions { dry_run, validation })
     }
 }
-
-/// Of `fieldManager`, in bytes. It is kept nowhere, but a client hears of it here that would hear of it elsewhere.
-const LONGEST_MANAGER: usize = 128;
 
 /// How dependents fare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]

@@ -20,13 +20,6 @@ pub fn a_watch_that_asks_for_bookmarks_gets_one_before_it_ends(w: &World) {
     assert!(watch.rest().iter().all(|event| event == "BOOKMARK"));
 }
 
-/// Who does not ask gets none.
-pub fn a_watch_that_does_not_ask_for_bookmarks_gets_none(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
-    let mut watch = w.watch(&format!("configmaps?resourceVersion={}&timeoutSeconds=4", created.version()));
-    assert_eq!(watch.rest(), [""; 0]);
-}
-
 /// Never a version beyond an event that is still to come.
 pub fn a_bookmark_is_never_ahead_of_an_event(w: &World) {
     let from = w.version();

@@ -38,15 +38,6 @@ pub fn a_patch_with_an_old_version_is_a_conflict(w: &World) {
     w.patch("configmaps/a", MERGE, &patch).refused(409, "Conflict", MODIFIED);
 }
 
-/// The same name is not the same object.
-pub fn a_replace_of_another_uid_is_a_conflict(w: &World) {
-    let first = w.post("configmaps", &configmap("a")).is(201);
-    let body = json!({ "metadata": { "name": "a", "uid": "another" } });
-    let message = w.put("configmaps/a", &body).refusal(409, "Conflict");
-    let end = format!("Precondition failed: UID in precondition: another, UID in object meta: {}", first.uid());
-    assert!(message.ends_with(&end), "{message}");
-}
-
 /// A delete that says which object it means deletes no other.
 pub fn a_delete_with_preconditions_spares_what_has_changed(w: &World) {
     let object = w.post("configmaps", &configmap("a")).is(201);

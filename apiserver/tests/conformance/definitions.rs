@@ -189,22 +189,6 @@ pub fn its_columns_are_those_of_the_definition(w: &World) {
     assert!(cells[3].is_string(), "{}", cells[3]);
 }
 
-/// Of one kind of column, null is a value: that of texts.
-pub fn a_cell_without_a_value_says_so_in_a_text(w: &World) {
-    let mut definition = definition(w, any());
-    definition["spec"]["versions"][0]["additionalPrinterColumns"] = json!([
-        { "name": "Text", "type": "string", "jsonPath": ".spec.size" },
-        { "name": "Number", "type": "integer", "jsonPath": ".spec.size" },
-        { "name": "Flag", "type": "boolean", "jsonPath": ".spec.size" },
-    ]);
-    let t = serve_definition(w, &definition);
-    w.post(&t.things, &t.thing("a", json!({ "size": null }))).is(201);
-    w.post(&t.things, &t.thing("b", json!({}))).is(201);
-    let table = w.accepting("application/json;as=Table;v=v1;g=meta.k8s.io").get(&t.things).is(200);
-    let cells = [&table["rows"][0]["cells"], &table["rows"][1]["cells"]];
-    assert_eq!(cells, [&json!(["a", "<no value>", null, null]), &json!(["b", null, null, null])]);
-}
-
 /// A definition that makes no sense is refused, not served by halves.
 pub fn a_definition_that_makes_no_sense_is_invalid(w: &World) {
     let mut wrong = definition(w, any());

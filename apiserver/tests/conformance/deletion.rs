@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    objects::{Is, configmap, deployment, finalized, labelled, pod, running_pod},
+    objects::{Is, configmap, deployment, finalized, pod, running_pod},
     world::{MERGE, World},
 };
 
@@ -39,12 +39,6 @@ pub fn a_finalizer_keeps_an_object_until_it_is_removed(w: &World) {
     let last = w.patch("configmaps/a", MERGE, &json!({ "metadata": { "finalizers": null } })).is(200);
     assert_eq!(last["metadata"]["finalizers"], json!(null));
     w.get("configmaps/a").refused(404, "NotFound", "configmaps \"a\" not found");
-}
-
-/// The decision that something is to end is a change of what is wanted.
-pub fn the_mark_of_deletion_counts_as_a_generation(w: &World) {
-    w.post("apps/v1:deployments", &finalized(deployment("a"))).is(201);
-    assert_eq!(w.delete("apps/v1:deployments/a").is(200).generation(), Some(2));
 }
 
 /// Whoever comes late cannot delay an end that has been decided.
@@ -102,42 +96,6 @@ pub fn a_collection_s_deletion_goes_on_where_something_has_gone_before(w: &World
     assert!(w.get("configmaps").is(200).names().is_empty());
 }
 
-/// Pitfall: of a delete without a body, `resourceVersion` is no version to read, but one that must not have changed.
-pub fn preconditions_may_stand_in_the_query(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
-    let start = "Operation cannot be fulfilled on ConfigMap \"a\": the ";
-    for (query, what) in [("uid=x", "UID"), ("resourceVersion=1", "ResourceVersion"), ("resourceVersion=x", "Res")] {
-        let message = w.delete(&format!("configmaps/a?{query}")).refusal(409, "Conflict");
-        assert!(message.starts_with(&format!("{start}{what}")), "{message}");
-    }
-    w.delete("configmaps?resourceVersion=0").refusal(409, "Conflict");
-    w.delete(&format!("configmaps/a?uid={}&resourceVersion={}", created.uid(), created.version())).is(200);
-}
-
-/// A body is a body even if there is nothing in it: then the query does not count.
-pub fn options_that_are_null_are_none(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let json_type = [("content-type", "application/json")];
-    let message = w.send("DELETE", "configmaps/a", &json_type, "{").refusal(400, "BadRequest");
-    assert!(message.starts_with("couldn't get version/kind; json parse error: "), "{message}");
-    let options = json!({ "kind": "Nothing" });
-    let message =
-        "no kind \"Nothing\" is registered for version \"meta.k8s.io/v1\" in scheme \"pkg/runtime/scheme.go:111\"";
-    w.delete_with("configmaps/a", &options).refused(400, "BadRequest", message);
-    for query in ["gracePeriodSeconds=", "propagationPolicy="] {
-        let code = w.delete(&format!("configmaps/a?{query}")).code;
-        assert!(matches!(code, 400 | 422), "{query}: {code}");
-    }
-    w.send("DELETE", "configmaps/a?dryRun=All", &json_type, "null").is(200);
-    w.get("configmaps/a").is(404);
-}
-
-/// What a body is said to be does not matter if there is none.
-pub fn a_delete_without_a_body_has_no_format(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    w.send("DELETE", "configmaps/a", &[("content-type", "text/plain")], "").is(200);
-}
-
 /// A pod on a node is told that it has to end, and when; its kubelet deletes it.
 pub fn a_pod_on_a_node_is_given_its_grace(w: &World) {
     w.post("pods", &running_pod("a")).is(201);
@@ -175,50 +133,6 @@ pub fn a_pod_on_no_node_is_deleted_at_once(w: &World) {
     w.post("pods", &running_pod("c")).is(201);
     w.delete("pods/c?gracePeriodSeconds=0").is(200);
     w.get("pods/c").is(404);
-}
-
-/// Force is used up by the first one. What becomes of dependents can still be decided, but not while a grace runs.
-pub fn a_second_force_changes_nothing_but_the_propagation(w: &World) {
-    w.post("pods", &finalized(running_pod("a"))).is(201);
-    let (force, foreground) = (json!({ "gracePeriodSeconds": 0 }), json!({ "propagationPolicy": "Foreground" }));
-    let graceful = w.delete("pods/a").is(200);
-    assert_eq!(w.delete_with("pods/a", &foreground).is(200).version(), graceful.version());
-    let marked = w.delete_with("pods/a", &force).is(200);
-    assert_eq!(marked["metadata"]["deletionGracePeriodSeconds"], 0);
-    let again = w.delete_with("pods/a", &force).is(200);
-    assert_eq!((again.version(), again.generation()), (marked.version(), marked.generation()));
-    assert_eq!(w.delete("pods/a").is(200).version(), marked.version());
-    let finalizers = w.delete_with("pods/a", &foreground).is(200)["metadata"]["finalizers"].take();
-    assert_eq!(finalizers, json!(["example.com/wait", "foregroundDeletion"]));
-}
-
-/// An event owns nothing: nobody has to be waited for, whatever is asked.
-pub fn an_event_goes_at_once_however_it_is_deleted(w: &World) {
-    let about = json!({ "kind": "Pod", "namespace": w.namespace, "name": "a" });
-    let event = json!({ "metadata": { "name": "a" }, "involvedObject": about, "reason": "Test" });
-    for policy in ["Foreground", "Orphan"] {
-        w.post("events", &event).is(201);
-        let mut watch = w.watch("events");
-        watch.expect("ADDED");
-        assert_eq!(w.delete_with("events/a", &json!({ "propagationPolicy": policy })).is(200)["status"], "Success");
-        assert_eq!(watch.names(1), ["DELETED a"]);
-    }
-}
-
-/// One request, one deletion for each object that the selector takes; the answer lists them.
-pub fn a_collection_is_deleted_one_by_one(w: &World) {
-    for name in ["a", "b"] {
-        w.post("configmaps", &labelled(configmap(name), json!({ "x": "y" }))).is(201);
-    }
-    w.post("configmaps", &configmap("c")).is(201);
-    let from = w.version();
-    let mut watch = w.watch(&format!("configmaps?resourceVersion={from}"));
-    let list = w.delete("configmaps?labelSelector=x%3Dy").is(200);
-    assert_eq!((list["kind"].as_str(), list.names()), (Some("ConfigMapList"), vec!["a", "b"]));
-    let mut told = watch.names(2);
-    told.sort();
-    assert_eq!(told, ["DELETED a", "DELETED b"]);
-    assert_eq!(w.get("configmaps").is(200).names(), ["c"]);
 }
 
 /// DeleteOptions are checked before anything is deleted.

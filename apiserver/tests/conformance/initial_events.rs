@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    objects::{Is, configmap, labelled},
+    objects::{Is, configmap},
     world::World,
 };
 
@@ -61,22 +61,6 @@ pub fn the_list_may_be_asked_for_at_least_a_version(w: &World) {
     assert_eq!((&status["code"], &status["reason"]), (&json!(504), &json!("Timeout")));
     let message = status["message"].as_str().unwrap_or_default();
     assert!(message.starts_with("Timeout: Too large resource version: 99999999, current: "), "{message}");
-}
-
-/// The selector is as good for the list as for the watch.
-pub fn the_list_is_of_what_the_selector_takes(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    w.post("configmaps", &labelled(configmap("b"), json!({ "x": "y" }))).is(201);
-    let mut watch = w.watch(&format!("configmaps?{QUERY}&labelSelector=x%3Dy"));
-    assert_eq!(watch.expect("ADDED").name(), "b");
-    assert!(closes(&watch.expect("BOOKMARK")));
-}
-
-/// Who does not ask for bookmarks gets the list and cannot know where it ends.
-pub fn without_bookmarks_nothing_closes_the_list(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let mut watch = w.watch("configmaps?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1");
-    assert_eq!(watch.rest(), ["ADDED a"]);
 }
 
 /// `false` is an answer, too: no list, though there is no version to begin from.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    objects::{Is, configmap, finalized},
+    objects::{Is, configmap},
     world::World,
 };
 
@@ -35,17 +35,6 @@ pub fn a_list_of_all_namespaces_is_sorted_by_namespace(w: &World) {
         list["items"].as_array().expect("items").iter().map(|i| (i.meta("namespace"), i.name())).collect();
     assert_eq!(keys, [(one.as_str(), "a"), (one.as_str(), "b"), (two.as_str(), "a")]);
     assert_eq!(w.get("/api/v1/namespaces/nowhere-at-all/configmaps").is(200).names(), [""; 0]);
-}
-
-/// resourceVersion=0 is "any": whatever is there. Another one is "not older than".
-pub fn a_list_may_ask_for_at_least_a_version(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
-    w.get("configmaps?resourceVersion=0").is(200);
-    let list = w.get(&format!("configmaps?resourceVersion={}", created.version())).is(200);
-    assert_eq!(list.names(), ["a"]);
-    assert!(list.revision() >= created.revision());
-    w.get("configmaps/a?resourceVersion=0").is(200);
-    w.get(&format!("configmaps/a?resourceVersion={}", created.version())).is(200);
 }
 
 /// The way back through the log.
@@ -119,12 +108,4 @@ pub fn a_version_or_limit_that_is_no_number_is_a_bad_request(w: &World) {
     // Of one object it is another code.
     let answer = w.get("configmaps/a?resourceVersion=abc");
     assert_eq!((answer.code, &answer.body["reason"]), (500, &json!(null)), "{}", answer.text);
-}
-
-/// Deleted but not gone: it is in the list until its last finalizer is.
-pub fn a_list_holds_what_is_being_deleted(w: &World) {
-    w.post("configmaps", &finalized(configmap("a"))).is(201);
-    w.delete("configmaps/a").is(200);
-    let list = w.get("configmaps").is(200);
-    assert!(!list["items"][0].meta("deletionTimestamp").is_empty());
 }

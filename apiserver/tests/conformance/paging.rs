@@ -39,23 +39,6 @@ pub fn all_pages_are_of_the_first_page_s_version(w: &World) {
     assert_eq!(rest["items"][2]["data"], json!({ "a": "1" }));
 }
 
-/// Nobody counts what a selector would leave out.
-pub fn with_a_selector_nobody_says_how_many_are_left(w: &World) {
-    five(w);
-    let one = w.get("configmaps?limit=2&labelSelector=all").is(200);
-    assert_eq!((one.names(), &one["metadata"]["remainingItemCount"]), (vec!["a", "b"], &json!(null)));
-    let rest = w.get(&format!("configmaps?labelSelector=all&continue={}", one.more())).is(200);
-    assert_eq!(rest.names(), ["c", "d", "e"]);
-}
-
-/// A page that is full of what the selector leaves out is no page: the server goes on looking.
-pub fn a_page_is_filled_with_what_the_selector_takes(w: &World) {
-    five(w);
-    w.post("configmaps", &labelled(configmap("f"), json!({ "last": "" }))).is(201);
-    let page = w.get("configmaps?limit=1&labelSelector=last").is(200);
-    assert_eq!((page.names(), page.more()), (vec!["f"], ""));
-}
-
 /// A page of all namespaces may end in the middle of one.
 pub fn a_page_of_all_namespaces_goes_on_where_it_ended(w: &World) {
     let (one, two) = (format!("{}-1", w.namespace), format!("{}-2", w.namespace));

@@ -132,17 +132,6 @@ pub fn a_patch_changes_neither_name_nor_uid_and_creates_nothing(w: &World) {
     assert_eq!(w.patch("configmaps/a", MERGE, &patch).is(200), w.get("configmaps/a").is(200));
 }
 
-/// What is meant for server-side apply alone.
-pub fn a_patch_cannot_be_forced(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let message = "Forbidden: may not be specified for non-apply patch";
-    let causes = json!([["FieldValueForbidden", "force", message]]);
-    w.patch("configmaps/a?force=true", MERGE, &json!({})).invalid(causes);
-    let message = "Too long: may not be more than 128 bytes";
-    let causes = json!([["FieldValueTooLong", "fieldManager", message]]);
-    w.patch(&format!("configmaps/a?fieldManager={}", "x".repeat(129)), MERGE, &json!({})).invalid(causes);
-}
-
 /// What is no patch, and what is none that anybody knows.
 pub fn a_patch_that_cannot_be_read_is_a_bad_request(w: &World) {
     w.post("configmaps", &configmap("a")).is(201);

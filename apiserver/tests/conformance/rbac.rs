@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    objects::{configmap, deployment, pod},
+    objects::{configmap, pod},
     wait::expect,
     world::{Differs, MERGE, World},
 };
@@ -99,25 +99,6 @@ pub fn a_rule_for_names_allows_those_alone(w: &World) {
     app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
 }
 
-/// An autoscaler's right: it says how many replicas, and not what is in them.
-pub fn who_may_scale_need_not_be_allowed_to_write_the_object(w: &World) {
-    let app = account(w);
-    w.post("apps/v1:deployments", &deployment("a")).is(201);
-    allow(w, json!([{ "apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"] }]));
-    let (object, scale) = ("apps/v1:deployments/a", "apps/v1:deployments/a/scale");
-    soon(&app, scale, 200);
-    let patch = json!({ "spec": { "replicas": 2 } });
-    assert_eq!(app.patch(scale, MERGE, &patch).is(200)["spec"], patch["spec"]);
-    let message = format!(
-        "deployments.apps \"a\" is forbidden: User \"{}\" cannot update resource \"deployments/scale\" in API group \"apps\" in the namespace \"{}\"",
-        user(w),
-        w.namespace
-    );
-    app.put(scale, &json!({ "metadata": { "name": "a" } })).refused(403, "Forbidden", &message);
-    app.get(object).refusal(403, "Forbidden");
-    app.patch(object, MERGE, &patch).refusal(403, "Forbidden");
-}
-
 /// A PUT of what is not there creates some kinds. It takes the right to do both: `update` alone is no way around `create`.
 pub fn a_replace_that_creates_takes_the_right_to_create(w: &World) {
     const LEASES: &str = "coordination.k8s.io/v1:leases";
@@ -164,14 +145,6 @@ pub fn a_binding_that_is_deleted_allows_nothing_any_more(w: &World) {
     soon(&app, "pods", 200);
     w.delete(&format!("{BINDINGS}/app")).is(200);
     soon(&app, "pods", 403);
-}
-
-/// Whoever is known may learn what is served.
-pub fn everybody_may_read_what_is_served(w: &World) {
-    let app = account(w);
-    for path in ["/api", "/apis", "/api/v1", "/apis/apps/v1", "/version", "/healthz", "/openapi/v3"] {
-        soon(&app, path, 200);
-    }
 }
 
 /// `kubectl auth can-i` and `whoami`.

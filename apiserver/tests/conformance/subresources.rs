@@ -1,6 +1,6 @@
 //! Subresources: parts of an object that are written by somebody else.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     definitions::{any, definition, serve_definition},
@@ -54,17 +54,6 @@ pub fn a_status_patch_leaves_the_spec_alone(w: &World) {
     assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(1), &json!(2)));
     let patch = json!({ "metadata": { "resourceVersion": created.version() }, "status": { "replicas": 3 } });
     w.patch("apps/v1:deployments/a/status", MERGE, &patch).refusal(409, "Conflict");
-}
-
-/// Two fields for one thing, of which a kubelet may write either.
-pub fn a_pod_has_its_address_twice(w: &World) {
-    w.post("pods", &pod("a")).is(201);
-    let write = |status: Value| w.patch("pods/a/status", MERGE, &json!({ "status": status })).is(200)["status"].take();
-    let all = json!([{ "ip": "10.0.0.1" }, { "ip": "fd00::1" }]);
-    let status = write(json!({ "podIPs": all }));
-    assert_eq!((&status["podIP"], &status["podIPs"]), (&json!("10.0.0.1"), &all));
-    let status = write(json!({ "podIP": "10.0.0.2" }));
-    assert_eq!((&status["podIP"], &status["podIPs"]), (&json!("10.0.0.2"), &json!([{ "ip": "10.0.0.2" }])));
 }
 
 /// A pod is given to one node, once.

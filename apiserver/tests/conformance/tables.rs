@@ -66,16 +66,6 @@ pub fn a_row_is_cells_and_the_object_s_metadata(w: &World) {
     assert_eq!(t.get("configmaps/a").is(200)["rows"][0]["cells"][1], 1);
 }
 
-/// How much of the object comes along is the client's choice.
-pub fn the_object_of_a_row_is_as_much_as_is_asked_for(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
-    let t = w.accepting(TABLE);
-    assert_eq!(t.get("configmaps?includeObject=None").is(200)["rows"][0]["object"], json!(null));
-    assert_eq!(t.get("configmaps?includeObject=Object").is(200)["rows"][0]["object"], created);
-    let message = "Unable to convert to Table as requested: includeObject: Invalid value: \"Some\": must be 'Metadata', 'Object', 'None', or empty";
-    t.get("configmaps?includeObject=Some").refused(400, "BadRequest", message);
-}
-
 /// What STATUS says is not the phase: whatever is most worth knowing.
 pub fn a_pod_s_status_column_says_what_keeps_it(w: &World) {
     let t = w.accepting(TABLE);

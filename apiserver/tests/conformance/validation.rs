@@ -7,19 +7,6 @@ use crate::{
     world::{Differs, MERGE, World},
 };
 
-/// Who is refused for one thing is warned of the others all the same.
-pub fn a_write_that_is_refused_warns_as_well(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let mut body = configmap("a");
-    body["dta"] = json!({});
-    let warning = ["299 - \"unknown field \\\"dta\\\"\""];
-    let taken = w.post("configmaps", &body);
-    assert_eq!((taken.code, &taken.warnings()[..]), (409, &warning.map(str::to_owned)[..]));
-    body["metadata"]["resourceVersion"] = json!("1");
-    let stale = w.put("configmaps/a", &body);
-    assert_eq!((stale.code, &stale.warnings()[..]), (409, &warning.map(str::to_owned)[..]));
-}
-
 /// Unknown fields: dropped with a warning, refused, or dropped in silence.
 pub fn an_unknown_field_is_a_warning_unless_it_is_asked_otherwise(w: &World) {
     let body = json!({ "metadata": { "name": "a", "labls": {} }, "data": { "a": "1" } });

@@ -68,18 +68,6 @@ pub fn a_watch_hears_of_its_own_collection_alone(w: &World) {
     assert_eq!(all.names(2), ["ADDED elsewhere", "ADDED here"]);
 }
 
-/// The field selector that kubectl uses to watch one object.
-pub fn a_watch_of_one_name_is_a_field_selector(w: &World) {
-    let from = w.version();
-    let mut watch = w.watch(&format!("configmaps?fieldSelector=metadata.name%3Db&resourceVersion={from}"));
-    for name in ["a", "b"] {
-        w.post("configmaps", &configmap(name)).is(201);
-    }
-    assert_eq!(watch.expect("ADDED").name(), "b");
-    // A path with a name is a get, whatever the query says.
-    assert_eq!(w.get("configmaps/b?watch=true").is(200).name(), "b");
-}
-
 /// A status is a change like any other, and the events' objects are whole.
 pub fn a_watch_tells_changes_of_the_status(w: &World) {
     let created = w.post("apps/v1:deployments", &deployment("a")).is(201);

@@ -1,9 +1,9 @@
 //! Create, get, replace: what is stored, what is answered, what is counted.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    objects::{Is, configmap, deployment, labelled, pod},
+    objects::{Is, configmap, deployment, pod},
     world::{Differs, World},
 };
 
@@ -23,17 +23,6 @@ pub fn a_create_is_answered_201_with_what_is_stored(w: &World) {
 pub fn what_the_path_says_need_not_stand_in_the_body(w: &World) {
     let created = w.post("configmaps", &json!({ "metadata": { "name": "a" } })).is(201);
     assert_eq!((&created["kind"], &created["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
-}
-
-/// What may be created by a replace may be created by somebody who has seen an earlier one, but not in its place.
-pub fn a_replace_that_creates_does_not_look_at_the_version(w: &World) {
-    let lease = |metadata: Value| json!({ "metadata": metadata, "spec": { "holderIdentity": "me" } });
-    let path = "coordination.k8s.io/v1:leases/a";
-    let answer = w.put(path, &lease(json!({ "name": "a", "uid": "gone" })));
-    let message = answer.refusal(409, "Conflict");
-    assert!(message.contains("Precondition failed: UID in precondition: gone, UID in object meta: "), "{message}");
-    let created = w.put(path, &lease(json!({ "name": "a", "resourceVersion": "5" }))).is(201);
-    assert_ne!(created.version(), "5");
 }
 
 /// Nobody is told who set which field.
@@ -65,15 +54,6 @@ pub fn a_generated_name_is_the_prefix_and_five_characters(w: &World) {
         assert_eq!(made["metadata"]["generateName"], "job-");
     }
     assert_ne!(one.name(), two.name());
-}
-
-/// Who asks for a name to be made and brings one that is taken is told what others are told whose eight names are.
-pub fn a_name_that_is_taken_beside_a_prefix_was_a_failed_attempt(w: &World) {
-    let named = json!({ "metadata": { "name": "a", "generateName": "a-" } });
-    assert_eq!(w.post("configmaps", &named).is(201).name(), "a");
-    let message = "configmaps \"a\" already exists, the server was not able to generate a unique name for the object";
-    let details = w.post("configmaps", &named).refused(409, "AlreadyExists", message);
-    assert_eq!(details, json!({ "name": "a", "kind": "configmaps", "retryAfterSeconds": 1 }));
 }
 
 /// The check that there is a name, and that it can stand in a path.
@@ -217,29 +197,6 @@ pub fn a_replace_of_what_is_not_there_is_not_found_except_of_a_lease(w: &World) 
     answer.invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
 }
 
-/// The other kinds that a replace creates: of events and of what RBAC is made of.
-pub fn a_replace_may_create_events_and_roles(w: &World) {
-    let rbac = "rbac.authorization.k8s.io";
-    let about = json!({ "kind": "Pod", "namespace": w.namespace, "name": "a" });
-    let event = json!({ "metadata": { "name": "a" }, "involvedObject": about, "reason": "Test" });
-    w.put("events/a", &event).is(201);
-    let role = |kind: &str| json!({ "apiGroup": rbac, "kind": kind, "name": "none" });
-    for (kind, body) in [
-        ("role", json!({ "rules": [] })),
-        ("clusterrole", json!({ "rules": [] })),
-        ("rolebinding", json!({ "roleRef": role("Role"), "subjects": [] })),
-        ("clusterrolebinding", json!({ "roleRef": role("ClusterRole"), "subjects": [] })),
-    ] {
-        let (name, mut body) = (w.namespace.as_str(), body);
-        body["metadata"] = json!({ "name": name });
-        let path = match kind.strip_prefix("cluster") {
-            Some(_) => format!("/apis/{rbac}/v1/{kind}s/{name}"),
-            None => format!("{rbac}/v1:{kind}s/{name}"),
-        };
-        assert_eq!(w.put(&path, &body).is(201).name(), name, "{kind}");
-    }
-}
-
 /// The comparison that keeps a write without a change from being one: no version, no event.
 pub fn a_replace_that_changes_nothing_is_no_write(w: &World) {
     let created = w.post("configmaps", &configmap("a")).is(201);
@@ -268,14 +225,6 @@ pub fn the_generation_counts_changes_of_the_spec_alone(w: &World) {
     assert_eq!(object.generation(), Some(2));
 }
 
-/// Not everything has a generation: pods do, what has no spec does not.
-pub fn what_has_no_spec_has_no_generation(w: &World) {
-    assert_eq!(w.post("pods", &pod("a")).is(201).generation(), Some(1));
-    assert_eq!(w.post("configmaps", &configmap("a")).is(201).generation(), None);
-    assert_eq!(w.post("secrets", &json!({ "metadata": { "name": "a" } })).is(201).generation(), None);
-    assert_eq!(w.post("serviceaccounts", &json!({ "metadata": { "name": "a" } })).is(201).generation(), None);
-}
-
 /// stringData is how a Secret is written, never how it is read; and a type is never changed.
 pub fn a_secret_is_opaque_unless_it_says_so_and_is_written_in_clear(w: &World) {
     let body = json!({ "metadata": { "name": "a" }, "stringData": { "k": "b" } });
@@ -284,12 +233,4 @@ pub fn a_secret_is_opaque_unless_it_says_so_and_is_written_in_clear(w: &World) {
     assert_eq!(created["stringData"], json!(null));
     let answer = w.put("secrets/a", &json!({ "metadata": { "name": "a" }, "type": "example.com/b" }));
     answer.invalid(json!([["FieldValueInvalid", "type", "Invalid value: \"example.com/b\": field is immutable"]]));
-}
-
-/// Versions are one counter's: a later write of any object has the greater one.
-pub fn versions_of_different_objects_can_be_compared(w: &World) {
-    let one = w.post("configmaps", &configmap("a")).is(201).revision();
-    let two = w.post("secrets", &json!({ "metadata": { "name": "a" } })).is(201).revision();
-    let three = w.put("configmaps/a", &labelled(configmap("a"), json!({ "x": "y" }))).is(200).revision();
-    assert!(one < two && two < three, "{one} {two} {three}");
 }

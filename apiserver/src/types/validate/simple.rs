@@ -13,8 +13,7 @@ const MOST_DATA: usize = 1024 * 1024;
 pub fn secret(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     wrong.immutable("type", &object["type"], old.map(|old| &old["type"]));
     unchanged(object, old, wrong);
-    // Base64: four letters are three bytes.
-    if data_keys("data", object, wrong) * 3 / 4 > MOST_DATA {
+    if data("data", object, decoded, wrong) > MOST_DATA {
         wrong.too_long("data", MOST_DATA);
     }
     if object["type"] == "kubernetes.io/tls" {
@@ -26,20 +25,25 @@ pub fn secret(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
 
 pub fn config_map(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     unchanged(object, old, wrong);
-    if data_keys("data", object, wrong) + data_keys("binaryData", object, wrong) * 3 / 4 > MOST_DATA {
+    if data("data", object, str::len, wrong) + data("binaryData", object, decoded, wrong) > MOST_DATA {
         // The whole object, says the real server.
         wrong.too_long("[]", MOST_DATA);
     }
 }
 
-/// Checks the keys, returns how long the values are.
-fn data_keys(field: &str, object: &Value, wrong: &mut Causes) -> usize {
-    let mut size = 0;
-    for (key, value) in object[field].as_object().into_iter().flatten() {
+/// Checks the keys, and returns how many bytes the values have.
+fn data(field: &str, object: &Value, length: fn(&str) -> usize, wrong: &mut Causes) -> usize {
+    let data = object[field].as_object().into_iter().flatten();
+    data.map(|(key, value)| {
         wrong.texts(&format!("{field}[{key}]"), key, names::data_key(key));
-        size += text(value).len();
-    }
-    size
+        length(text(value))
+    })
+    .sum()
+}
+
+/// Base64: four letters are three bytes.
+fn decoded(text: &str) -> usize {
+    text.trim_end_matches('=').len() * 3 / 4
 }
 
 fn unchanged(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
