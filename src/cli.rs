@@ -4,7 +4,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use daemon::{args::{duration, positive_duration}, connect::Target};
+use daemon::{
+    args::{duration, positive_duration},
+    connect::Target,
+};
 
 use crate::{controller, informer::Key, pki};
 

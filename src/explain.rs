@@ -66,6 +66,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn misconceptions_of_the_tour_have_a_test_each() {
+        let tour = include_str!("../docs/tour.md");
+        let links: Vec<_> =
+            tour.lines().filter_map(|line| line.strip_prefix("| ")?.split_once("| [`")?.1.split_once(')')).collect();
+        assert_eq!(links.len(), 8);
+        for (link, _) in links {
+            let (name, path) = link.split_once("`](../").expect("a link");
+            let source =
+                std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+            assert!(source.contains(&format!("fn {name}(")), "{name} is not in {path}");
+        }
+    }
+
+    #[test]
     fn every_step_has_its_section_in_the_tour() {
         let tour = include_str!("../docs/tour.md");
         for step in Step::ALL {

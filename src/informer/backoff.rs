@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_starts_at_0_8_seconds_doubles_and_ends_at_30() {
+    fn backoff_doubles_from_0_8_to_30_seconds() {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..8).map(|_| backoff.next(0.0).as_millis()).collect();
         assert_eq!(waits, [800, 1600, 3200, 6400, 12800, 15000, 15000, 15000]);
@@ -49,14 +49,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_outage_does_not_overflow_it() {
+    fn long_outage_does_not_overflow() {
         let mut backoff = Backoff { failures: u32::MAX - 1 };
         assert_eq!(backoff.next(1.0), LONGEST);
         assert_eq!(backoff.next(1.0), LONGEST);
     }
 
     #[test]
-    fn a_reset_starts_it_afresh() {
+    fn reset_starts_at_the_first_wait() {
         let mut backoff = Backoff::default();
         backoff.next(0.5);
         backoff.next(0.5);

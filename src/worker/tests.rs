@@ -107,7 +107,7 @@ fn transient(why: &str) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn success_forgets_the_failures_and_looks_no_more() {
+async fn success_forgets_the_failures() {
     let bench = Bench::new(Duration::ZERO, |look| if look < 4 { transient("no") } else { Ok(Outcome::Settled) });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 4);
@@ -116,7 +116,7 @@ async fn success_forgets_the_failures_and_looks_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_appointment_is_kept_and_is_no_failure() {
+async fn requeue_after_comes_in_time_and_is_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
         2 => Ok(Outcome::RequeueAfter(60 * SECOND)),
@@ -129,7 +129,7 @@ async fn an_appointment_is_kept_and_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_settles_leaves_no_timer_and_no_failure() {
+async fn settled_key_has_no_timer_and_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => Ok(Outcome::RequeueAfter(60 * SECOND)),
         2 => transient("no"),
@@ -142,7 +142,7 @@ async fn a_look_that_settles_leaves_no_timer_and_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_appointment_outlives_a_look_that_was_given_up() {
+async fn delayed_add_survives_a_dropped_key() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => Ok(Outcome::RequeueAfter(3600 * SECOND)),
         2..=14 => transient("no"),
@@ -155,7 +155,7 @@ async fn an_appointment_outlives_a_look_that_was_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_error_is_absorbed() {
+async fn permanent_error_is_absorbed() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
         _ => Err(Error::Permanent { why: "a typo".into(), requeue_after: None }),
@@ -168,7 +168,7 @@ async fn a_permanent_error_is_absorbed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_error_may_ask_for_a_reminder() {
+async fn permanent_error_can_requeue_a_reminder() {
     let again = Some(60 * SECOND);
     let bench =
         Bench::new(Duration::ZERO, move |_| Err(Error::Permanent { why: "a typo".into(), requeue_after: again }));
@@ -177,7 +177,7 @@ async fn a_permanent_error_may_ask_for_a_reminder() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transient_error_is_retried_12_times_and_then_given_up_once() {
+async fn transient_error_is_retried_12_times_then_dropped() {
     let bench = Bench::new(Duration::ZERO, |_| transient("no"));
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 13);
@@ -187,7 +187,7 @@ async fn a_transient_error_is_retried_12_times_and_then_given_up_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
+async fn dropped_key_gets_fresh_retries_after_a_change() {
     let bench = Bench::new(Duration::ZERO, |_| transient("no"));
     bench.add_and_wait(3600 * SECOND).await;
     bench.add_and_wait(3600 * SECOND).await;
@@ -196,7 +196,7 @@ async fn a_key_that_was_given_up_starts_with_fresh_retries_when_it_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_given_up_may_ask_for_a_reminder() {
+async fn dropped_key_can_requeue_a_reminder() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=13 => transient("remind me"),
         _ => Ok(Outcome::Settled),
@@ -206,7 +206,7 @@ async fn a_key_that_was_given_up_may_ask_for_a_reminder() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn giving_up_that_could_not_be_told_is_told_later_without_another_12_retries() {
+async fn failed_report_is_repeated_without_12_more_retries() {
     let bench = Bench::new(Duration::ZERO, |_| transient("tell them at the third time"));
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!((bench.looks().len(), bench.given_up().len()), (13 + 2, 3));
@@ -216,7 +216,7 @@ async fn giving_up_that_could_not_be_told_is_told_later_without_another_12_retri
 /// The trap: a change brings the last attempt forward, while the retry of the attempt before it is still on its way. If
 /// it were left alone, it would find the failures forgotten, and the whole row would start again.
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_given_up_is_left_alone_by_the_retry_that_was_on_its_way() {
+async fn scheduled_retry_does_not_revive_a_dropped_key() {
     let bench = Bench::new(Duration::ZERO, |_| transient("no"));
     bench.add_and_wait(15 * SECOND).await;
     assert_eq!(bench.looks().len(), 12);
@@ -226,7 +226,7 @@ async fn a_key_that_was_given_up_is_left_alone_by_the_retry_that_was_on_its_way(
 }
 
 #[tokio::test(start_paused = true)]
-async fn unavailable_never_counts_and_is_tried_again_at_most_30_s_apart_for_as_long_as_it_takes() {
+async fn unavailable_is_retried_forever_at_most_30_s_apart() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=500 => Err(Error::Unavailable("connection refused".into())),
         _ => transient("no"),
@@ -242,7 +242,7 @@ async fn unavailable_never_counts_and_is_tried_again_at_most_30_s_apart_for_as_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_one_failed_attempt_of_one_key() {
+async fn panic_is_one_failed_attempt_of_one_key() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => panic!("on purpose"),
         _ => Ok(Outcome::Settled),
@@ -255,7 +255,7 @@ async fn a_panic_is_one_failed_attempt_of_one_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_for_ever_is_given_up_with_its_text_and_a_panic_in_that_is_survived() {
+async fn repeated_panic_is_dropped_with_its_text() {
     let bench = Bench::new(Duration::ZERO, |_| panic!("{} purpose", "on"));
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.given_up(), [(1, "panicked: on purpose".to_owned())]);
@@ -268,7 +268,7 @@ async fn a_panic_for_ever_is_given_up_with_its_text_and_a_panic_in_that_is_survi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_is_worked_on_afterwards() {
+async fn key_changed_during_a_reconcile_is_reconciled_again() {
     let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(SECOND).await;
@@ -277,7 +277,7 @@ async fn a_change_during_the_work_is_worked_on_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
+async fn stop_finishes_the_current_key_and_takes_no_other() {
     // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at
     // times.
     for _ in 0..20 {
@@ -294,7 +294,7 @@ async fn a_stop_takes_nothing_new_but_finishes_what_is_in_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_worker_ends_at_once_when_it_is_stopped_or_when_the_queue_ends() {
+async fn idle_worker_ends_with_the_stop_or_the_queue() {
     let stopped = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
     let ended = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
     sleep(MS).await;
@@ -306,7 +306,7 @@ async fn an_idle_worker_ends_at_once_when_it_is_stopped_or_when_the_queue_ends()
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_result_is_there_from_the_start() {
+async fn every_result_has_a_counter_from_the_start() {
     let bench = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
     sleep(MS).await;
     let text = bench.telemetry.encode().unwrap();
@@ -317,7 +317,7 @@ async fn every_result_is_there_from_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_warning_names_the_queue_the_key_the_error_the_attempt_and_the_wait_and_routine_gets_none() {
+async fn warning_has_all_fields_and_routine_retries_get_none() {
     let log = Log::start(tracing::Level::WARN);
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=3 => transient("500 InternalError: etcd"),

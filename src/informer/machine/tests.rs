@@ -200,7 +200,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn whatever_happened_the_cache_ends_up_as_the_server_is(story in prop::collection::vec(happening(), 0..120)) {
+    fn cache_equals_the_server_after_any_failures(story in prop::collection::vec(happening(), 0..120)) {
         let mut rig = Rig::new();
         story.into_iter().for_each(|happening| rig.happen(happening));
         // From here on all is well. It must settle, and soon.
@@ -220,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn no_series_of_failures_makes_it_ask_in_a_hot_loop(codes in prop::collection::vec(prop::option::of(400u16..600), 40)) {
+    fn no_series_of_failures_makes_a_hot_loop(codes in prop::collection::vec(prop::option::of(400u16..600), 40)) {
         let mut rig = Rig::new();
         let begun = rig.now;
         for code in &codes {
@@ -231,7 +231,7 @@ proptest! {
 }
 
 #[test]
-fn the_time_limit_of_a_watch_is_spread_over_its_range() {
+fn time_limit_of_a_watch_is_spread_over_its_range() {
     for (jitter, seconds) in [(0.0, 300), (0.5, 450), (1.0, 600)] {
         let (mut machine, _) = Machine::<Thing>::start();
         let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
@@ -241,7 +241,7 @@ fn the_time_limit_of_a_watch_is_spread_over_its_range() {
 }
 
 #[test]
-fn a_watch_that_closes_at_once_after_a_few_events_goes_on_where_it_was_after_a_pause() {
+fn short_watch_with_events_is_reopened_after_a_backoff() {
     let (mut machine, _) = Machine::<Thing>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
@@ -255,7 +255,7 @@ fn a_watch_that_closes_at_once_after_a_few_events_goes_on_where_it_was_after_a_p
 }
 
 #[test]
-fn the_first_410_after_a_long_outage_is_followed_up_at_once() {
+fn first_410_after_a_long_outage_lists_without_delay() {
     let (mut machine, _) = Machine::<Thing>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };

@@ -8,7 +8,7 @@ use testkit::{pass, status};
 use crate::informer::tests::wire;
 
 #[tokio::test(start_paused = true)]
-async fn expired_410_as_the_answer_to_a_watch_lists_again() {
+async fn status_410_to_a_watch_lists_again() {
     let mut rig = start();
     rig.watching(&[wire("a", 1)], "9").await.status(410, "Expired", "too old resource version: 9 (120)");
     let (call, wait) = rig.next_timed().await;
@@ -20,7 +20,7 @@ async fn expired_410_as_the_answer_to_a_watch_lists_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_410_inside_a_stream_of_200_lists_again() {
+async fn error_410_inside_the_stream_lists_again() {
     let mut rig = start();
     let stream = rig.watching(&[wire("a", 1)], "9").await.stream();
     stream.event("ERROR", &status(410, "Gone", "too old resource version"));
@@ -31,7 +31,7 @@ async fn expired_410_inside_a_stream_of_200_lists_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_410_after_every_list_is_answered_ever_more_slowly() {
+async fn status_410_after_every_list_backs_off() {
     let mut rig = start();
     let mut waits = Vec::new();
     for _ in 0..8 {
@@ -46,7 +46,7 @@ async fn a_410_after_every_list_is_answered_ever_more_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_the_server_does_not_know_yet_lists_again() {
+async fn version_too_large_lists_again() {
     for words_only in [false, true] {
         let mut rig = start();
         let mut answer = status(504, "Timeout", "Timeout: Too large resource version: 9, current: 3");
@@ -62,7 +62,7 @@ async fn a_version_that_the_server_does_not_know_yet_lists_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_connection_keeps_the_version_and_backs_off_up_to_30_seconds() {
+async fn refused_connection_keeps_the_version_and_backs_off() {
     let mut rig = start();
     let mut watch = rig.watching(&[], "9").await;
     let mut waits = Vec::new();
@@ -78,7 +78,7 @@ async fn a_refused_connection_keeps_the_version_and_backs_off_up_to_30_seconds()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_is_obeyed_and_capped() {
+async fn retry_after_is_obeyed_up_to_30_seconds() {
     let mut rig = start();
     let busy = status(429, "TooManyRequests", "slow down").to_string();
     rig.watching(&[], "9").await.bytes(429, &[("Retry-After", "7")], busy.clone());
@@ -92,7 +92,7 @@ async fn a_429_is_obeyed_and_capped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_inside_the_stream_keeps_the_version() {
+async fn error_429_inside_the_stream_keeps_the_version() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     stream.event("ERROR", &status(429, "TooManyRequests", "storage is (re)initializing"));
@@ -102,7 +102,7 @@ async fn a_429_inside_the_stream_keeps_the_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_other_error_inside_the_stream_lists_again_and_cannot_wedge() {
+async fn other_error_inside_the_stream_lists_again() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     stream.event("ERROR", &status(500, "InternalError", "unable to decode an event from the watch stream"));
@@ -110,7 +110,7 @@ async fn any_other_error_inside_the_stream_lists_again_and_cannot_wedge() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_closes_at_once_and_empty_backs_off_and_lists() {
+async fn short_empty_watch_backs_off_and_lists() {
     let mut rig = start();
     let mut waits = Vec::new();
     for _ in 0..7 {
@@ -124,7 +124,7 @@ async fn a_watch_that_closes_at_once_and_empty_backs_off_and_lists() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_backoff_starts_afresh_after_a_watch_that_lived() {
+async fn backoff_is_reset_after_a_watch_that_lived() {
     let mut rig = start();
     let mut watch = rig.watching(&[], "9").await;
     for _ in 0..6 {

@@ -7,7 +7,7 @@ use testkit::{api_server, pass};
 use crate::informer::tests::{Thing, wire};
 
 #[tokio::test(start_paused = true)]
-async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
+async fn first_list_is_consistent_in_pages_of_500() {
     let mut rig = start();
     let call = rig.server.next().await;
     assert_eq!(call.param("limit"), "500");
@@ -25,7 +25,7 @@ async fn the_first_list_is_consistent_and_comes_in_pages_of_500() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_is_too_large_is_asked_for_again_with_fewer_objects() {
+async fn too_large_page_is_requested_with_fewer_objects() {
     let mut rig = start();
     let mut large = wire("a", 1);
     large["metadata"]["annotations"]["text"] = "x".repeat(33 << 20).into();
@@ -60,7 +60,7 @@ async fn expired_continue_token_restarts_at_the_first_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_fails_starts_the_list_again_after_a_backoff() {
+async fn failed_page_restarts_the_list_after_a_backoff() {
     let mut rig = start();
     rig.server.next().await.json(200, &list(&[wire("a", 1)], "9", "token"));
     rig.server.next().await.status(500, "InternalError", "etcd is unwell");
@@ -70,7 +70,7 @@ async fn a_page_that_fails_starts_the_list_again_after_a_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_accepts_and_says_nothing_is_given_30_seconds() {
+async fn silent_server_is_abandoned_after_30_seconds() {
     let mut rig = start();
     let _never_answered = rig.server.next().await;
     let (call, wait) = rig.next_timed().await;
@@ -84,7 +84,7 @@ async fn a_server_that_accepts_and_says_nothing_is_given_30_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_selectors_choose_is_asked_for_in_every_request() {
+async fn selectors_are_in_every_request() {
     let (client, mut server) = api_server();
     let list_watch = ListWatch::<Thing>::new(client, "/api/v1/things").selecting(Some("app in (a,b)"), Some("x=1"));
     tokio::spawn(async move {
@@ -120,7 +120,7 @@ async fn list_that_drips_is_abandoned_after_60_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_stops_halfway_is_given_up() {
+async fn list_that_stops_halfway_is_abandoned() {
     let mut rig = start();
     let body = rig.server.next().await.stream();
     body.raw("{\"metadata\":");
@@ -130,7 +130,7 @@ async fn a_list_that_stops_halfway_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_with_one_bad_object_brings_all_the_others() {
+async fn undecodable_object_costs_itself_alone() {
     let mut rig = start();
     let mut broken = wire("b", 2);
     broken["value"] = "not a number".into();
@@ -155,7 +155,7 @@ async fn nameless_objects_cost_themselves_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_no_json_is_asked_for_again() {
+async fn list_that_is_not_json_is_requested_again() {
     let mut rig = start();
     rig.server.next().await.bytes(200, &[], "<html>");
     let (call, wait) = rig.next_timed().await;
@@ -164,7 +164,7 @@ async fn a_list_that_is_no_json_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_is_not_served_or_not_allowed_is_waited_for_and_the_reason_is_told() {
+async fn readiness_has_the_reason_until_the_list_works() {
     for (code, reason) in [(404, "NotFound"), (403, "Forbidden")] {
         let mut rig = start();
         rig.server.next().await.status(code, reason, "things are not for you");

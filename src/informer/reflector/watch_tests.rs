@@ -8,7 +8,7 @@ use testkit::pass;
 use crate::informer::{Key, tests::wire};
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_asks_for_bookmarks_and_for_a_time_limit_of_5_to_10_minutes() {
+async fn watch_requests_bookmarks_and_5_to_10_minutes() {
     let mut rig = start();
     let watch = rig.watching(&[], "9").await;
     assert_eq!(watch.param("allowWatchBookmarks"), "true");
@@ -17,7 +17,7 @@ async fn a_watch_asks_for_bookmarks_and_for_a_time_limit_of_5_to_10_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_change_the_cache_and_move_the_version_on() {
+async fn events_change_the_cache_and_the_version() {
     let mut rig = start();
     let stream = rig.watching(&[wire("a", 1)], "9").await.stream();
     stream.event("MODIFIED", &wire("a", 10));
@@ -30,7 +30,7 @@ async fn events_change_the_cache_and_move_the_version_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bookmark_moves_the_version_on_and_changes_nothing() {
+async fn bookmark_changes_the_version_alone() {
     let mut rig = start();
     let stream = rig.watching(&[wire("a", 1)], "9").await.stream();
     stream.event("BOOKMARK", &bookmark("77"));
@@ -41,7 +41,7 @@ async fn a_bookmark_moves_the_version_on_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_whose_time_is_up_is_opened_again_at_once_where_it_was() {
+async fn expired_watch_is_reopened_at_once_where_it_was() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     pass(Duration::from_secs(120)).await;
@@ -67,7 +67,7 @@ async fn lines_may_arrive_in_any_pieces() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_watch_is_given_up_and_opened_again_where_it_was() {
+async fn silent_watch_is_reopened_where_it_was() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     let (watch, wait) = rig.next_timed().await;
@@ -84,7 +84,7 @@ async fn a_silent_watch_is_given_up_and_opened_again_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_is_opened_again_where_it_was() {
+async fn broken_watch_is_reopened_where_it_was() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     stream.event("ADDED", &wire("a", 10));
@@ -97,7 +97,7 @@ async fn a_connection_that_breaks_is_opened_again_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_cannot_be_decoded_is_passed_over_and_its_next_change_brings_it_back() {
+async fn undecodable_event_keeps_the_last_good_version() {
     let mut rig = start();
     let stream = rig.watching(&[wire("a", 1)], "9").await.stream();
     let mut broken = wire("a", 10);
@@ -111,7 +111,7 @@ async fn an_object_that_cannot_be_decoded_is_passed_over_and_its_next_change_bri
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_needs_no_more_than_the_name() {
+async fn deletion_needs_the_name_alone() {
     let mut rig = start();
     let stream = rig.watching(&[wire("a", 1)], "9").await.stream();
     let mut broken = wire("a", 10);
@@ -121,7 +121,7 @@ async fn a_deletion_needs_no_more_than_the_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_is_no_json_or_names_nothing_ends_the_watch_and_lists_again() {
+async fn line_that_is_not_an_event_lists_again() {
     let nameless = json!({ "type": "DELETED", "object": { "metadata": { "resourceVersion": "10" } } }).to_string();
     for line in ["<html>gateway</html>", nameless.as_str(), r#"{"type":"RENAMED","object":{}}"#] {
         let mut rig = start();
@@ -134,7 +134,7 @@ async fn a_line_that_is_no_json_or_names_nothing_ends_the_watch_and_lists_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stops_in_the_middle_of_anything() {
+async fn reflector_stops_in_any_state() {
     // While it lists, while it backs off, while it watches.
     for stage in 0..3 {
         let mut rig = start();

@@ -16,7 +16,7 @@ fn key(name: &str) -> Key {
 }
 
 #[test]
-fn a_new_list_tells_what_was_deleted_while_nobody_watched() {
+fn new_list_reports_deletions_missed_by_the_watch() {
     let store = store();
     store.replace(vec![thing("a", 1), thing("b", 2), thing("c", 3)], &[]);
     let changes = store.replace(vec![thing("b", 2), thing("c", 4), thing("d", 5)], &[]);
@@ -26,7 +26,7 @@ fn a_new_list_tells_what_was_deleted_while_nobody_watched() {
 }
 
 #[test]
-fn the_first_list_is_no_news() {
+fn objects_of_the_first_list_are_marked_initial() {
     let store = store();
     assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["*a1"]);
     assert_eq!(shorts(store.apply(thing("b", 2))), ["+b2"]);
@@ -34,14 +34,14 @@ fn the_first_list_is_no_news() {
 }
 
 #[test]
-fn an_empty_first_list_counts_as_the_first() {
+fn empty_first_list_counts_as_the_first() {
     let store = store();
     store.replace(vec![], &[]);
     assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["+a1"]);
 }
 
 #[test]
-fn the_same_version_is_no_change_and_keeps_its_address() {
+fn same_version_is_no_change_and_keeps_its_pointer() {
     let store = store();
     store.replace(vec![thing("a", 1)], &[]);
     let before = store.get(&key("a")).unwrap();
@@ -51,7 +51,7 @@ fn the_same_version_is_no_change_and_keeps_its_address() {
 }
 
 #[test]
-fn deleted_and_created_again_shows_as_one_change_with_another_uid() {
+fn replaced_object_is_one_change_with_another_uid() {
     let store = store();
     store.replace(vec![thing("a", 1).uid("first")], &[]);
     let change = store.apply(thing("a", 5).uid("second")).unwrap();
@@ -62,7 +62,7 @@ fn deleted_and_created_again_shows_as_one_change_with_another_uid() {
 }
 
 #[test]
-fn an_object_that_the_new_list_could_not_decode_stays_in_its_last_good_version() {
+fn undecodable_object_keeps_its_last_good_version() {
     let store = store();
     store.replace(vec![thing("a", 1).indexed_by(&["s"]), thing("b", 2)], &[]);
     let changes = store.replace(vec![thing("b", 2)], &[key("a"), key("never-seen")]);
@@ -73,7 +73,7 @@ fn an_object_that_the_new_list_could_not_decode_stays_in_its_last_good_version()
 }
 
 #[test]
-fn deleting_what_is_not_there_is_no_change() {
+fn delete_of_an_absent_object_is_no_change() {
     assert!(store().delete(&key("a")).is_none());
 }
 
@@ -98,7 +98,7 @@ fn object_is_found_by_its_current_index_keys_alone() {
 }
 
 #[test]
-fn an_index_entry_that_runs_empty_is_removed() {
+fn empty_index_entry_is_removed() {
     let store = store();
     store.apply(thing("a", 1).indexed_by(&["s"]));
     store.delete(&key("a"));
@@ -106,7 +106,7 @@ fn an_index_entry_that_runs_empty_is_removed() {
 }
 
 #[test]
-fn no_reader_ever_sees_half_a_list() {
+fn readers_never_see_half_a_list() {
     let store = Arc::new(store());
     let list = |version| (0..50).map(|i| thing(&format!("t{i}"), version).indexed_by(&["s"])).collect::<Vec<_>>();
     store.replace(list(1), &[]);

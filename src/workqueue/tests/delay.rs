@@ -12,7 +12,7 @@ fn drain(delay: &mut Delay<u8>, now: Instant) -> Vec<u8> {
 }
 
 #[test]
-fn a_duplicate_keeps_the_earlier_time() {
+fn second_due_time_counts_only_if_earlier() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let mut delay = Delay::new();
@@ -25,7 +25,7 @@ fn a_duplicate_keeps_the_earlier_time() {
 }
 
 #[test]
-fn keys_that_are_due_together_come_in_the_order_of_their_insertion() {
+fn keys_due_together_come_in_insertion_order() {
     let due = Instant::now();
     let mut delay = Delay::new();
     [3, 1, 2].into_iter().for_each(|key| delay.insert(key, due));
@@ -33,7 +33,7 @@ fn keys_that_are_due_together_come_in_the_order_of_their_insertion() {
 }
 
 #[test]
-fn nothing_comes_before_it_is_due() {
+fn no_key_comes_before_it_is_due() {
     let due = Instant::now() + Duration::from_secs(1);
     let mut delay = Delay::new();
     delay.insert(1, due);
@@ -42,7 +42,7 @@ fn nothing_comes_before_it_is_due() {
 }
 
 #[test]
-fn a_cancelled_key_leaves_nothing_behind() {
+fn cancelled_key_leaves_no_entry() {
     let due = Instant::now();
     let mut delay = Delay::new();
     for _ in 0..10 {

@@ -9,7 +9,7 @@ use super::super::limit::{Bucket, Failures};
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
-fn each_failure_doubles_the_wait_from_5_ms_and_the_19th_reaches_1000_s() {
+fn wait_doubles_from_5_ms_to_1000_s_at_the_19th_failure() {
     let mut failures = Failures::new();
     let waits: Vec<_> = (0..100).map(|_| failures.count("a")).collect();
     assert_eq!(waits[..4], [5 * MS, 10 * MS, 20 * MS, 40 * MS]);
@@ -25,7 +25,7 @@ fn twelve_retries_take_about_20_s() {
 }
 
 #[test]
-fn one_key_s_failures_are_no_other_key_s() {
+fn failures_are_counted_per_key() {
     let mut failures = Failures::new();
     (0..5).for_each(|_| _ = failures.count("a"));
     assert_eq!(failures.count("b"), 5 * MS);
@@ -33,7 +33,7 @@ fn one_key_s_failures_are_no_other_key_s() {
 }
 
 #[test]
-fn deferred_and_counted_failures_have_an_exponent_each() {
+fn deferred_and_counted_failures_back_off_apart() {
     let mut failures = Failures::new();
     (0..50).for_each(|_| _ = failures.defer("a"));
     assert_eq!(failures.defer("a"), 30_000 * MS);
@@ -42,7 +42,7 @@ fn deferred_and_counted_failures_have_an_exponent_each() {
 }
 
 #[test]
-fn a_forgotten_key_starts_again() {
+fn forgotten_key_starts_again_at_5_ms() {
     let mut failures = Failures::new();
     (0..5).for_each(|_| _ = (failures.count("a"), failures.defer("a")));
     failures.forget(&"a");
@@ -51,7 +51,7 @@ fn a_forgotten_key_starts_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bucket_gives_100_at_once_and_then_one_each_100_ms() {
+async fn bucket_gives_100_at_once_then_one_per_100_ms() {
     let (bucket, start) = (Bucket::new(), Instant::now());
     (0..100).for_each(|_| bucket.take().unwrap());
     assert_eq!(bucket.take(), Err(start + 100 * MS));
@@ -64,7 +64,7 @@ async fn the_bucket_gives_100_at_once_and_then_one_each_100_ms() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bucket_is_full_again_after_ten_quiet_seconds_and_never_more_than_full() {
+async fn bucket_is_full_again_after_ten_quiet_seconds() {
     let bucket = Bucket::new();
     for quiet in [10, 1000] {
         (0..100).for_each(|_| bucket.take().unwrap());

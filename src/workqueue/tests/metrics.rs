@@ -4,7 +4,7 @@ use tokio::time::advance;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_metrics_have_the_names_that_dashboards_know() {
+async fn metrics_have_the_names_of_client_go() {
     let telemetry = Telemetry::default();
     let queue = WorkQueue::new("pods", &telemetry);
     [1, 1, 2, 3].into_iter().for_each(|key| queue.add(key));

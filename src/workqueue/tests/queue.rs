@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{super::*, *};
 
 #[tokio::test(start_paused = true)]
-async fn a_key_added_twice_is_worked_on_once() {
+async fn key_added_twice_is_processed_once() {
     let queue = queue();
     queue.add(1);
     queue.add(1);
@@ -20,7 +20,7 @@ async fn a_key_added_twice_is_worked_on_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_never_worked_on_by_two_at_once() {
+async fn key_is_never_processed_twice_at_once() {
     let queue = queue();
     queue.add(1);
     let claim = now(&queue);
@@ -31,7 +31,7 @@ async fn a_key_is_never_worked_on_by_two_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_is_worked_on_afterwards_once() {
+async fn key_changed_while_processed_is_processed_again() {
     let queue = queue();
     queue.add(1);
     let claim = now(&queue);
@@ -43,7 +43,7 @@ async fn a_change_during_the_work_is_worked_on_afterwards_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_wakes_a_waiting_worker_when_the_work_is_done() {
+async fn key_changed_while_processed_wakes_a_worker_when_done() {
     let queue = queue();
     queue.add(1);
     let claim = now(&queue);
@@ -55,7 +55,7 @@ async fn a_change_during_the_work_wakes_a_waiting_worker_when_the_work_is_done()
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_in_first_out_and_a_busy_key_goes_to_the_end() {
+async fn queue_is_first_in_first_out_for_busy_keys_too() {
     let queue = queue();
     [1, 2, 3].into_iter().for_each(|key| queue.add(key));
     let busy = now(&queue);
@@ -65,7 +65,7 @@ async fn first_in_first_out_and_a_busy_key_goes_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_ends_when_its_worker_panics() {
+async fn claim_ends_when_its_worker_panics() {
     let queue = queue();
     queue.add(1);
     let worker = queue.clone();
@@ -91,7 +91,7 @@ impl Hash for Fragile {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
+async fn claim_ends_after_a_panic_under_the_lock() {
     let queue = WorkQueue::new("test", &Telemetry::default());
     queue.add(Fragile(1, false));
     let claim = now(&queue);
@@ -103,7 +103,7 @@ async fn a_panic_under_the_lock_does_not_make_the_end_of_a_claim_panic_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_get_that_is_given_up_loses_no_key() {
+async fn dropped_get_loses_no_key() {
     let queue = queue();
     let mut first = Box::pin(queue.get());
     let mut second = Box::pin(queue.get());
@@ -132,7 +132,7 @@ async fn each_key_wakes_one_of_several_getters() {
 
 /// With real threads: every key's last change is seen by a look that began after it, and no two looks overlap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn under_load_no_change_is_lost_and_no_key_is_worked_on_twice_at_once() {
+async fn load_loses_no_change_and_processes_no_key_twice_at_once() {
     const KEYS: usize = 16;
     #[derive(Default)]
     struct World {

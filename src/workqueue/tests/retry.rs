@@ -7,7 +7,7 @@ use tokio::time::{Instant, advance};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn done_without_forget_does_not_requeue_and_does_not_reset_the_failures() {
+async fn done_without_forget_neither_requeues_nor_resets() {
     let queue = queue();
     queue.add_rate_limited(1);
     assert_eq!(next(&queue, Instant::now()).await.0, 1);
@@ -30,7 +30,7 @@ async fn forget_without_done_keeps_the_claim() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forget_does_not_cancel_a_retry_and_cancel_retry_does_not_forget() {
+async fn forget_and_cancel_retry_are_independent() {
     let queue = queue();
     queue.add_rate_limited(1);
     queue.forget(&1);
@@ -43,7 +43,7 @@ async fn forget_does_not_cancel_a_retry_and_cancel_retry_does_not_forget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delayed_add_comes_when_it_is_due_and_not_before() {
+async fn delayed_add_comes_when_it_is_due() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
     assert!(nothing_in_line(&queue));
@@ -53,7 +53,7 @@ async fn a_delayed_add_comes_when_it_is_due_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_delayed_adds_the_earlier_counts() {
+async fn earlier_of_two_delayed_adds_counts() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 9 * SECOND);
     queue.add_after(1, 3 * SECOND);
@@ -64,7 +64,7 @@ async fn of_two_delayed_adds_the_earlier_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_add_does_not_cancel_the_delayed_one() {
+async fn add_does_not_cancel_a_delayed_add() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
     queue.add(1);
@@ -73,7 +73,7 @@ async fn an_add_does_not_cancel_the_delayed_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_longer_than_time_itself_is_no_panic() {
+async fn longest_possible_delay_does_not_panic() {
     let queue = queue();
     queue.add_after(1, Duration::MAX);
     advance(3600 * SECOND).await;
@@ -81,7 +81,7 @@ async fn a_delay_longer_than_time_itself_is_no_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_gone_keeps_no_timer() {
+async fn cancel_after_drops_every_timer_of_a_key() {
     let queue = queue();
     queue.add_after(1, SECOND);
     queue.add_rate_limited(1);
@@ -91,7 +91,7 @@ async fn an_object_that_is_gone_keeps_no_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_and_a_reminder_of_the_same_key_both_come() {
+async fn retry_and_delayed_add_of_one_key_both_come() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
     queue.add_rate_limited(1);
@@ -100,7 +100,7 @@ async fn a_retry_and_a_reminder_of_the_same_key_both_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deferred_failures_do_not_count_and_wait_30_s_at_most() {
+async fn deferred_failures_do_not_count_and_wait_at_most_30_s() {
     let queue = queue();
     let waits: Vec<_> = (0..20).map(|_| queue.add_deferred(1)).collect();
     assert_eq!(waits[..3], [5 * MS, 10 * MS, 20 * MS]);
@@ -112,7 +112,7 @@ async fn deferred_failures_do_not_count_and_wait_30_s_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_retries_go_at_once_and_then_ten_a_second_in_order() {
+async fn hundred_retries_go_at_once_then_ten_per_second() {
     let (queue, start) = (queue(), Instant::now());
     (0..120).for_each(|key| _ = queue.add_rate_limited(key));
     for key in 0..100 {
@@ -127,7 +127,7 @@ async fn a_hundred_retries_go_at_once_and_then_ten_a_second_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_bucket_delays_only_retries() {
+async fn empty_bucket_delays_only_retries() {
     let (queue, start) = (queue(), Instant::now());
     (0..200).for_each(|key| _ = queue.add_rate_limited(key));
     for _ in 0..100 {
@@ -143,7 +143,7 @@ async fn an_empty_bucket_delays_only_retries() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_retry_takes_no_token() {
+async fn cancelled_retry_takes_no_token() {
     let (queue, start) = (queue(), Instant::now());
     for key in 0..1000 {
         queue.add_rate_limited(key);
@@ -156,7 +156,7 @@ async fn a_cancelled_retry_takes_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_bucket_is_empty_the_task_sleeps_until_the_next_token() {
+async fn task_sleeps_until_the_next_token() {
     let (queue, start) = (queue(), Instant::now());
     (0..150).for_each(|key| _ = queue.add_rate_limited(key));
     for _ in 0..100 {

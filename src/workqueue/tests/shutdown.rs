@@ -6,7 +6,7 @@ use tokio::time::{advance, timeout};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn after_a_shutdown_adds_are_ignored_the_line_is_handed_out_and_then_it_ends() {
+async fn shutdown_ignores_adds_and_drains_the_queue() {
     let queue = queue();
     queue.add(1);
     queue.shut_down();
@@ -19,7 +19,7 @@ async fn after_a_shutdown_adds_are_ignored_the_line_is_handed_out_and_then_it_en
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_wakes_all_getters_and_drops_what_is_delayed() {
+async fn shutdown_wakes_all_getters_and_drops_delayed_keys() {
     let queue = queue();
     queue.add_after(1, SECOND);
     queue.add_rate_limited(2);
@@ -32,7 +32,7 @@ async fn a_shutdown_wakes_all_getters_and_drops_what_is_delayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_during_the_work_is_handed_out_even_after_a_shutdown() {
+async fn key_changed_while_processed_survives_a_shutdown() {
     let queue = queue();
     queue.add(1);
     let claim = now(&queue);
@@ -44,7 +44,7 @@ async fn a_change_during_the_work_is_handed_out_even_after_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_what_is_being_processed_and_for_nothing_else() {
+async fn drain_waits_for_processing_keys_alone() {
     let queue = queue();
     [1, 2].into_iter().for_each(|key| queue.add(key));
     let claim = now(&queue);
@@ -57,7 +57,7 @@ async fn a_drain_waits_for_what_is_being_processed_and_for_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_ends_with_the_shutdown_or_with_the_last_handle() {
+async fn task_ends_with_the_shutdown_or_the_last_handle() {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = alive();
     let (stopped, dropped) = (queue(), queue());

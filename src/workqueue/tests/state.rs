@@ -12,14 +12,14 @@ fn after(start: Instant, seconds: u64) -> Instant {
 }
 
 #[test]
-fn a_dirty_key_is_added_without_a_look_at_the_clock() {
+fn add_of_a_dirty_key_reads_no_clock() {
     let mut state = State::new();
     assert_eq!(state.add(1, Instant::now), Added::Queued);
     assert_eq!(state.add(1, || panic!("a look at the clock")), Added::Ignored);
 }
 
 #[test]
-fn the_wait_of_a_key_that_changed_during_the_work_begins_with_the_change() {
+fn wait_of_a_key_changed_while_processed_starts_then() {
     let start = Instant::now();
     let mut state = State::new();
     state.add(1, || start);
@@ -31,7 +31,7 @@ fn the_wait_of_a_key_that_changed_during_the_work_begins_with_the_change() {
 }
 
 #[test]
-fn done_with_a_key_that_nobody_works_on_changes_nothing() {
+fn done_of_an_unclaimed_key_changes_nothing() {
     let now = Instant::now();
     let mut state = State::new();
     assert_eq!(state.done(&1, now), None);
@@ -41,7 +41,7 @@ fn done_with_a_key_that_nobody_works_on_changes_nothing() {
 }
 
 #[test]
-fn an_absent_key_takes_no_memory() {
+fn absent_key_takes_no_memory() {
     let now = Instant::now();
     let mut state = State::new();
     for key in 0..100 {
@@ -54,7 +54,7 @@ fn an_absent_key_takes_no_memory() {
 }
 
 #[test]
-fn the_load_counts_what_is_dirty_and_how_old_the_work_is() {
+fn load_counts_dirty_keys_and_the_age_of_the_work() {
     let start = Instant::now();
     let mut state = State::new();
     (1..=3).for_each(|key| _ = state.add(key, || start));
