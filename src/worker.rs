@@ -27,7 +27,12 @@
 //! wrong after a failure (the retries would stay 5 ms apart) and due after a success (otherwise the next, unrelated failure
 //! would wait like the tenth). So it is written out at each place that makes it.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::{Future, ready},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use daemon::{LogPermit, LogThrottle, Telemetry, shutdown::Unfinished};
 use futures::{FutureExt, future::join_all};
@@ -99,7 +104,9 @@ pub trait Reconciler<K>: Send + Sync + 'static {
 
     /// Called when a key has no retries left, before it is forgotten: report the failure to the object's owner. A reminder
     /// may be returned. If this fails too, it is called again after a backoff, unless a reconcile succeeds first.
-    fn gave_up(&self, key: &K, why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send;
+    fn gave_up(&self, _key: &K, _why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send {
+        ready(Ok(Outcome::Settled))
+    }
 }
 
 /// The workers of a controller: the same number for each of its queues.
@@ -206,10 +213,8 @@ impl WorkerPool {
 
 async fn raise_panics(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            std::panic::resume_unwind(panic);
         }
     }
     std::future::pending().await
@@ -271,13 +276,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             Err(Error::Permanent { why, requeue_after }) => {
                 self.reset(key);
                 self.requeue(key, requeue_after.map_or(Outcome::Settled, Outcome::RequeueAfter));
-                debug!(
-                    queue,
-                    ?key,
-                    error = why,
-                    ?requeue_after,
-                    "reconcile: not possible as it is, waiting for a change"
-                );
+                debug!(queue, ?key, error = why, ?requeue_after, "reconcile: not possible, waiting for a change");
                 ReconcileResult::Permanent
             }
             // Retry without a limit: the object is not at fault, so nobody is going to change it, and when the API server is

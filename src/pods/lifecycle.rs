@@ -74,11 +74,6 @@ impl Reconciler<Key> for Lifecycle {
         }
         Ok(Outcome::Settled)
     }
-
-    /// Never called: the reconcile never fails.
-    async fn gave_up(&self, _key: &Key, _why: &str) -> Result<Outcome, Error> {
-        Ok(Outcome::Settled)
-    }
 }
 
 /// Decides what to log.

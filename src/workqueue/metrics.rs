@@ -27,7 +27,7 @@ type Name = [(&'static str, &'static str); 1];
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
 /// The counts of all queues of a process, told apart by the label `name`. Cloning copies pointers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics {
     adds: Family<Name, Counter>,
     retries: Family<Name, Counter>,
@@ -52,18 +52,11 @@ impl daemon::Metrics for Metrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
         registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
-        registry.register_with_unit(
-            "workqueue_queue_duration",
-            "How long a key stays in the queue before it is worked on",
-            Unit::Seconds,
-            self.queue_duration.clone(),
-        );
-        registry.register_with_unit(
-            "workqueue_work_duration",
-            "How long the work on a key takes",
-            Unit::Seconds,
-            self.work_duration.clone(),
-        );
+        let (queued, work) = (self.queue_duration.clone(), self.work_duration.clone());
+        let help = "How long a key stays in the queue before it is processed";
+        registry.register_with_unit("workqueue_queue_duration", help, Unit::Seconds, queued);
+        let help = "How long processing a key takes";
+        registry.register_with_unit("workqueue_work_duration", help, Unit::Seconds, work);
         registry.register_collector(Box::new(self.queues.clone()));
     }
 }
