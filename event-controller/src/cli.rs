@@ -181,11 +181,10 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     fn settings(mut self, cli: Cli, sections: &Sections) -> Result<Settings, String> {
-        let (wanted, path_namespace) = self.wanted(&cli)?;
-        let (mut namespace, mut own_namespace) = self.namespace(&cli);
-        if let Some(of_path) = path_namespace {
-            (namespace, own_namespace) = (of_path, false);
-        }
+        let (wanted, (namespace, own_namespace)) = match self.path(&cli)? {
+            Some((wanted, namespace)) => (wanted, (namespace, false)),
+            None => (self.name(&cli)?, self.namespace(&cli)),
+        };
         let target = self.target(&cli)?;
         let config = sections.get(&format!("plugin_{}", cli.plugin));
         let exec = match cli.plugin.as_str() {
@@ -232,28 +231,29 @@ impl Sources<'_> {
             .push(format!("--{} is ignored, because {winner} is given in a stronger place", id.replace('_', "-")));
     }
 
-    /// The resource. A path in the same or a stronger place replaces the name, and its namespace counts.
-    fn wanted(&mut self, cli: &Cli) -> Result<(Wanted, Option<Option<String>>), String> {
-        let named = self.source("resource");
-        if let Some(path) = cli.api_path.as_deref().filter(|_| self.source("api_path") >= named) {
-            let (wanted, namespace) = Wanted::from_path(path).map_err(|why| format!("--api-path {path}: {why}"))?;
-            return Ok((wanted, Some(namespace)));
-        }
+    /// The resource and its namespace, if a path is given in the same place as a name or in a stronger one.
+    fn path(&self, cli: &Cli) -> Result<Option<(Wanted, Option<String>)>, String> {
+        let path = cli.api_path.as_deref().filter(|_| self.source("api_path") >= self.source("resource"));
+        path.map(|path| Wanted::from_path(path).map_err(|why| format!("--api-path {path}: {why}"))).transpose()
+    }
+
+    /// The resource by its name. A group or version in a weaker place is that of another resource.
+    fn name(&mut self, cli: &Cli) -> Result<Wanted, String> {
         let Some(resource) = &cli.resource else {
             return Err("no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the file".to_owned());
         };
-        let [_, group, version] =
-            [("api_path", &cli.api_path), ("api_group", &cli.api_group), ("api_version", &cli.api_version)].map(
-                |(id, value)| {
-                    let weaker = value.is_some() && self.source(id) < named;
-                    if weaker {
-                        self.ignore(id, "--resource");
-                    }
-                    value.as_deref().filter(|_| !weaker)
-                },
-            );
-        let wanted = Wanted::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))?;
-        Ok((wanted, None))
+        self.beside_name("api_path", &cli.api_path);
+        let group = self.beside_name("api_group", &cli.api_group);
+        let version = self.beside_name("api_version", &cli.api_version);
+        Wanted::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))
+    }
+
+    fn beside_name<'a>(&mut self, id: &str, value: &'a Option<String>) -> Option<&'a str> {
+        if value.is_some() && self.source(id) < self.source("resource") {
+            self.ignore(id, "--resource");
+            return None;
+        }
+        value.as_deref()
     }
 
     /// The namespace, and whether it is the pod's or the context's own.
@@ -313,13 +313,8 @@ impl Sources<'_> {
 /// Reads `HOST:PORT` or a URL. Without a scheme it is https, because a token goes there.
 fn endpoint(text: &str) -> Result<Uri, String> {
     let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
-    full.parse::<Uri>()
-        .ok()
-        .filter(|uri| {
-            matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty())
-        })
-        .filter(|uri| uri.query().is_none() && !full.contains('@'))
-        .ok_or_else(|| "expected HOST:PORT or a URL such as https://api.example.com:6443".to_owned())
+    let uri = full.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")));
+    uri.ok_or_else(|| "expected HOST:PORT or a URL such as https://api.example.com:6443".to_owned())
 }
 
 #[cfg(test)]

@@ -5,19 +5,21 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 
-/// Groups, each `(name, [(version, [resource])])`; a resource is `plural kind short scope verbs`.
-fn document(groups: &[(&str, &[(&str, &[&str])])]) -> Value {
+/// `(name, [(version, [resource])])`; a resource is `plural kind short scope verbs`.
+type Group<'a> = (&'a str, &'a [(&'a str, &'a [&'a str])]);
+
+fn document(groups: &[Group]) -> Value {
     let resource = |text: &&str| {
         let [plural, kind, short, scope, verbs] = text.split(' ').collect::<Vec<_>>().try_into().expect("five words");
         json!({ "resource": plural, "singularResource": kind.to_lowercase(), "responseKind": { "kind": kind },
                 "shortNames": [short], "scope": scope, "verbs": verbs.split(',').collect::<Vec<_>>() })
     };
     let version = |(version, resources): &(&str, &[&str])| json!({ "version": version, "resources": resources.iter().map(resource).collect::<Vec<_>>() });
-    let group = |(name, versions): &(&str, &[(&str, &[&str])])| json!({ "metadata": { "name": name }, "versions": versions.iter().map(version).collect::<Vec<_>>() });
+    let group = |(name, versions): &Group| json!({ "metadata": { "name": name }, "versions": versions.iter().map(version).collect::<Vec<_>>() });
     json!({ "items": groups.iter().map(group).collect::<Vec<_>>() })
 }
 
-const CORE: (&str, &[(&str, &[&str])]) = (
+const CORE: Group = (
     "",
     &[(
         "v1",
@@ -28,18 +30,17 @@ const CORE: (&str, &[(&str, &[&str])]) = (
         ],
     )],
 );
-const APPS: (&str, &[(&str, &[&str])]) = ("apps", &[("v1", &["deployments Deployment deploy Namespaced list,watch"])]);
-const METRICS: (&str, &[(&str, &[&str])]) =
-    ("metrics.k8s.io", &[("v1beta1", &["nodes NodeMetrics - Cluster get,list"])]);
+const APPS: Group = ("apps", &[("v1", &["deployments Deployment deploy Namespaced list,watch"])]);
+const METRICS: Group = ("metrics.k8s.io", &[("v1beta1", &["nodes NodeMetrics - Cluster get,list"])]);
 const THING: &str = "things Thing th Namespaced list,watch";
 
-fn find(groups: &[(&str, &[(&str, &[&str])])], name: &str) -> Result<Resource, String> {
+fn find(groups: &[Group], name: &str) -> Result<Resource, String> {
     let all = [&[CORE, APPS, METRICS], groups].concat();
     let list: APIGroupDiscoveryList = serde_json::from_value(document(&all)).unwrap();
     choose(&list.items, &Wanted::parse(name, None, None).unwrap(), Some("a"))
 }
 
-fn path_of(groups: &[(&str, &[(&str, &[&str])])], name: &str) -> String {
+fn path_of(groups: &[Group], name: &str) -> String {
     find(groups, name).unwrap_or_else(|why| panic!("{name}: {why}")).path
 }
 
