@@ -13,13 +13,13 @@
 The directory holds an `__init__.py` with `handle_event(watcher, event, config)`, which returns a message and a level.
 Python 3.6 or later, nothing but the standard library. docs/event-controller.md explains it. The promises:
 
-* The package is imported by its directory's name, and what lies beside it can be imported too (`import IPAClient`).
+* The package is imported by its directory's name, and modules beside it can be imported too (`import IPAClient`).
 * `config` is the section `[plugin_NAME]` of the config file, NAME being the directory's name without `plugin_`; what it
   lacks is looked up in `[plugin_exec]`.
 * `watcher.logger`, `watcher.log()` and `watcher.config` work. The token is read anew each time it is asked for.
-* Whatever the plugin prints, or a program that it starts, ends up in the log and never between the answers.
-* An exception ends this process, and so the event is retried.
-* An odd answer (no level, a number, None) is no reason to repeat work that is done: it is made the best of.
+* Text that the plugin or a program of it prints goes to the log, never between the answers.
+* An exception ends this process, so the event is retried.
+* An odd answer (no level, a number, None) is converted: the work is done, a retry would repeat it.
 """
 
 import configparser
