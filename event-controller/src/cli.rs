@@ -27,7 +27,7 @@ use file::Sections;
 /// Hand each event of any resource to a plugin, which returns a line for the log.
 ///
 /// An object that appears, changes or is deleted is an event: ADDED, MODIFIED or DELETED. A value comes from a flag, else from
-/// its variable, else from the ini file: section [global], keys as the variables in lower case. Exit codes: 0 stopped by a
+/// its variable, else from the ini file: section `global`, keys as the variables in lower case. Exit codes: 0 stopped by a
 /// signal, 1 failed, 2 wrong input.
 #[derive(Debug, Parser)]
 #[command(name = "event-controller", version, after_help = EXAMPLES)]
@@ -59,7 +59,7 @@ struct Cli {
     /// Only objects with these fields: metadata.name=web,status.phase!=Running
     #[arg(long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_FIELD_SELECTOR")]
     field_selector: Option<String>,
-    /// What gets the events: `simple` logs a line, `exec` runs a program; settings are in section [plugin_NAME] of the file
+    /// What gets the events: `simple` logs a line, `exec` runs a program; settings are in section `plugin_NAME` of the file
     #[arg(long, value_name = "NAME", env = "WATCHER_PLUGIN", default_value = "simple", value_parser = ["simple", "exec"])]
     plugin: String,
     /// API server HOST:PORT or URL, instead of a kubeconfig's
