@@ -86,4 +86,28 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::api;
+
+    #[tokio::test]
+    async fn credentials_other_than_a_token_are_refused() {
+        for wrong in ["Basic Zm9v", "Bearer nonsense", "Bearer", "rubbish", ""] {
+            let answer = api().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
+            assert_eq!(answer.reason(), (401, "Unauthorized"), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn token_is_good_until_its_time_is_over() {
+        let api = api();
+        let token = api.account(json!([])).await;
+        let headers: HeaderMap = [(AUTHORIZATION, token.parse().unwrap())].into_iter().collect();
+        let later = |seconds| Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+        let user = |now| authenticate(&api.server.shared.lock(), &headers, now).map(|user| user.name);
+        assert_eq!(user(later(3590)), Ok("system:serviceaccount:default:app".into()));
+        assert_eq!(user(later(3610)), Err(Status::unauthorized()));
+    }
+}

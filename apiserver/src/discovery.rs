@@ -333,51 +333,7 @@ fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Option<Value>
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method};
-    use serde_json::{Value, json};
-
     use super::*;
-    use crate::request::Query;
-
-    const NEW: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
-                       application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
-
-    fn ask(path: &str, accept: &str) -> Option<(String, Value)> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, accept.parse().unwrap());
-        let (method, query, body) = (Method::GET, Query::default(), Default::default());
-        answer(&Catalog::built_in(), &Request { method, uri: path.into(), path: path.into(), query, headers, body })
-    }
-
-    #[test]
-    fn both_forms_tell_of_the_same_resources() {
-        let (kind, new) = ask("/apis", NEW).unwrap();
-        assert_eq!(kind, AGGREGATED);
-        let (kind, old) = ask("/apis", "application/json").unwrap();
-        assert_eq!(kind, JSON);
-        let names = |list: &Value, name: &str| -> Vec<Value> {
-            list.as_array().unwrap().iter().map(|item| item.pointer(name).unwrap().clone()).collect()
-        };
-        let groups = names(&old["groups"], "/name");
-        assert!(groups.contains(&json!("authorization.k8s.io")));
-        assert_eq!(groups, names(&new["items"], "/metadata/name"));
-        for item in new["items"].as_array().unwrap() {
-            let group = item["metadata"]["name"].as_str().unwrap();
-            let (_, old) = ask(&format!("/apis/{group}/v1"), JSON).unwrap();
-            let old: Vec<&Value> = old["resources"].as_array().unwrap().iter().collect();
-            let mut number = 0;
-            for resource in item["versions"][0]["resources"].as_array().unwrap() {
-                let name = resource["resource"].as_str().unwrap();
-                let same = old.iter().find(|r| r["name"] == name).unwrap();
-                assert_eq!(same["verbs"], resource["verbs"]);
-                assert_eq!(same["shortNames"], resource["shortNames"]);
-                assert_eq!(same["categories"], resource["categories"]);
-                assert_eq!(same["singularName"], resource["singularResource"]);
-                number += 1 + resource["subresources"].as_array().map_or(0, Vec::len);
-            }
-            assert_eq!(number, old.len(), "{group}");
-        }
-    }
 
     #[test]
     fn versions_are_told_in_order_of_preference() {

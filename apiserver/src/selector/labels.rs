@@ -273,24 +273,10 @@ mod tests {
         let operators = "expected: in, notin, =, ==, !=, gt, lt";
         for (selector, message) in [
             ("a b", format!("unable to parse requirement: found 'b', {operators}")),
-            ("x!", format!("unable to parse requirement: found '!', {operators}")),
             ("=", "found '=', expected: !, identifier, or 'end of string'".into()),
-            ("(", "found '(', expected: !, identifier, or 'end of string'".into()),
             ("a,", "found '', expected: identifier after ','".into()),
-            ("a,,b", "found ',', expected: identifier after ','".into()),
             ("a=b=c", "found '=', expected: ',' or 'end of string'".into()),
-            ("!a=b", "found '=', expected: ',' or 'end of string'".into()),
-            ("!", "unable to parse requirement: found '', expected: identifier".into()),
-            ("a in", "unable to parse requirement: found '' expected: '('".into()),
             ("a in (x", "unable to parse requirement: found '', expected: ',' or ')'".into()),
-            ("a in (x,", "unable to parse requirement: found '', expected: ',', or identifier".into()),
-            ("a in (=)", "unable to parse requirement: found '=', expected: ',', ')' or identifier".into()),
-            ("a=(", "unable to parse requirement: found '(', expected: identifier".into()),
-            (
-                "a>x",
-                "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"
-                    .into(),
-            ),
         ] {
             assert_eq!(refusal(selector), message, "{selector}");
         }

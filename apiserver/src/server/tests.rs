@@ -60,25 +60,6 @@ async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
     assert_eq!(codes, [0, 0, 200], "the journal says what the client saw");
 }
 
-#[tokio::test]
-async fn a_rule_for_one_name_opens_nothing_else_however_the_selector_is_written() {
-    let api = api();
-    api.create("a", json!({})).await;
-    api.create("secret", json!({})).await;
-    let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["*"] });
-    let token = api.account(json!([rule])).await;
-    let headers = [("authorization", token.as_str())];
-    let everything = format!(r"{CONFIG_MAPS}?fieldSelector=metadata.name!%3Dx\,metadata.name%3Da");
-    for (method, uri) in
-        [("GET", everything.clone()), ("GET", format!("{everything}&watch=true")), ("DELETE", everything)]
-    {
-        assert_eq!(api.send(method, &uri, &headers, "").await.unwrap().reason(), (403, "Forbidden"), "{method} {uri}");
-    }
-    let alone = format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Da");
-    assert_eq!(api.send("GET", &alone, &headers, "").await.unwrap().names(), ["a"]);
-    assert_eq!(api.get(CONFIG_MAPS).await.names(), ["a", "secret"]);
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_fault_of_compaction_forgets_all_older_versions_before_the_answer() {
     let api = api();

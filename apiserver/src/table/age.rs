@@ -46,37 +46,14 @@ mod tests {
     fn durations_are_those_that_kubectl_users_know() {
         let (m, h, d) = (60, 3600, 86400);
         let cases = [
-            (-2, "<invalid>"),
-            (-1, "0s"),
-            (0, "0s"),
-            (1, "1s"),
-            (59, "59s"),
-            (60, "60s"),
-            (119, "119s"),
-            (120, "2m"),
-            (121, "2m1s"),
-            (9 * m + 59, "9m59s"),
-            (10 * m, "10m"),
-            (10 * m + 1, "10m"),
-            (3 * h - 1, "179m"),
-            (3 * h, "3h"),
-            (3 * h + m, "3h1m"),
-            (8 * h - 1, "7h59m"),
-            (8 * h, "8h"),
-            (2 * d - 1, "47h"),
-            (2 * d, "2d"),
-            (2 * d + h, "2d1h"),
-            (8 * d - 1, "7d23h"),
-            (8 * d, "8d"),
-            (730 * d - 1, "729d"),
-            (730 * d, "2y"),
-            (731 * d, "2y1d"),
-            (8 * 365 * d - 1, "7y364d"),
-            (8 * 365 * d, "8y"),
-            (20 * 365 * d, "20y"),
+            ([-2, -1, 0, 119], ["<invalid>", "0s", "0s", "119s"]),
+            ([2 * m, 2 * m + 1, 10 * m + 1, 3 * h - 1], ["2m", "2m1s", "10m", "179m"]),
+            ([3 * h, 3 * h + m, 8 * h, 2 * d - 1], ["3h", "3h1m", "8h", "47h"]),
+            ([2 * d, 2 * d + h, 8 * d, 730 * d - 1], ["2d", "2d1h", "8d", "729d"]),
+            ([730 * d, 731 * d, 8 * 365 * d - 1, 8 * 365 * d], ["2y", "2y1d", "7y364d", "8y"]),
         ];
-        for (seconds, text) in cases {
-            assert_eq!(human(SignedDuration::from_secs(seconds)), text, "{seconds}");
+        for (seconds, texts) in cases {
+            assert_eq!(seconds.map(|seconds| human(SignedDuration::from_secs(seconds))), texts);
         }
         assert_eq!(human(SignedDuration::from_millis(-1999)), "0s");
     }

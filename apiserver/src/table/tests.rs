@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{catalog::Catalog, resource::PrinterColumn};
+use crate::catalog::Catalog;
 
 fn now() -> Timestamp {
     "2026-01-01T01:00:00Z".parse().unwrap()
@@ -16,37 +16,9 @@ fn row(group: &str, plural: &str, object: &Value) -> serde_json::Map<String, Val
     columns.iter().map(|c| c["name"].as_str().unwrap().to_owned()).zip(cells.iter().cloned()).collect()
 }
 
-/// READY, STATUS and RESTARTS of a pod with two containers.
-fn pod(status: Value) -> [String; 3] {
-    let object = json!({
-        "metadata": { "name": "a", "creationTimestamp": "2026-01-01T00:59:00Z" },
-        "spec": { "containers": [{ "name": "a" }, { "name": "b" }] },
-        "status": status,
-    });
-    three(&object)
-}
-
 fn three(object: &Value) -> [String; 3] {
     let row = row("", "pods", object);
     ["Ready", "Status", "Restarts"].map(|name| row[name].as_str().unwrap().to_owned())
-}
-
-#[test]
-fn a_pod_that_has_ended_says_how() {
-    let ended = |terminated: Value| json!({ "state": { "terminated": terminated } });
-    let running = json!({ "ready": true, "state": { "running": {} } });
-    let of = |statuses: Value, ready: &str| {
-        let conditions = json!([{ "type": "Ready", "status": ready }]);
-        pod(json!({ "phase": "Running", "containerStatuses": statuses, "conditions": conditions }))
-    };
-    let completed = ended(json!({ "exitCode": 0, "reason": "Completed" }));
-    assert_eq!(of(json!([completed, completed]), "False"), ["0/2", "Completed", "0"]);
-    assert_eq!(of(json!([completed, running]), "True"), ["1/2", "Running", "0"]);
-    assert_eq!(of(json!([completed, running]), "False"), ["1/2", "NotReady", "0"]);
-    let failed = ended(json!({ "exitCode": 2, "reason": "Error" }));
-    assert_eq!(of(json!([completed, failed]), "False"), ["0/2", "Error", "0"]);
-    assert_eq!(of(json!([ended(json!({ "exitCode": 2 }))]), "False")[1], "ExitCode:2");
-    assert_eq!(of(json!([ended(json!({ "exitCode": 137, "signal": 9 }))]), "False")[1], "Signal:9");
 }
 
 #[test]
@@ -107,27 +79,4 @@ fn nothing_in_its_place_is_printed_all_the_same() {
             );
         }
     }
-}
-
-#[test]
-fn a_custom_resource_has_the_columns_of_its_definition() {
-    let version = json!({ "additionalPrinterColumns": [
-        { "name": "Text", "type": "string", "jsonPath": ".spec.n" },
-        { "name": "Number", "type": "integer", "jsonPath": ".spec.n", "priority": 1 },
-        { "name": "Flag", "type": "boolean", "jsonPath": ".spec.n" },
-        { "name": "When", "type": "date", "jsonPath": ".spec.t", "description": "since" },
-        { "name": "Map", "type": "string", "jsonPath": ".spec" },
-    ] });
-    let columns = PrinterColumn::all(&version);
-    let object = json!({ "spec": { "n": 5, "t": "2026-01-01T00:59:00Z" } });
-    let shown: Vec<Value> = columns.iter().map(|column| printer::cell(column, &object, now())).collect();
-    let map = r#"{"n":5,"t":"2026-01-01T00:59:00Z"}"#;
-    assert_eq!(shown, [json!("5"), json!(5), Value::Null, json!("60s"), json!(map)]);
-    assert_eq!(columns[1].definition["priority"], 1);
-    assert_eq!(columns[3].definition["description"], "since");
-    let [age] = &PrinterColumn::all(&json!({}))[..] else { panic!() };
-    assert_eq!(
-        printer::cell(age, &json!({ "metadata": { "creationTimestamp": "2026-01-01T00:58:00Z" } }), now()),
-        "2m"
-    );
 }

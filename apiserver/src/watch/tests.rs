@@ -28,24 +28,6 @@ async fn all(lines: &mut Lines) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bookmark_with_an_annotation_closes_the_initial_events() {
-    let api = api();
-    api.create("a", json!({})).await;
-    let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-    let mut watch = api.watch(query).await;
-    let revision = api.server.revision();
-    let b = api.create("b", json!({})).await;
-
-    assert!(watch.told().await.starts_with("ADDED a"));
-    let bookmark = watch.next().await.unwrap();
-    assert_eq!(bookmark["type"], "BOOKMARK");
-    let metadata =
-        json!({ "resourceVersion": revision.to_string(), "annotations": { "k8s.io/initial-events-end": "true" } });
-    assert_eq!(bookmark["object"], json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata }));
-    assert_eq!(watch.told().await, told("ADDED", "b", &b), "then what has come since");
-}
-
-#[tokio::test(start_paused = true)]
 async fn bookmarks_come_once_a_minute_and_shortly_before_the_end() {
     let api = api();
     let start = Instant::now();

@@ -1,7 +1,5 @@
 //! Two who write the same object: who is told to look again.
 
-use std::thread;
-
 use serde_json::json;
 
 use crate::{
@@ -55,25 +53,4 @@ pub fn a_delete_with_preconditions_spares_what_has_changed(w: &World) {
     w.delete_with("configmaps/a", &wrong).refused(409, "Conflict", &message);
     let right = json!({ "preconditions": { "uid": object.uid(), "resourceVersion": object.version() } });
     w.delete_with("configmaps/a", &right).is(200);
-}
-
-/// The whole of it: nobody's change is lost.
-pub fn many_writers_who_look_again_lose_no_change(w: &World) {
-    w.post("configmaps", &json!({ "metadata": { "name": "a" }, "data": { "count": "0" } })).is(201);
-    let raise = || loop {
-        let mut object = w.get("configmaps/a").is(200);
-        let count: u32 = object["data"]["count"].as_str().and_then(|text| text.parse().ok()).expect("a number");
-        object["data"]["count"] = json!((count + 1).to_string());
-        let answer = w.put("configmaps/a", &object);
-        match answer.code {
-            200 => break,
-            _ => drop(answer.refused(409, "Conflict", MODIFIED)),
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| (0..3).for_each(|_| raise()));
-        }
-    });
-    assert_eq!(w.get("configmaps/a").is(200)["data"]["count"], "12");
 }

@@ -25,42 +25,35 @@ pub fn objects_are_held_to_the_schema(w: &World) {
         }),
     );
     let post = |spec: Value| w.post(&t.things, &t.thing("a", spec));
-    post(json!({})).invalid(json!([["FieldValueRequired", "spec.size", "Required value"]]));
-    post(json!({ "size": "x" })).invalid(json!([[
-        "FieldValueTypeInvalid",
-        "spec.size",
-        "Invalid value: \"string\": spec.size in body must be of type integer: \"string\"",
-    ]]));
-    post(json!({ "size": 0 })).invalid(json!([[
-        "FieldValueInvalid",
-        "spec.size",
-        "Invalid value: 0: spec.size in body should be greater than or equal to 1",
-    ]]));
-    post(json!({ "size": 1, "colour": "blue" })).invalid(json!([[
-        "FieldValueNotSupported",
-        "spec.colour",
-        "Unsupported value: \"blue\": supported values: \"red\", \"green\"",
-    ]]));
-    post(json!({ "size": 1, "name": "ABC" })).invalid(json!([[
-        "FieldValueInvalid",
-        "spec.name",
-        "Invalid value: \"ABC\": spec.name in body should match '^[a-z]*$'",
-    ]]));
-    post(json!({ "size": 1, "name": "abcd" })).invalid(json!([[
-        "FieldValueTooLong",
-        "spec.name",
-        "Too long: may not be more than 3 bytes",
-    ]]));
-    post(json!({ "size": 1, "tags": ["a", "b", "c"] })).invalid(json!([[
-        "FieldValueTooMany",
-        "spec.tags",
-        "Too many: 3: must have at most 2 items",
-    ]]));
-    post(json!({ "size": 1, "one": [1, 2] })).invalid(json!([[
-        "FieldValueTooMany",
-        "spec.one",
-        "Too many: 2: must have at most 1 item",
-    ]]));
+    let of = |what: &str| format!("Invalid value: {what}");
+    let kind = of("\"string\": spec.size in body must be of type integer: \"string\"");
+    for (spec, reason, field, message) in [
+        (json!({}), "Required", "size", "Required value".to_owned()),
+        (json!({ "size": "x" }), "TypeInvalid", "size", kind),
+        (json!({ "size": 0 }), "Invalid", "size", of("0: spec.size in body should be greater than or equal to 1")),
+        (
+            json!({ "size": 1, "colour": "blue" }),
+            "NotSupported",
+            "colour",
+            "Unsupported value: \"blue\": supported values: \"red\", \"green\"".into(),
+        ),
+        (
+            json!({ "size": 1, "name": "ABC" }),
+            "Invalid",
+            "name",
+            of("\"ABC\": spec.name in body should match '^[a-z]*$'"),
+        ),
+        (json!({ "size": 1, "name": "abcd" }), "TooLong", "name", "Too long: may not be more than 3 bytes".into()),
+        (
+            json!({ "size": 1, "tags": ["a", "b", "c"] }),
+            "TooMany",
+            "tags",
+            "Too many: 3: must have at most 2 items".into(),
+        ),
+        (json!({ "size": 1, "one": [1, 2] }), "TooMany", "one", "Too many: 2: must have at most 1 item".into()),
+    ] {
+        post(spec).invalid(json!([[format!("FieldValue{reason}"), format!("spec.{field}"), message]]));
+    }
     let message = post(json!({ "size": 9 })).refusal(422, "Invalid");
     let start = format!("Thing.{} \"a\" is invalid: spec.size: Invalid value: 9: ", t.group);
     assert!(message.starts_with(&start), "{message}");

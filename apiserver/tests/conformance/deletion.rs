@@ -80,22 +80,6 @@ pub fn a_collection_is_deleted_as_it_is_listed(w: &World) {
     assert_eq!(w.get("configmaps").is(200).names(), ["c"]);
 }
 
-/// The list may be an old one. Pitfall: a page may delete an owner, and with it what stands on the next page.
-pub fn a_collection_s_deletion_goes_on_where_something_has_gone_before(w: &World) {
-    for name in ["a", "b", "c", "d"] {
-        w.post("configmaps", &configmap(name)).is(201);
-    }
-    let one = w.delete("configmaps?limit=1").is(200);
-    w.delete("configmaps/b").is(200);
-    let two = w.delete(&format!("configmaps?limit=2&continue={}", one.more())).is(200);
-    assert_eq!((one.names(), two.names(), two.version()), (vec!["a"], vec!["b", "c"], one.version()));
-    assert_eq!(w.get("configmaps").is(200).names(), ["d"]);
-    // With a body, the query says which version is listed: one in which all of them were still there.
-    let path = format!("configmaps?resourceVersion={}&resourceVersionMatch=Exact", one.version());
-    assert_eq!(w.delete_with(&path, &json!({})).is(200).names(), ["a", "b", "c", "d"]);
-    assert!(w.get("configmaps").is(200).names().is_empty());
-}
-
 /// A pod on a node is told that it has to end, and when; its kubelet deletes it.
 pub fn a_pod_on_a_node_is_given_its_grace(w: &World) {
     w.post("pods", &running_pod("a")).is(201);

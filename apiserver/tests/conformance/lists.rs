@@ -83,22 +83,6 @@ pub fn a_version_and_how_it_is_meant_have_to_fit(w: &World) {
     answer.invalid(json!([["FieldValueForbidden", "sendInitialEvents", message]]));
 }
 
-/// "Any version" is answered from memory, and all of it: who wants pages has to say of what.
-pub fn a_list_of_any_version_is_not_limited(w: &World) {
-    for name in ["a", "b", "c"] {
-        w.post("configmaps", &configmap(name)).is(201);
-    }
-    for query in ["resourceVersion=0&limit=1", "resourceVersion=0&resourceVersionMatch=NotOlderThan&limit=1"] {
-        // The real server's memory may be a moment behind.
-        w.eventually(query, || {
-            let list = w.get(&format!("configmaps?{query}")).is(200);
-            let seen = (list.names().join(" "), list.meta("continue").to_owned());
-            if seen == ("a b c".into(), String::new()) { Ok(()) } else { Err(format!("{seen:?}")) }
-        });
-    }
-    assert_eq!(w.get("configmaps?limit=1").is(200).names(), ["a"]);
-}
-
 /// What is no number is told apart from a number that will not do.
 pub fn a_version_or_limit_that_is_no_number_is_a_bad_request(w: &World) {
     let message = "invalid resource version: resourceVersion: Invalid value: \"abc\": strconv.ParseUint: parsing \"abc\": invalid syntax";

@@ -39,32 +39,6 @@ pub fn all_pages_are_of_the_first_page_s_version(w: &World) {
     assert_eq!(rest["items"][2]["data"], json!({ "a": "1" }));
 }
 
-/// A page of all namespaces may end in the middle of one.
-pub fn a_page_of_all_namespaces_goes_on_where_it_ended(w: &World) {
-    let (one, two) = (format!("{}-1", w.namespace), format!("{}-2", w.namespace));
-    for namespace in [&one, &two] {
-        w.post("/api/v1/namespaces", &json!({ "metadata": { "name": namespace } })).is(201);
-        for name in ["a", "b", "c"] {
-            let body = labelled(configmap(name), json!({ "of": w.namespace }));
-            w.post(&format!("/api/v1/namespaces/{namespace}/configmaps"), &body).is(201);
-        }
-    }
-    let path = format!("/api/v1/configmaps?labelSelector=of%3D{}&limit=2", w.namespace);
-    let (mut keys, mut more) = (Vec::new(), String::new());
-    loop {
-        let page = w.get(&format!("{path}&continue={more}")).is(200);
-        let items = page["items"].as_array().expect("items");
-        assert!(items.len() <= 2);
-        keys.extend(items.iter().map(|item| format!("{}/{}", item.meta("namespace"), item.name())));
-        if page.more().is_empty() {
-            break;
-        }
-        more = page.more().to_owned();
-    }
-    let expected = [&one, &two].map(|namespace| ["a", "b", "c"].map(|name| format!("{namespace}/{name}")));
-    assert_eq!(keys, expected.concat());
-}
-
 /// A token already says the version, and one that is no token says nothing.
 pub fn a_continue_token_stands_alone_and_is_the_server_s_own(w: &World) {
     five(w);

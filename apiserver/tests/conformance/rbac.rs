@@ -147,27 +147,6 @@ pub fn a_binding_that_is_deleted_allows_nothing_any_more(w: &World) {
     soon(&app, "pods", 403);
 }
 
-/// `kubectl auth can-i` and `whoami`.
-pub fn who_asks_is_told_who_they_are_and_what_they_may(w: &World) {
-    let app = account(w);
-    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]));
-    soon(&app, "pods", 200);
-    let me = app.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &json!({})).is(201);
-    assert_eq!((&me["kind"], &me["status"]["userInfo"]["username"]), (&json!("SelfSubjectReview"), &json!(user(w))));
-    let groups = me["status"]["userInfo"]["groups"].as_array().cloned().unwrap_or_default();
-    for group in ["system:serviceaccounts", &format!("system:serviceaccounts:{}", w.namespace), "system:authenticated"]
-    {
-        assert!(groups.contains(&json!(group)), "{group} in {groups:?}");
-    }
-    let may = |verb: &str| {
-        let asked = json!({ "verb": verb, "resource": "pods", "namespace": w.namespace });
-        let body = json!({ "spec": { "resourceAttributes": asked } });
-        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        app.post(path, &body).is(201)["status"]["allowed"] == true
-    };
-    assert!(may("list") && !may("delete"));
-}
-
 /// `kubectl --as`: who may, is somebody else for one request, with the groups that are named and no others.
 pub fn an_administrator_may_be_somebody_else(w: &World) {
     let account = [("impersonate-user", "jane"), ("impersonate-group", "dev")];

@@ -87,32 +87,3 @@ pub fn who_writes_a_scale_writes_the_replicas_and_nothing_else(w: &World) {
     assert_eq!(w.put(SCALE, &json!({ "metadata": { "name": "a" } })).is(200)["spec"], json!({}));
     assert_eq!(w.get(DEPLOYMENT).is(200)["spec"]["replicas"], 0);
 }
-
-/// `kubectl scale --resource-version` and `--current-replicas` are a get and a replace: in between nobody else writes.
-pub fn a_scale_with_an_old_version_is_a_conflict(w: &World) {
-    let created = deploy(w);
-    let seen = w.get(SCALE).is(200);
-    w.patch(DEPLOYMENT, MERGE, &json!({ "metadata": { "labels": { "x": "y" } } })).is(200);
-    let message = "Operation cannot be fulfilled on deployments.apps \"a\": the object has been modified; please apply \
-                   your changes to the latest version and try again";
-    w.put(SCALE, &seen).refused(409, "Conflict", message);
-    let patch = json!({ "metadata": { "resourceVersion": created.version() }, "spec": { "replicas": 2 } });
-    w.patch(SCALE, MERGE, &patch).refused(409, "Conflict", message);
-    let mut seen = w.get(SCALE).is(200);
-    seen["spec"]["replicas"] = json!(2);
-    w.put(SCALE, &seen).is(200);
-    // Who says none means any.
-    w.put(SCALE, &json!({ "metadata": { "name": "a" }, "spec": { "replicas": 3 } })).is(200);
-    let other = json!({ "metadata": { "uid": "x" }, "spec": { "replicas": 4 } });
-    let details = w.patch(SCALE, MERGE, &other).refused(
-        409,
-        "Conflict",
-        &format!(
-            "Operation cannot be fulfilled on deployments/scale.apps \"a\": Precondition failed: UID in precondition: x, \
-             UID in object meta: {}",
-            created.uid()
-        ),
-    );
-    assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments/scale" }));
-    assert_eq!(w.get(DEPLOYMENT).is(200)["spec"]["replicas"], 3);
-}

@@ -128,17 +128,6 @@ impl Follow {
     pub fn line(&mut self) -> String {
         words(&self.lines.recv_timeout(SOON).expect("a line in time"))
     }
-
-    /// The next lines as they are, up to and with the one that ends like this.
-    pub fn until(&mut self, end: &str) -> String {
-        let mut read = String::new();
-        while !read.trim_end().ends_with(end) {
-            let line = self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("no {end:?} in time after {read}"));
-            read.push_str(&line);
-            read.push('\n');
-        }
-        read
-    }
 }
 
 impl Drop for Follow {

@@ -107,11 +107,6 @@ fn scale_says_how_many_and_checks_what_it_expects() {
     assert_eq!(patched, "scale.autoscaling/web patched\n");
     assert_eq!(cluster.ok("scale --all deployments --replicas=0"), "deployment.apps/web scaled\n");
     assert_eq!(replicas(), "0,5");
-    let set = "{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: set}, spec: {selector: {matchLabels: {a: b}}, \
-               template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}";
-    cluster.send("create", set);
-    assert_eq!(cluster.ok("scale rs/set --replicas=2"), "replicaset.apps/set scaled\n");
-    assert_eq!(cluster.ok("get rs set -o jsonpath={.spec.replicas}"), "2");
     let absent = cluster.fails("scale deployment/absent --replicas=1", "");
     assert_eq!(absent, "Error from server (NotFound): deployments.apps \"absent\" not found\n");
 }

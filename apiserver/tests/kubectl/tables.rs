@@ -71,42 +71,6 @@ fn get_watch_prints_every_change() {
 }
 
 #[test]
-fn get_watch_prints_every_change_in_other_forms_too() {
-    const ADDRESS: &str = r#"{"status":{"podIP":"10.0.0.1"}}"#;
-    let Some(cluster) = Cluster::start() else { return };
-    cluster.send("create", POD);
-    let [mut wide, mut json, mut yaml] =
-        ["wide", "json", "yaml"].map(|form| cluster.follow(&format!("get pods --watch -o {form}")));
-    let mut pod = || -> serde_json::Value { serde_json::from_str(&json.until("\n}")).unwrap() };
-
-    // What is there.
-    assert_eq!(wide.line(), "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES");
-    let row = wide.line();
-    assert!(row.starts_with("a 0/1 Pending 0 ") && row.ends_with(" <none> <none> <none> <none>"), "{row}");
-    let first = pod();
-    assert_eq!((&first["kind"], &first["metadata"]["name"]), (&"Pod".into(), &"a".into()), "the pod, not a list");
-    let text = yaml.until("qosClass: BestEffort");
-    assert!(text.starts_with("apiVersion: v1\nkind: Pod\n") && !text.contains("10.0.0.1"), "{text}");
-
-    // What changes.
-    cluster.args(&["patch", "pod", "a", "--subresource=status", "-p", ADDRESS]);
-    assert!(wide.line().ends_with(" 10.0.0.1 <none> <none> <none>"));
-    let second = pod();
-    assert_eq!(second["status"]["podIP"], "10.0.0.1");
-    assert_ne!(second["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
-    let text = yaml.until("qosClass: BestEffort");
-    assert!(text.starts_with("---\napiVersion: v1\nkind: Pod\n") && text.contains("\n  podIP: 10.0.0.1\n"), "{text}");
-
-    // What goes: its mark, then its end.
-    cluster.ok("delete pod a --grace-period=0 --force");
-    for _ in 0..2 {
-        assert!(wide.line().starts_with("a 0/1 Terminating 0 "));
-        assert_eq!(pod()["metadata"]["deletionGracePeriodSeconds"], 0);
-        assert!(yaml.until("qosClass: BestEffort").contains("\n  deletionGracePeriodSeconds: 0\n"));
-    }
-}
-
-#[test]
 fn workloads_show_what_is_wanted_and_what_is_there() {
     let Some(cluster) = Cluster::start() else { return };
     assert_eq!(cluster.ok("create deployment web --image=nginx:1 --replicas=2"), "deployment.apps/web created\n");
