@@ -15,24 +15,24 @@
 //!
 //! [`store`]: objects, one revision counter, and the log that every watch reads. Then, as a request goes:
 //!
-//! | room | in one sentence |
+//! | module | in one sentence |
 //! | --- | --- |
-//! | [`object`], [`catalog`] | What there is: objects, and the resources that they are of. |
+//! | [`object`], [`resource`], [`schema`], [`catalog`] | What there is: objects, and the resources that they are of. |
 //! | [`store`], [`owners`] | What is known, since when, and who owns it. |
 //! | [`state`] | All that the server knows, behind one lock. |
-//! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is looked at. |
-//! | [`request`], [`payload`], [`protobuf`], [`options`] | What is asked, as the real server reads it. |
-//! | [`auth`], [`rbac`] | Who asks, and whether they may. |
-//! | [`faults`], [`control`], [`journal`] | What goes wrong by order; what was asked and answered. |
-//! | [`dispatch`] | Who answers. |
+//! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is handled. |
+//! | [`request`], [`payload`], [`protobuf`], [`options`] | A request, as the real server reads it. |
+//! | [`user`], [`tokens`], [`auth`], [`rbac`] | The sender of a request, and what they may do. |
+//! | [`faults`], [`control`], [`journal`] | Faults on demand; the last requests and their answers. |
+//! | [`dispatch`] | Authorization, then the module that answers. |
 //! | [`list`], [`page`] | One page, at one revision, and the token that leads to the next. |
 //! | [`mod@watch`] | A cursor in the log. |
-//! | [`selector`] | Which objects of a collection are meant. |
+//! | [`selector`] | The objects of a collection that a request is about. |
 //! | [`mod@write`] | Every change, and what follows from it. |
-//! | [`scale`] | A view of what has replicas, and how a write of it is one of the object. |
-//! | [`types`], [`names`], [`patch`], [`custom`] | What an object may look like, how it is patched, what a definition adds. |
-//! | [`format`](mod@format), [`table`], [`status`], [`respond`], [`body`] | How an answer looks: objects, rows, refusals. |
-//! | [`discovery`], [`openapi`] | What is served, told to clients. |
+//! | [`scale`] | A view of an object with replicas, and a write of that view. |
+//! | [`types`], [`decoded`], [`causes`], [`names`], [`patch`], [`custom`] | Decode, complete and check an object; patches; custom resources. |
+//! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`respond`], [`body`] | The form of an answer: objects, rows, refusals. |
+//! | [`discovery`], [`openapi`] | What is served. |
 
 #![forbid(unsafe_code)]
 // The map above is for readers of the source: `make doc` documents what is private, too.

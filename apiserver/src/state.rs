@@ -1,8 +1,7 @@
 //! Everything that the server knows, behind one lock.
 //!
 //! Why one lock, and not one per resource: a write may touch several resources (an owner and what it owns), each write is
-//! short, and there is no waiting while the lock is held. Not an asynchronous one:
-//! nothing is awaited under it.
+//! short, and nothing is awaited while the lock is held.
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
