@@ -11,7 +11,7 @@
 use http::header::ACCEPT;
 use serde_json::{Value, json};
 
-use crate::{catalog::Catalog, request::Request, resource::Resource};
+use crate::{catalog::Catalog, object::text, request::Request, resource::Resource};
 
 const JSON: &str = "application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -106,31 +106,17 @@ fn version() -> Value {
     })
 }
 
-/// One resource, or one of its subresources, in whatever form.
-struct Entry {
-    /// `pods`, `pods/status`.
-    name: String,
-    singular: String,
-    namespaced: bool,
-    /// Group and version of the body, where they are not those of the path; else empty.
-    group: String,
-    version: String,
-    kind: String,
-    verbs: Vec<&'static str>,
-    short_names: Vec<String>,
-    categories: Vec<String>,
-}
-
 /// A group, with its versions in order of preference.
 struct Group {
     name: String,
-    versions: Vec<(String, Vec<Entry>)>,
+    /// Each with its resources and their subresources in the old form, sorted by name.
+    versions: Vec<(String, Vec<Value>)>,
 }
 
 /// Everything, by group and version.
 fn groups(catalog: &Catalog) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let mut add = |group: &str, version: &str, entries: Vec<Entry>| {
+    let mut add = |group: &str, version: &str, entries: Vec<Value>| {
         let at = groups.iter().position(|g| g.name == group).unwrap_or_else(|| {
             groups.push(Group { name: group.to_owned(), versions: Vec::new() });
             groups.len() - 1
@@ -145,12 +131,16 @@ fn groups(catalog: &Catalog) -> Vec<Group> {
         add(&resource.group, &resource.version, entries(resource));
     }
     for (group, plural, kind) in REVIEWS {
-        add(group, "v1", vec![review(plural, kind)]);
+        let singular = kind.to_ascii_lowercase();
+        let entry = json!({
+            "name": plural, "singularName": singular, "namespaced": false, "kind": kind, "verbs": ["create"],
+        });
+        add(group, "v1", vec![entry]);
     }
     for group in &mut groups {
         group.versions.sort_by_key(|(version, _)| std::cmp::Reverse(preference(version)));
         for (_, entries) in &mut group.versions {
-            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            entries.sort_by(|a, b| text(&a["name"]).cmp(text(&b["name"])));
         }
     }
     groups
@@ -177,56 +167,40 @@ fn preference(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
     (stage, major, minor, text)
 }
 
-fn entries(resource: &Resource) -> Vec<Entry> {
+/// A resource and its subresources, in the old form.
+fn entries(resource: &Resource) -> Vec<Value> {
     let namespaces = resource.group.is_empty() && resource.plural == "namespaces";
-    let main = Entry {
-        name: resource.plural.clone(),
-        singular: resource.singular.clone(),
-        namespaced: resource.namespaced,
-        group: String::new(),
-        version: String::new(),
-        kind: resource.kind.clone(),
-        verbs: VERBS.into_iter().filter(|verb| !namespaces || *verb != "deletecollection").collect(),
-        short_names: resource.short_names.clone(),
-        categories: resource.categories.clone(),
-    };
+    let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| !namespaces || *verb != "deletecollection").collect();
+    let mut main = json!({
+        "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
+        "kind": resource.kind, "verbs": verbs,
+    });
+    for (field, names) in [("shortNames", &resource.short_names), ("categories", &resource.categories)] {
+        if !names.is_empty() {
+            main[field] = names.clone().into();
+        }
+    }
     let subresources = resource.subresources.iter().map(|name| subresource(resource, name));
     std::iter::once(main).chain(subresources).collect()
 }
 
-fn subresource(resource: &Resource, name: &str) -> Entry {
-    let (group, version, kind, verbs) = match name {
-        "binding" => ("", "", "Binding", vec!["create"]),
-        "token" => ("authentication.k8s.io", "v1", "TokenRequest", vec!["create"]),
-        "scale" => ("autoscaling", "v1", "Scale", vec!["get", "patch", "update"]),
-        "finalize" => ("", "", &*resource.kind, vec!["update"]),
-        _ => ("", "", &*resource.kind, vec!["get", "patch", "update"]),
+fn subresource(resource: &Resource, name: &str) -> Value {
+    // Group and version of the body, where they are not those of the path.
+    let (body, kind, verbs) = match name {
+        "binding" => (None, "Binding", &["create"][..]),
+        "token" => (Some(("authentication.k8s.io", "v1")), "TokenRequest", &["create"][..]),
+        "scale" => (Some(("autoscaling", "v1")), "Scale", &["get", "patch", "update"][..]),
+        "finalize" => (None, &*resource.kind, &["update"][..]),
+        _ => (None, &*resource.kind, &["get", "patch", "update"][..]),
     };
-    Entry {
-        name: format!("{}/{name}", resource.plural),
-        singular: String::new(),
-        namespaced: resource.namespaced,
-        group: group.into(),
-        version: version.into(),
-        kind: kind.into(),
-        verbs,
-        short_names: Vec::new(),
-        categories: Vec::new(),
+    let mut entry = json!({
+        "name": format!("{}/{name}", resource.plural), "singularName": "", "namespaced": resource.namespaced,
+        "kind": kind, "verbs": verbs,
+    });
+    if let Some((group, version)) = body {
+        (entry["group"], entry["version"]) = (group.into(), version.into());
     }
-}
-
-fn review(plural: &str, kind: &str) -> Entry {
-    Entry {
-        name: plural.into(),
-        singular: kind.to_ascii_lowercase(),
-        namespaced: false,
-        group: String::new(),
-        version: String::new(),
-        kind: kind.into(),
-        verbs: vec!["create"],
-        short_names: Vec::new(),
-        categories: Vec::new(),
-    }
+    entry
 }
 
 impl Group {
@@ -238,23 +212,22 @@ impl Group {
     }
 
     fn aggregated(self) -> Value {
-        let version = |(version, entries): (String, Vec<Entry>)| {
+        let version = |(version, entries): (String, Vec<Value>)| {
             let mut resources: Vec<Value> = Vec::new();
             for entry in entries {
+                let kind = json!({
+                    "group": text(&entry["group"]), "version": text(&entry["version"]), "kind": entry["kind"],
+                });
                 // Sorted: a subresource comes right after its resource.
-                match (entry.name.split_once('/'), resources.last_mut()) {
+                match (text(&entry["name"]).split_once('/'), resources.last_mut()) {
                     (Some((_, name)), Some(parent)) => {
-                        let json = json!({
-                            "subresource": name,
-                            "responseKind": entry.response_kind(),
-                            "verbs": entry.verbs,
-                        });
+                        let json = json!({ "subresource": name, "responseKind": kind, "verbs": entry["verbs"] });
                         match parent["subresources"].as_array_mut() {
                             Some(list) => list.push(json),
                             None => parent["subresources"] = json!([json]),
                         }
                     }
-                    _ => resources.push(entry.aggregated()),
+                    _ => resources.push(aggregated_resource(&entry, kind)),
                 }
             }
             json!({ "version": version, "resources": resources, "freshness": "Current" })
@@ -264,47 +237,17 @@ impl Group {
     }
 }
 
-impl Entry {
-    fn response_kind(&self) -> Value {
-        json!({ "group": self.group, "version": self.version, "kind": self.kind })
-    }
-
-    fn aggregated(&self) -> Value {
-        let mut json = json!({
-            "resource": self.name,
-            "responseKind": self.response_kind(),
-            "scope": if self.namespaced { "Namespaced" } else { "Cluster" },
-            "singularResource": self.singular,
-            "verbs": self.verbs,
-        });
-        self.add_names(&mut json);
-        json
-    }
-
-    fn legacy(&self) -> Value {
-        let mut json = json!({
-            "name": self.name,
-            "singularName": self.singular,
-            "namespaced": self.namespaced,
-            "kind": self.kind,
-            "verbs": self.verbs,
-        });
-        if !self.version.is_empty() {
-            json["group"] = self.group.as_str().into();
-            json["version"] = self.version.as_str().into();
-        }
-        self.add_names(&mut json);
-        json
-    }
-
-    fn add_names(&self, json: &mut Value) {
-        if !self.short_names.is_empty() {
-            json["shortNames"] = self.short_names.clone().into();
-        }
-        if !self.categories.is_empty() {
-            json["categories"] = self.categories.clone().into();
+fn aggregated_resource(entry: &Value, kind: Value) -> Value {
+    let mut json = json!({
+        "resource": entry["name"], "responseKind": kind, "singularResource": entry["singularName"],
+        "scope": if entry["namespaced"] == true { "Namespaced" } else { "Cluster" }, "verbs": entry["verbs"],
+    });
+    for field in ["shortNames", "categories"] {
+        if let Some(names) = entry.get(field) {
+            json[field] = names.clone();
         }
     }
+    json
 }
 
 /// The new form.
@@ -321,9 +264,8 @@ fn aggregated(groups: impl Iterator<Item = Group>) -> Value {
 fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Option<Value> {
     let found = groups(catalog).into_iter().find(|g| g.name == group)?;
     let (_, entries) = found.versions.into_iter().find(|(name, _)| name == version)?;
-    let list: Vec<Value> = entries.iter().map(Entry::legacy).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    let mut body = json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": list });
+    let mut body = json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": entries });
     // As the real one does, for whatever reason.
     if !group.is_empty() {
         body["apiVersion"] = "v1".into();

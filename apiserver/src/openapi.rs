@@ -2,8 +2,8 @@
 //!
 //! Clients read three things in it:
 //! * which kinds take the parameter `fieldValidation` at PATCH: kubectl then leaves validation to the server;
-//! * the schema of a kind, for `kubectl explain`. Of a custom resource it is the definition's own; of a built-in one this
-//!   server tells the fields at the top and no more (a listed difference);
+//! * the schema of a kind, for `kubectl explain`: of a custom resource it is that of its definition, of a built-in one it
+//!   names what every object has, and no more;
 //! * a hash for each document, in its address, so that it is read again only after it has changed.
 //!
 //! Pitfall: where PATCH takes a strategic merge patch, kubectl looks for the merge keys in this document rather than in its
@@ -24,6 +24,7 @@ use crate::{catalog::Catalog, request::Request, resource::Resource};
 /// that its definition has to be installed; without the document it would say that validation failed.
 pub const EMPTY_V2: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
+const BUILT_IN: &str = "This server does not describe built-in kinds; https://kubernetes.io/docs/reference does.";
 const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The answer, if the path is one of OpenAPI's.
@@ -55,7 +56,7 @@ fn documents(catalog: &Catalog) -> BTreeMap<String, Value> {
                 "openapi": "3.0.0",
                 "info": { "title": "Kubernetes", "version": "v1.36.3" },
                 "paths": {},
-                "components": { "schemas": { METADATA: metadata() } },
+                "components": { "schemas": { METADATA: { "type": "object" } } },
             })
         });
         let namespaced = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
@@ -119,7 +120,7 @@ fn operation(resource: &Resource, gvk: &Value, name: &str, action: &str, paramet
 fn schema(resource: &Resource, gvk: Value) -> Value {
     let mut schema = match &resource.custom {
         Some(custom) => custom.openapi.clone(),
-        None => built_in(&resource.kind),
+        None => json!({ "type": "object", "description": BUILT_IN }),
     };
     let everywhere = json!({
         "apiVersion": { "type": "string", "description": "Group and version of the kind, such as apps/v1." },
@@ -137,91 +138,6 @@ fn schema(resource: &Resource, gvk: Value) -> Value {
         schema.insert("x-kubernetes-group-version-kind".into(), json!([gvk]));
     }
     schema
-}
-
-/// The fields at the top of a built-in kind.
-fn built_in(kind: &str) -> Value {
-    let (about, fields) = match kind {
-        "Secret" => ("Data that is not for everybody.", "data:map stringData:map type:string immutable:boolean"),
-        "ConfigMap" => ("Data that is not secret.", "data:map binaryData:map immutable:boolean"),
-        "Event" => (
-            "Something that happened to an object.",
-            "involvedObject:object reason:string message:string type:string count:integer source:object \
-             firstTimestamp:string lastTimestamp:string eventTime:string series:object action:string related:object \
-             reportingComponent:string reportingInstance:string",
-        ),
-        "ServiceAccount" => (
-            "Who a pod is, to the API server.",
-            "automountServiceAccountToken:boolean secrets:list imagePullSecrets:list",
-        ),
-        "Role" => ("What may be done in a namespace.", "rules:list"),
-        "ClusterRole" => ("What may be done in the cluster, or in any namespace.", "rules:list aggregationRule:object"),
-        "RoleBinding" | "ClusterRoleBinding" => ("Who has a role.", "roleRef:object subjects:list"),
-        "Lease" => ("Who leads, and until when.", "spec:object"),
-        "ValidatingAdmissionPolicyBinding" => ("Where a policy applies.", "spec:object"),
-        "ValidatingAdmissionPolicy" => ("Rules for what may be stored.", "spec:object status:object"),
-        "Pod" => ("Containers that run together on one node.", "spec:object status:object"),
-        "Deployment" => ("Keeps so many pods of one template running.", "spec:object status:object"),
-        "ReplicaSet" => ("Keeps so many pods running.", "spec:object status:object"),
-        "Namespace" => ("A room for the names of objects.", "spec:object status:object"),
-        "PodDisruptionBudget" => ("How many pods may be away at once.", "spec:object status:object"),
-        "CustomResourceDefinition" => ("A kind of object that users define.", "spec:object status:object"),
-        _ => ("", "spec:object status:object"),
-    };
-    let field = |field: &str| {
-        let (name, kind) = field.split_once(':')?;
-        let schema = match kind {
-            "map" => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-            "list" => json!({ "type": "array", "items": { "type": "object" } }),
-            kind => json!({ "type": kind }),
-        };
-        Some((name.to_owned(), schema))
-    };
-    let properties: Map<String, Value> = fields.split_whitespace().filter_map(field).collect();
-    let description = format!("{about} This server tells no more of it; https://kubernetes.io/docs/reference does.");
-    json!({ "type": "object", "description": description, "properties": properties })
-}
-
-fn metadata() -> Value {
-    let text = |description: &str| json!({ "type": "string", "description": description });
-    let map = |description: &str| json!({ "type": "object", "additionalProperties": { "type": "string" }, "description": description });
-    json!({
-        "type": "object",
-        "description": "What every object has.",
-        "properties": {
-            "name": text("Unique among the objects of its kind in the namespace."),
-            "generateName": text("If there is no name: what the generated one begins with."),
-            "namespace": text("The room for the name."),
-            "uid": text("Unique among all objects of all times."),
-            "resourceVersion": text("The version of the object; changes with every write."),
-            "generation": { "type": "integer", "description": "Counts what was wanted: changes of the spec." },
-            "creationTimestamp": text("When it was created."),
-            "deletionTimestamp": text("When its end was decided, or will have come at the latest."),
-            "deletionGracePeriodSeconds": { "type": "integer", "description": "How long it may take to end." },
-            "labels": map("What it can be selected by."),
-            "annotations": map("What else is known of it."),
-            "finalizers": {
-                "type": "array", "items": { "type": "string" },
-                "description": "What has to be done before it is gone.",
-            },
-            "ownerReferences": {
-                "type": "array",
-                "description": "What it belongs to, and goes with.",
-                "items": {
-                    "type": "object",
-                    "required": ["apiVersion", "kind", "name", "uid"],
-                    "properties": {
-                        "apiVersion": { "type": "string" },
-                        "kind": { "type": "string" },
-                        "name": { "type": "string" },
-                        "uid": { "type": "string" },
-                        "controller": { "type": "boolean" },
-                        "blockOwnerDeletion": { "type": "boolean" },
-                    },
-                },
-            },
-        },
-    })
 }
 
 #[cfg(test)]

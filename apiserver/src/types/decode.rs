@@ -160,7 +160,7 @@ mod tests {
     use crate::catalog::Catalog;
 
     #[test]
-    fn every_built_in_resource_is_decoded_and_decoding_it_again_changes_nothing() {
+    fn built_in_resource_that_is_decoded_twice_stays_as_it_is() {
         for resource in Catalog::built_in().all() {
             let body = json!({ "metadata": { "name": "a" } });
             let once = decode(resource, body, FieldValidation::Strict).expect("is right").value;

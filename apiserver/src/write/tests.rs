@@ -155,7 +155,7 @@ async fn generated_name_that_is_taken_is_tried_eight_times() {
 }
 
 #[tokio::test]
-async fn namespace_deletes_pods_before_other_content_and_says_what_is_left() {
+async fn namespace_deletes_pods_first_and_says_what_is_left() {
     let api = api();
     let (ns, within) = (format!("{NAMESPACES}/ns"), |plural: &str| format!("{NAMESPACES}/ns/{plural}"));
     api.ok("POST", NAMESPACES, named("ns")).await;
