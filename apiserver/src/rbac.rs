@@ -156,6 +156,4 @@ fn forbidden(user: &User, attributes: &Attributes<'_>) -> Status {
 }
 
 #[cfg(test)]
-mod fixture;
-#[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 use std::{net::SocketAddr, time::Duration};
 
-use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -9,10 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    ApiServer, Fault, Rule, Settings,
-    testing::{Api, CONFIG_MAPS},
-};
+use crate::{ApiServer, Fault, Rule, Settings};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -24,12 +20,8 @@ struct Served {
 }
 
 async fn served() -> Served {
-    served_with(Settings::default()).await
-}
-
-async fn served_with(settings: Settings) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, server) = (listener.local_addr().unwrap(), ApiServer::new(settings));
+    let (address, server) = (listener.local_addr().unwrap(), ApiServer::new(Settings::default()));
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.clone().serve(listener, async { drop(stopped.await) }));
     Served { server, address, stop, task }
@@ -110,35 +102,6 @@ async fn stopping_does_not_wait_for_ever() {
 
     assert_eq!(seconds_to_stop(stop, task).await, 2);
     assert_eq!(read_all(&mut delayed).await, "");
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_is_told_later_that_it_was_too_slow() {
-    const CHANGES: usize = 64;
-    let Served { server, address, stop: _stop, task: _task } =
-        served_with(Settings { log_capacity: 5, ..Settings::default() }).await;
-    let api = Api { server };
-    // 32 MB in all: more than the buffers of any connection.
-    let text = "x".repeat(512 << 10);
-    let body = json!({ "metadata": { "name": "a" }, "data": { "text": text } }).to_string();
-    assert_eq!(api.send("POST", CONFIG_MAPS, &[], &body).await.unwrap().code, 201);
-    // An HTTP/1.0 connection ends with its answer.
-    let mut watch = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {CONFIG_MAPS}?watch=true HTTP/1.0\r\nhost: localhost\r\n\r\n");
-    watch.write_all(request.as_bytes()).await.unwrap();
-    read_until(&mut watch, "ADDED").await;
-    for n in 0..CHANGES {
-        api.label("a", json!({ "n": n.to_string() })).await;
-        // The server's turn.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-    }
-    let read = read_all(&mut watch).await;
-    let told = read.matches(r#"{"type":"MODIFIED""#).count();
-    assert!((1..CHANGES - 5).contains(&told), "some of them: {told}");
-    assert_eq!(read.matches(r#"{"type":"ERROR""#).count(), 1);
-    assert!(read.contains(r#""code":410"#) && read.ends_with("}\n"), "and then the end");
 }
 
 #[tokio::test]

@@ -129,20 +129,6 @@ async fn a_frame_is_bounded_and_nothing_is_lost_between_frames() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_one_batch_is_taken_for_a_client_that_does_not_read() {
-    let api = api();
-    let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
-    for i in 0..BATCH + 500 {
-        api.create(&format!("a{i}"), json!({})).await;
-    }
-    assert!(watch.told().await.starts_with("ADDED a0 "));
-    // What had been taken is told, the rest is forgotten.
-    api.server.compact();
-    let rest = all(&mut watch).await;
-    assert_eq!((rest.len(), rest.last().map(String::as_str)), (BATCH, Some("ERROR ")), "the other 999, and the error");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_batch_that_is_not_for_this_watch_is_passed_over_and_others_have_their_turn() {
     let api = api();
     let mut watch =

@@ -118,15 +118,3 @@ pub fn a_pod_on_no_node_is_deleted_at_once(w: &World) {
     w.delete("pods/c?gracePeriodSeconds=0").is(200);
     w.get("pods/c").is(404);
 }
-
-/// DeleteOptions are checked before anything is deleted.
-pub fn options_that_make_no_sense_delete_nothing(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let answer = w.delete_with("configmaps/a", &json!({ "propagationPolicy": "Never" }));
-    let message = "Unsupported value: \"Never\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
-    answer.invalid(json!([["FieldValueNotSupported", "propagationPolicy", message]]));
-    let answer = w.delete_with("configmaps/a", &json!({ "propagationPolicy": "Orphan", "orphanDependents": true }));
-    let message = "Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set";
-    answer.invalid(json!([["FieldValueInvalid", "propagationPolicy", message]]));
-    w.get("configmaps/a").is(200);
-}

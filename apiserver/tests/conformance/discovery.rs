@@ -72,26 +72,6 @@ pub fn few_kinds_are_served(w: &World) {
     w.differs("few-kinds", code, crate::world::Differs { embedded: 404, real: 200 });
 }
 
-/// The groups, and what is preferred of each.
-pub fn groups_are_listed_with_their_preferred_version(w: &World) {
-    let core = w.get("/api").is(200);
-    assert_eq!((&core["kind"], &core["versions"]), (&json!("APIVersions"), &json!(["v1"])));
-    let groups = w.get("/apis").is(200);
-    assert_eq!((&groups["kind"], &groups["apiVersion"]), (&json!("APIGroupList"), &json!("v1")));
-    let version = json!({ "groupVersion": "apps/v1", "version": "v1" });
-    let apps = json!({ "name": "apps", "versions": [version], "preferredVersion": version });
-    assert!(groups["groups"].as_array().is_some_and(|all| all.contains(&apps)), "{groups}");
-    let mut alone = json!({ "kind": "APIGroup", "apiVersion": "v1" });
-    alone.as_object_mut().expect("an object").extend(apps.as_object().expect("an object").clone());
-    assert_eq!(w.get("/apis/apps").is(200), alone);
-    // And where to begin.
-    let root = w.get("/").is(200);
-    let paths = root["paths"].as_array().cloned().unwrap_or_default();
-    for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "/version"] {
-        assert!(paths.contains(&json!(path)), "{path}: {root}");
-    }
-}
-
 /// What is served is no secret: who is anybody may ask, with no rights at all. What is not served is not found; what is
 /// nowhere below the known roots is forbidden before it can be not found.
 pub fn every_account_may_ask_what_is_served(w: &World) {

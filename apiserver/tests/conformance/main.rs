@@ -36,7 +36,6 @@ mod ownership;
 mod paging;
 mod patches;
 mod rbac;
-mod scale;
 mod selectors;
 mod subresources;
 mod tables;
@@ -130,7 +129,7 @@ const SHARED: &[Case] = cases! {
         a_delete_is_answered_with_what_is_gone a_finalizer_keeps_an_object_until_it_is_removed
         no_finalizer_can_be_added_to_what_is_being_deleted the_name_is_free_once_the_object_is_gone
         a_pod_on_a_node_is_given_its_grace a_pod_on_no_node_is_deleted_at_once
-        a_collection_is_deleted_as_it_is_listed options_that_make_no_sense_delete_nothing
+        a_collection_is_deleted_as_it_is_listed
     }
     ownership {
         what_is_owned_goes_with_its_owner what_is_owned_by_what_is_owned_goes_as_well
@@ -155,10 +154,7 @@ const SHARED: &[Case] = cases! {
         the_status_is_written_by_its_own_path_alone a_new_object_has_no_status_of_its_own
         a_status_patch_leaves_the_spec_alone a_subresource_without_a_name_is_not_that_of_all a_pod_is_bound_once
         a_pod_that_is_ending_is_bound_to_no_node a_subresource_cannot_be_created_or_deleted
-        few_subresources_are_served
-    }
-    scale {
-        a_scale_is_a_view_of_what_has_replicas who_writes_a_scale_writes_the_replicas_and_nothing_else
+        few_subresources_are_served a_scale_is_a_view_of_what_has_replicas
     }
     dry_run {
         a_dry_run_answers_as_if_and_does_nothing a_dry_run_is_refused_as_the_write_would_be
@@ -184,7 +180,7 @@ const SHARED: &[Case] = cases! {
     }
     discovery {
         what_is_served_is_served_as_the_real_one_serves_it few_kinds_are_served
-        groups_are_listed_with_their_preferred_version every_account_may_ask_what_is_served
+        every_account_may_ask_what_is_served
         discovery_comes_in_one_answer_to_those_who_ask_for_it version_and_health_can_be_asked_for
         orders_are_taken_by_paths_of_their_own a_web_page_is_refused openapi_says_where_each_group_s_schemas_are
     }

@@ -116,3 +116,40 @@ pub fn few_subresources_are_served(w: &World) {
     }
     w.get("pods/a/nonsense").refused(404, "NotFound", "the server could not find the requested resource");
 }
+
+/// Name and version of the object; replicas that are wanted and that are there; the selector as a text.
+pub fn a_scale_is_a_view_of_what_has_replicas(w: &World) {
+    for (kind, plural) in [("Deployment", "deployments"), ("ReplicaSet", "replicasets")] {
+        let mut object = deployment("a");
+        object["kind"] = json!(kind);
+        object["spec"]["selector"] = json!({
+            "matchLabels": { "b": "2", "a": "1" },
+            "matchExpressions": [
+                { "key": "d", "operator": "Exists" },
+                { "key": "c", "operator": "In", "values": ["z", "y"] },
+                { "key": "b", "operator": "In", "values": ["2"] },
+                { "key": "f", "operator": "DoesNotExist" },
+                { "key": "e", "operator": "NotIn", "values": ["x"] },
+            ],
+        });
+        object["spec"]["template"]["metadata"]["labels"] = json!({ "a": "1", "b": "2", "c": "y", "d": "" });
+        w.post(&format!("apps/v1:{plural}"), &object).is(201);
+        let object = format!("apps/v1:{plural}/a");
+        let status = json!({ "status": { "replicas": 3 } });
+        let written = w.patch(&format!("{object}/status"), MERGE, &status).is(200);
+        let mut expected = json!({
+            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": { "replicas": 1 },
+            "status": { "replicas": 3, "selector": "a=1,b=2,b in (2),c in (y,z),d,e notin (x),!f" },
+        });
+        for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            expected["metadata"][field] = written["metadata"][field].clone();
+        }
+        assert_eq!(w.get(&format!("{object}/scale")).is(200), expected, "{plural}");
+        // None wanted: not said. None there: said.
+        let none = w.patch(&format!("{object}/scale"), MERGE, &json!({ "spec": { "replicas": 0 } })).is(200);
+        assert_eq!(none["spec"], json!({}));
+        let none = w.patch(&format!("{object}/status"), MERGE, &json!({ "status": { "replicas": 0 } })).is(200);
+        let scale = w.get(&format!("{object}/scale")).is(200);
+        assert_eq!((scale.version(), &scale["status"]["replicas"]), (none.version(), &json!(0)));
+    }
+}
