@@ -121,6 +121,7 @@ static BUILT_IN: &[Row] = &[
         namespaced: false,
         ..row(ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding")
     },
+    Row { short_names: "netpol", ..row("networking.k8s.io", "networkpolicies", "NetworkPolicy") },
     Row { short_names: "pdb", subresources: "status", ..row("policy", "poddisruptionbudgets", "PodDisruptionBudget") },
     Row {
         short_names: "crd crds",

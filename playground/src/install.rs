@@ -13,11 +13,10 @@ use crate::{broke_off, kubectl};
 
 const MANIFEST: &str = include_str!("../../demo-controller.yaml");
 
-/// The objects of demo-controller.yaml, except the Deployment, whose place this process takes, and the NetworkPolicy of its
-/// pods.
+/// The objects of demo-controller.yaml, except the Deployment, whose place this process takes.
 pub fn manifest() -> Result<Vec<Value>, Error> {
     let mut objects = documents(MANIFEST)?;
-    objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "NetworkPolicy");
+    objects.retain(|object| object["kind"] != "Deployment");
     Ok(objects)
 }
 

@@ -149,6 +149,15 @@ const DISRUPTION_BUDGETS: &[Column] = &[
     AGE,
 ];
 
+const NETWORK_POLICIES: &[Column] = &[
+    NAME,
+    column("Pod-Selector", |o, _| match selector::as_text(&o["spec"]["podSelector"]) {
+        all if all.is_empty() => "<none>".into(),
+        text => text.into(),
+    }),
+    AGE,
+];
+
 /// The columns of a built-in resource.
 pub fn of(resource: &Resource) -> &'static [Column] {
     match (&*resource.group, &*resource.plural) {
@@ -165,6 +174,7 @@ pub fn of(resource: &Resource) -> &'static [Column] {
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => BINDINGS,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => POLICIES,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => POLICY_BINDINGS,
+        ("networking.k8s.io", "networkpolicies") => NETWORK_POLICIES,
         ("policy", "poddisruptionbudgets") => DISRUPTION_BUDGETS,
         _ => DEFAULT,
     }

@@ -3,7 +3,8 @@
 use k8s_openapi::{
     api::{
         admissionregistration::v1 as admission, apps::v1 as apps, autoscaling::v1 as autoscaling,
-        coordination::v1 as coordination, core::v1 as core, policy::v1 as policy, rbac::v1 as rbac,
+        coordination::v1 as coordination, core::v1 as core, networking::v1 as networking, policy::v1 as policy,
+        rbac::v1 as rbac,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
 };
@@ -125,6 +126,7 @@ fn reader(resource: &Resource) -> Option<Reader> {
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
             typed::<admission::ValidatingAdmissionPolicyBinding>
         }
+        ("networking.k8s.io", "NetworkPolicy") => typed::<networking::NetworkPolicy>,
         ("policy", "PodDisruptionBudget") => typed::<policy::PodDisruptionBudget>,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => typed::<extensions::CustomResourceDefinition>,
         _ => return None,

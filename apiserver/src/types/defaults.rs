@@ -25,6 +25,7 @@ pub fn complete(resource: &Resource, object: &mut Value) {
         "RoleBinding" | "ClusterRoleBinding" => binding(object),
         "ValidatingAdmissionPolicy" => drop(child(object, "status")),
         "PodDisruptionBudget" => drop(child(object, "spec")),
+        "NetworkPolicy" => absent(child(object, "spec"), "policyTypes", json!(["Ingress"])),
         _ => {}
     }
 }

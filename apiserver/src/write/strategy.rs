@@ -16,6 +16,7 @@ fn has_generation(resource: &Resource) -> bool {
             "pods"
                 | "deployments"
                 | "replicasets"
+                | "networkpolicies"
                 | "poddisruptionbudgets"
                 | "customresourcedefinitions"
                 | "validatingadmissionpolicies"
