@@ -2,14 +2,22 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod cluster;
 mod folder;
 pub mod http;
-mod log;
+pub mod log;
+pub mod objects;
+mod page;
+mod process;
+pub mod promtool;
 pub mod server;
 pub mod wait;
 mod widgets;
 
 pub use api::{Call, Server, Stream, api_server, pass, status, terminating};
+pub use cluster::Cluster;
 pub use folder::Folder;
 pub use log::Log;
+pub use page::Page;
+pub use process::Process;
 pub use widgets::widgets;

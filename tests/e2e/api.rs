@@ -1,11 +1,9 @@
 //! The administrator's own requests: JSON in, JSON out, by path.
 //!
-//! What a user would do is done with kubectl. This is for the looks that a test takes twenty times a second, and for
-//! the simulated kubelet: a process for each would be most of the work that the machine does.
+//! A process of kubectl for each of them would be most of the work that the machine does.
 
 use std::{fmt, future::Future, sync::LazyLock, time::Duration};
 
-use demo_controller::watch::{Resource, Wanted, discovery};
 use http::{Method, Request, header::CONTENT_TYPE};
 use kube::{Client, Config, config::AuthInfo};
 use serde_json::Value;
@@ -21,12 +19,12 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 #[derive(Clone)]
 pub struct Api(Client);
 
-/// Why there is no answer, or none that is wanted.
+/// A request without a good answer.
 #[derive(Debug)]
 pub struct Refused {
-    /// Zero where there was no answer at all.
+    /// 0 if there was no answer.
     pub code: u16,
-    /// The server's words, or the client's.
+    /// The message of the server or of the client.
     pub why: String,
 }
 
@@ -60,7 +58,7 @@ impl Api {
         self.send(Method::GET, path, "", &Value::Null)
     }
 
-    /// The object at `path`, or None where there is none.
+    /// The object at `path`, or None if there is none.
     pub fn find(&self, path: &str) -> Result<Option<Value>, Refused> {
         match self.get(path) {
             Err(Refused { code: 404, .. }) => Ok(None),
@@ -79,11 +77,6 @@ impl Api {
         self.send(Method::POST, path, "application/json", body)
     }
 
-    /// Replaces.
-    pub fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send(Method::PUT, path, "application/json", body)
-    }
-
     /// Changes, by merge patch.
     pub fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::PATCH, path, "application/merge-patch+json", body)
@@ -98,12 +91,6 @@ impl Api {
     pub fn text(&self, path: &str) -> Result<String, Refused> {
         let request = Request::get(path).body(Vec::new()).expect("a request");
         wait(self.0.request_text(request))
-    }
-
-    /// What our own search makes of a resource's name.
-    pub fn resource(&self, name: &str) -> Result<Resource, String> {
-        let wanted = Wanted::parse(Some(name), None, None, None)?;
-        RUNTIME.block_on(discovery::find(&self.0, &wanted, None)).map_err(|why| why.to_string())
     }
 
     fn send(&self, method: Method, path: &str, content: &str, body: &Value) -> Answer {
@@ -121,7 +108,7 @@ fn wait<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Refused>
     match RUNTIME.block_on(async { tokio::time::timeout(limit, request).await }) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => Err(Refused { code: status.code, why: status.message }),
-        Ok(Err(error)) => Err(Refused { code: 0, why: demo_controller::request::chain(&error) }),
+        Ok(Err(error)) => Err(Refused { code: 0, why: daemon::error_chain(&error) }),
         Err(_) => Err(Refused { code: 0, why: format!("no answer within {limit:?}") }),
     }
 }

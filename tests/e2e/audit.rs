@@ -1,13 +1,13 @@
-//! The API server's audit log: what our ServiceAccount really asked, whatever the controller says about it.
+//! The API server's log of our ServiceAccount's requests.
 
 use std::{fmt, fs, path::Path};
 
 use serde_json::Value;
 
-/// Where an API server notes which token a request came with.
+/// Where the audit log has the id of a request's token.
 pub const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
-/// Requests of our ServiceAccount, in the order of their answers. A watch is in it from the moment that it was opened.
+/// Requests in the order of their answers. A watch is in it as soon as it is open.
 #[derive(Clone)]
 pub struct Audit(Vec<Request>);
 
@@ -18,15 +18,15 @@ pub struct Request {
     pub verb: String,
     /// `pkis/status`, with the subresource.
     pub resource: String,
-    /// Empty for all, or for none.
+    /// Empty for all, and for none.
     pub namespace: String,
-    /// Empty for a list. For a create it is filled in where the URI or the answer has it.
+    /// Empty for a list, and for a creation whose name is unknown.
     pub name: String,
     /// Path and query.
     pub uri: String,
-    /// As answered.
+    /// The status code.
     pub code: u64,
-    /// Which token it came with; only a real server tells.
+    /// The id of the token; only a real server has it.
     pub credential: String,
 }
 
@@ -38,28 +38,28 @@ impl fmt::Display for Request {
 }
 
 impl Request {
-    /// Whether it changes anything (unless it is a dry run).
+    /// Returns whether it is a write.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 }
 
 impl Audit {
-    /// From another source than a log file.
+    /// Requests from another source than a file.
     pub fn new(requests: Vec<Request>) -> Audit {
         Audit(requests)
     }
 
-    /// A line that is being written right now is left for the next look.
+    /// Reads the file, without a line that is half written.
     pub fn read(file: &Path) -> Audit {
         let text = fs::read_to_string(file).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        // The API server tells of an open watch twice: when it begins, and when it has ended.
+        // A watch has two lines: when it is opened, and when it has ended.
         let ended = |line: &Value| line["verb"] == "watch" && line["stage"] == "ResponseComplete" && code(line) == 200;
         Audit(lines.filter(|line| !ended(line)).map(|line| request(&line)).collect())
     }
 
-    /// How many there are: a mark for [`Audit::since`].
+    /// Their number: a mark for [`Audit::since`].
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -69,18 +69,18 @@ impl Audit {
         Audit(self.0[mark.min(self.0.len())..].to_vec())
     }
 
-    /// Those that `wanted` picks.
+    /// Those for which `wanted` is true.
     pub fn only(&self, wanted: impl Fn(&Request) -> bool) -> Audit {
         Audit(self.0.iter().filter(|request| wanted(request)).cloned().collect())
     }
 
-    /// Everything that is no read.
+    /// The writes.
     pub fn writes(&self) -> Audit {
         self.only(Request::is_write)
     }
 
     /// # Panics
-    /// When there is any, and lists them.
+    /// There is one.
     #[track_caller]
     pub fn assert_none(&self, what: &str) {
         assert!(self.0.is_empty(), "{what}:\n{self}");

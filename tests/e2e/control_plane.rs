@@ -1,6 +1,6 @@
 //! A real control plane: etcd, kube-apiserver with RBAC, an audit log, and kube-controller-manager where it is wanted.
 //!
-//! There is no scheduler and no kubelet: [`crate::kubelet`] plays both.
+//! There is no scheduler and no kubelet: [`crate::kubelet`] simulates both.
 
 use std::{
     fs,
@@ -12,20 +12,22 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
+use testkit::{
+    server::{Server, free_port},
+    wait::within,
+};
+
 use crate::{
     api::Api,
     audit::Audit,
     kubectl::Kubectl,
-    server::{Server, free_port},
     servers::{Servers, write_kubeconfig},
-    wait::within,
 };
 
 /// The administrator's token.
 const TOKEN: &str = "the-administrator-of-these-tests";
 
-/// Everything that our ServiceAccount asks, and nothing else: who, what, and how it was answered. Watches appear when
-/// they are opened.
+/// All requests of our ServiceAccount, and no others. A watch appears when it is opened.
 const AUDIT_POLICY: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -36,9 +38,9 @@ rules:
 - level: None
 ";
 
-/// The controllers that these scenarios need. Without the pod garbage collector above all: it deletes pods on nodes
-/// that do not exist, and here none does.
-const CONTROLLERS: &str = "deployment-controller,replicaset-controller,disruption-controller,garbage-collector-controller,namespace-controller";
+/// The controllers that these scenarios need. Not the pod garbage collector: it deletes pods on nodes that do not exist.
+const CONTROLLERS: &str =
+    "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
 
 /// The servers and their ports. Dropping it stops them.
 pub struct ControlPlane {
@@ -48,7 +50,6 @@ pub struct ControlPlane {
     ca_der: Vec<u8>,
     api_port: u16,
     etcd_port: u16,
-    api_args: Vec<String>,
     // Dropped in this order.
     manager: Option<Server>,
     apiserver: Option<Server>,
@@ -56,8 +57,8 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts etcd and the API server, the latter with these flags besides its own, and waits until it is ready.
-    pub fn start(dir: &Path, api_args: &[&str]) -> ControlPlane {
+    /// Starts etcd and the API server, and waits until it is ready.
+    pub fn start(dir: &Path) -> ControlPlane {
         let dir = dir.to_owned();
         let ca_der = write_certificates(&dir);
         let (api_port, etcd_port) = (free_port(), free_port());
@@ -71,7 +72,6 @@ impl ControlPlane {
             ca_der,
             api_port,
             etcd_port,
-            api_args: api_args.iter().map(ToString::to_string).collect(),
             manager: None,
             apiserver: None,
             _etcd: start_etcd(&dir, etcd_port),
@@ -107,7 +107,6 @@ impl ControlPlane {
             &format!("--audit-policy-file={}", path("audit-policy.yaml")),
             &format!("--audit-log-path={}", path("audit.log")),
         ]);
-        command.args(&self.api_args);
         let server = self.apiserver.insert(Server::start(command, &self.dir.join("apiserver.log")));
         within(Duration::from_secs(90), "the API server is ready", || {
             if let Err(ended) = server.alive() {
@@ -135,13 +134,7 @@ impl Servers for ControlPlane {
         self.apiserver.as_ref().expect("it runs").signal("CONT");
     }
 
-    fn compact(&self) {
-        let now = self.api.get("/api/v1/namespaces?limit=1").expect("a list of namespaces");
-        let revision = now["metadata"]["resourceVersion"].as_str().expect("a version").to_owned();
-        crate::http::post_json(self.etcd_port, "/v3/kv/compaction", &json!({ "revision": revision, "physical": true }));
-    }
-
-    /// The garbage collector learns about resource definitions that are installed later with half a minute's delay.
+    /// Install definitions first: the garbage collector learns of later ones half a minute late.
     fn start_controllers(&mut self) {
         let mut command = Command::new(asset("kube-controller-manager"));
         command.current_dir(&self.dir).args([
@@ -163,8 +156,8 @@ impl Servers for ControlPlane {
         self.api_port
     }
 
-    fn cluster(&self, port: u16) -> Value {
-        cluster(&self.dir, port)
+    fn cluster(&self) -> Value {
+        cluster(&self.dir, self.api_port)
     }
 
     fn api_as(&self, token: &str) -> Api {
@@ -192,12 +185,12 @@ fn start_etcd(dir: &Path, port: u16) -> Server {
     Server::start(command, &dir.join("etcd.log"))
 }
 
-/// A program of the folder that `KUBEBUILDER_ASSETS` names; it may not be there.
+/// A program in the folder KUBEBUILDER_ASSETS; it may not exist.
 pub fn asset(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_default()).join(name)
 }
 
-/// What is missing before a control plane can be started, in one line.
+/// Returns what is missing to start a control plane, in one line.
 pub fn missing() -> Option<String> {
     const HOW: &str = "expected a folder with etcd, kube-apiserver, kube-controller-manager and kubectl (tried with 1.36): \
         `setup-envtest use -p path` gives one that lacks only kube-controller-manager, which is at \
@@ -209,13 +202,10 @@ pub fn missing() -> Option<String> {
     if let Some(absent) = programs.iter().find(|program| !asset(program).is_file()) {
         return Some(format!("KUBEBUILDER_ASSETS={}: {absent} is not there: {HOW}", folder.display()));
     }
-    let openssl = Command::new("openssl").arg("version").output();
-    openssl
-        .err()
-        .map(|e| format!("openssl cannot be run ({e}): it judges the certificates, install the package openssl"))
+    None
 }
 
-/// A certificate for the API server, the CA that it is of, and the key that tokens are signed with. Returns the CA.
+/// Writes a certificate for the API server, its CA, and the key that signs tokens. Returns the CA.
 fn write_certificates(dir: &Path) -> Vec<u8> {
     let key = || KeyPair::generate().expect("a key");
     let mut ca = CertificateParams::default();

@@ -7,8 +7,8 @@ use std::{
 };
 
 use apiserver::{ApiServer, Entry, Settings};
-use demo_controller::playground::simulation;
 use serde_json::{Value, json};
+use testkit::server::free_port;
 use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,6 @@ use crate::{
     audit::{Audit, Request},
     control_plane::asset,
     kubectl::Kubectl,
-    server::free_port,
     servers::{Servers, write_kubeconfig},
 };
 
@@ -29,7 +28,7 @@ pub struct Embedded {
     running: Option<Running>,
 }
 
-/// A thread of its own that does all of the server's work: what stops it, stops the server.
+/// The thread that does all of the server's work.
 struct Running {
     thread: thread::JoinHandle<Option<()>>,
     kill: CancellationToken,
@@ -65,7 +64,7 @@ impl Servers for Embedded {
         let (kill, handle, server) = (CancellationToken::new(), runtime.handle().clone(), self.server.clone());
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", self.port))).expect("its port is free");
         let killed = kill.clone();
-        // What is open when it is killed is closed with the runtime, in the middle of a line if need be.
+        // Open connections are closed with the runtime, also in the middle of a line.
         let run = move || runtime.block_on(killed.run_until_cancelled(server.serve(listener, std::future::pending())));
         self.running = Some(Running { thread: thread::spawn(run), kill, handle, paused: None });
     }
@@ -75,7 +74,7 @@ impl Servers for Embedded {
             drop(running.paused);
             running.kill.cancel();
             running.thread.join().expect("the server does not panic");
-            // A real one's watch cache begins with the present: who comes back from before the restart hears 410.
+            // The watch cache of a real one starts empty: a watch from before the restart gets 410.
             self.server.compact();
         }
     }
@@ -85,12 +84,11 @@ impl Servers for Embedded {
         let (begin, begun) = mpsc::channel::<()>();
         let running = self.running.as_mut().expect("it runs");
         running.paused = Some(resume);
-        // Its only thread has something better to do.
+        // Blocks its only thread.
         running.handle.spawn(async move {
             drop(begin);
             resumed.recv().unwrap_or_default();
         });
-        // From here on it answers nothing.
         begun.recv().unwrap_or_default();
     }
 
@@ -98,19 +96,8 @@ impl Servers for Embedded {
         self.running.as_mut().expect("it runs").paused = None;
     }
 
-    fn compact(&self) {
-        self.server.compact();
-    }
-
-    /// A simulated cluster, nodes included.
-    fn start_controllers(&mut self) {
-        let running = self.running.as_ref().expect("it runs");
-        let _inside = running.handle.enter();
-        let config = kube::Config::new(self.url().parse().expect("a URL"));
-        let client = kube::Client::try_from(config).expect("a client");
-        let ten_times_as_fast = 10.0;
-        running.handle.spawn(simulation::run(client, ten_times_as_fast, running.kill.clone()));
-    }
+    /// It collects garbage by itself.
+    fn start_controllers(&mut self) {}
 
     fn audit(&self) -> Audit {
         let requests = self.server.requests().into_iter();
@@ -131,8 +118,8 @@ impl Servers for Embedded {
         self.port
     }
 
-    fn cluster(&self, port: u16) -> Value {
-        cluster(port)
+    fn cluster(&self) -> Value {
+        cluster(self.port)
     }
 
     fn api_as(&self, token: &str) -> Api {
@@ -144,12 +131,12 @@ impl Servers for Embedded {
     }
 }
 
-/// Plain HTTP, which it speaks to this machine alone.
+/// Plain HTTP on the loopback address.
 fn cluster(port: u16) -> Value {
     json!({ "server": format!("http://127.0.0.1:{port}") })
 }
 
-/// The kubectl that the tests on real servers use.
+/// The kubectl of KUBEBUILDER_ASSETS, if there is one.
 pub fn kubectl_program() -> Option<PathBuf> {
     Some(asset("kubectl")).filter(|program| program.is_file())
 }

@@ -1,4 +1,4 @@
-//! The real kubectl, as the administrator: what a user does is done the way a user does it.
+//! kubectl as the administrator.
 
 use std::{
     io::Write,
@@ -6,28 +6,28 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// kubectl and whom it is for.
+/// kubectl with its kubeconfig.
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
 }
 
 impl Kubectl {
-    /// Runs nothing yet.
+    /// Runs nothing.
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Kubectl {
         Kubectl { program, kubeconfig }
     }
 
-    /// Runs it with these words, separated by blanks, and returns what it printed.
+    /// Runs it with these words, separated by blanks, and returns its output.
     ///
     /// # Panics
-    /// When it fails.
+    /// It fails.
     #[track_caller]
     pub fn run(&self, words: &str) -> String {
         self.run_args(&words.split(' ').collect::<Vec<_>>())
     }
 
-    /// [`Kubectl::run`], where an argument holds blanks.
+    /// [`Kubectl::run`] with arguments that contain blanks.
     #[track_caller]
     pub fn run_args(&self, args: &[&str]) -> String {
         self.feed(args, "").unwrap_or_else(|why| panic!("kubectl {}: {why}", args.join(" ")))
@@ -39,12 +39,12 @@ impl Kubectl {
         self.feed(&["apply", "-f", "-"], manifest).unwrap_or_else(|why| panic!("kubectl apply: {why}\n{manifest}"))
     }
 
-    /// What it printed, or its error.
+    /// Runs it with this input, and returns its output or its error.
     pub fn feed(&self, args: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.program)
             .args(args)
             .env("KUBECONFIG", &self.kubeconfig)
-            // Its cache of what the API server serves: one per control plane.
+            // For its cache of the API server's resources.
             .env("HOME", self.kubeconfig.with_file_name("home"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,7 +52,7 @@ impl Kubectl {
             .spawn()
             .map_err(|e| format!("cannot be started: {e}"))?;
         let mut stdin = child.stdin.take().ok_or("no stdin")?;
-        // It may well end without having read all of it; what it says then is worth more than a broken pipe.
+        // It may end without reading all of it; its error is better than a broken pipe.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().map_err(|e| e.to_string())?;

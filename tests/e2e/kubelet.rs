@@ -1,5 +1,5 @@
-//! A simulated scheduler and kubelet: pods get a node, wait for the Secrets that they mount, run, and go when they are
-//! deleted.
+//! A simulated scheduler and kubelet: pods get a node, wait for the Secrets that they mount, run, and end when they are
+//! deleted. Where no controller makes the pods of Deployments, it does that, too.
 
 use std::{
     collections::BTreeSet,
@@ -12,27 +12,25 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::objects::{key, meta, path};
 
-use crate::{
-    api::{Api, Refused},
-    objects::{Is, key},
-};
+use crate::api::{Api, Refused};
 
-/// Looks at all pods ten times a second until it is dropped.
+/// Acts on all pods ten times a second until it is dropped.
 pub struct Kubelet {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Kubelet {
-    /// Starts to look.
-    pub fn start(api: Api) -> Kubelet {
+    /// Starts it.
+    pub fn start(api: Api, makes_pods: bool) -> Kubelet {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                // An API server that is away, or a pod that changes at the same time: the next look will do.
-                let _ = look(&api);
+                // An API server that is away, or a pod that changes at the same time: the next round will do.
+                let _ = round(&api, makes_pods);
                 thread::sleep(Duration::from_millis(100));
             }
         });
@@ -47,83 +45,62 @@ impl Drop for Kubelet {
     }
 }
 
-fn look(api: &Api) -> Result<(), Refused> {
+fn round(api: &Api, makes_pods: bool) -> Result<(), Refused> {
     let pods = api.list("/api/v1/pods")?;
-    if pods.is_empty() {
-        return Ok(());
+    if makes_pods {
+        for deployment in api.list("/apis/apps/v1/deployments")? {
+            let (namespace, name) = (meta(&deployment, "namespace"), format!("{}-0", meta(&deployment, "name")));
+            let template = &deployment["spec"]["template"];
+            let metadata = json!({ "name": name, "labels": template["metadata"]["labels"] });
+            let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] });
+            // 409: it exists.
+            let _ = api.post(&format!("/api/v1/namespaces/{namespace}/pods"), &pod);
+        }
     }
     let secrets: BTreeSet<String> = api.list("/api/v1/secrets")?.iter().map(key).collect();
     for pod in &pods {
-        // One pod's trouble is not another's.
+        // One pod's failure is not another's.
         let _ = act(api, pod, &secrets);
     }
     Ok(())
 }
 
 fn act(api: &Api, pod: &Value, secrets: &BTreeSet<String>) -> Result<(), Refused> {
-    let path = pod.path();
-    if !pod["metadata"]["deletionTimestamp"].is_null() {
-        api.delete(&format!("{path}?gracePeriodSeconds=0"))?;
-        return Ok(());
+    let path = path(&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"] }));
+    if !meta(pod, "deletionTimestamp").is_empty() {
+        return api.delete(&format!("{path}?gracePeriodSeconds=0")).map(drop);
     }
     if pod["spec"]["nodeName"].is_null() {
-        bind(api, pod)?;
+        let target = json!({ "apiVersion": "v1", "kind": "Node", "name": "node-1" });
+        let metadata = json!({ "name": meta(pod, "name") });
+        let body = json!({ "apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target });
+        api.post(&format!("{path}/binding"), &body)?;
     }
-    let phase = pod["status"]["phase"].as_str().unwrap_or_default();
-    let present = mounted(pod).iter().all(|secret| secrets.contains(secret));
-    match (phase, present) {
-        ("Pending", true) => set_status(api, pod, &running(pod, 0)),
-        ("Pending", false) if pod["status"]["containerStatuses"].is_null() => set_status(api, pod, &waiting(pod)),
-        _ => Ok(()),
-    }
+    let status = match (pod["status"]["phase"].as_str(), mounted(pod).iter().all(|secret| secrets.contains(secret))) {
+        (Some("Pending"), true) => running(pod),
+        (Some("Pending"), false) if pod["status"]["containerStatuses"].is_null() => {
+            status(pod, "Pending", false, &json!({ "waiting": { "reason": "ContainerCreating" } }))
+        }
+        _ => return Ok(()),
+    };
+    api.patch(&format!("{path}/status"), &json!({ "status": status })).map(drop)
 }
 
-/// Gives a pod to a node.
-pub fn bind(api: &Api, pod: &Value) -> Result<(), Refused> {
-    let target = json!({ "apiVersion": "v1", "kind": "Node", "name": "node-1" });
-    let body = json!({ "apiVersion": "v1", "kind": "Binding", "metadata": { "name": pod.name() }, "target": target });
-    api.post(&format!("{}/binding", pod.path()), &body).map(drop)
+/// The status of a pod that is Ready.
+pub fn running(pod: &Value) -> Value {
+    status(pod, "Running", true, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
 }
 
-/// Writes a pod's status.
-pub fn set_status(api: &Api, pod: &Value, status: &Value) -> Result<(), Refused> {
-    api.patch(&format!("{}/status", pod.path()), &json!({ "status": status })).map(drop)
-}
-
-/// All containers run and are ready, having been restarted so often.
-pub fn running(pod: &Value, restarts: u32) -> Value {
-    let state = json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } });
-    status(pod, "Running", true, restarts, &state)
-}
-
-/// All containers run, none is ready.
-pub fn starting(pod: &Value, restarts: u32) -> Value {
-    status(pod, "Running", false, restarts, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
-}
-
-/// No container can be created yet.
-fn waiting(pod: &Value) -> Value {
-    status(pod, "Pending", false, 0, &json!({ "waiting": { "reason": "ContainerCreating" } }))
-}
-
-fn status(pod: &Value, phase: &str, ready: bool, restarts: u32, state: &Value) -> Value {
-    let container = |c: &Value| json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": restarts, "state": state });
+fn status(pod: &Value, phase: &str, ready: bool, state: &Value) -> Value {
+    let container = |c: &Value| json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": 0, "state": state });
     let containers: Vec<Value> = pod["spec"]["containers"].as_array().into_iter().flatten().map(container).collect();
     let ready = if ready { "True" } else { "False" };
     json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }], "containerStatuses": containers })
 }
 
-/// The Secrets that a pod cannot start without: `namespace/name`.
+/// The Secrets of its volumes: `namespace/name`.
 fn mounted(pod: &Value) -> Vec<String> {
-    let each = |list: &Value| list.as_array().cloned().unwrap_or_default();
-    let mut names = Vec::new();
-    for volume in each(&pod["spec"]["volumes"]) {
-        names.push(volume["secret"]["secretName"].clone());
-        names.extend(each(&volume["projected"]["sources"]).iter().map(|source| source["secret"]["name"].clone()));
-    }
-    for container in each(&pod["spec"]["containers"]) {
-        names.extend(each(&container["envFrom"]).iter().map(|from| from["secretRef"]["name"].clone()));
-        names.extend(each(&container["env"]).iter().map(|var| var["valueFrom"]["secretKeyRef"]["name"].clone()));
-    }
-    names.iter().filter_map(Value::as_str).map(|name| format!("{}/{name}", pod.namespace())).collect()
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let names = volumes.filter_map(|volume| volume["secret"]["secretName"].as_str());
+    names.map(|name| format!("{}/{name}", meta(pod, "namespace"))).collect()
 }

@@ -1,19 +1,19 @@
-//! The objects that scenarios make and look at.
+//! The objects that scenarios create and read.
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-/// `/apis/box.com/v1/namespaces/{namespace}/pkis/{name}`.
+/// The path of a Pki.
 pub fn pki_path(namespace: &str, name: &str) -> String {
     format!("/apis/box.com/v1/namespaces/{namespace}/pkis/{name}")
 }
 
-/// `/api/v1/namespaces/{namespace}/secrets/{name}`.
+/// The path of a Secret.
 pub fn secret_path(namespace: &str, name: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/secrets/{name}")
 }
 
-/// `/api/v1/namespaces/{namespace}/pods/{name}`.
+/// The path of a pod.
 pub fn pod_path(namespace: &str, name: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{name}")
 }
@@ -24,63 +24,16 @@ pub fn pki(namespace: &str, name: &str, spec: Value) -> Value {
     json!({ "apiVersion": "box.com/v1", "kind": "Pki", "metadata": metadata, "spec": spec })
 }
 
-/// A pod of one container, `web`, with these volumes.
-pub fn pod(namespace: &str, name: &str, volumes: Value) -> Value {
+/// A pod that mounts this Secret as a volume.
+pub fn pod(namespace: &str, name: &str, secret: &str) -> Value {
+    let volumes = json!([{ "name": "certificate", "secret": { "secretName": secret } }]);
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "namespace": namespace, "name": name },
         "spec": { "containers": [{ "name": "web", "image": "web" }], "volumes": volumes },
     })
 }
 
-/// A pod that mounts a Secret as a volume.
-pub fn pod_mounting(namespace: &str, name: &str, secret: &str) -> Value {
-    pod(namespace, name, json!([{ "name": "certificate", "secret": { "secretName": secret } }]))
-}
-
-/// `namespace/name`.
-pub fn key(object: &Value) -> String {
-    format!("{}/{}", object.namespace(), object.name())
-}
-
-/// The fields that are asked for again and again.
-pub trait Is {
-    fn value(&self) -> &Value;
-
-    fn meta(&self, field: &str) -> &str {
-        self.value()["metadata"][field].as_str().unwrap_or_default()
-    }
-    fn name(&self) -> &str {
-        self.meta("name")
-    }
-    fn namespace(&self) -> &str {
-        self.meta("namespace")
-    }
-    fn uid(&self) -> &str {
-        self.meta("uid")
-    }
-    /// Goes up with every write, and with no read.
-    fn version(&self) -> &str {
-        self.meta("resourceVersion")
-    }
-    /// Of a pod.
-    fn path(&self) -> String {
-        pod_path(self.namespace(), self.name())
-    }
-    /// A field of the condition Ready.
-    fn ready(&self, field: &str) -> &str {
-        let conditions = self.value()["status"]["conditions"].as_array();
-        let ready = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
-        ready.and_then(|condition| condition[field].as_str()).unwrap_or_default()
-    }
-    /// A key of a Secret, decoded.
-    fn data(&self, key: &str) -> Vec<u8> {
-        let value = self.value()["data"][key].clone();
-        serde_json::from_value::<ByteString>(value).map(|bytes| bytes.0).unwrap_or_default()
-    }
-}
-
-impl Is for Value {
-    fn value(&self) -> &Value {
-        self
-    }
+/// A key of a Secret, decoded.
+pub fn data(secret: &Value, key: &str) -> Vec<u8> {
+    serde_json::from_value::<ByteString>(secret["data"][key].clone()).map(|bytes| bytes.0).unwrap_or_default()
 }

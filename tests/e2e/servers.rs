@@ -1,7 +1,4 @@
-//! What a scenario may do to the servers, whichever they are.
-//!
-//! The same scenarios run on [a real control plane](crate::control_plane) and on [the embedded API server](crate::embedded).
-//! The one is the judge, the other is there wherever Rust is.
+//! The servers of a scenario: [a real control plane](crate::control_plane) or [the embedded API server](crate::embedded).
 
 use std::{fs, path::Path, sync::OnceLock};
 
@@ -9,30 +6,27 @@ use serde_json::{Value, json};
 
 use crate::{api::Api, audit::Audit, kubectl::Kubectl};
 
-/// An API server, and what it stands on.
-pub trait Servers {
+/// An API server and the processes behind it.
+pub trait Servers: Send {
     /// Starts it again: the same port, the same data.
     fn start(&mut self);
-    /// As a power failure would end it.
+    /// Ends it, as a power failure would.
     fn kill(&mut self);
-    /// It neither answers nor hangs up, until [`Servers::resume`].
+    /// Stops answering, with connections open, until [`Servers::resume`].
     fn pause(&mut self);
-    /// It goes on with what it was asked.
+    /// Answers again.
     fn resume(&mut self);
-    /// Makes it forget all versions but the present one.
-    fn compact(&self);
-    /// Kubernetes' own controllers, as far as these scenarios need them: they turn Deployments into pods, and collect
-    /// what belongs to nobody. Install the resource definitions first.
+    /// Starts Kubernetes' own controllers: Deployments, and garbage collection. Install definitions first.
     fn start_controllers(&mut self);
-    /// What our ServiceAccount asked.
+    /// The requests of our ServiceAccount.
     fn audit(&self) -> Audit;
     /// Its port on the loopback address.
     fn port(&self) -> u16;
-    /// How a kubeconfig names it, if it is at this port.
-    fn cluster(&self, port: u16) -> Value;
-    /// As the holder of a token.
+    /// The `cluster` of a kubeconfig.
+    fn cluster(&self) -> Value;
+    /// The API with this token.
     fn api_as(&self, token: &str) -> Api;
-    /// As the administrator, the way a user does it. None where there is no kubectl.
+    /// kubectl as the administrator, if there is one.
     fn kubectl(&self) -> Option<&Kubectl>;
 }
 
@@ -46,18 +40,18 @@ pub enum Kind {
 static KIND: OnceLock<Kind> = OnceLock::new();
 
 impl Kind {
-    /// Decides, once.
+    /// Sets the kind, once.
     pub fn choose(self) {
         KIND.set(self).expect("it is chosen once");
     }
 
-    /// What was decided.
+    /// The kind that was set.
     pub fn chosen() -> Kind {
         *KIND.get().expect("main has chosen")
     }
 }
 
-/// Writes a kubeconfig for the holder of a token.
+/// Writes a kubeconfig with a token.
 pub fn write_kubeconfig(file: &Path, cluster: &Value, token: &str) {
     let text = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "it",

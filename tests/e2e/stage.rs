@@ -1,97 +1,93 @@
-//! What a scenario plays on: servers with our manifest installed.
+//! The servers of a scenario, with our manifests installed.
 
 use std::{
     cell::RefCell,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
+use testkit::{
+    objects::{collection, documents, ready},
+    wait::{eventually, expect},
+};
 
 use crate::{
     api::Api,
     control_plane::ControlPlane,
     embedded::Embedded,
     kubelet::Kubelet,
-    objects::{Is, pki, pki_path, secret_path},
+    objects::{pki, pki_path, secret_path},
     servers::{Kind, Servers},
-    wait::{eventually, expect},
 };
 
-/// Servers, what belongs to them, and the ServiceAccount's token. Dropping it stops and removes everything.
+/// What is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// Nothing.
+    Bare,
+    /// demo-controller.yaml. The Deployment is removed: the test runs the binary.
+    Installed,
+    /// The same, with Kubernetes' own controllers and nodes that run pods.
+    Nodes,
+    /// The manifest of event-controller, without its Deployment.
+    EventController,
+}
+
+/// Servers that no scenario uses at the moment.
+static IDLE: Mutex<Vec<Stage>> = Mutex::new(Vec::new());
+
+/// Runs a scenario on idle servers of this setup, or on new ones. At most as many servers run as scenarios: for each new
+/// one, an idle one of another setup is stopped.
+pub fn with(setup: Setup, scenario: fn(&mut Stage)) -> Result<(), String> {
+    let found = {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = idle.iter().position(|stage| stage.setup == setup);
+        same.map(|index| idle.swap_remove(index)).ok_or_else(|| idle.pop())
+    };
+    let mut stage = found.unwrap_or_else(|other| {
+        drop(other);
+        Stage::new(setup)
+    });
+    // A panic drops the stage, and with it what the scenario has left there.
+    scenario(&mut stage);
+    if !stage.is_spoiled && setup != Setup::Bare {
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(stage);
+    }
+    Ok(())
+}
+
+/// Stops the idle servers.
+pub fn stop_idle() {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+/// Servers and the files of their scenarios. Dropping it stops and removes everything.
 pub struct Stage {
-    /// As the administrator.
+    /// The API as the administrator.
     pub api: Api,
     pub servers: Box<dyn Servers>,
-    /// For what belongs to a scenario.
     pub dir: PathBuf,
+    /// Set by a scenario that leaves the servers unfit for others.
+    pub is_spoiled: bool,
+    setup: Setup,
     token: RefCell<Option<String>>,
     kubelet: Option<Kubelet>,
 }
 
 impl Stage {
-    /// The servers alone: no definition of a Pki, no rights for anyone.
-    pub fn bare() -> Stage {
-        Stage::on(&[])
-    }
-
-    /// As it is deployed.
-    pub fn installed() -> Stage {
-        let stage = Stage::bare();
-        stage.install();
-        stage
-    }
-
-    /// With what `watch` needs: examples/watch.yaml. Its Deployment's part, too, is played by the built binary.
-    pub fn watching() -> Stage {
-        let stage = Stage::bare();
-        stage.apply(&repo_file("examples/watch.yaml"));
-        stage.delete("/apis/apps/v1/namespaces/event-controller/deployments");
-        stage
-    }
-
-    /// Both manifests with their Deployments, whose pods nobody runs.
-    pub fn deployed() -> Stage {
-        let stage = Stage::bare();
-        stage.apply(&repo_file("demo-controller.yaml"));
-        stage.apply(&repo_file("examples/watch.yaml"));
-        stage
-    }
-
-    /// As it is deployed, with Kubernetes' own controllers and nodes that run the pods.
-    pub fn complete() -> Stage {
-        let mut stage = Stage::installed();
-        stage.run_pods();
-        stage
-    }
-
-    /// Starts Kubernetes' own controllers and nodes that run the pods.
-    pub fn run_pods(&mut self) {
-        self.servers.start_controllers();
-        // The embedded one's controllers bring nodes along.
-        if Kind::chosen() == Kind::Real {
-            self.kubelet = Some(Kubelet::start(self.api.clone()));
-        }
-    }
-
-    /// As it is deployed, with an API server that answers every watch from etcd. (The embedded one has no other way.)
-    pub fn without_watch_cache() -> Stage {
-        let stage = Stage::on(&["--watch-cache=false"]);
-        stage.install();
-        stage
-    }
-
-    fn on(api_args: &[&str]) -> Stage {
+    fn new(setup: Setup) -> Stage {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("e2e-{}-{number}", std::process::id());
+        let name = format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).expect("a folder for the servers");
         let (api, servers): (Api, Box<dyn Servers>) = match Kind::chosen() {
             Kind::Real => {
-                let plane = ControlPlane::start(&dir, api_args);
+                let plane = ControlPlane::start(&dir);
                 (plane.api(), Box::new(plane))
             }
             Kind::Embedded => {
@@ -99,77 +95,63 @@ impl Stage {
                 (embedded.api(), Box::new(embedded))
             }
         };
-        Stage { api, servers, dir, token: RefCell::default(), kubelet: None }
+        let (token, kubelet) = (RefCell::default(), None);
+        let mut stage = Stage { api, servers, dir, is_spoiled: false, setup, token, kubelet };
+        match setup {
+            Setup::Bare => {}
+            Setup::EventController => stage.install("event-controller/event-controller.yaml"),
+            Setup::Installed | Setup::Nodes => stage.install("demo-controller.yaml"),
+        }
+        if setup == Setup::Nodes {
+            stage.servers.start_controllers();
+            stage.kubelet = Some(Kubelet::start(stage.api.clone(), Kind::chosen() == Kind::Embedded));
+        }
+        stage
     }
 
-    /// Applies demo-controller.yaml. The Deployment goes again: its part is played by the built binary.
-    pub fn install(&self) {
-        self.apply(&repo_file("demo-controller.yaml"));
-        self.delete("/apis/apps/v1/namespaces/controlplane/deployments");
-        eventually("Pkis are served", || self.api.list("/apis/box.com/v1/pkis"));
+    /// Applies a manifest of ours. Not the Deployment, whose place the test takes, nor a NetworkPolicy, which the embedded
+    /// server does not serve.
+    pub fn install(&self, file: &str) {
+        for object in documents(&repo_file(file)) {
+            if object["kind"] != "Deployment" && object["kind"] != "NetworkPolicy" {
+                self.create(&object);
+            }
+        }
+        if file == "demo-controller.yaml" {
+            eventually("Pkis are served", || self.api.list("/apis/box.com/v1/pkis"));
+        }
     }
 
-    /// Creates the objects of a manifest.
-    pub fn apply(&self, manifest: &str) {
-        documents(manifest).iter().for_each(|object| drop(self.create(&collection(object), object)));
-    }
-
-    /// The ServiceAccount's own token, never an administrator's.
+    /// The token of the controller's ServiceAccount.
     pub fn token(&self) -> String {
-        self.token.borrow_mut().get_or_insert_with(|| self.another_token()).clone()
+        let mut token = self.token.borrow_mut();
+        token.get_or_insert_with(|| self.token_of("controlplane", "demo-controller")).clone()
     }
 
-    /// Another one.
-    pub fn another_token(&self) -> String {
+    /// A new token of a ServiceAccount.
+    pub fn token_of(&self, namespace: &str, name: &str) -> String {
         let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
-        let path = "/api/v1/namespaces/controlplane/serviceaccounts/demo-controller/token";
-        self.create(path, &request)["status"]["token"].as_str().expect("a token").to_owned()
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let answer = self.api.post(&path, &request).unwrap_or_else(|why| panic!("{path}: {why}"));
+        answer["status"]["token"].as_str().expect("a token").to_owned()
     }
 
     /// Creates a namespace.
     #[track_caller]
     pub fn namespace(&self, name: &str) {
-        let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        self.create("/api/v1/namespaces", &body);
+        self.create(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
     }
 
-    /// Creates an object in the collection at `path`.
+    /// Creates an object.
     #[track_caller]
-    pub fn create(&self, path: &str, body: &Value) -> Value {
-        self.api.post(path, body).unwrap_or_else(|why| panic!("cannot create {body}: {why}"))
+    pub fn create(&self, object: &Value) -> Value {
+        self.api.post(&collection(object), object).unwrap_or_else(|why| panic!("cannot create {object}: {why}"))
     }
 
     /// Creates a Pki.
     #[track_caller]
     pub fn create_pki(&self, namespace: &str, name: &str, spec: Value) -> Value {
-        self.create(&format!("/apis/box.com/v1/namespaces/{namespace}/pkis"), &pki(namespace, name, spec))
-    }
-
-    /// Creates so many Pkis of this spec, `NAME-0` and so on, by several users at once.
-    pub fn create_pkis(&self, namespace: &str, name: &str, count: usize, spec: &Value) {
-        let path = format!("/apis/box.com/v1/namespaces/{namespace}/pkis");
-        self.create_many(&path, count, |n| pki(namespace, &format!("{name}-{n}"), spec.clone()));
-    }
-
-    /// Creates so many objects in the collection at `path`, by several users at once.
-    ///
-    /// # Panics
-    /// When one of them is refused.
-    pub fn create_many(&self, path: &str, count: usize, object: impl Fn(usize) -> Value + Sync) {
-        const AT_ONCE: usize = 8;
-        let (object, api) = (&object, &self.api);
-        thread::scope(|scope| {
-            for part in 0..AT_ONCE {
-                let create = move |n| api.post(path, &object(n)).unwrap_or_else(|why| panic!("cannot create: {why}"));
-                scope.spawn(move || (part..count).step_by(AT_ONCE).for_each(|n| drop(create(n))));
-            }
-        });
-    }
-
-    /// Creates a pod.
-    #[track_caller]
-    pub fn create_pod(&self, pod: &Value) -> Value {
-        self.create(&format!("/api/v1/namespaces/{}/pods", pod.namespace()), pod)
+        self.create(&pki(namespace, name, spec))
     }
 
     /// Changes an object, by merge patch.
@@ -184,64 +166,58 @@ impl Stage {
         self.api.delete(path).unwrap_or_else(|why| panic!("cannot delete {path}: {why}"));
     }
 
-    /// The object at `path`, or None where there is none.
+    /// The object at `path`, if there is one.
     #[track_caller]
     pub fn find(&self, path: &str) -> Option<Value> {
         self.api.find(path).unwrap_or_else(|why| panic!("cannot get {path}: {why}"))
     }
 
-    /// The Secret of a Pki, which must be there.
+    /// The Secret of a Pki.
     #[track_caller]
     pub fn secret(&self, namespace: &str, name: &str) -> Value {
         self.find(&secret_path(namespace, name)).unwrap_or_else(|| panic!("there is no Secret {namespace}/{name}"))
     }
 
-    /// Waits until a Pki's condition Ready has this reason, for its present generation, and returns the Pki.
+    /// Waits until the condition Ready of a Pki has this reason for its present generation, and returns the Pki.
     #[track_caller]
     pub fn wait_pki(&self, namespace: &str, name: &str, reason: &str) -> Value {
         self.wait_for(&pki_path(namespace, name), &format!("is {reason}"), |pki| {
-            let judged = pki["status"]["observedGeneration"] == pki["metadata"]["generation"];
+            let current = pki["status"]["observedGeneration"] == pki["metadata"]["generation"];
             let status = if reason == "Issued" { "True" } else { "False" };
-            judged && pki.ready("reason") == reason && pki.ready("status") == status
+            current && ready(pki, "reason") == reason && ready(pki, "status") == status
         })
     }
 
-    /// Waits until the object at `path` is there and as it should be, and returns it.
+    /// Waits until the object at `path` is as it should be, and returns it.
     #[track_caller]
     pub fn wait_for(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         eventually(format!("{path} {what}"), || {
             let object = self.api.get(path)?;
-            if holds(&object) { Ok(object) } else { Err(seen(object)) }
+            if holds(&object) { Ok(object) } else { Err(short(object)) }
         })
     }
 
-    /// Waits until there is nothing at `path`.
+    /// Waits until there is no object at `path`.
     #[track_caller]
     pub fn wait_gone(&self, path: &str) {
         eventually(format!("{path} is gone"), || {
             let found = self.api.find(path)?;
-            expect(found.is_none(), seen(found.unwrap_or_default()))
+            expect(found.is_none(), short(found.unwrap_or_default()))
         });
     }
 
-    /// The Events about objects of this name that our controller made.
+    /// Waits for an Event of ours with this reason about the object `KIND/NAME`, and returns it.
     #[track_caller]
-    pub fn events(&self, namespace: &str, about: &str) -> Vec<Value> {
-        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={about}");
-        let mut events = self.api.list(&path).unwrap_or_else(|why| panic!("cannot list {path}: {why}"));
-        events.retain(|event| event["source"]["component"] == "controlplane");
-        events
-    }
-
-    /// Waits for an Event about an object of this kind and name, with this reason, as often as this at least; returns
-    /// it.
-    #[track_caller]
-    pub fn wait_event(&self, namespace: &str, kind: &str, about: &str, reason: &str, count: u64) -> Value {
-        eventually(format!("{kind} {namespace}/{about} has an Event {reason:?} x{count}"), || {
-            let events = self.events(namespace, about);
-            let wanted = |event: &&Value| event["involvedObject"]["kind"] == kind && event["reason"] == reason;
-            let found = events.iter().find(wanted).filter(|event| event["count"].as_u64() >= Some(count));
-            found.cloned().ok_or_else(|| events.iter().map(|event| seen(event.clone())).collect::<String>())
+    pub fn wait_event(&self, namespace: &str, about: &str, reason: &str) -> Value {
+        let (kind, name) = about.split_once('/').expect("KIND/NAME");
+        let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.name={name}");
+        eventually(format!("{about} in {namespace} has an Event {reason:?}"), || {
+            let events = self.api.list(&path)?;
+            let wanted = |event: &&Value| {
+                let ours = event["source"]["component"] == "controlplane";
+                ours && event["involvedObject"]["kind"] == kind && event["reason"] == reason
+            };
+            events.iter().find(wanted).cloned().ok_or_else(|| events.iter().cloned().map(short).collect::<String>())
         })
     }
 }
@@ -250,34 +226,14 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.kubelet = None;
         self.servers.kill();
-        // For looking into a failure: the logs, the data and the audit log stay.
         if std::env::var_os("E2E_KEEP").is_none() {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
 }
 
-/// Where objects like this one are created.
-fn collection(object: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]).to_lowercase());
-    let plural = kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"));
-    let prefix = if version.contains('/') { "/apis" } else { "/api" };
-    match object.namespace() {
-        "" => format!("{prefix}/{version}/{plural}"),
-        namespace => format!("{prefix}/{version}/namespaces/{namespace}/{plural}"),
-    }
-}
-
-/// The objects of a manifest.
-pub fn documents(manifest: &str) -> Vec<Value> {
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple(manifest).expect("YAML");
-    documents.retain(|document| !document.is_null());
-    documents
-}
-
-/// An object in a report, without what nobody looks at.
-pub fn seen(mut object: Value) -> String {
+/// An object in a report, shortened.
+pub fn short(mut object: Value) -> String {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("managedFields");
         metadata.remove("annotations");

@@ -1,28 +1,17 @@
-//! The controller and the embedded API server in one process, under a paused clock: scenarios of hours in milliseconds.
+//! The controller and the embedded API server in one process, under a paused clock: hours of a scenario in milliseconds.
 //!
-//! The scenarios in `tests/e2e/` run the built binary. Here it is the library's [`run`](demo_controller::controller::run),
-//! because a binary's time cannot be paused; so here is everything that takes long, or has to go wrong at one moment.
+//! `tests/e2e/` runs the built binary, whose clock cannot be paused. Here [`controller::run`](demo_controller::controller::run)
+//! runs, so this is the place for everything that takes long or has to fail at a certain moment.
 
-mod allowed_list;
-mod discovery;
 mod faults;
 mod fleet;
 mod health;
 mod leader;
 mod metrics;
-#[path = "../shared/openmetrics.rs"]
-mod openmetrics;
-mod openmetrics_tests;
+mod names;
 mod outage;
-mod monitoring;
-mod pages;
-mod plugins;
-mod promql;
 mod quiet;
-mod renewal;
-mod resources;
-mod said;
-mod storm;
+mod refusals;
+mod retries;
 mod waiting;
-mod watching;
 mod world;

@@ -1,169 +1,121 @@
-//! What `/metrics` really serves is what docs/metrics.md says: every name, type, label and value of a label.
+//! `/metrics` beside docs/metrics.md, docs/dashboard.json and docs/alerts.yaml.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
-use demo_controller::{
-    cli::{PluginChoice, Run, Watch},
-    watch::exec,
-};
+use apiserver::{Fault, Rule, Verb};
+use serde_json::Value;
+use testkit::{Page, promtool};
 
 use crate::{
     fleet,
-    openmetrics::{self, Page, label_names, parse},
-    pages,
-    resources::simple,
-    world::{World, soon},
+    world::{World, config},
 };
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
+const ALERTS: &str = include_str!("../../docs/alerts.yaml");
+const DASHBOARD: &str = include_str!("../../docs/dashboard.json");
+const MONITORING: &str = include_str!("../../docs/monitoring.md");
 
-/// The rows of the table whose first column has this title, cell by cell.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The rows of the table in docs/metrics.md whose first column has this title.
 fn table(title: &str) -> impl Iterator<Item = Vec<&'static str>> {
     let lines = DOCUMENTED.lines().skip_while(move |line| !line.starts_with(&format!("| {title} |"))).skip(2);
     let rows = lines.take_while(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
 }
 
-/// Words in backticks, sorted.
-fn words(cell: &str) -> BTreeSet<String> {
-    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// `name type labels`, as the table has it for this command.
-fn documented(command: &str) -> BTreeSet<String> {
-    let rows = table("metric").filter(|row| row[3].split(", ").any(|served| served == command));
-    rows.map(|row| format!("{} {} {:?}", row[0].trim_matches('`'), row[1], words(row[2]))).collect()
-}
-
-/// The same, as it is served.
-fn served(page: &Page) -> BTreeSet<String> {
-    let line = |(name, family): (&String, &crate::openmetrics::Family)| {
-        let suffix = match family.kind.as_str() {
-            "counter" => "_total",
-            "info" => "_info",
-            _ => "",
-        };
-        format!("{name}{suffix} {} {:?}", family.kind, label_names(family))
-    };
-    page.iter().map(line).collect()
-}
-
-/// A page that a collector takes.
-pub async fn scrape(address: std::net::SocketAddr) -> Page {
-    let (code, text) = pages::get(address, "/metrics").await;
-    assert_eq!(code, 200);
-    parse(&text).unwrap_or_else(|why| panic!("{why}\n{text}"))
-}
-
-/// The sum of a counter or gauge over all samples with these labels.
-pub async fn count(address: std::net::SocketAddr, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let page = scrape(address).await;
-    let samples = page.values().flat_map(|family| &family.samples).filter(|sample| sample.name == name);
-    let wanted = |labels_of_it: &openmetrics::Labels| labels.iter().all(|(key, value)| labels_of_it[*key] == *value);
-    samples.filter(|sample| wanted(&sample.labels)).map(|sample| sample.value).sum()
-}
-
-/// A page of `run` in the middle of its work, on the embedded server. On any clock.
-pub async fn page_of_run() -> Page {
-    let mut world = World::new(1).await;
-    let address = world.serve(Run::default()).await;
-    fleet::create(&world).await;
-    soon(async || fleet::check(&world).await).await;
-    let page = scrape(address).await;
-    world.end().await;
-    page
-}
-
-/// A page of `watch` with a plugin that answers. On a clock that runs: a child process knows no other.
-pub async fn page_of_watch() -> Page {
-    let mut world = World::new(1).await;
-    let answers = r#"sh -c "while read -r event; do echo '{\"message\":\"seen\",\"level\":\"DEBUG\"}'; done""#;
-    let config = [("command".to_owned(), answers.to_owned())].into();
-    let child = exec::Settings::read(&config).unwrap();
-    let plugin = PluginChoice::Exec { child, environment: exec::Environment::new() };
-    let settings = Watch { plugin, config, ..simple("pods") };
-    let address = world.watch(settings).await;
-    fleet::create(&world).await;
-    let page = soon(async || {
-        let page = scrape(address).await;
-        let calls = page.get("plugin_call_duration_seconds").and_then(|family| {
-            family.samples.iter().find(|sample| sample.name.ends_with("_count")).map(|sample| sample.value)
-        });
-        if calls >= Some(fleet::POD_COUNT as f64) { Ok(page) } else { Err(calls) }
-    })
-    .await;
-    world.end().await;
-    page
+/// The words in backticks.
+fn words(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn run_serves_what_the_table_says() {
-    assert_eq!(served(&page_of_run().await), documented("run"));
-}
-
-#[tokio::test]
-async fn watch_serves_what_the_table_says() {
-    assert_eq!(served(&page_of_watch().await), documented("watch"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_values_of_labels_are_closed_lists_and_there_from_the_start() {
-    let mut world = World::new(1).await;
-    let address = world.serve(Run::default()).await;
-    world.until(async || if pages::get(address, "/readyz").await.0 == 200 { Ok(()) } else { Err(()) }).await;
-    let page = scrape(address).await;
-    for row in table("label") {
-        let (label, metric) = (row[0].trim_matches('`'), row[1].trim_matches('`'));
-        let family = metric.trim_end_matches("_total").trim_end_matches('*');
-        let families = page.iter().filter(|(name, _)| match metric.ends_with('*') {
-            true => name.starts_with(family),
-            false => *name == family,
-        });
-        let mut count = 0;
-        for (name, family) in families {
-            let values: BTreeSet<String> = family.samples.iter().map(|sample| sample.labels[label].clone()).collect();
-            assert_eq!(values, words(row[2]), "{name}: {label}");
-            count += 1;
+async fn page_has_the_documented_metrics_labels_and_values() {
+    let mut world = World::new().await;
+    // For reflector_watch_errors_total.
+    world.fault(Rule::new(Fault::InternalError).verb(Verb::List).times(1));
+    world.run(config()).await;
+    world.ready().await;
+    let start = Page(world.telemetry.encode().expect("text"));
+    for row in table("label").filter(|row| words(row[0]) != ["reason"]) {
+        let (label, metric) = (words(row[0])[0], words(row[1])[0]);
+        for value in words(row[2]) {
+            let wanted = format!("{label}=\"{value}\"");
+            let found = start
+                .samples()
+                .any(|(name, labels, _)| name.starts_with(metric.trim_end_matches('*')) && labels.contains(&wanted));
+            assert!(found, "{metric} has no {wanted} from the start");
         }
-        assert!(count > 0, "there is no {metric}");
     }
-    world.end().await;
-}
 
-/// The value of a family's only sample, or of that of this Pki.
-fn value(page: &Page, family: &str, pki: Option<&str>) -> Option<f64> {
-    let samples = &page.get(family)?.samples;
-    let of = |sample: &&crate::openmetrics::Sample| pki.is_none_or(|pki| sample.labels["name"] == pki);
-    samples.iter().find(of).map(|sample| sample.value)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_certificate_s_times_go_with_its_pki() {
-    const DAY: f64 = 86_400.0;
-    let mut world = World::new(1).await;
-    let address = world.serve(Run::default()).await;
-    assert_eq!(value(&scrape(address).await, "ca_certificate_not_after_timestamp_seconds", None), None, "not 1970");
     fleet::create(&world).await;
     world.until(async || fleet::check(&world).await).await;
-    let page = scrape(address).await;
-    let time = |family: &str, pki| {
-        value(&page, family, pki).unwrap() - value(&page, "process_start_time_seconds", None).unwrap()
+    let page = Page(world.telemetry.encode().expect("text"));
+    let of_the_controller = |row: &Vec<&str>| {
+        let of_the_process =
+            ["process_", "leader_", "demo_controller_"].iter().any(|prefix| words(row[0])[0].starts_with(prefix));
+        row[3].contains("demo-controller") && !of_the_process
     };
-    let ends = time("pki_certificate_not_after_timestamp_seconds", Some("pki0"));
-    let due = time("pki_certificate_renewal_timestamp_seconds", Some("pki0"));
-    assert!((ends / DAY - 90.0).abs() < 1.0 && due > 50.0 * DAY && due < ends, "{ends} {due}");
-    let ca = time("ca_certificate_not_after_timestamp_seconds", None);
-    assert!((ca / DAY - 3652.0).abs() < 1.0, "{ca}");
-
-    world.delete(&fleet::pki(0)).await;
-    for family in ["pki_certificate_not_after_timestamp_seconds", "pki_certificate_renewal_timestamp_seconds"] {
-        world
-            .until(async || {
-                let page = scrape(address).await;
-                assert!(value(&page, family, Some("pki1")).is_some());
-                value(&page, family, Some("pki0")).map_or(Ok(()), Err)
-            })
-            .await;
-    }
+    let line = |row: Vec<&str>| format!("{} {} {}", words(row[0])[0], row[1], words(row[2]).join(", "));
+    let documented: BTreeSet<String> =
+        table("metric").filter(of_the_controller).map(|row| line(row).trim_end().to_owned()).collect();
+    let served: BTreeSet<String> = page.metrics().into_iter().map(|(name, of_it)| format!("{name} {of_it}")).collect();
+    assert_eq!(served, documented);
+    promtool::check_page(&page.0, workspace());
     world.end().await;
+}
+
+/// Every word outside quotes and brackets is a metric, a label, or a part of the query language.
+#[test]
+fn dashboard_and_alerts_use_documented_metrics_and_labels() {
+    const LANGUAGE: &str = "sum max min count bottomk by and or offset time rate increase min_over_time absent vector \
+        histogram_quantile job instance le";
+    let mut known: BTreeSet<String> = LANGUAGE.split_whitespace().map(str::to_owned).collect();
+    for row in table("metric") {
+        let metric = words(row[0])[0];
+        known.extend(["", "_bucket", "_sum", "_count"].map(|suffix| format!("{metric}{suffix}")));
+        known.extend(words(row[2]).into_iter().map(str::to_owned));
+    }
+    let alerts: Value = serde_saphyr::from_str(ALERTS).expect("YAML");
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let mut expressions = Vec::new();
+    collect_expressions(&alerts, &mut expressions);
+    collect_expressions(&dashboard, &mut expressions);
+    assert!(expressions.len() > 20, "{}", expressions.len());
+    for expression in expressions {
+        let outside: String = expression.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
+        let outside: String =
+            outside.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect();
+        let words = outside.split(|c: char| !c.is_ascii_alphanumeric() && !"_$".contains(c));
+        for word in words.filter(|word| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit() || c == '$'))
+        {
+            assert!(known.contains(word), "{word} is not documented: {expression}");
+        }
+    }
+}
+
+fn collect_expressions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|value| collect_expressions(value, found)),
+        Value::Object(all) => {
+            found.extend(all.get("expr").and_then(Value::as_str).map(str::to_owned));
+            all.values().for_each(|value| collect_expressions(value, found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn each_alert_has_a_runbook_and_fires_only_when_it_should() {
+    let alerts = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect::<Vec<_>>();
+    assert!(!alerts.is_empty());
+    for alert in alerts {
+        assert!(MONITORING.contains(&format!("\n### {alert}\n")), "docs/monitoring.md has no section {alert}");
+        assert!(ALERTS.contains(&format!("docs/monitoring.md#{}", alert.to_lowercase())), "{alert} has no runbook_url");
+    }
+    promtool::run(&["check", "rules", "docs/alerts.yaml"], workspace());
+    promtool::run(&["test", "rules", "docs/alerts_test.yaml"], workspace());
 }

@@ -1,0 +1,104 @@
+//! The built binary without an API server: what it prints, how it starts and ends.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use testkit::{
+    Folder, Process, http,
+    log::text,
+    server::{free_port, signal},
+    wait::{eventually, expect},
+};
+
+const KUBECONFIG: &str = r#"
+apiVersion: v1
+kind: Config
+current-context: dev
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: s3cret}}]
+contexts: [{name: dev, context: {cluster: c, user: u, namespace: team}}]
+"#;
+
+/// The binary in an empty environment, with this folder as its home.
+fn binary(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
+    command.env_clear().env("HOME", home).current_dir(home).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn help_version_and_crd_are_printed_to_stdout() {
+    let home = Folder::new("help");
+    for (args, expected) in [
+        (&["--help"][..], "--shutdown-grace <DURATION>"),
+        (&["run", "--help"], "--shutdown-grace <DURATION>"),
+        (&["--version"], concat!("demo-controller ", env!("CARGO_PKG_VERSION"))),
+        (&["crd"], "kind: CustomResourceDefinition"),
+    ] {
+        let output = binary(&home).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(output.stderr.is_empty(), "{args:?}");
+        assert!(String::from_utf8(output.stdout).unwrap().contains(expected), "{args:?}");
+    }
+}
+
+#[test]
+fn wrong_input_exits_2_and_the_first_line_names_it() {
+    let home = Folder::new("wrong").with(&[("kube", KUBECONFIG)]);
+    let none = ("NONE", "");
+    for (args, variable, expected) in [
+        (&["--wrokers", "3"][..], none, "'--wrokers'"),
+        (&["--workers", "0"], none, "'0' for '--workers <N>': 0 is not in 1..=1024"),
+        (&[], ("DEMO_CONTROLLER_RESYNC", "soon"), "'soon' for '--resync <DURATION>': expected a duration such as 3s"),
+        (&["--allowed-names", "nowhere"], none, "'nowhere' for '--allowed-names <FILE>': cannot be read"),
+        (&["--kubeconfig", "nowhere"], none, "nowhere"),
+        (&["--kubeconfig", "kube", "--context", "prod"], none, "prod"),
+        (&[], none, "kubeconfig"),
+    ] {
+        let output = binary(&home).args(args).envs([variable]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        let line = stderr.lines().next().unwrap_or_default();
+        assert!(line.starts_with("error: ") && line.contains(expected), "{args:?}: {line}");
+        assert!(output.stdout.is_empty() && !stderr.contains("s3cret"), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn port_answers_without_an_api_server_and_a_signal_exits_0() {
+    let home = Folder::new("signal").with(&[(".kube/config", KUBECONFIG)]);
+    for name in ["TERM", "INT"] {
+        let (mut command, port) = (binary(&home), free_port());
+        command.args(["--log-format", "json", "--listen", &format!("127.0.0.1:{port}")]);
+        let mut process = Process::start(command, port);
+        let line = process.wait_line("demo-controller starts");
+        assert!(text(&line, "server").contains("http://127.0.0.1:1"), "{line}");
+        assert!(line["level"] == "INFO" && text(&line, "timestamp").ends_with('Z'), "{line}");
+        eventually("/readyz has the reason", || {
+            let (code, body) = process.page("/readyz")?;
+            expect(code == 503 && body.contains("pods: not synced"), body)
+        });
+        assert_eq!(process.page("/healthz"), Ok((200, "ok\n".to_owned())));
+        process.signal(name);
+        assert_eq!(text(&process.wait_line("shutting down"), "signal"), format!("SIG{name}"));
+        assert_eq!(process.wait_end(), Some(0));
+        assert!(!process.log().contains("s3cret"));
+    }
+}
+
+#[test]
+fn full_disk_under_the_log_ends_nothing() {
+    let home = Folder::new("full").with(&[(".kube/config", KUBECONFIG)]);
+    let (mut command, port) = (binary(&home), free_port());
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = command.args(["--listen", &format!("127.0.0.1:{port}")]).stderr(full).spawn().unwrap();
+    eventually("a list has failed, which is logged", || {
+        let (_, body) = http::get(port, "/readyz")?;
+        expect(body.contains("no connection"), body)
+    });
+    signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
