@@ -90,7 +90,7 @@ impl TestProcess {
 #[test]
 fn wrong_input_is_exit_2_and_a_taken_port_exit_1() {
     let (status, err, _) = TestProcess::start("--kubeconfig /nowhere").end();
-    assert_eq!((status.code(), err.as_str()), (Some(2), "error: --kubeconfig /nowhere: there is no such file\n"));
+    assert_eq!((status.code(), err.as_str()), (Some(2), "error: kubeconfig /nowhere: there is no such file\n"));
     let folder = Folder::new("process");
     let (it, port) = TestProcess::running(&folder, "");
     let taken = format!("--kubeconfig {} --listen 127.0.0.1:{port}", folder.join("config").display());
