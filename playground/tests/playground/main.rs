@@ -39,7 +39,7 @@ fn story_is_told_in_order_and_leaves_nothing_behind() {
         "app2-pki   app2      True    Issued   2",
         "\n2. ",
         "$ kubectl create -f examples/app1.yaml\n",
-        "WARN no certificate pki=app1/app1-pki",
+        "WARN no certificate issued pki=app1/app1-pki",
         "$ kubectl get pods --all-namespaces\nNAMESPACE   NAME ",
         " 0/1     ContainerCreating   0 ",
         " 1/1     Running             0 ",
