@@ -3,8 +3,8 @@
 //! Two controllers do no harm here, because every write names the version that it is based on, but they do everything
 //! twice. The rules and the numbers are client-go's (`tools/leaderelection`).
 //!
-//! * [`machine`]: what a candidate does next, and why two never lead at once. Pure.
-//! * [`fence`]: a write leaves the process only while it leads.
+//! * `machine.rs`: what a candidate does next, and why two never lead at once. Pure.
+//! * `fence.rs`: a write leaves the process only while it leads.
 //! * This file: the loop with client, clock and random numbers, and [`lead`], which wraps the work.
 //!
 //! # Promises

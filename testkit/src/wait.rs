@@ -1,6 +1,6 @@
 //! Waiting for what is going to happen, and only so long as it takes.
 //!
-//! No test sleeps. It asks again and again, every few milliseconds ([`FIRST_PACE`]), until the answer is the one that
+//! No test sleeps. It asks again and again, every few milliseconds (`FIRST_PACE`), until the answer is the one that
 //! it wants, and a deadline ends it with what was seen last. A fixed sleep is always both too long (on this machine) and
 //! too short (on the next).
 //!
