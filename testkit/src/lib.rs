@@ -3,6 +3,7 @@
 
 mod api;
 mod cluster;
+pub mod control_plane;
 mod folder;
 pub mod http;
 pub mod log;

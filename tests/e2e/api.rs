@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// The tests are plain blocking code; the client is not.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().expect("a runtime")
 });
@@ -85,12 +85,6 @@ impl Api {
     /// Deletes.
     pub fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, "", &Value::Null)
-    }
-
-    /// The text at `path`.
-    pub fn text(&self, path: &str) -> Result<String, Refused> {
-        let request = Request::get(path).body(Vec::new()).expect("a request");
-        wait(self.0.request_text(request))
     }
 
     fn send(&self, method: Method, path: &str, content: &str, body: &Value) -> Answer {

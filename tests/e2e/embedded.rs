@@ -8,14 +8,13 @@ use std::{
 
 use apiserver::{ApiServer, Entry, Settings};
 use serde_json::{Value, json};
-use testkit::server::free_port;
+use testkit::{control_plane::asset, server::free_port};
 use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::Api,
     audit::{Audit, Request},
-    control_plane::asset,
     kubectl::Kubectl,
     servers::{Servers, write_kubeconfig},
 };

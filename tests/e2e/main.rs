@@ -99,9 +99,8 @@ const SCENARIOS: &[Scenario] = scenarios! {
         plugins::plugin_ends_with_the_grace_and_all_its_children,
         plugins::plugin_ends_with_the_second_signal,
         leaks::no_credential_or_key_is_readable;
-    Bare, RealServer:
-        manifest::one_create_on_an_empty_cluster_is_enough,
-        manifest::namespace_admits_only_restricted_pods;
+    Bare, Kubectl: manifest::one_create_on_an_empty_cluster_is_enough;
+    Bare, RealServer: manifest::namespace_admits_only_restricted_pods;
     Installed, Image:
         image::binary_is_static_and_at_most_10_mb,
         image::binary_issues_certificates_alone_in_an_empty_root;
@@ -110,7 +109,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
 fn main() -> ExitCode {
     let (real, words): (Vec<String>, _) = std::env::args().partition(|word| word == "--real");
     let (real, mut arguments) = (!real.is_empty(), Arguments::from_iter(words));
-    if let Some(why) = control_plane::missing().or_else(image::impossible).filter(|_| real) {
+    if let Some(why) = testkit::control_plane::missing().or_else(image::impossible).filter(|_| real) {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path, sync::OnceLock};
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use testkit::control_plane::kubeconfig;
 
 use crate::{api::Api, audit::Audit, kubectl::Kubectl};
 
@@ -53,11 +54,5 @@ impl Kind {
 
 /// Writes a kubeconfig with a token.
 pub fn write_kubeconfig(file: &Path, cluster: &Value, token: &str) {
-    let text = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "it",
-        "clusters": [{ "name": "it", "cluster": cluster }],
-        "users": [{ "name": "it", "user": { "token": token } }],
-        "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it" } }],
-    });
-    fs::write(file, text.to_string()).expect("a kubeconfig can be written");
+    fs::write(file, kubeconfig(cluster, token)).expect("a kubeconfig can be written");
 }

@@ -20,7 +20,7 @@ mod servers;
 mod stream;
 mod world;
 
-use testkit::{http as http1, server as process, wait};
+use testkit::{http as http1, wait};
 
 mod bookmarks;
 mod concurrency;
@@ -216,7 +216,7 @@ const ALONE: &[Case] = cases! {
 };
 
 fn main() -> ExitCode {
-    if let Some(why) = servers::missing(Kind::chosen()) {
+    if let Some(why) = testkit::control_plane::missing().filter(|_| Kind::chosen() == Kind::Real) {
         eprintln!("{why}");
         return ExitCode::FAILURE;
     }
