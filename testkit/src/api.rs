@@ -1,7 +1,7 @@
 //! A scripted API server: the test answers each request.
 //!
-//! It is a tower service that is handed to `kube::Client::new`. Everything above the socket is the real code, and without
-//! a socket tokio's paused clock works.
+//! It is a tower service below `kube::Client`. Everything above the socket is the real code, and without a socket tokio's
+//! clock can be paused.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -15,7 +15,7 @@ use tower_test::mock;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// A client, and the server it talks to.
+/// A client and its server.
 pub fn api_server() -> (Client, Server) {
     let (service, handle) = mock::pair::<Request<Body>, Reply>();
     (Client::new(service, "default"), Server(handle))
@@ -28,12 +28,12 @@ impl Server {
     /// The next request that the client makes.
     ///
     /// # Panics
-    /// When none comes for an hour (of paused time, as a rule).
+    /// There is none for an hour, usually of paused time.
     pub async fn next(&mut self) -> Call {
         self.next_within(Duration::from_secs(3600)).await.expect("a request within an hour")
     }
 
-    /// The next request, or None if the client makes none for so long.
+    /// The next request, or None if there is none for this long.
     pub async fn next_within(&mut self, limit: Duration) -> Option<Call> {
         let (request, reply) = tokio::time::timeout(limit, self.0.next_request()).await.ok()??;
         let (parts, body) = request.into_parts();
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-/// A request that waits for its answer. Dropping it breaks the connection.
+/// A request without an answer yet. Dropping it breaks the connection.
 pub struct Call {
     pub method: String,
     pub path: String,
@@ -110,7 +110,7 @@ impl Call {
     }
 }
 
-/// The open body of an answer. Dropping it ends the body cleanly, as the server does at its time-out.
+/// The open body of an answer. Dropping it ends the body, as the server does at its time-out.
 pub struct Stream(mpsc::UnboundedSender<Result<http_body::Frame<Bytes>, io::Error>>);
 
 impl Stream {
@@ -135,19 +135,18 @@ impl Stream {
     }
 }
 
-/// Lets so much of the paused clock's time pass. Everybody else does what they can do first: the clock moves only when
-/// all are waiting for it.
+/// Lets this much of the paused clock's time pass. The clock moves only when all tasks wait for it.
 pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// A `Status` that tells of a failure.
+/// A `Status` of a failure.
 pub fn status(code: u16, reason: &str, message: &str) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "code": code, "reason": reason, "message": message })
 }
 
-/// What the server answers to a creation in a namespace that is going.
+/// The answer to a creation in a namespace that is being deleted.
 pub fn terminating() -> Value {
     let mut refusal = status(403, "Forbidden", "because it is being terminated");
     refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });

@@ -1,4 +1,4 @@
-//! HTTP as far as a test needs it: one request, one connection, plain text.
+//! HTTP for tests: one request per connection.
 
 use std::{
     io::{Read, Write},
@@ -8,13 +8,13 @@ use std::{
 
 use serde_json::Value;
 
-/// The status code and the body, or why there are none.
+/// The status code and the body, or the error.
 pub fn get(port: u16, path: &str) -> Result<(u16, String), String> {
     exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"))
 }
 
 /// # Panics
-/// When it is refused.
+/// It is refused.
 pub fn post_json(port: u16, path: &str, body: &Value) {
     let body = body.to_string();
     let head = format!("POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", body.len());

@@ -26,7 +26,7 @@ pub fn run(arguments: &[&str], workspace: &Path) {
     assert!(done.status.success(), "promtool {arguments:?}: {text}");
 }
 
-/// Checks that a page is valid OpenMetrics: as no command of promtool only checks it, one that imports it does.
+/// Checks that a page is valid OpenMetrics, by an import: promtool has no command that only checks this format.
 ///
 /// # Panics
 /// See [`run`].

@@ -1,4 +1,4 @@
-//! A child process that writes a log and does not outlive us.
+//! A child process that logs to a file and is killed when dropped.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ impl Server {
         Server { child, log: log.to_owned() }
     }
 
-    /// An error, with the end of its log, once it has ended by itself.
+    /// An error with the end of its log, if it has ended.
     pub fn alive(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
@@ -45,13 +45,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing here outlives the folder, and an API server that has lost its etcd does not stop when asked: kill.
+        // An API server that has lost its etcd does not stop at SIGTERM.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a signal (`TERM`, `STOP`, `CONT`) to a child of ours. Every shell can; Rust's library cannot.
+/// Sends a signal (`TERM`, `STOP`, `CONT`) to a process.
 pub fn signal(pid: u32, name: &str) {
     let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status();
     assert!(sent.is_ok_and(|status| status.success()), "signal {name} to {pid}");
@@ -63,9 +63,8 @@ pub fn tail(text: &str, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// A port of the loopback address that nobody listens on and that nobody else here is given. It is below the range that
-/// the kernel takes the ports of outgoing connections from, so that a server that is killed finds it free when it comes
-/// back.
+/// Returns a free port of the loopback address, each time another. It is below the kernel's range for outgoing
+/// connections, so a server that is killed can use it again.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 20_000 + (std::process::id() % 10_000) as u16;

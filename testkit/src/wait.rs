@@ -1,11 +1,7 @@
-//! Waiting for what is going to happen, and only so long as it takes.
+//! Waits for a condition, with a deadline.
 //!
-//! No test sleeps. It asks again and again, every few milliseconds (`FIRST_PACE`), until the answer is the one that
-//! it wants, and a deadline ends it with what was seen last. A fixed sleep is always both too long (on this machine) and
-//! too short (on the next).
-//!
-//! That something does *not* happen is bounded by something that does (three resyncs are counted, another event has
-//! arrived), never by time.
+//! No test sleeps for a fixed time: that is always too long on this machine and too short on the next one. That something
+//! does *not* happen is bounded by an event that does (three resyncs are counted), never by time.
 
 use std::{
     fmt::Display,
@@ -13,19 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Far longer than anything takes, even on two busy cores: it is there to end a test that has failed.
+/// Far longer than anything takes, even on two busy cores: it ends a test that has failed.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long to wait before the second look: most things take a moment, and there are many of them.
+/// The wait before the second attempt.
 const FIRST_PACE: Duration = Duration::from_millis(2);
 
-/// It doubles up to this: what takes longer is not to be held up by the looks.
+/// It doubles up to this.
 const LAST_PACE: Duration = Duration::from_millis(20);
 
-/// Looks until `look` is content and returns what it found.
+/// Calls `look` until it returns Ok, and returns its result.
 ///
 /// # Panics
-/// After [`DEADLINE`], with what `look` said last.
+/// [`DEADLINE`] is over; the message has the last error.
 #[track_caller]
 pub fn eventually<T, E: Display>(what: impl Display, look: impl FnMut() -> Result<T, E>) -> T {
     within(DEADLINE, what, look)
@@ -47,7 +43,7 @@ pub fn within<T, E: Display>(limit: Duration, what: impl Display, mut look: impl
     }
 }
 
-/// For a `look`: content if `holds`, else this is what was seen.
+/// Ok if `holds`, otherwise what was seen.
 pub fn expect(holds: bool, seen: impl Display) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.to_string()) }
 }

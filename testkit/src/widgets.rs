@@ -1,8 +1,8 @@
-//! A resource that no server knows before it is told.
+//! A custom resource.
 
 use serde_json::{Value, json};
 
-/// A definition of widgets in this group, with one version.
+/// The definition of widgets in this group, with one version.
 pub fn widgets(group: &str, version: &str) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",

@@ -5,9 +5,9 @@
 //! KUBEBUILDER_ASSETS=… cargo test --test e2e -- --real [PART OF A NAME] on real control planes
 //! ```
 //!
-//! Start with [`scenarios::story`]. The scenarios stand on [servers] that are started for them ([embedded] ones, or a real
-//! [control plane](control_plane)), the [controller] as a child process with its ServiceAccount's own token, and a
-//! simulated [kubelet]. `E2E_KEEP=1` keeps the logs and data in target/tmp.
+//! Start with [`scenarios::story`]. A scenario has [servers] ([embedded] ones, or a real [control plane](control_plane)), the
+//! [controller] as a child process with the token of its ServiceAccount, and a simulated [kubelet].
+//! `E2E_KEEP=1` keeps the logs and data in target/tmp.
 
 #![forbid(unsafe_code)]
 

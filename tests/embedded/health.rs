@@ -1,5 +1,5 @@
 //! Liveness and readiness while the API server is away, slow or refuses. (That liveness fails for a key that is stuck and
-//! for a reflector that has ended: `src/worker/tests.rs`, `src/informer/tests.rs`.)
+//! for a reflector that has ended: `src/worker/tests.rs`, `src/informer/reflector/tests.rs`.)
 
 use std::time::Duration;
 

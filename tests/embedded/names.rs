@@ -1,4 +1,4 @@
-//! The list of allowed names while it changes on disk. (How a list is read: `src/pki/allowed.rs`.)
+//! The list of allowed names while it changes on disk. (How a list is read: `src/pki/allowed/tests.rs`.)
 
 use std::{fs, path::Path, time::Duration};
 
