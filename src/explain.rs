@@ -1,8 +1,6 @@
-//! `--explain`: the program says what it does, step by step, while it does it.
+//! `--explain`: a log line for each step, with the section of docs/tour.md that explains it.
 //!
-//! The steps have the numbers of the tour (docs/tour.md), and each line names the section that explains it. The lines
-//! are ordinary log lines with a target of their own, which the log's filter lets through or not; when it does not, a
-//! step costs one comparison.
+//! The lines have a target of their own. If the log's filter does not let it through, a step costs one comparison.
 
 /// The log target of these lines.
 pub const TARGET: &str = "demo_controller::explain";
@@ -10,21 +8,21 @@ pub const TARGET: &str = "demo_controller::explain";
 /// The steps of a controller, in the order in which a change goes through them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Ask once what there is.
+    /// List the objects that exist.
     List = 1,
-    /// Follow what changes from there on.
+    /// Watch for every later change.
     Watch,
-    /// Take a change into the cache, and put its key on the queue.
+    /// Write a change into the cache, and enqueue its key.
     Change,
-    /// A worker takes the key; nobody else gets it until it is done.
+    /// A worker takes the key; no other worker gets it until it is done.
     Claim,
-    /// Look the present state up and make the world match it.
+    /// Compare the present state with the spec, and act on the difference.
     Reconcile,
-    /// Tell the people whom it concerns.
+    /// Record an event for the object's owner.
     Tell,
-    /// Forget the failures, or count one more and come back later; in any case, done.
+    /// Forget the failures, or retry; in both cases, done.
     Finish,
-    /// Look at everything again, or stop.
+    /// Resync every key, or stop.
     Repeat,
 }
 
@@ -33,7 +31,7 @@ impl Step {
     pub const ALL: [Step; 8] =
         [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Tell, Step::Finish, Step::Repeat];
 
-    /// Where to read about it.
+    /// Returns the section of the tour that explains the step.
     pub fn chapter(self) -> &'static str {
         match self {
             Step::List => "docs/tour.md#1-list",
@@ -48,7 +46,7 @@ impl Step {
     }
 }
 
-/// Says that a step is being taken: `explain!(Claim, key = %key, "a worker takes the key")`.
+/// Logs a step: `explain!(Claim, key = %key, "a worker takes the key")`.
 #[macro_export]
 macro_rules! explain {
     ($step:ident, $($line:tt)+) => {

@@ -1,4 +1,4 @@
-//! A Kubernetes controller to read: everything between the API server and the business code, written out by hand.
+//! A Kubernetes controller to read: everything between the API server and the business code, without a framework.
 //!
 //! ```text
 //!  API server --list, watch--> Reflector --> Store (cache + index)
@@ -11,14 +11,14 @@
 //!
 //! # Start here
 //!
-//! Read the modules from top to bottom; each uses only the modules above it, libraries, and `daemon` (connection, log,
-//! health, signals, leader election: nothing that is specific to controllers). `docs/tour.md` is the guide, and `--explain`
-//! makes the running program name the step that it is at.
+//! Each module uses only the modules above it, libraries, and `daemon` (connection, log, health, signals, leader election:
+//! nothing that is specific to controllers). `docs/tour.md` follows one change through them, and `--explain` logs each step
+//! of that tour while the program runs.
 //!
 //! | module | in one sentence |
 //! | --- | --- |
-//! | [`mod@explain`] | The steps, for `--explain`. |
-//! | [`request`] | A request, and in one type what can go wrong with it. |
+//! | [`mod@explain`] | The steps of the tour, for `--explain`. |
+//! | [`request`] | Requests with a time limit, and one type for their failures. |
 //! | [`informer`] | KNOW: mirror a resource into memory. |
 //! | [`workqueue`] | DECIDE: which key is next, and never the same key twice at once. |
 //! | [`worker`] | DO: get a key, reconcile, then forget or retry; always done. |
@@ -28,8 +28,8 @@
 //! | [`controller`] | Puts them together, on one page. |
 //! | [`cli`] | The command line. |
 //!
-//! Two pure state machines carry the weight: [`informer::machine`] and the work queue's. They do no I/O, read no clock and draw
-//! no random number, so their promises are tested by the million.
+//! Two pure state machines make the difficult decisions: [`informer::machine`] and the work queue's. They do no I/O, read no
+//! clock and draw no random number, so that tests can run them through any history.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

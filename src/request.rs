@@ -1,8 +1,8 @@
-//! What can go wrong with a request to the API server, in one type.
+//! Requests to the API server: their time limit, and one type for every failure.
 //!
-//! The informer lists and watches; the certificate job and the event recorder write. All of them ask the same questions
+//! The informer lists and watches; the certificate job and the event recorder write. Each of them needs the same answers
 //! about a failure: is the object at fault, or is the API server unavailable? Did the server ask for a pause
-//! (`Retry-After`)? So the failure has one type.
+//! (`Retry-After`)?
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
@@ -13,46 +13,44 @@ mod get;
 
 pub use get::{get, read};
 
-/// The longest that a single request may take, from the first byte sent to the last byte received, except a list.
+/// Time limit for a request, except the body of a list or a watch.
 ///
-/// Without a limit a dead connection blocks its caller forever: the client has no read time-out, because that would end
-/// each watch.
+/// Without it a dead connection blocks its caller forever: the client has no read time-out, because that would end each
+/// watch.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// The longest that the body of one page of a list may take. kube-apiserver ends a list after `--request-timeout`, which
-/// is 60 s by default.
+/// Time limit for the body of one page of a list: the default of kube-apiserver's `--request-timeout`.
 pub const LIST_LIMIT: Duration = Duration::from_secs(60);
 
-/// Why a request gave no usable answer.
+/// Why a request has no usable answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// No connection, or it broke: refused, reset, no such host, a certificate that is not trusted. The text names
-    /// every cause, outermost first.
+    /// No connection, or a broken one: refused, reset, no such host, a certificate that is not trusted. The text has every
+    /// cause, outermost first.
     Connection(String),
     /// No answer within this time.
     Timeout(Duration),
-    /// The server answered, with an error.
+    /// The server answered with an error.
     Status {
-        /// The server's own words.
+        /// The server's answer.
         status: Box<Status>,
-        /// How long the server asks to be left alone (`Retry-After`, or `details.retryAfterSeconds`).
+        /// The pause that the server asks for (`Retry-After`, or `details.retryAfterSeconds`).
         retry_after: Option<Duration>,
     },
-    /// The server answered something that cannot be understood.
+    /// The answer does not decode.
     Malformed(String),
     /// Blocked before it was sent: this process does not lead.
     NotSent(NotSent),
 }
 
 impl Failure {
-    /// Wraps a Status as it comes in a response body or in a watch's `ERROR` line. `header` is the `Retry-After`
-    /// header, where there is one.
+    /// Wraps the Status of a response body or of a watch's `ERROR` line. `header` is the `Retry-After` header, if any.
     pub fn from_status(status: Status, header: Option<Duration>) -> Self {
         let asked = status.details.as_ref().map(|d| u64::from(d.retry_after_seconds)).filter(|s| *s > 0);
         Failure::Status { retry_after: header.or(asked.map(Duration::from_secs)), status: Box::new(status) }
     }
 
-    /// The HTTP status code, where the server gave one.
+    /// The HTTP status code, if the server answered.
     pub fn code(&self) -> Option<u16> {
         match self {
             Failure::Status { status, .. } => Some(status.code),
@@ -60,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// How long the server asks to be left alone. The caller caps it.
+    /// The pause that the server asks for. The caller limits it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Failure::Status { retry_after, .. } => *retry_after,
@@ -73,8 +71,8 @@ impl Failure {
         self.code() == Some(410) || matches!(self.reason(), "Expired" | "Gone")
     }
 
-    /// The server has not seen the version asked for yet: it lags, or it was restored from a backup. Told by a cause
-    /// since Kubernetes 1.17, by words alone before.
+    /// The server does not have the requested version yet: it lags, or was restored from a backup. Kubernetes before 1.17
+    /// has no cause for it, only a message.
     pub fn is_version_too_large(&self) -> bool {
         let Failure::Status { status, .. } = self else { return false };
         let caused =
@@ -83,16 +81,15 @@ impl Failure {
             || (status.reason == "Timeout" && status.message.contains("Too large resource version"))
     }
 
-    /// The object's namespace is being deleted, so nothing new can be created in it: not an error to report to anyone.
+    /// The object's namespace is being deleted, so nothing can be created in it: not an error to report.
     pub fn is_namespace_terminating(&self) -> bool {
         let Failure::Status { status, .. } = self else { return false };
         status.code == 403
             && status.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == "NamespaceTerminating"))
     }
 
-    /// Whether this failure says nothing about the object that was asked for, only that now is a bad time: try again,
-    /// for as long as it takes. 409 is here too: someone else was faster, and the next look will see what they
-    /// wrote.
+    /// Whether the failure says nothing about the object: retry without a limit. 409 is one, too: another writer was
+    /// faster, and the next reconcile reads what it wrote.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
@@ -101,7 +98,7 @@ impl Failure {
         }
     }
 
-    /// A word for a metric's label: one of a closed list.
+    /// The value of a metric's label: one of a closed list.
     pub fn label(&self) -> &'static str {
         match self {
             Failure::Connection(_) => "connection",
@@ -130,7 +127,7 @@ impl Failure {
     }
 }
 
-/// Written for the person who reads the log: `403 Forbidden: pods is forbidden: User …`, `no connection: …`.
+/// For the log: `403 Forbidden: pods is forbidden: User …`, `no connection: …`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,10 +162,10 @@ impl From<kube::Error> for Failure {
     }
 }
 
-/// Awaits a request for [`TIME_LIMIT`] at most.
+/// Awaits a request for at most [`TIME_LIMIT`].
 ///
-/// Cancellation: dropping the future abandons the request; whether the server carried it out is then unknown, as it is
-/// after a time-out. Every write in this project is safe to repeat for that reason.
+/// Cancellation: dropping the future abandons the request; whether the server executed it is then unknown, as after a
+/// time-out. So every write in this project is safe to repeat.
 ///
 /// # Errors
 /// Every failure of the request, and [`Failure::Timeout`].

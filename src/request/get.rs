@@ -1,5 +1,4 @@
-//! Reading from the API server without the client's own way of doing it, which reads any body whole, however large, and
-//! forgets the `Retry-After` header.
+//! GET requests with a limit on the body and with the `Retry-After` header. kube's client has neither.
 
 use std::time::Duration;
 
@@ -12,11 +11,10 @@ use tokio::time::timeout;
 
 use super::{Failure, TIME_LIMIT};
 
-/// Error answers are a few hundred bytes, or some proxy's page of HTML.
+/// The largest error that is read. Most have a few hundred bytes; a proxy's may be a page of HTML.
 const LARGEST_ERROR: usize = 64 << 10;
 
-/// Asks for JSON at a path, with its query. The head of the answer is there within [`TIME_LIMIT`]; the body is the
-/// caller's to read.
+/// Sends a GET for JSON. The head of the answer arrives within [`TIME_LIMIT`]; the caller reads the body.
 ///
 /// Cancellation: dropping the future abandons the request and loses nothing.
 ///
@@ -39,12 +37,12 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     let body = read(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
     let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let text = match code.as_u16() {
-            // What an API server says, in plain text, of a path that it does not serve.
+            // For a path that it does not serve, an API server answers in plain text.
             404 => {
                 let path = uri.split('?').next().unwrap_or_default();
                 format!("the server does not serve {path} (is the CRD installed?)")
             }
-            // Not the API server's words: a proxy's or a load balancer's.
+            // The answer of a proxy or a load balancer.
             _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
         };
         Status::failure(&text, code.canonical_reason().unwrap_or("error"))
