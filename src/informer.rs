@@ -1,20 +1,18 @@
 //! KNOW: mirror a resource into memory.
 //!
-//! A controller asks "what is there now?" thousands of times for each time that something changes. Asking the API
-//! server each time would drown it, so an informer keeps a copy: it lists once and then watches. Reading order:
+//! A controller reads the present state thousands of times for each change. A request each time would overload the API
+//! server, so an informer keeps a copy: it lists once and then watches. Reading order:
 //!
-//! 1. [`Key`]: how an object is named from here on.
-//! 2. [`Store`]: the copy, and what became different in it.
-//! 3. [`list_watch`]: the two requests and how their answers are read.
-//! 4. [`machine`]: which request comes next, after every kind of answer. The heart of it.
+//! 1. [`Key`]: the name of an object from here on.
+//! 2. [`Store`]: the copy, and the changes of it.
+//! 3. [`list_watch`]: the two requests, and how their answers are decoded.
+//! 4. [`machine`]: the next request after every kind of answer. The most important file of this folder.
 //! 5. [`Reflector`]: the loop that drives the machine.
 //! 6. [`Resync`]: enqueues every key again, which is not the same as listing again.
 //! 7. [`Informer`], in this file: a store with its reflector, as a controller uses it.
 //!
-//! What an informer promises is less than one thinks. You will see the last state of each object, sooner or later. You
-//! will *not* see every state in between, nor each deletion followed by a creation as two changes, and not a state
-//! newer than the server's. Code that can live with that is called level-triggered, and survives everything in this
-//! folder.
+//! An informer promises the last state of each object, sooner or later. It does *not* promise every state in between, nor two
+//! changes for a deletion followed by a creation. Code that needs no more than that is called level-triggered.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -49,7 +47,7 @@ pub use store::{Change, Store};
 pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
     /// `namespace/name`.
     fn key(&self) -> &Key;
-    /// Tells an object from a later one of the same name.
+    /// Differs from that of a later object of the same name.
     fn uid(&self) -> &str;
     /// Opaque; only ever compared for equality.
     fn resource_version(&self) -> &str;

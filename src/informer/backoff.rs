@@ -1,4 +1,4 @@
-//! How long to wait before asking again.
+//! How long to wait before the next attempt.
 
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait after one more failure. `jitter` in `[0, 1)` spreads it over the upper half, so that a thousand
-    /// controllers that lost the same API server do not come back in the same instant.
+    /// controllers that lost the same API server do not reconnect in the same instant.
     pub fn next(&mut self, jitter: f64) -> Duration {
         let doubled = FIRST.saturating_mul(2u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        // client-go adds the jitter on top (30 to 60 s); taking it off instead keeps the promised longest wait.
+        // client-go adds the jitter (30 to 60 s); subtracting it keeps the promised longest wait.
         doubled.saturating_mul(2).min(LONGEST).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// Things work again.
+    /// Starts again with the first wait.
     pub fn reset(&mut self) {
         self.failures = 0;
     }

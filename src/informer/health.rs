@@ -1,33 +1,33 @@
-//! Whether a cache can be relied on yet, and if not, why not.
+//! Whether a cache is synced and its reflector runs, and if not, why.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-/// One reflector's state, as others may ask for it.
+/// The state of one reflector, for workers, probes and `/readyz`.
 #[derive(Debug, Default)]
 pub struct Health {
     synced: watch::Sender<bool>,
-    /// The last thing that went wrong, until something works again.
+    /// The last failure, until a watch works again.
     last_error: Mutex<Option<String>>,
     unserved: Notify,
     ended: AtomicBool,
 }
 
 impl Health {
-    /// Waits until the first list is in the cache and every change that it brought has been handed on.
+    /// Waits until the first list is in the cache and the handler has seen each of its changes.
     ///
     /// A worker that starts sooner takes a missing object for a deleted one. Cancel-safe.
     pub async fn synced(&self) {
-        // The sender lives in self, so this cannot fail.
+        // No error is possible: `self` owns the sender.
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
-    /// Waits until a list or a watch is answered with 404: the API server does not serve this path, or does not any more.
+    /// Waits until a list or a watch is answered with 404: the API server does not serve this path, or not any more.
     ///
-    /// The reflector goes on to ask. Who knows another path for the same objects (a definition's other version) ends it
-    /// and starts one there. Cancel-safe.
+    /// The reflector continues. A caller that knows another path of the same objects (another version of the CRD) replaces
+    /// it. Cancel-safe.
     pub async fn unserved(&self) {
         self.unserved.notified().await;
     }

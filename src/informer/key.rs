@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-/// `namespace/name`, or just `name` for an object without a namespace: what goes through the work queue.
+/// `namespace/name`, or `name` for an object without a namespace: an item of the work queue.
 ///
 /// Cloning copies a pointer. The cache, its indexes, the queue and the lifecycle log all hold the same allocation.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// The key of `name` in `namespace`; an empty namespace stands for none.
+    /// The key of `name` in `namespace`, which is empty for an object without one.
     pub fn new(namespace: &str, name: &str) -> Self {
         if namespace.is_empty() { Key(name.into()) } else { Key(format!("{namespace}/{name}").into()) }
     }

@@ -1,7 +1,6 @@
-//! The only two requests that an informer makes: list a page, open a watch. And how their answers are read.
+//! The two requests of an informer, list a page and open a watch, and the decoding of their answers.
 //!
-//! This file knows HTTP and JSON and nothing of strategy: which request comes next, and after how long, is the business
-//! of the [machine](super::machine).
+//! The [machine](super::machine) decides which request comes next, and when.
 
 use std::{
     borrow::Cow,
@@ -21,35 +20,35 @@ use serde_json::value::RawValue;
 use super::{Key, Object};
 use crate::request::{self, Failure};
 
-/// Objects in a page of a list: what client-go and kubectl ask for.
+/// Objects in a page of a list, as in client-go and kubectl.
 pub const PAGE_SIZE: u32 = 500;
 
-/// An API server accepts objects of up to 3 MiB or so; a line of a watch that grows past this is not one.
+/// The longest line of a watch. An API server accepts objects of about 3 MiB.
 const LONGEST_LINE: usize = 32 << 20;
 
 /// The largest page that is read. A larger one is requested again with fewer objects, so that large objects do not need
 /// more memory than a small pod has.
 const LARGEST_PAGE: usize = 32 << 20;
 
-/// One resource, and the part of it that is wanted.
+/// One resource, or the part of it that the selectors choose.
 pub struct ListWatch<T> {
     client: Client,
     /// `/api/v1/pods`, `/apis/box.com/v1/namespaces/app1/pkis`.
     path: String,
-    /// The part that is wanted, as every query repeats it: `labelSelector=…&fieldSelector=…`, or nothing.
+    /// For every query: `labelSelector=…&fieldSelector=…`, or empty.
     selectors: String,
-    /// Objects in a page, as few as the present list needs.
+    /// Objects in a page: fewer than [`PAGE_SIZE`] if the present list has large objects.
     page_size: AtomicU32,
     decodes: PhantomData<fn() -> T>,
 }
 
-/// A page to ask for.
+/// A request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum List {
-    /// The first page: the state of this moment, by consensus, not whatever a replica happens to have in its cache.
+    /// The first page, of the latest state. The query has no `resourceVersion`, so no API server answers from an old cache.
     ///
-    /// No `resourceVersion` is sent, which asks for just that. client-go sends `0` ("any version will do") the first
-    /// time; after a restart that may show a state older than the one the previous process already acted on.
+    /// client-go sends `0` (any version) the first time; after a restart that may return an older state than the one that
+    /// the previous process acted on.
     First,
     /// The next page of the same consistent snapshot.
     Continue(String),
@@ -73,7 +72,7 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Those that could not.
     pub undecodable: Vec<Undecodable>,
-    /// The version of the snapshot: where a watch goes on from.
+    /// The version of the snapshot, from which a watch continues.
     pub resource_version: String,
     /// The token for the next page, unless this is the last.
     pub next: Option<String>,
@@ -91,11 +90,11 @@ pub struct Undecodable {
 /// One line of a watch.
 #[derive(Debug)]
 pub enum Event<T> {
-    /// `ADDED` or `MODIFIED`. Which of the two is for the cache to say: after a reconnect the watch's word is not ours.
+    /// `ADDED` or `MODIFIED`. After a reconnect only the cache can distinguish them.
     Applied(T),
-    /// `DELETED`. The cache knows the object, so nothing but its name is decoded.
+    /// `DELETED`, with the version. The cache has the object, so only its name is decoded.
     Deleted(Key, String),
-    /// `BOOKMARK`: nothing happened up to this version.
+    /// `BOOKMARK`: there is no other change up to this version.
     Bookmark(String),
     /// An object that cannot be decoded, and its version.
     Undecodable(Undecodable, String),
@@ -104,14 +103,13 @@ pub enum Event<T> {
 }
 
 impl<T: Object> ListWatch<T> {
-    /// `path` is the collection's, as the API server serves it.
+    /// `path` is where the API server serves the collection.
     pub fn new(client: Client, path: impl Into<String>) -> Self {
         let page_size = AtomicU32::new(PAGE_SIZE);
         ListWatch { client, path: path.into(), selectors: String::new(), page_size, decodes: PhantomData }
     }
 
-    /// Only the objects that these selectors choose. The server does the choosing; an object that stops to fit is
-    /// `DELETED` to this watch.
+    /// Only the objects that these selectors choose. For this watch an object that does not match any more is `DELETED`.
     pub fn selecting(mut self, labels: Option<&str>, fields: Option<&str>) -> Self {
         let given = [("labelSelector", labels), ("fieldSelector", fields)];
         let given = given.into_iter().filter_map(|(name, selector)| Some((name, selector?)));
@@ -140,10 +138,10 @@ impl<T: Object> ListWatch<T> {
         }
     }
 
-    /// Opens a watch of what happens after `resource_version`. The server ends it after `time_limit` (whole seconds).
+    /// Opens a watch of the changes after `resource_version`. The server ends it after `time_limit` (whole seconds).
     ///
     /// # Errors
-    /// Any [`Failure`]; what goes wrong later comes out of the stream.
+    /// Any [`Failure`]. [`Watch::next`] returns later ones.
     pub async fn watch(&self, resource_version: &str, time_limit: Duration) -> Result<Watch<T>, Failure> {
         let query = form_urlencoded::Serializer::new(self.selectors.clone())
             .append_pair("watch", "true")
@@ -160,21 +158,20 @@ impl<T: Object> ListWatch<T> {
     }
 }
 
-/// An open watch: lines of JSON that come whenever something happens. Dropping it closes the connection.
+/// An open watch: a line of JSON for each change. Dropping it closes the connection.
 pub struct Watch<T> {
     body: Body,
-    /// What has arrived and not been handed out.
+    /// Bytes that have arrived and are not returned yet.
     buffer: BytesMut,
-    /// The bytes of it that contain no line end: a long line is not searched again from its start at every chunk.
+    /// The length of its start that has no line end: a long line is not searched again from its start at every chunk.
     scanned: usize,
     decodes: PhantomData<fn() -> T>,
 }
 
 impl<T: Object> Watch<T> {
-    /// The next line. None: the server closed the watch, as it does when its time is up.
+    /// The next line. None: the server closed the watch, as it does after the time limit.
     ///
-    /// Waits for as long as the server is silent; the caller sets the deadline. Cancel-safe: what has arrived stays in
-    /// the buffer.
+    /// Has no deadline of its own. Cancel-safe: bytes that have arrived stay in the buffer.
     ///
     /// # Errors
     /// The connection broke, or a line is not a watch event. Both end the watch.
@@ -202,8 +199,8 @@ impl<T: Object> Watch<T> {
                 }
             }
         }
-        // A body that ends in the middle of a line ends the watch like any other: the half line is dropped with the
-        // buffer, and the next watch, opened at the last version that was read whole, brings it again.
+        // A body that ends in the middle of a line is no special case: the half line is dropped with the buffer, and the next
+        // watch, which starts at the last complete version, sends it again.
     }
 }
 
@@ -222,7 +219,7 @@ struct ListMeta {
     next: Option<String>,
 }
 
-/// A page in one pass. Only if that fails is each item taken by itself, to find the ones that are to blame.
+/// Decodes a page in one pass. If that fails, decodes each item alone, to find those that are wrong.
 ///
 /// # Errors
 /// [`Failure::Malformed`]: not a list.
@@ -279,7 +276,7 @@ fn decode_line<T: Object>(line: &[u8]) -> Result<Event<T>, Failure> {
     }
 }
 
-/// Names an object that does not decode, as far as it has a name, and returns its version.
+/// Returns the key, if any, and the version of an object that does not decode.
 fn undecodable_object(raw: &RawValue, error: &serde_json::Error) -> (Undecodable, String) {
     let Named { metadata } = decode(raw.get().as_bytes()).unwrap_or_default();
     let key = (!metadata.name.is_empty()).then(|| metadata.key());

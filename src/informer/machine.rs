@@ -1,4 +1,4 @@
-//! What a reflector does next: list once, then watch from there; and what to do each time that this goes wrong.
+//! What a reflector does next: list once, then watch from there; and what follows from each failure.
 //!
 //! A pure state machine: it takes a response, and returns a change of the cache and the next request. It does no I/O; time
 //! and jitter are arguments, so a test can simulate any failure in a microsecond. The [`Reflector`](super::Reflector)
@@ -12,7 +12,7 @@
 //!                 ^   ^     swap the cache, watch from the    |   ^      |  closed, silent, refused, broken:
 //!                 |   |     version of the list               |   +------+  open again at the same version
 //!                 |   +---------------------------------------+
-//!                 |     410, "too large version", nonsense: that version is of no use any more, list again
+//!                 |     410, "too large version", not decodable: that version is of no use, list again
 //!                 +-- any failure of a page (an expired continue token, too): list again from the first page
 //! ```
 //!
@@ -64,7 +64,7 @@ pub struct NextRequest {
     pub request: Request,
 }
 
-/// What to ask the API server.
+/// A request to the API server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
     /// A page.

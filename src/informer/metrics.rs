@@ -1,4 +1,4 @@
-//! What the reflectors count.
+//! The metrics of the reflectors.
 
 use std::{
     sync::atomic::AtomicU64,
@@ -67,7 +67,7 @@ impl ResourceMetrics {
         self.all.errors.get_or_create(&[("resource", self.resource), ("reason", reason)]).inc();
     }
 
-    /// The API server has answered. (Not registered before the first time: 1970 would be wrong.)
+    /// Notes that the API server has answered. (The metric is absent before the first time: 1970 would be wrong.)
     pub fn answered(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.all.last_event.get_or_create(&[("resource", self.resource)]).set(now.as_secs_f64());

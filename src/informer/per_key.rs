@@ -1,4 +1,4 @@
-//! State beside the cache.
+//! A value per object, beside the cache.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::Key;
 
-/// A value per object that is not in the cache, such as what was logged about it last.
+/// A value per object, such as its state that was last logged.
 ///
 /// The reconciler that owns it forgets an object's value when the object is gone, so there are never more values than
 /// objects. No two workers have the same key at once; the lock is for workers that have different keys.

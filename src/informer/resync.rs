@@ -1,4 +1,4 @@
-//! Reconciling everything again from time to time.
+//! The resync: reconciles every object again from time to time.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -34,7 +34,7 @@ impl Resync {
     pub async fn run<T: Object>(self, store: &Store<T>, enqueue: impl Fn(Key)) {
         let tick = (self.every / SLOTS).max(Duration::from_millis(1));
         let mut ticks = interval_at(Instant::now() + tick, tick);
-        // After a suspended laptop wakes up, go on with the next slot instead of all that were missed.
+        // After a suspended laptop wakes up, continue with the next slot instead of all that were missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for slot in (0..SLOTS).cycle() {
             ticks.tick().await;

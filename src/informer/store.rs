@@ -1,16 +1,16 @@
-//! The cache: what we last heard of every object, and an index to find them by something other than their name.
+//! The cache: the last known state of every object, and an index to find objects by more than their name.
 //!
 //! Its promises, one test each:
 //!
-//! * **Swap**: [`replace`](Store::replace) puts a whole new list in place at once; no reader ever sees half of it.
-//! * **Deletions**: what a new list no longer holds comes out of `replace` as a deletion. While we were disconnected
-//!   the object went away, and no watch event will ever tell us.
-//! * **Stingy**: an object in a version that is already here is no change at all.
+//! * **Swap**: [`replace`](Store::replace) replaces the content by a new list at once; no reader ever sees half of it.
+//! * **Deletions**: `replace` returns a deletion for each object that is not in the new list. It was deleted while the watch
+//!   was disconnected, and no watch event will report that.
+//! * **Stingy**: an object in the version that is already cached is not a change.
 //! * **Index**: the index and the objects change under one lock and never disagree.
 //!
-//! The cache is behind the API server, always: by a few milliseconds as a rule, by minutes when the connection is down.
-//! That is fine for code that compares and repeats, and wrong for code that assumes. Hence the preconditions
-//! (`resourceVersion`) on everything that the reconcilers write.
+//! The cache is always behind the API server: usually by milliseconds, by minutes when the connection is down. That is fine
+//! for code that compares and repeats, and wrong for code that assumes. So everything that the reconcilers write carries a
+//! precondition (`resourceVersion`).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,8 +24,8 @@ use super::{Key, Object};
 
 /// A mirror of one resource. One reflector writes, any number of readers read.
 ///
-/// The objects are behind `Arc`: a reader gets a pointer, not a copy, and nobody can modify what is in the cache.
-/// (In Go, modifying an object from the cache by accident is a classic; here it does not compile.)
+/// A reader gets an `Arc`, not a copy, and cannot modify the object in the cache. (In Go, such a write is a common bug; here
+/// it does not compile.)
 pub struct Store<T> {
     /// Not tokio's lock: it is never held across an await, and only for the time of a map operation.
     inner: RwLock<Inner<T>>,
@@ -39,26 +39,28 @@ struct Inner<T> {
     listed: bool,
 }
 
-/// What became different in the cache. Worked out by comparing the old and the new content, so it is right after a
-/// reconnect, too, when the watch's own ADDED and MODIFIED would not be.
+/// A change of the cache.
+///
+/// Computed from the old and the new content, so it is right after a reconnect, too, when the watch's own ADDED and MODIFIED
+/// are not.
 #[derive(Debug)]
 pub enum Change<T> {
-    /// An object that was not here before.
+    /// An object that was not in the cache.
     Added {
         /// The object.
         new: Arc<T>,
-        /// It came with the very first list: it is not news, we are just getting to know it.
+        /// It is from the very first list: it existed before this process started.
         initial: bool,
     },
-    /// An object in another version. Pitfall: the UID may have changed as well: deleted and created again so quickly
-    /// that we saw only the result. See [`Change::is_replacement`].
+    /// An object in another version. Pitfall: it may have another UID, if it was deleted and created again before the watch
+    /// showed the deletion. See [`Change::is_replacement`].
     Updated {
         /// As it was in the cache until now.
         old: Arc<T>,
         /// As it is now.
         new: Arc<T>,
     },
-    /// An object that is gone, as we last knew it.
+    /// A deleted object, in its last known state.
     Deleted(Arc<T>),
 }
 
@@ -71,7 +73,7 @@ impl<T: Object> Change<T> {
         }
     }
 
-    /// Same name, another object.
+    /// Whether the object was deleted and created again: the same name, another UID.
     pub fn is_replacement(&self) -> bool {
         matches!(self, Change::Updated { old, new } if old.uid() != new.uid())
     }
@@ -89,7 +91,7 @@ impl<T: Object> Store<T> {
         Store { inner: RwLock::new(Inner { objects: HashMap::new(), index: HashMap::new(), listed: false }) }
     }
 
-    /// The object of this key, or None: deleted, or not heard of yet.
+    /// The object of this key. None: deleted, or not known yet.
     pub fn get(&self, key: &Key) -> Option<Arc<T>> {
         self.inner.read().objects.get(key).cloned()
     }
@@ -104,17 +106,17 @@ impl<T: Object> Store<T> {
         self.inner.read().objects.keys().cloned().collect()
     }
 
-    /// How many objects are here.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.inner.read().objects.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Takes in one object as the watch tells of it. None when it is no news.
+    /// Adds or updates an object of the watch. None: this version is already cached.
     pub fn apply(&self, object: T) -> Option<Change<T>> {
         let new = Arc::new(object);
         let mut inner = self.inner.write();
@@ -133,7 +135,7 @@ impl<T: Object> Store<T> {
         })
     }
 
-    /// Takes out one object as the watch tells of it. None when it was not here.
+    /// Removes an object. None: it was not cached.
     pub fn delete(&self, key: &Key) -> Option<Change<T>> {
         let mut inner = self.inner.write();
         let old = inner.objects.remove(key)?;
@@ -141,13 +143,12 @@ impl<T: Object> Store<T> {
         Some(Change::Deleted(old))
     }
 
-    /// Puts a complete new list in place of everything, and says what that changed: deletions first, so that a reader
-    /// of the changes never holds more than there is.
+    /// Replaces everything by a complete new list, and returns the changes: deletions first, so that a reader of the changes
+    /// never has more objects than exist.
     ///
-    /// `undecodable` names objects that the list holds but that we could not read: their last good version stays.
+    /// `undecodable`: objects of the list that do not decode. Their last good version stays.
     pub fn replace(&self, list: Vec<T>, undecodable: &[Key]) -> Vec<Change<T>> {
-        // Everything that takes long happens before the lock: only the reflector writes, so nothing can come in
-        // between.
+        // All slow work happens before the write lock. That is safe, because only the reflector writes.
         let mut fresh: Inner<T> =
             Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
         let mut changes = Vec::new();
@@ -156,7 +157,7 @@ impl<T: Object> Store<T> {
             for object in list {
                 let new = Arc::new(object);
                 let new = match present.objects.get(new.key()) {
-                    // The same version: keep the object we have, so that equal stays pointer-equal.
+                    // The same version: keep the cached object, so that equal stays pointer-equal.
                     Some(old) if is_same::<T>(old, &new) => old.clone(),
                     Some(old) => {
                         changes.push(Change::Updated { old: old.clone(), new: new.clone() });
@@ -185,7 +186,7 @@ impl<T: Object> Store<T> {
     }
 }
 
-/// Versions are opaque: equal or not equal is all that may be asked of them.
+/// Versions are opaque: only equality has a meaning.
 fn is_same<T: Object>(a: &T, b: &T) -> bool {
     a.resource_version() == b.resource_version() && a.uid() == b.uid()
 }
