@@ -18,7 +18,7 @@ use std::{
 use daemon::names::is_label;
 use parking_lot::Mutex;
 
-use super::validate::{Request, is_common_name, is_dns_name};
+use super::validate::{CertificateRequest, is_common_name, is_dns_name};
 use crate::{events::MESSAGE_LIMIT, informer::Key};
 
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -48,7 +48,7 @@ impl AllowedNames {
         (AllowedNames(names), wrong)
     }
 
-    /// Returns the names that hold in a namespace. What other namespaces may have is not for its users.
+    /// Returns the names that hold in a namespace. A message must not show the names of another namespace.
     fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter_map(move |entry| match entry.split_once('/') {
             Some((ns, name)) => (ns == namespace).then_some(name),
@@ -59,7 +59,7 @@ impl AllowedNames {
     /// Returns the message about the first name of a request that is not allowed. The words are the original's.
     ///
     /// The names of a Service within the cluster (`app1.ns.svc`) follow from its service name and need no entry.
-    pub fn refusal(&self, request: &Request, pki: &Key) -> Option<String> {
+    pub fn refusal(&self, request: &CertificateRequest, pki: &Key) -> Option<String> {
         let allowed = || self.in_namespace(pki.namespace());
         let dns_names = request.dns_names.iter().map(|name| ("dnsName", name));
         let (field, name) = [("ServiceName", &request.service_name), ("commonName", &request.common_name)]
@@ -72,7 +72,7 @@ impl AllowedNames {
     }
 }
 
-/// The list that holds now, and its file.
+/// The current list, and its file.
 pub struct AllowedNamesFile {
     path: Option<PathBuf>,
     current: Mutex<Arc<AllowedNames>>,
@@ -110,7 +110,7 @@ impl AllowedNamesFile {
         self.current.lock().clone()
     }
 
-    /// Reads the file again and again, forever, and calls `changed` after each change of the list.
+    /// Reads the file every second, forever, and calls `changed` after each change of the list.
     pub async fn follow(&self, changed: impl Fn()) {
         let Some(path) = &self.path else { return std::future::pending().await };
         loop {
@@ -124,7 +124,7 @@ impl AllowedNamesFile {
         }
     }
 
-    /// Takes what was read. Returns whether there is another list now.
+    /// Replaces the list by what was read. Returns whether the list has changed.
     fn update(&self, file: &Path, read: Result<Vec<u8>, String>) -> bool {
         let mut last_read = self.last_read.lock();
         if last_read.as_ref() == Some(&read) {

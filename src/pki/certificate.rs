@@ -1,7 +1,7 @@
 //! Issues certificates, and inspects the ones in Secrets.
 //!
-//! The certificate itself is the only memory. What was asked for when it was issued is read from it, and its renewal follows
-//! from its dates and its serial number. So a restart, a second replica or a lost status changes nothing.
+//! The certificate itself is the only state. The request that it was issued for is read from it, and its renewal follows from
+//! its dates and its serial number. So a restart, a second replica or a lost status changes nothing.
 //!
 //! Everything here is a function of its arguments, `now` and the random bytes included, except that the library draws the
 //! keys. Times are in whole seconds since 1970, as in a certificate.
@@ -20,7 +20,7 @@ use rcgen::{
 use time::OffsetDateTime;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
-use super::validate::Request;
+use super::validate::CertificateRequest;
 
 /// The content of a Secret.
 pub type Data = BTreeMap<String, ByteString>;
@@ -100,7 +100,7 @@ impl Authority {
     ///
     /// # Errors
     /// This CA cannot issue a valid certificate.
-    pub fn issue(&self, request: &Request, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
+    pub fn issue(&self, request: &CertificateRequest, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
         let not_after = (now.as_second() + request.duration).min(self.not_after);
         let mut params = parameters(&request.common_name, random, now, not_after)?;
         for name in &request.names {
@@ -131,7 +131,7 @@ impl Authority {
 ///
 /// # Errors
 /// Why it is not: something is missing, damaged or expired, or the request has changed.
-pub fn inspect(secret: &Data, request: &Request, now: Timestamp) -> Result<Certificate> {
+pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> Result<Certificate> {
     let (chain, ca, key) = (certificates(secret, TLS_CRT)?, certificates(secret, CA_CRT)?, private_key(secret)?);
     let (leaf, ca_x509) = (parse(&chain[0])?, parse(&ca[0])?);
     let signed = leaf.issuer().as_raw() == ca_x509.subject().as_raw()
@@ -139,7 +139,7 @@ pub fn inspect(secret: &Data, request: &Request, now: Timestamp) -> Result<Certi
     let (not_before, not_after) = dates(&leaf);
     let ca_not_after = dates(&ca_x509).1;
     let issued = not_before + BACKDATED;
-    // A certificate that ends with the CA was cut: it is shorter than the request.
+    // A certificate that ends with the CA was cut: it is shorter than requested.
     let is_cut = not_after == ca_not_after && not_after - issued < request.duration;
     all([
         (belongs(&key, &leaf), "tls.key is not the key of tls.crt"),

@@ -32,8 +32,8 @@ impl MutationCache {
     /// Notes that a write replaced `before` by `after`.
     pub fn wrote(&self, before: &Pki, after: Pki) {
         self.update(before.key(), |written| {
-            let row = written.take().filter(|written| written.latest.resource_version() == before.resource_version());
-            let mut replaced = row.map_or_else(Vec::new, |written| written.replaced);
+            let last = written.take().filter(|last| last.latest.resource_version() == before.resource_version());
+            let mut replaced = last.map_or_else(Vec::new, |last| last.replaced);
             replaced.push(before.resource_version().into());
             replaced.drain(..replaced.len().saturating_sub(MAX_REPLACED));
             *written = Some(Written { replaced, latest: Arc::new(after) });

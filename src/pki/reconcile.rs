@@ -1,8 +1,8 @@
 //! The certificate job: make the Secret of one Pki what the Pki asks for, or report why not.
 //!
-//! The steps are always the same, always all of them, and in this order: the object, the spec, the list, the Secret, the
-//! status. They do not depend on why the reconcile runs. A reconcile that was interrupted (for example by `kill -9` between the
-//! Secret and the status) is completed by the next reconcile, because it compares and never assumes.
+//! The steps are always the same, and in this order: the object, the spec, the allowed names, the Secret, the status. They do
+//! not depend on why the reconcile runs. A reconcile that was interrupted (for example by `kill -9` between the Secret and the
+//! status) is completed by the next reconcile, because it compares and never assumes.
 //!
 //! Every write carries the version that it is based on, so that a decision on an old copy is refused (409) instead of
 //! overwriting something newer: a Secret is created by POST and patched at the resourceVersion that was checked, and the
@@ -27,7 +27,7 @@ use super::{
     reported::{self, ReportedError},
     secret,
     status::{self, INVALID_SPEC, ISSUE_FAILED, ISSUED, NAME_NOT_ALLOWED, SECRET_CONFLICT},
-    validate::Request,
+    validate::CertificateRequest,
 };
 use crate::{
     events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
@@ -42,7 +42,7 @@ pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
 
 /// The reason of the event for a name that is not allowed. It is the original's, to the letter.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
-/// A wait (for the garbage collector, for example) is reported if it is longer. Usually it is shorter.
+/// A temporary rejection (waiting for the garbage collector, for example) is reported if it lasts longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The certificate job.
@@ -64,14 +64,14 @@ struct Rejection {
     /// Of the condition.
     reason: &'static str,
     message: String,
-    /// It ends without a change of the Pki: retried, and reported only after [`PATIENCE`].
-    wait: bool,
+    /// It is expected to end by itself: retried, and reported only after [`PATIENCE`].
+    is_temporary: bool,
     /// The certificate in the Secret, if it is still valid. Then the Pki stays ready.
     valid: Option<Certificate>,
 }
 
 /// Why a reconcile ended early.
-enum Stop {
+enum CertifyError {
     Rejected(Rejection),
     Failed(Failure),
 }
@@ -87,26 +87,27 @@ impl Reconciler<Key> for Certificates {
             return Ok(Outcome::Settled);
         };
         explain!(Reconcile, pki = %key, "the present state is read from the cache, whatever the reason for the reconcile");
+        // 2. to 4. are in `certify`.
         match self.certify(&pki).await {
             Ok(certificate) => {
                 // 5. The status.
                 self.reported.forget(key);
                 self.write_status(&pki, Ok(&certificate)).await?;
-                // Not a retry: nothing failed. This reconcile will find the certificate due.
+                // Not a retry: nothing failed. That reconcile will find the certificate due for renewal.
                 Ok(Outcome::RequeueAfter(until(certificate.renewal)))
             }
             // Absorbed: a retry gives the same result until the Pki, the list or the Secret changes. The first two enqueue
             // the key, the Secret (which is not watched) is checked at each resync.
-            Err(Stop::Rejected(rejection)) => {
+            Err(CertifyError::Rejected(rejection)) => {
                 let remind = self.report(&pki, &rejection).await?;
-                if rejection.wait {
+                if rejection.is_temporary {
                     return Err(Error::Unavailable(rejection.message));
                 }
                 Err(Error::Permanent { why: rejection.message, requeue_after: Some(remind) })
             }
             // Absorbed: the Pki will be deleted, too.
-            Err(Stop::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::Settled),
-            Err(Stop::Failed(failure)) => Err(failure.into()),
+            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::Settled),
+            Err(CertifyError::Failed(failure)) => Err(failure.into()),
         }
     }
 
@@ -153,13 +154,13 @@ impl Certificates {
     }
 
     /// Steps 2 to 4: makes the Secret hold a certificate for the Pki, with no write if it already does.
-    async fn certify(&self, pki: &Pki) -> Result<Certificate, Stop> {
+    async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
         let key = pki.key();
         // 2. The spec.
-        let request = Request::new(&pki.spec, key.namespace(), &self.config.cluster_domain)
+        let request = CertificateRequest::new(&pki.spec, key.namespace(), &self.config.cluster_domain)
             .map_err(|why| Rejection::new(INVALID_SPEC, why))?;
 
-        // 3. The list.
+        // 3. The allowed names.
         if let Some(message) = self.allowed.current().refusal(&request, key) {
             Err(Rejection::new(NAME_NOT_ALLOWED, message))?;
         }
@@ -175,8 +176,8 @@ impl Certificates {
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
         let present = bounded(api.get_opt(key.name())).await?;
-        if let Some((message, wait)) = present.as_ref().and_then(|secret| secret::conflict(secret, pki)) {
-            Err(Rejection { wait, ..Rejection::new(SECRET_CONFLICT, message) })?;
+        if let Some((message, is_temporary)) = present.as_ref().and_then(|secret| secret::conflict(secret, pki)) {
+            Err(Rejection { is_temporary, ..Rejection::new(SECRET_CONFLICT, message) })?;
         }
         let now = Timestamp::now();
         let data = present.as_ref().and_then(|secret| secret.data.clone()).unwrap_or_default();
@@ -184,9 +185,9 @@ impl Certificates {
         // Without a CA that can sign, a certificate that is valid stays.
         let authority = match ca {
             Ok(authority) => authority,
-            Err(error) => {
-                let wait = matches!(error, CaError::Failed(_));
-                return Err(Rejection { wait, valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, error) }.into());
+            Err(e) => {
+                let is_temporary = matches!(e, CaError::Failed(_));
+                return Err(Rejection { is_temporary, valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, e) }.into());
             }
         };
         let why = match &inspected {
@@ -202,7 +203,7 @@ impl Certificates {
             Err(why) => return Err(Rejection { valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, why) }.into()),
         };
         let (event, written) = match present {
-            // 409: another writer was faster. The next reconcile finds out whose Secret it is.
+            // 409: another writer was faster. The next reconcile checks who controls that Secret.
             None => {
                 let secret = secret::build(key, &data, Some(pki));
                 ("Issued", bounded(api.create(&post_params(self.config.dry_run), &secret)).await)
@@ -229,13 +230,13 @@ impl Certificates {
 
     /// Step 5 without a new certificate: events, log and status report the same. Returns the time until the next reminder.
     async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, Error> {
-        let Rejection { reason, message, wait, valid } = rejection;
+        let Rejection { reason, message, is_temporary, valid } = rejection;
         let (mut event, mut objects) = (*reason, vec![ObjectRef::of(API_VERSION, KIND, pki)]);
         if event == NAME_NOT_ALLOWED {
             event = NOT_ALLOWED_EVENT;
             objects.extend((self.pods_mounting)(pki.key()));
         }
-        let times = (if *wait { PATIENCE } else { Duration::ZERO }, self.config.remind);
+        let times = (if *is_temporary { PATIENCE } else { Duration::ZERO }, self.config.remind);
         let due = self.reported.update(pki.key(), |reported| reported::due(reported, message, times, &mut objects));
         let Some(remind) = due else { return Ok(PATIENCE) };
         for object in objects {
@@ -289,19 +290,19 @@ impl Rejection {
     fn new(reason: &'static str, message: impl Display) -> Self {
         let mut message = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
-        Rejection { reason, message, wait: false, valid: None }
+        Rejection { reason, message, is_temporary: false, valid: None }
     }
 }
 
-impl From<Rejection> for Stop {
+impl From<Rejection> for CertifyError {
     fn from(rejection: Rejection) -> Self {
-        Stop::Rejected(rejection)
+        CertifyError::Rejected(rejection)
     }
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for CertifyError {
     fn from(failure: Failure) -> Self {
-        Stop::Failed(failure)
+        CertifyError::Failed(failure)
     }
 }
 

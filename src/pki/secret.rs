@@ -28,7 +28,7 @@ pub fn build(key: &Key, data: &Data, owner: Option<&Pki>) -> Secret {
     serde_json::from_value(secret).expect("the fields of a Secret")
 }
 
-/// Returns why a Secret cannot be used for a Pki, and whether it will be deleted without anyone's help.
+/// Returns why a Secret cannot be used for a Pki, and whether that is temporary, because the Secret is being deleted.
 ///
 /// The owner is compared by UID: a Pki of the same name may have been deleted and created again.
 pub fn conflict(secret: &Secret, pki: &Pki) -> Option<(String, bool)> {

@@ -18,7 +18,7 @@ const HOUR: i64 = 60 * MINUTE;
 
 /// A spec that was checked, with every default filled in. Durations are in seconds, as in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct CertificateRequest {
     pub service_name: String,
     pub common_name: String,
     pub dns_names: Vec<String>,
@@ -38,7 +38,7 @@ struct PkiSpec {
     renew_before: Option<String>,
 }
 
-impl Request {
+impl CertificateRequest {
     /// Checks a spec, field by field. A field that is null counts as absent.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Request {
             format!("{service_name}.{namespace}.svc.{cluster_domain}"),
         ];
         names.extend_from_slice(&dns_names);
-        Ok(Request { service_name, common_name, dns_names, names, duration, renew_before })
+        Ok(CertificateRequest { service_name, common_name, dns_names, names, duration, renew_before })
     }
 }
 

@@ -10,7 +10,7 @@ fn list(text: &str) -> AllowedNames {
 }
 
 fn refusal(list: &AllowedNames, spec: serde_json::Value, namespace: &str) -> Option<String> {
-    let request = Request::new(&spec, namespace, "cluster.local").unwrap();
+    let request = CertificateRequest::new(&spec, namespace, "cluster.local").unwrap();
     list.refusal(&request, &Key::new(namespace, "app1-pki"))
 }
 

@@ -14,11 +14,11 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
-fn request(spec: &Value) -> Request {
-    Request::new(spec, "ns", "cluster.local").unwrap()
+fn request(spec: &Value) -> CertificateRequest {
+    CertificateRequest::new(spec, "ns", "cluster.local").unwrap()
 }
 
-fn app1() -> Request {
+fn app1() -> CertificateRequest {
     request(&json!({ "serviceName": "app1", "commonName": "App1", "dnsNames": ["b.example.com", "a"] }))
 }
 
@@ -222,7 +222,7 @@ fn certificate_for_another_request_is_not_valid() {
         changed[field] = value;
         assert_eq!(why(inspect(&data, &request(&changed), at(0))), wanted, "{changed}");
     }
-    let other_domain = Request::new(&spec, "ns", "example.org").unwrap();
+    let other_domain = CertificateRequest::new(&spec, "ns", "example.org").unwrap();
     assert_eq!(why(inspect(&data, &other_domain, at(0))), "issued for other names");
 }
 

@@ -161,7 +161,7 @@ impl Rig {
     }
 
     fn issued(&self) -> Data {
-        let request = Request::new(&json!({ "serviceName": "app1" }), "app1", "cluster.local").unwrap();
+        let request = CertificateRequest::new(&json!({ "serviceName": "app1" }), "app1", "cluster.local").unwrap();
         self.authority.issue(&request, Timestamp::now(), rand::random()).unwrap().1
     }
 

@@ -2,8 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-fn request(spec: Value) -> Result<Request, String> {
-    Request::new(&spec, "ns", "cluster.local")
+fn request(spec: Value) -> Result<CertificateRequest, String> {
+    CertificateRequest::new(&spec, "ns", "cluster.local")
 }
 
 #[test]
@@ -11,7 +11,7 @@ fn absent_fields_get_their_defaults() {
     let nulls =
         json!({ "serviceName": "app1", "commonName": null, "dnsNames": null, "duration": null, "renewBefore": null });
     let request = request(json!({ "serviceName": "app1" })).unwrap();
-    assert_eq!(Request::new(&nulls, "ns", "cluster.local").unwrap(), request, "null counts as absent");
+    assert_eq!(CertificateRequest::new(&nulls, "ns", "cluster.local").unwrap(), request, "null counts as absent");
     assert_eq!(request.common_name, "app1");
     assert_eq!(request.names, ["app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local"]);
     assert_eq!((request.duration, request.renew_before), (2160 * HOUR, 720 * HOUR));
@@ -23,7 +23,7 @@ fn absent_fields_get_their_defaults() {
 fn every_field_is_read() {
     let spec = json!({ "serviceName": "s", "commonName": "C.x-1", "dnsNames": ["z", "b.example.com"],
         "duration": "1h30m", "renewBefore": "5m" });
-    let request = Request::new(&spec, "ns", "example.org").unwrap();
+    let request = CertificateRequest::new(&spec, "ns", "example.org").unwrap();
     assert_eq!((&*request.service_name, &*request.common_name), ("s", "C.x-1"));
     assert_eq!(request.dns_names, ["z", "b.example.com"]);
     assert_eq!(request.names, ["s", "s.ns", "s.ns.svc", "s.ns.svc.example.org", "z", "b.example.com"]);
