@@ -27,7 +27,7 @@ use crate::{
     workqueue::WorkQueue,
 };
 
-/// What the controller does.
+/// The settings of the controller.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// One namespace, or None for all.
@@ -56,18 +56,18 @@ pub async fn run(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
-    // 1. What we know: a cache per resource, and its informer, which keeps it up to date.
+    // 1. A cache per resource, with its informer, which keeps it up to date.
     let namespace = config.namespace.as_deref();
     let pod_path = path("/api/v1", namespace, "pods");
     let pki_path = path(pki::GROUP_PATH, namespace, pki::PLURAL);
     let pods = Informer::<Pod>::new(client.clone(), "pods", pod_path, config.watch_idle, telemetry);
     let pkis = Informer::<Pki>::new(client.clone(), pki::PLURAL, pki_path, config.watch_idle, telemetry);
 
-    // 2. What there is to do: a queue of keys per job.
+    // 2. A queue of keys per job.
     let pod_queue = WorkQueue::new("pod", telemetry);
     let pki_queue = WorkQueue::new("pki", telemetry);
 
-    // 3. The jobs. Each reads the caches, and is called with a key.
+    // 3. The jobs. Each is called with a key, and reads the caches.
     let (recorder, event_writer) = Recorder::new(client.clone(), "controlplane", config.pki.dry_run, telemetry);
     let lifecycle = Arc::new(Lifecycle::new(pods.store()));
     let pods_mounting = {
@@ -122,8 +122,8 @@ fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     }
 }
 
-/// Returns whether a change of a Pki is something to act on. Our own write of its status is not: a reconcile that writes,
-/// sees its write as a change and reconciles again is a loop, and for a dropped key it would be an endless retry.
+/// Returns whether a change of a Pki has to be reconciled. Our own write of its status has not: a reconcile that writes, sees
+/// its write as a change and reconciles again is a loop, and for a dropped key it would be an endless retry.
 fn needs_reconcile(change: &Change<Pki>) -> bool {
     match change {
         Change::Added { .. } | Change::Deleted(_) => true,

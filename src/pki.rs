@@ -1,12 +1,12 @@
 //! The certificate job: a `Pki` object asks for a certificate, and gets it in a Secret of the same name.
 //!
 //! ```text
-//!  Pki --spec--> validate --Request--> allowed names --> certificate --Secret, status--> API server
+//!  Pki --spec--> validate --request--> allowed names --> certificate --Secret, status--> API server
 //!                   | InvalidSpec         | NameNotAllowed  | SecretConflict, IssueFailed
 //!                   +---------------------+-----------------+----> condition, events (also on the pods that wait)
 //! ```
 //!
-//! `reconcile.rs` has all steps of the job. With `ca.rs` it is all that sends requests. The other files are functions of their
+//! `reconcile.rs` has all steps of the job. It and `ca.rs` send all requests. The other files are functions of their
 //! arguments, the time included:
 //!
 //! * `types.rs`: a [`Pki`] as the cache holds it.
@@ -17,9 +17,9 @@
 //! * `status.rs`, `reported.rs`: the patch of the status, and the events that are due.
 //! * `mutation_cache.rs`: our own writes, until the cache shows them.
 //!
-//! One promise holds the module together: **reconciling twice writes once**. A certificate that was just issued is found
-//! valid; the time of its renewal follows from the certificate alone; a status that is already right is not written. Break
-//! one of these, and the controller writes, sees its own write as a change, and writes again.
+//! The most important promise is that **reconciling twice writes once**. A certificate that was just issued is found valid;
+//! the time of its renewal follows from the certificate alone; a status that is already right is not written. Without one of
+//! these, the controller writes, sees its own write as a change, and writes again.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_WORKERS", default_value_t = 4,
           value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub workers: usize,
-    /// Failed attempts before a key is forgotten until its next change or resync
+    /// Retries before a failing key is dropped until its next change or resync
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_MAX_RETRIES", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub max_retries: u32,

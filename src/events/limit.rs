@@ -1,8 +1,8 @@
 //! Limits the number of events about one object.
 //!
-//! A controller that loops records an event per turn, and clusters have failed under less. client-go's recorder also
-//! merges the tenth different message of one kind into "(combined from similar events)". That hides the text that says
-//! what to fix, so it is not done here.
+//! A controller that loops records an event each time, which can overload the API server. client-go's recorder also merges
+//! the tenth different message of one kind into "(combined from similar events)". That hides the error, so it is not done
+//! here.
 
 use std::num::NonZeroU32;
 

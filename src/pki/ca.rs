@@ -43,7 +43,7 @@ impl CaSecret {
         CaSecret { api: Api::namespaced(client, key.namespace()), key, dry_run, copy: Mutex::default() }
     }
 
-    /// Returns the CA, at most a minute old; creates it if there is none.
+    /// Returns the CA, at most a minute old; creates it if it does not exist.
     pub async fn get(&self) -> Answer {
         let called = Instant::now();
         let mut copy = self.copy.lock().await;
