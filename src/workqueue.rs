@@ -1,20 +1,20 @@
-//! DECIDE: what to look at next, and never at one thing twice at once.
+//! DECIDE: which key is next, and never the same key twice at once.
 //!
-//! Whoever notices a change [adds](WorkQueue::add) the key of what changed. Workers [get](WorkQueue::get) keys, one
-//! claim each. Between the two the queue promises:
+//! An event handler [adds](WorkQueue::add) the key of each object that changed. Workers [get](WorkQueue::get) keys, one
+//! claim each. The queue promises:
 //!
-//! 1. **Stingy.** A key that is added many times before it is worked on is worked on once.
-//! 2. **Alone.** A key is never worked on by two at once.
-//! 3. **Nothing is lost.** A key that is added while it is being worked on is worked on again afterwards.
+//! 1. **Stingy.** A key that is added many times before it is processed is processed once.
+//! 2. **Alone.** A key is never processed by two workers at once.
+//! 3. **Nothing is lost.** A key that is added while it is processed is processed again afterwards.
 //! 4. **Fair.** First in, first out.
-//! 5. **A claim always ends.** Dropping it is `done`, on panic too.
-//! 6. **Done is not forget.** `done` ends the work, `forget` the memory of failures; neither does the other's job.
-//! 7. **Only retries wait for the bucket.** A plain add, a delayed add and a new change of a key never do.
-//! 8. **An end.** After a shutdown what is queued is handed out, what is delayed is dropped, and then `get` says None.
+//! 5. **A claim always ends.** Dropping it is `done`, after a panic, too.
+//! 6. **Done is not forget.** `done` ends the claim, `forget` resets the failure count.
+//! 7. **Only retries wait for the bucket**, the rate limit of all retries. An add, a delayed add and a new change never do.
+//! 8. **An end.** After a shutdown delayed keys are dropped; `get` returns the queued keys, then None.
 //!
 //! The names and rules are client-go's (`util/workqueue`). The files, in reading order: `state.rs` is the machine
-//! behind 1 to 4, `delay.rs` the timers, `limit.rs` how long a retry waits, `metrics.rs` what is counted. They decide
-//! and do nothing else; `shared.rs` gives them a lock, a clock and something to wake up, and this file a face.
+//! behind 1 to 4, `delay.rs` the timers, `limit.rs` the wait of a retry, `metrics.rs` the metrics. `shared.rs` adds a lock,
+//! a clock and wake-ups, and this file is the public interface.
 
 mod delay;
 mod limit;
@@ -33,7 +33,7 @@ use tokio::time::Instant;
 use limit::Failures;
 use shared::Shared;
 
-/// What can go through a queue: cheap to clone, since a key in line is held twice. Everything that fits is one.
+/// A key of a queue. It should be cheap to clone, because the queue holds it twice.
 pub trait QueueKey: Clone + Eq + Hash + Debug + Send + Sync + 'static {}
 
 impl<T: Clone + Eq + Hash + Debug + Send + Sync + 'static> QueueKey for T {}
@@ -45,39 +45,38 @@ impl<T: Clone + Eq + Hash + Debug + Send + Sync + 'static> QueueKey for T {}
 pub struct WorkQueue<K: QueueKey>(Arc<Shared<K>>);
 
 impl<K: QueueKey> WorkQueue<K> {
-    /// An empty queue. The name is its label in the metrics; no two queues of a process should share one.
+    /// Creates an empty queue. The name is its label in the metrics, and unique in a process.
     ///
     /// # Panics
-    /// Outside a tokio runtime: a task is started here, which moves delayed keys when they are due. It ends when the
-    /// queue is shut down or its last handle (or claim) is dropped.
+    /// Outside a tokio runtime: this starts a task, which moves delayed keys when they are due. It ends when the queue is
+    /// shut down or its last handle (or claim) is dropped.
     pub fn new(name: &'static str, telemetry: &Telemetry) -> Self {
         let shared = Shared::new(name, &telemetry.metrics());
         tokio::spawn(Shared::move_due_keys(&shared));
         WorkQueue(shared)
     }
 
-    /// The name that it was given.
+    /// The name of the queue.
     pub fn name(&self) -> &'static str {
         self.0.name
     }
 
-    /// Something about the key changed: it is to be looked at. Ignored after a shutdown.
+    /// Adds a key whose object has changed. Ignored after a shutdown.
     pub fn add(&self, key: K) {
         let added = self.0.lock().state.add(key, Instant::now);
         self.0.tell(added);
     }
 
-    /// The next key, as soon as there is one; None after a shutdown, when nothing is in line any more.
+    /// Waits for the next key. None: the queue is shut down and empty.
     ///
-    /// Cancel-safe: a key is taken out in the very step that returns it, so dropping the future loses none. Several may
-    /// wait at once; each key wakes one of them.
+    /// Cancel-safe: a key is removed in the step that returns it. Several workers may wait at once; each key wakes one.
     pub async fn get(&self) -> Option<Claim<K>> {
         loop {
             if let Poll::Ready(answer) = self.try_get() {
                 return answer;
             }
-            // Stand in the line of the waiting first, then look once more. The other way round, a key that arrives
-            // between the look and the wait would wake nobody.
+            // Register for the wake-up, then check once more: otherwise a key that arrives between the check and the
+            // registration would wake no worker.
             let ready = self.0.ready.notified();
             tokio::pin!(ready);
             ready.as_mut().enable();
@@ -88,7 +87,7 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// Pending: nothing is in line.
+    /// Pending: no key is queued.
     fn try_get(&self) -> Poll<Option<Claim<K>>> {
         let mut inner = self.0.lock();
         match inner.state.get(Instant::now()) {
@@ -102,12 +101,11 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// Adds the key after a while, or at once if there is no delay. One that was to be added later already is added at
-    /// the earlier of the two times. An [`add`](Self::add) in the meantime does not change that.
+    /// Adds the key after a delay. If an earlier delayed add is pending, that one stays; a later one is replaced. An
+    /// [`add`](Self::add) in the meantime changes neither.
     ///
-    /// Not a retry: it does not wait for the bucket, and does not get into the way of a retry of the same key, nor a
-    /// retry into its way. (client-go has one timer for both, so there a retry in 5 ms replaces the renewal next
-    /// month.)
+    /// Not a retry: it does not wait for the bucket, and has a timer of its own. (client-go has one timer for both, so there
+    /// a retry in 5 ms replaces the renewal next month.)
     pub fn add_after(&self, key: K, delay: Duration) {
         if delay.is_zero() {
             return self.add(key);
@@ -115,17 +113,15 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.schedule(|inner, now| inner.later.insert(key, due(now, delay)));
     }
 
-    /// The work on the key failed: adds it again, after 5 ms for the first failure, double that for each one more since
-    /// it was [forgotten](Self::forget), 1000 s at most, and then as soon as the bucket of all retries (10 a second,
-    /// 100 at once) has a token. Returns the first part of that wait.
+    /// Counts a failure and adds the key again after a backoff: 5 ms, doubled for each further failure since the last
+    /// [`forget`](Self::forget), at most 1000 s. Then it waits for a token of the bucket of all retries (10 a second, 100
+    /// at once). Returns the backoff.
     pub fn add_rate_limited(&self, key: K) -> Duration {
         self.retry(key, Failures::count)
     }
 
-    /// The work on the key failed for a reason that says nothing about the key: as
-    /// [`add_rate_limited`](Self::add_rate_limited), but with a count of its own, which
-    /// [`num_requeues`](Self::num_requeues) does not show, and 30 s at most. Returns the wait without the bucket's
-    /// part.
+    /// The same for a failure that says nothing about the key: with another count, which
+    /// [`num_requeues`](Self::num_requeues) does not include, and at most 30 s.
     pub fn add_deferred(&self, key: K) -> Duration {
         self.retry(key, Failures::defer)
     }
@@ -139,42 +135,40 @@ impl<K: QueueKey> WorkQueue<K> {
         })
     }
 
-    /// How many failures of the key were counted since it was last forgotten; deferred ones are not.
+    /// The number of failures since the last [`forget`](Self::forget), without the deferred ones.
     pub fn num_requeues(&self, key: &K) -> u32 {
         self.0.lock().failures.counted(key)
     }
 
-    /// Forgets the key's failures of both kinds: its next retry waits 5 ms again. Owed when it has succeeded and when
-    /// it is given up; without it the counts stay for ever. Nothing else changes: the claim still ends by being
-    /// dropped, and a retry that is on its way still arrives (see [`cancel_retry`](Self::cancel_retry)).
+    /// Resets both failure counts: the next retry waits 5 ms again. Call it after a success and when a key is dropped,
+    /// otherwise the counts stay forever. It neither ends the claim nor cancels a pending retry (see
+    /// [`cancel_retry`](Self::cancel_retry)).
     pub fn forget(&self, key: &K) {
         self.0.lock().failures.forget(key);
     }
 
-    /// Drops a retry of the key that is still to come: what it is for has been settled by an attempt in between.
+    /// Cancels a pending retry of the key, which a later attempt has made useless.
     ///
-    /// client-go has no such verb; there an outage leaves one retry for each key that failed, and they trickle out at
-    /// the bucket's ten a second long after everything works again, in front of the retries that matter.
+    /// client-go has no such method: after an outage each key that failed is retried at the bucket's ten a second, in front
+    /// of the retries that are still needed.
     pub fn cancel_retry(&self, key: &K) {
         self.0.lock().retries.cancel(key);
     }
 
-    /// Drops everything of the key that is still to come, delayed adds and retries: an object that is gone keeps no
-    /// timer. What is in line already stays there.
+    /// Cancels a pending retry and a delayed add of the key: a deleted object has no timer. A queued key stays.
     pub fn cancel_after(&self, key: &K) {
         let mut inner = self.0.lock();
         inner.later.cancel(key);
         inner.retries.cancel(key);
     }
 
-    /// Ignores adds from now on and drops what is delayed; [`get`](Self::get) hands out what is in line and then says
-    /// None.
+    /// Ignores adds from now on and drops delayed keys. [`get`](Self::get) returns the queued keys, then None.
     pub fn shut_down(&self) {
         self.0.shut_down();
     }
 
-    /// [`shut_down`](Self::shut_down), then waits until nothing is being worked on, for as long as that takes: bounding
-    /// it is up to the caller. What nobody gets out of the line does not count.
+    /// [`shut_down`](Self::shut_down), then waits until no key is claimed, whether or not keys are queued. The caller limits
+    /// the time.
     ///
     /// Cancellation: dropping the future ends the wait, not the shutdown.
     pub async fn shut_down_with_drain(&self) {
@@ -190,39 +184,38 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// The keys that are claimed right now, in no order.
+    /// The claimed keys, in no particular order.
     pub fn processing(&self) -> Vec<K> {
         self.0.lock().state.processing()
     }
 
-    /// The key that has been claimed for the longest time, and for how long: for `/healthz`.
+    /// The key that has been claimed for the longest time, and that time: for `/healthz`.
     pub fn oldest(&self) -> Option<(K, Duration)> {
         let inner = self.0.lock();
         inner.state.oldest().map(|(key, since)| (key.clone(), since.elapsed()))
     }
 
-    /// How many keys are in line, neither claimed nor delayed. Old news as soon as it is known: for people to look at,
-    /// not for code to decide by.
+    /// The number of queued keys, neither claimed nor delayed. It may be wrong as soon as it is known: for display only.
     pub fn len(&self) -> usize {
         self.0.lock().state.len()
     }
 
-    /// Whether no key is in line.
+    /// Whether no key is queued.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// `delay` from now. One that is longer than a machine runs is as good as a century.
+/// `delay` from now, at most a century, so that the sum cannot overflow.
 fn due(now: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + delay.min(CENTURY)
 }
 
-/// The right to work on one key, for as long as this lives: nobody else gets the key until then.
+/// The exclusive right to process one key: while it lives, no other worker gets the key.
 ///
-/// Dropping it is client-go's `Done`. There every caller has to remember to call it, on each way out; here the compiler
-/// does, and unwinding from a panic is one more way out. Pitfall: `let _ = queue.get().await` drops it at once.
+/// Dropping it is client-go's `Done`. There every caller has to call it on each way out; here the compiler does, also when a
+/// panic unwinds. Pitfall: `let _ = queue.get().await` drops it at once.
 #[must_use = "dropping a claim says that the work on the key is done"]
 #[derive(Debug)]
 pub struct Claim<K: QueueKey> {
@@ -231,8 +224,7 @@ pub struct Claim<K: QueueKey> {
 }
 
 impl<K: QueueKey> Claim<K> {
-    /// What is to be worked on. Everything else about it is to be looked up, as it is now: whatever caused the add is
-    /// old news.
+    /// The key to process. Everything else is read from the cache, as it is now: the cause of the add may be outdated.
     pub fn key(&self) -> &K {
         &self.key
     }

@@ -1,14 +1,11 @@
 //! Keys that are due later: a pure priority queue of (due, key).
 //!
-//! 1. A key has one due time. A second one for the same key counts only if it is **earlier**: whoever asked to look in
-//!    a minute is served by a look in a second, but not the other way round.
-//! 2. Keys come out in the order of their due times, and in the order of their insertion where those are the same.
-//! 3. A key that is cancelled leaves nothing behind.
+//! 1. A key has one due time. A second one for the same key replaces it only if it is **earlier**.
+//! 2. Keys are returned in the order of their due times, then in the order of their insertion.
+//! 3. A cancelled key uses no memory.
 //!
-//! The road not taken for the third: a binary heap cannot remove from its middle, so a cancelled or brought-forward
-//! entry would stay in it until it is due. With timers of days (the renewal of a certificate), for objects that come
-//! and go in seconds, that is a leak. A B-tree finds its smallest entry as fast as a heap does, for practical sizes,
-//! and any other too.
+//! Not a binary heap: it cannot remove from its middle, so a cancelled entry would stay until it is due. With timers of days
+//! (the renewal of a certificate) for objects that live for seconds, that is a leak. A B-tree can remove any entry.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,25 +14,25 @@ use std::{
 
 use tokio::time::Instant;
 
-/// A due time, and a number that tells entries with the same due time apart, by age.
+/// A due time, and a number that orders entries with the same due time by age.
 type Slot = (Instant, u64);
 
 /// See the [module's documentation](self).
 #[derive(Debug)]
 pub struct Delay<K> {
-    /// What is due, earliest first. Has exactly the entries of `slots`, turned round.
+    /// The keys by due time, earliest first. It always has the same entries as `slots`.
     line: BTreeMap<Slot, K>,
     slots: HashMap<K, Slot>,
     inserted: u64,
 }
 
 impl<K: Clone + Eq + Hash> Delay<K> {
-    /// Nothing is due.
+    /// Creates an empty queue.
     pub fn new() -> Self {
         Delay { line: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
     }
 
-    /// The key is due at that time, or earlier if it was due earlier already.
+    /// Makes a key due at this time, or leaves it if it is due earlier.
     pub fn insert(&mut self, key: K, due: Instant) {
         if let Some(slot) = self.slots.get(&key) {
             if slot.0 <= due {
@@ -49,14 +46,14 @@ impl<K: Clone + Eq + Hash> Delay<K> {
         self.line.insert(slot, key);
     }
 
-    /// The key is not due any more.
+    /// Removes a key.
     pub fn cancel(&mut self, key: &K) {
         if let Some(slot) = self.slots.remove(key) {
             self.line.remove(&slot);
         }
     }
 
-    /// Takes out the key that has been due longest, if one is due.
+    /// Removes and returns the key that has been due longest, if one is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
         let first = self.line.first_entry().filter(|entry| entry.key().0 <= now)?;
         let key = first.remove();
@@ -69,13 +66,13 @@ impl<K: Clone + Eq + Hash> Delay<K> {
         self.line.first_key_value().map(|(slot, _)| slot.0)
     }
 
-    /// How many keys are due, now or later.
+    /// The number of keys.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.line.len()
     }
 
-    /// Nothing is due any more.
+    /// Removes every key.
     pub fn clear(&mut self) {
         self.line.clear();
         self.slots.clear();

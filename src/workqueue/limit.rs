@@ -1,15 +1,15 @@
-//! How long a retry waits: by its own failures, and by everybody's.
+//! How long a retry waits: for its key's own backoff, and for the rate limit of all retries.
 //!
-//! 1. **Each key for itself** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. One object that
-//!    cannot succeed is soon looked at rarely, and the others do not notice.
-//! 2. **All retries together** ([`Bucket`]): ten a second, and a hundred at once. When everything fails, because the
-//!    API server is in trouble, every key is at its first failures, and ten thousand times 5 ms is no mercy for it.
+//! 1. **Per key** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. An object that cannot succeed is
+//!    soon retried rarely, and does not affect the others.
+//! 2. **All retries together** ([`Bucket`]): ten a second, and a hundred at once. When everything fails, because the API
+//!    server is overloaded, ten thousand keys at their first failures would send ten thousand requests after 5 ms.
 //!
-//! Both rules and their figures are client-go's `DefaultTypedControllerRateLimiter`. What is added is the second count:
-//! a failure that says nothing about the key (no connection, a conflict) backs off too, but only to 30 s, and does not
-//! use up the key's retries.
+//! Both rules and their numbers are client-go's `DefaultTypedControllerRateLimiter`. The second count is an addition: a
+//! failure that says nothing about the key (no connection, a conflict) has a backoff of at most 30 s, and does not use up
+//! the key's retries.
 //!
-//! There is no jitter: the bucket spreads a crowd of retries, and in which order they go does not matter.
+//! There is no jitter: the bucket spreads the retries.
 
 use std::{collections::HashMap, hash::Hash, num::NonZeroU32, time::Duration};
 
@@ -21,17 +21,16 @@ use tokio::time::Instant;
 pub const FIRST: Duration = Duration::from_millis(5);
 /// The longest wait between counted failures; reached with the 19th.
 pub const LONGEST: Duration = Duration::from_secs(1000);
-/// The longest wait between deferrals. Short, since the trouble is elsewhere and may be over any moment.
+/// The longest wait between deferred failures. Short, because the API server may be available again at any time.
 pub const LONGEST_DEFERRED: Duration = Duration::from_secs(30);
-/// How many retries of all keys may go in a second.
+/// Retries of all keys per second.
 pub const PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// How many retries of all keys may go at once, after a quiet time.
+/// Retries of all keys at once, after a quiet time.
 pub const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The failures in a row of each key. Pure.
 ///
-/// Pitfall: a key stays here until it is forgotten. Whoever counts failures owes a [`forget`](Self::forget) when the
-/// key has succeeded, was given up or is gone.
+/// Pitfall: a key stays here until [`forget`](Self::forget) is called, after a success or when the key is dropped.
 #[derive(Debug)]
 pub struct Failures<K>(HashMap<K, Counts>);
 
@@ -42,27 +41,27 @@ struct Counts {
 }
 
 impl<K: Eq + Hash> Failures<K> {
-    /// Nothing has failed yet.
+    /// No key has failed.
     pub fn new() -> Self {
         Failures(HashMap::new())
     }
 
-    /// One more failure that counts; how long to wait after it.
+    /// Counts a failure, and returns the wait after it.
     pub fn count(&mut self, key: K) -> Duration {
         doubled(&mut self.0.entry(key).or_default().counted, LONGEST)
     }
 
-    /// One more failure that says nothing about the key; how long to wait after it.
+    /// Counts a failure that says nothing about the key, and returns the wait after it.
     pub fn defer(&mut self, key: K) -> Duration {
         doubled(&mut self.0.entry(key).or_default().deferred, LONGEST_DEFERRED)
     }
 
-    /// How many failures count.
+    /// The number of failures, without the deferred ones.
     pub fn counted(&self, key: &K) -> u32 {
         self.0.get(key).map_or(0, |counts| counts.counted)
     }
 
-    /// Both counts start again at none.
+    /// Resets both counts.
     pub fn forget(&mut self, key: &K) {
         self.0.remove(key);
     }
@@ -70,7 +69,7 @@ impl<K: Eq + Hash> Failures<K> {
 
 /// 5 ms x 2^(failures before this one), at most `longest`.
 fn doubled(failures: &mut u32, longest: Duration) -> Duration {
-    // A factor that does not fit any more is far beyond the longest wait.
+    // A factor that does not fit is far beyond the longest wait.
     let factor = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);
     *failures = failures.saturating_add(1);
     FIRST.saturating_mul(factor).min(longest)
@@ -78,9 +77,8 @@ fn doubled(failures: &mut u32, longest: Duration) -> Duration {
 
 /// The token bucket that all retries of a queue share.
 ///
-/// client-go's bucket is asked when a retry is *scheduled* and reserves a token for a later time. `governor` cannot
-/// reserve, so here it is asked when the retry falls *due*. That is also kinder: a retry that is cancelled before takes
-/// no token from anyone.
+/// client-go reserves a token when a retry is *scheduled*. `governor` cannot reserve, so here a token is taken when the retry
+/// is *due*. So a retry that is cancelled before takes no token.
 #[derive(Debug)]
 pub struct Bucket {
     limiter: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
@@ -98,7 +96,7 @@ impl Bucket {
     /// Takes a token.
     ///
     /// # Errors
-    /// There is none, and none before the time given.
+    /// There is no token before this time.
     pub fn take(&self) -> Result<(), Instant> {
         self.limiter.check().map_err(|not_until| self.clock.0 + Duration::from(not_until.earliest_possible()))
     }

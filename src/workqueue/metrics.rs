@@ -1,8 +1,7 @@
-//! What the queue counts, under client-go's names, so that dashboards made for any controller fit.
+//! The metrics of the queue, under client-go's names, so that existing dashboards work.
 //!
-//! Two kinds. What *happened* (adds, retries, how long things took) is counted as it happens. What *is* (depth,
-//! unfinished work) is asked of the queue when it is scraped. client-go keeps the latter current twice a second, by a
-//! goroutine for each queue; asking costs nothing while nobody asks, and the answer is not half a second old.
+//! Adds, retries and durations are counted as they happen. The depth and the unfinished work are computed at each scrape.
+//! (client-go updates them twice a second, by a goroutine for each queue.)
 
 use std::{
     fmt,
@@ -22,11 +21,10 @@ use super::state::Load;
 /// The label: the queue's name.
 type Name = [(&'static str, &'static str); 1];
 
-/// client-go's buckets, in seconds: ten decades from 10 ns to 10 s. Coarse, and wide enough for a queue that is empty
-/// and for one that is stuck.
+/// client-go's buckets, in seconds: ten decades from 10 ns to 10 s.
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
-/// The counts of all queues of a process, told apart by the label `name`. Cloning copies pointers.
+/// The counts of all queues of a process, with the label `name`. Cloning copies pointers.
 #[derive(Clone)]
 pub struct Metrics {
     adds: Family<Name, Counter>,
@@ -62,8 +60,8 @@ impl daemon::Metrics for Metrics {
 }
 
 impl Metrics {
-    /// The counts of one queue, looked up once and not at each step. `queue` is asked at each scrape, while it lives. A
-    /// later queue of the same name takes the place of the earlier.
+    /// The counts of one queue, looked up once and not at each step. Each scrape reads the load of `queue` while it lives. A
+    /// later queue of the same name replaces it.
     pub(super) fn of(&self, name: &'static str, queue: Weak<dyn Loaded>) -> Counts {
         let mut queues = self.queues.0.lock();
         queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
@@ -82,16 +80,16 @@ impl Metrics {
 #[derive(Debug)]
 pub(super) struct Counts {
     pub adds: Counter,
-    /// Retries that were asked for, counted and deferred ones. client-go counts every delayed add here; a reminder or
-    /// a renewal is none, since nothing failed.
+    /// Retries, deferred ones included. client-go counts every delayed add here, but after a reminder or a renewal nothing has
+    /// failed.
     pub retries: Counter,
     pub queue_duration: Histogram,
     pub work_duration: Histogram,
 }
 
-/// A queue, as a scrape sees it.
+/// A queue whose load can be read.
 pub(super) trait Loaded: Send + Sync {
-    /// Its load right now.
+    /// Returns its load now.
     fn load(&self) -> Load;
 }
 

@@ -1,4 +1,4 @@
-//! What all handles of a queue share: the pure parts under one lock, what wakes whom, and the task that moves due keys.
+//! The state that all handles of a queue share: the pure parts under one lock, the wake-ups, and the task that moves due keys.
 
 use std::{
     future::Future,
@@ -24,31 +24,29 @@ use super::{
 pub(super) struct Shared<K: QueueKey> {
     pub name: &'static str,
     pub counts: Counts,
-    /// Wakes one `get` for each key that comes into line, and all of them at a shutdown.
+    /// Wakes one `get` for each key that is queued, and all of them at a shutdown.
     pub ready: Notify,
-    /// Wakes those who wait for the drain.
+    /// Wakes `shut_down_with_drain`.
     pub idle: Notify,
-    /// Wakes the task that moves due keys: there is something earlier to do than it knows, or nothing any more.
-    /// Outside of `Shared`'s ownership, since the task waits on it without keeping the queue alive.
+    /// Wakes the task that moves due keys: a key is due earlier than its sleep ends, or the queue has ended. In an `Arc`,
+    /// because the task waits on it without keeping the queue alive.
     timer: Arc<Notify>,
-    /// Not tokio's Mutex: it is usually held for a few hundred nanoseconds, and never across an await. And `add` and
-    /// `drop` are not async: they could not wait for tokio's.
+    /// Not tokio's Mutex: it is held for a few hundred nanoseconds, never across an await, and `add` and `drop` are not async.
     inner: Mutex<Inner<K>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Inner<K> {
     pub state: State<K>,
-    /// Delayed adds: go when they are due.
+    /// Delayed adds: queued when they are due.
     pub later: Delay<K>,
-    /// Retries: go when they are due **and** the bucket has a token. One that is due and gets none stays at its place
-    /// at the front, which is what keeps their order, and keeps everything else out of it.
+    /// Retries: queued when they are due **and** the bucket has a token. Without a token they stay here, in their order.
     pub retries: Delay<K>,
     pub failures: Failures<K>,
     bucket: Bucket,
-    /// The bucket has no token before that. Spares asking it again for each retry that is scheduled in the meantime.
+    /// The bucket has no token before that, so it is not asked again until then.
     no_token_before: Instant,
-    /// Until when the task sleeps; None: until it is woken.
+    /// The end of the task's sleep; None: it sleeps until it is woken.
     pub wake_at: Option<Instant>,
 }
 
@@ -76,7 +74,7 @@ impl<K: QueueKey> Shared<K> {
         self.inner.lock()
     }
 
-    /// Counts an add, and wakes who waits for it. Without the lock, so that whoever wakes up finds it free.
+    /// Counts an add, and wakes a worker. Called without the lock, so that the worker finds it free.
     pub fn tell(&self, added: Added) {
         if added != Added::Ignored {
             self.counts.adds.inc();
@@ -86,7 +84,7 @@ impl<K: QueueKey> Shared<K> {
         }
     }
 
-    /// The work on a key is over.
+    /// Ends a claim.
     pub fn done(&self, key: &K) {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -102,7 +100,7 @@ impl<K: QueueKey> Shared<K> {
         }
     }
 
-    /// Lets `insert` set a timer, unless the queue is shut down, and wakes the task if it would sleep too long now.
+    /// Lets `insert` set a timer, unless the queue is shut down, and wakes the task if it would sleep too long.
     pub fn schedule<T: Default>(&self, insert: impl FnOnce(&mut Inner<K>, Instant) -> T) -> T {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -130,8 +128,7 @@ impl<K: QueueKey> Shared<K> {
         self.timer.notify_one();
     }
 
-    /// The task that moves due keys into line. It holds the queue only while it moves some, so it does not keep it
-    /// alive.
+    /// The task that queues due keys. It holds only a weak reference while it sleeps, so it does not keep the queue alive.
     pub fn move_due_keys(this: &Arc<Self>) -> impl Future<Output = ()> + use<K> {
         let (queue, timer) = (Arc::downgrade(this), this.timer.clone());
         async move {
@@ -149,7 +146,7 @@ impl<K: QueueKey> Shared<K> {
         }
     }
 
-    /// Puts what is due into line, and says until when there is nothing more to do. None: never again.
+    /// Queues the due keys, and returns until when the task may sleep. None: the queue is shut down.
     fn release_due(&self) -> Option<Option<Instant>> {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -169,7 +166,7 @@ impl<K: QueueKey> Shared<K> {
 }
 
 impl<K: QueueKey> Inner<K> {
-    /// Takes out the next key whose time has come.
+    /// Removes and returns the next due key.
     fn next_due_key(&mut self, now: Instant) -> Option<K> {
         if let Some(key) = self.later.pop_due(now) {
             return Some(key);
@@ -186,7 +183,7 @@ impl<K: QueueKey> Inner<K> {
         }
     }
 
-    /// When the next key's time comes.
+    /// When the next key is due.
     fn next_wake(&self) -> Option<Instant> {
         let retry = self.retries.next_due().map(|due| due.max(self.no_token_before));
         [self.later.next_due(), retry].into_iter().flatten().min()
