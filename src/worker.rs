@@ -4,7 +4,7 @@
 //!
 //! 1. **Get** the next key, and with it the claim that no other worker has it.
 //! 2. **Reconcile**: look up what the key stands for *now*, and make the world as it should be.
-//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise enqueue the key again, later.
+//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise enqueue the key again later.
 //! 4. **Done**, whatever happened: the claim ends.
 //!
 //! The business code in step 2 never knows about retry. It returns an [`Outcome`] or an [`Error`], and step 3, which stands here
@@ -18,9 +18,9 @@
 //! | [`Transient`](Error::Transient), a panic | retry with backoff, at most `max_retries` times | it may help, but not forever |
 //! | [`Unavailable`](Error::Unavailable) | retry with backoff, without a limit | the key is not at fault |
 //!
-//! **Why a key and not an event?** An event describes the past; until a worker gets to it there may be three more. What counts is
-//! the present state, and that is in the cache. So many changes become one reconcile, a lost event loses nothing that the
-//! next reconcile does not find, and a retry is the same as a first attempt.
+//! **Why a key and not an event?** An event describes the past, and there may be three more before a worker is free. The present
+//! state is in the cache. So several changes become one reconcile, the next reconcile finds what a lost event would have
+//! shown, and a retry is the same as a first attempt.
 //!
 //! **Why are done and forget two things?** Done ends *this attempt*: until then no other worker may have the key. It is due
 //! on each way out, so the compiler does it (the claim is dropped). Forget ends *a series of failures*. It is a decision:
@@ -98,8 +98,8 @@ impl From<Failure> for Error {
 
 /// The business code of a controller.
 pub trait Reconciler<K>: Send + Sync + 'static {
-    /// Makes the world as the object named by `key` wants it. Must be safe to repeat, and looks the present state up:
-    /// it does not learn what happened. Dropped at an await point when the process ends.
+    /// Compares the present state with what the object of `key` asks for, and acts on the difference. It must be safe to
+    /// repeat, and does not know what changed. Dropped at an await point when the process ends.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, Error>> + Send;
 
     /// Called when a key has no retries left, before it is forgotten: report the failure to the object's owner. A reminder
@@ -279,8 +279,8 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 debug!(queue, ?key, error = why, ?requeue_after, "reconcile: not possible, waiting for a change");
                 ReconcileResult::Permanent
             }
-            // Retry without a limit: the object is not at fault, so nobody is going to change it, and when the API server is
-            // back it should not wait for the next resync.
+            // Retry without a limit: the object is not at fault, so its owner will not change it, and when the API server is
+            // available again the key should not wait for the next resync.
             Err(Error::Unavailable(why)) => {
                 let retry_in = self.queue.add_deferred(key.clone());
                 // The first few are routine: a conflict because the cache was a moment behind.
