@@ -4,8 +4,7 @@ use crate::informer::{Key, Object};
 
 /// A pod, reduced to the fields that this project uses.
 ///
-/// It is decoded straight from the wire, and a full `Pod` is never built. That is what keeps the cache of a large cluster
-/// small.
+/// It is decoded straight from the wire, without a full `Pod`. So the cache of a large cluster stays small.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pod {
     pub(super) key: Key,
@@ -17,7 +16,7 @@ pub struct Pod {
     pub state: State,
     /// The restarts of all its containers, init containers included.
     pub restarts: u32,
-    /// The Secrets that its containers need to start, each once. The cache is indexed by them.
+    /// The Secrets that its volumes and its environment refer to, each once. The cache is indexed by them.
     pub secrets: Box<[Key]>,
 }
 

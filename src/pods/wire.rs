@@ -107,7 +107,7 @@ struct Variable<'a> {
 }
 
 impl<'a> Spec<'a> {
-    /// Returns every mention of a Secret that keeps the kubelet from starting a container.
+    /// Returns the name of every Secret that a volume or the environment refers to.
     fn secrets(&self) -> impl Iterator<Item = &Text<'a>> {
         let containers = || self.init_containers.iter().chain(&self.containers);
         let projected = self.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| &p.sources);
