@@ -3,7 +3,7 @@
 //! This is the loop at the heart of every controller:
 //!
 //! 1. **Get** the next key, and with it the claim that no other worker has it.
-//! 2. **Reconcile**: look up what the key stands for *now*, and make the world as it should be.
+//! 2. **Reconcile**: compare the *present* state with the spec, and act on the difference.
 //! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise enqueue the key again later.
 //! 4. **Done**, whatever happened: the claim ends.
 //!
@@ -56,12 +56,12 @@ pub use metrics::{Metrics, ReconcileResult};
 /// A wait shorter than this is not worth a warning.
 const ROUTINE: Duration = Duration::from_secs(1);
 
-/// What a reconcile that worked says about the future.
+/// The result of a reconcile that succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The world is as it should be. Reconcile again when something changes.
+    /// The present state is right. Reconcile again when something changes.
     Settled,
-    /// The world is as it should be, for this long (a certificate is due for renewal). Not a retry: nothing failed.
+    /// The present state is right for this long (then a certificate is due for renewal). Not a retry: nothing failed.
     RequeueAfter(Duration),
 }
 
