@@ -50,7 +50,7 @@ push-image: image-settings ## push the image, with the same DOCKER_REPO
 image-check: build ## the binary alone in an empty root, as the manifest runs it; needs root and KUBEBUILDER_ASSETS
 	IMAGE_BINARY=$(CURDIR)/demo-controller cargo test --locked --test e2e -- --real image::
 
-test: ## all tests that need no other programs
+test: ## all tests, except those on real API servers
 	cargo test --locked --workspace
 
 e2e: ## the built binaries on real API servers; needs KUBEBUILDER_ASSETS
