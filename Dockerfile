@@ -25,7 +25,7 @@ RUN make build TARGET="$(cat /target)" && mv demo-controller /demo-controller
 # either: the API server's own is in the pod, beside the token.
 FROM scratch
 LABEL org.opencontainers.image.title="demo-controller" \
-      org.opencontainers.image.description="Issues certificates for Pki objects, and tells pods why they wait" \
+      org.opencontainers.image.description="Issues certificates for Pki objects, and reports on pods why they wait" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /demo-controller /demo-controller
 # A number, as there is no /etc/passwd, and as the kubelet cannot tell by a name that it is not root's.

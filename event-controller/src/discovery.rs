@@ -96,7 +96,7 @@ impl Search {
 /// Why there is nothing to watch, for now.
 struct Absent {
     why: String,
-    /// How long the server asks to be left alone.
+    /// The pause that the server asks for.
     retry_after: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! The job: compares what the plugin knows with what the cache contains, and sends the difference as an event.
 //!
-//! The watch itself says ADDED, MODIFIED and DELETED, but after a reconnect it repeats what is known, and what happened in the
-//! meantime it never says. The comparison is right in both cases. Its promises:
+//! The watch itself has ADDED, MODIFIED and DELETED, but after a reconnect it may repeat an event or lack one. The comparison is
+//! right in both cases. Its promises:
 //!
 //! * **Nothing repeated**: an object in a version that the plugin has acknowledged is no event.
 //! * **Nothing lost**: the last event of each object is its last state, or DELETED. States in between may be skipped.

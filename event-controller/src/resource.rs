@@ -128,7 +128,7 @@ fn from_group(group: &str) -> Result<Option<String>, &'static str> {
     }
 }
 
-/// Merges what the name and a setting say.
+/// Merges the values of the name and of a setting.
 fn same(what: &str, named: Option<String>, given: Option<String>) -> Result<Option<String>, String> {
     match (&named, &given) {
         (Some(named), Some(given)) if named != given => {

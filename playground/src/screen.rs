@@ -43,7 +43,7 @@ pub struct Screen {
     colours: bool,
 }
 
-/// What became of the thread.
+/// How the thread ended.
 pub struct Written(oneshot::Receiver<io::Result<()>>);
 
 impl Screen {

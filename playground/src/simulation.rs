@@ -102,7 +102,7 @@ impl Objects {
         self.sets.iter().filter(|set| is_owned(*set, deployment)).collect()
     }
 
-    /// The pods that count: one that is being deleted is replaced at once.
+    /// The pods that are not being deleted: those that are get a replacement at once.
     fn pods_of(&self, set: &ReplicaSet) -> Vec<&Pod> {
         self.pods.iter().filter(|pod| is_owned(*pod, set) && !is_deleting(*pod)).collect()
     }
@@ -119,7 +119,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Makes the cluster a little more as the Deployments want it. The changes lead to the next call.
+    /// Does one step towards what the Deployments ask for. Its changes lead to the next call.
     async fn reconcile(&mut self, sender: &watch::Sender<Arc<Objects>>) -> kube::Result<()> {
         // 1. What there is. The kubelet works from the same list.
         let objects = Arc::new(Objects::list(&self.client).await?);

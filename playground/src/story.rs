@@ -42,7 +42,7 @@ pub struct Story<'a> {
 }
 
 impl Story<'_> {
-    /// Tells the story.
+    /// Plays the story.
     ///
     /// # Errors
     /// A request failed, or its result did not appear.

@@ -34,13 +34,13 @@ pub use child::ChildGroup;
 /// Changes to the environment that the child inherits. None: without this variable.
 pub type Environment = BTreeMap<&'static str, Option<String>>;
 
-/// The longest wait before a start. All events wait, not only the one that the last child failed at.
+/// The longest wait before a start. All events wait, not only the one that failed.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long an idle child may take to exit after its stdin is closed.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What `[plugin_exec]` says about the child itself. Every other key is for the child.
+/// The keys of `[plugin_exec]` about the child itself. Every other key is for the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A path, or a name that is on the PATH.

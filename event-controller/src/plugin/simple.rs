@@ -1,4 +1,4 @@
-//! The plugin `simple`: logs `Kind: Pod; Name: web-1; Event Type: ADDED`. The one to copy.
+//! The plugin `simple`: logs `Kind: Pod; Name: web-1; Event Type: ADDED`. Copy it to write a plugin in Rust.
 
 use demo_controller::worker::Error;
 
