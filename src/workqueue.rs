@@ -64,7 +64,7 @@ impl<K: QueueKey> WorkQueue<K> {
     /// Adds a key whose object has changed. Ignored after a shutdown.
     pub fn add(&self, key: K) {
         let added = self.0.lock().state.add(key, Instant::now);
-        self.0.tell(added);
+        self.0.record_add(added);
     }
 
     /// Waits for the next key. None: the queue is shut down and empty.
@@ -110,7 +110,7 @@ impl<K: QueueKey> WorkQueue<K> {
         if delay.is_zero() {
             return self.add(key);
         }
-        self.0.schedule(|inner, now| inner.later.insert(key, due(now, delay)));
+        self.0.schedule(|inner, now| inner.delayed.insert(key, due(now, delay)));
     }
 
     /// Counts a failure and adds the key again after a backoff: 5 ms, doubled for each further failure since the last
@@ -158,7 +158,7 @@ impl<K: QueueKey> WorkQueue<K> {
     /// Cancels a pending retry and a delayed add of the key: a deleted object has no timer. A queued key stays.
     pub fn cancel_after(&self, key: &K) {
         let mut inner = self.0.lock();
-        inner.later.cancel(key);
+        inner.delayed.cancel(key);
         inner.retries.cancel(key);
     }
 

@@ -1,4 +1,4 @@
-//! Keys that are due later: a pure priority queue of (due, key).
+//! Keys that are due delayed: a pure priority queue of (due, key).
 //!
 //! 1. A key has one due time. A second one for the same key replaces it only if it is **earlier**.
 //! 2. Keys are returned in the order of their due times, then in the order of their insertion.
@@ -21,7 +21,7 @@ type Slot = (Instant, u64);
 #[derive(Debug)]
 pub struct Delay<K> {
     /// The keys by due time, earliest first. It always has the same entries as `slots`.
-    line: BTreeMap<Slot, K>,
+    by_time: BTreeMap<Slot, K>,
     slots: HashMap<K, Slot>,
     inserted: u64,
 }
@@ -29,7 +29,7 @@ pub struct Delay<K> {
 impl<K: Clone + Eq + Hash> Delay<K> {
     /// Creates an empty queue.
     pub fn new() -> Self {
-        Delay { line: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
+        Delay { by_time: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
     }
 
     /// Makes a key due at this time, or leaves it if it is due earlier.
@@ -38,24 +38,24 @@ impl<K: Clone + Eq + Hash> Delay<K> {
             if slot.0 <= due {
                 return;
             }
-            self.line.remove(slot);
+            self.by_time.remove(slot);
         }
         let slot = (due, self.inserted);
         self.inserted += 1;
         self.slots.insert(key.clone(), slot);
-        self.line.insert(slot, key);
+        self.by_time.insert(slot, key);
     }
 
     /// Removes a key.
     pub fn cancel(&mut self, key: &K) {
         if let Some(slot) = self.slots.remove(key) {
-            self.line.remove(&slot);
+            self.by_time.remove(&slot);
         }
     }
 
     /// Removes and returns the key that has been due longest, if one is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let first = self.line.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let first = self.by_time.first_entry().filter(|entry| entry.key().0 <= now)?;
         let key = first.remove();
         self.slots.remove(&key);
         Some(key)
@@ -63,18 +63,18 @@ impl<K: Clone + Eq + Hash> Delay<K> {
 
     /// When the next key is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.line.first_key_value().map(|(slot, _)| slot.0)
+        self.by_time.first_key_value().map(|(slot, _)| slot.0)
     }
 
     /// The number of keys.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.line.len()
+        self.by_time.len()
     }
 
     /// Removes every key.
     pub fn clear(&mut self) {
-        self.line.clear();
+        self.by_time.clear();
         self.slots.clear();
     }
 }

@@ -62,7 +62,7 @@ impl daemon::Metrics for Metrics {
 impl Metrics {
     /// The counts of one queue, looked up once and not at each step. Each scrape reads the load of `queue` while it lives. A
     /// later queue of the same name replaces it.
-    pub(super) fn of(&self, name: &'static str, queue: Weak<dyn Loaded>) -> Counts {
+    pub(super) fn of(&self, name: &'static str, queue: Weak<dyn HasLoad>) -> Counts {
         let mut queues = self.queues.0.lock();
         queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
         queues.push((name, queue));
@@ -88,7 +88,7 @@ pub(super) struct Counts {
 }
 
 /// A queue whose load can be read.
-pub(super) trait Loaded: Send + Sync {
+pub(super) trait HasLoad: Send + Sync {
     /// Returns its load now.
     fn load(&self) -> Load;
 }
@@ -97,7 +97,7 @@ pub(super) trait Loaded: Send + Sync {
 #[derive(Clone, Default)]
 struct Queues(Arc<Mutex<Vec<Named>>>);
 
-type Named = (&'static str, Weak<dyn Loaded>);
+type Named = (&'static str, Weak<dyn HasLoad>);
 
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

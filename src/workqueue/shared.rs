@@ -15,7 +15,7 @@ use super::{
     QueueKey,
     delay::Delay,
     limit::{Bucket, Failures},
-    metrics::{Counts, Loaded, Metrics},
+    metrics::{Counts, HasLoad, Metrics},
     state::{Added, Load, State},
 };
 
@@ -39,7 +39,7 @@ pub(super) struct Shared<K: QueueKey> {
 pub(super) struct Inner<K> {
     pub state: State<K>,
     /// Delayed adds: queued when they are due.
-    pub later: Delay<K>,
+    pub delayed: Delay<K>,
     /// Retries: queued when they are due **and** the bucket has a token. Without a token they stay here, in their order.
     pub retries: Delay<K>,
     pub failures: Failures<K>,
@@ -60,7 +60,7 @@ impl<K: QueueKey> Shared<K> {
             timer: Arc::new(Notify::new()),
             inner: Mutex::new(Inner {
                 state: State::new(),
-                later: Delay::new(),
+                delayed: Delay::new(),
                 retries: Delay::new(),
                 failures: Failures::new(),
                 bucket: Bucket::new(),
@@ -75,7 +75,7 @@ impl<K: QueueKey> Shared<K> {
     }
 
     /// Counts an add, and wakes a worker. Called without the lock, so that the worker finds it free.
-    pub fn tell(&self, added: Added) {
+    pub fn record_add(&self, added: Added) {
         if added != Added::Ignored {
             self.counts.adds.inc();
         }
@@ -121,7 +121,7 @@ impl<K: QueueKey> Shared<K> {
     pub fn shut_down(&self) {
         let mut inner = self.lock();
         inner.state.shut_down();
-        inner.later.clear();
+        inner.delayed.clear();
         inner.retries.clear();
         drop(inner);
         self.ready.notify_waiters();
@@ -160,7 +160,7 @@ impl<K: QueueKey> Shared<K> {
         inner.wake_at = inner.next_wake();
         let wake_at = inner.wake_at;
         drop(inner);
-        added.into_iter().for_each(|added| self.tell(added));
+        added.into_iter().for_each(|added| self.record_add(added));
         Some(wake_at)
     }
 }
@@ -168,7 +168,7 @@ impl<K: QueueKey> Shared<K> {
 impl<K: QueueKey> Inner<K> {
     /// Removes and returns the next due key.
     fn next_due_key(&mut self, now: Instant) -> Option<K> {
-        if let Some(key) = self.later.pop_due(now) {
+        if let Some(key) = self.delayed.pop_due(now) {
             return Some(key);
         }
         if self.no_token_before > now || self.retries.next_due().is_none_or(|due| due > now) {
@@ -186,11 +186,11 @@ impl<K: QueueKey> Inner<K> {
     /// When the next key is due.
     fn next_wake(&self) -> Option<Instant> {
         let retry = self.retries.next_due().map(|due| due.max(self.no_token_before));
-        [self.later.next_due(), retry].into_iter().flatten().min()
+        [self.delayed.next_due(), retry].into_iter().flatten().min()
     }
 }
 
-impl<K: QueueKey> Loaded for Shared<K> {
+impl<K: QueueKey> HasLoad for Shared<K> {
     fn load(&self) -> Load {
         let now = Instant::now();
         self.lock().state.load(now)

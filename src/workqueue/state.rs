@@ -14,9 +14,9 @@
 //! | state | is | add | get | done |
 //! |---|---|---|---|---|
 //! | absent | clean | Queued, at the end | | |
-//! | [`Queued`](Place::Queued) | dirty | nothing: one reconcile sees both changes | Processing | |
-//! | [`Processing`](Place::Processing) | clean | ProcessingDirty | never: it is not queued | absent |
-//! | [`ProcessingDirty`](Place::ProcessingDirty) | dirty | nothing | never: it is not queued | Queued, at the end |
+//! | [`Queued`](KeyState::Queued) | dirty | nothing: one reconcile sees both changes | Processing | |
+//! | [`Processing`](KeyState::Processing) | clean | ProcessingDirty | never: it is not queued | absent |
+//! | [`ProcessingDirty`](KeyState::ProcessingDirty) | dirty | nothing | never: it is not queued | Queued, at the end |
 //!
 //! client-go (`util/workqueue/queue.go`) keeps a `dirty` set, a `processing` set and a `queue`, with the invariant that
 //! the queue is a subset of the dirty and disjoint from the processing. Here the state is one value per key, so no update
@@ -35,12 +35,12 @@ use tokio::time::Instant;
 
 /// The state of a key that is not absent, and since when (for the metrics; no decision here depends on the time).
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    /// It is in the line, exactly once.
+enum KeyState {
+    /// It is in the queue, exactly once.
     Queued { since: Instant },
     /// A worker holds its claim, and nothing has changed since.
     Processing { since: Instant },
-    /// A worker holds its claim, and it has changed since, so it has to be processed again. It is not in the line: no second
+    /// A worker holds its claim, and it has changed since, so it has to be processed again. It is not in the queue: no second
     /// worker may get it now.
     ProcessingDirty { since: Instant, dirty_since: Instant },
 }
@@ -83,17 +83,17 @@ pub struct Load {
 pub struct State<K> {
     /// Every key that is not absent. With the standard hasher: users choose the names of objects, and must not be able to make
     /// them collide.
-    keys: HashMap<K, Place>,
+    keys: HashMap<K, KeyState>,
     /// The keys in state Queued, first in, first out. So a key that changes all the time goes to the end each time and does
     /// not delay the others.
-    line: VecDeque<K>,
+    queue: VecDeque<K>,
     shut_down: bool,
 }
 
 impl<K: Clone + Eq + Hash> State<K> {
     /// Every key is absent.
     pub fn new() -> Self {
-        State { keys: HashMap::new(), line: VecDeque::new(), shut_down: false }
+        State { keys: HashMap::new(), queue: VecDeque::new(), shut_down: false }
     }
 
     /// Makes a key dirty. `clock` is called only if it was not dirty yet: most adds of a busy object find it dirty, and
@@ -104,45 +104,45 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
         match self.keys.entry(key) {
             Entry::Vacant(absent) => {
-                self.line.push_back(absent.key().clone());
-                absent.insert(Place::Queued { since: clock() });
+                self.queue.push_back(absent.key().clone());
+                absent.insert(KeyState::Queued { since: clock() });
                 Added::Queued
             }
             Entry::Occupied(mut present) => match *present.get() {
-                Place::Processing { since } => {
-                    present.insert(Place::ProcessingDirty { since, dirty_since: clock() });
+                KeyState::Processing { since } => {
+                    present.insert(KeyState::ProcessingDirty { since, dirty_since: clock() });
                     Added::Later
                 }
-                Place::Queued { .. } | Place::ProcessingDirty { .. } => Added::Ignored,
+                KeyState::Queued { .. } | KeyState::ProcessingDirty { .. } => Added::Ignored,
             },
         }
     }
 
     /// Takes the key that waits longest, and returns how long it waited. None: no key is queued.
     pub fn get(&mut self, now: Instant) -> Option<(K, Duration)> {
-        let key = self.line.pop_front()?;
-        let place = self.keys.get_mut(&key)?; // always present: every key in the line is Queued
-        let waited = match *place {
-            Place::Queued { since } => now.saturating_duration_since(since),
-            Place::Processing { .. } | Place::ProcessingDirty { .. } => Duration::ZERO,
+        let key = self.queue.pop_front()?;
+        let key_state = self.keys.get_mut(&key)?; // always present: every key in the queue is Queued
+        let waited = match *key_state {
+            KeyState::Queued { since } => now.saturating_duration_since(since),
+            KeyState::Processing { .. } | KeyState::ProcessingDirty { .. } => Duration::ZERO,
         };
-        *place = Place::Processing { since: now };
+        *key_state = KeyState::Processing { since: now };
         Some((key, waited))
     }
 
     /// Ends the processing of a key. None, and no change, if it was not processed.
     pub fn done(&mut self, key: &K, now: Instant) -> Option<Done> {
-        let place = self.keys.get_mut(key)?;
-        let (since, queued) = match *place {
-            Place::Queued { .. } => return None,
-            Place::Processing { since } => {
+        let key_state = self.keys.get_mut(key)?;
+        let (since, queued) = match *key_state {
+            KeyState::Queued { .. } => return None,
+            KeyState::Processing { since } => {
                 self.keys.remove(key);
                 (since, false)
             }
-            Place::ProcessingDirty { since, dirty_since } => {
+            KeyState::ProcessingDirty { since, dirty_since } => {
                 // Its wait began when it changed, not now.
-                *place = Place::Queued { since: dirty_since };
-                self.line.push_back(key.clone());
+                *key_state = KeyState::Queued { since: dirty_since };
+                self.queue.push_back(key.clone());
                 (since, true)
             }
         };
@@ -161,37 +161,37 @@ impl<K: Clone + Eq + Hash> State<K> {
 
     /// The number of queued keys.
     pub fn len(&self) -> usize {
-        self.line.len()
+        self.queue.len()
     }
 
-    /// Whether no key is being processed: then every key that is present is in the line.
+    /// Whether no key is being processed: then every key that is present is in the queue.
     pub fn is_idle(&self) -> bool {
-        self.keys.len() == self.line.len()
+        self.keys.len() == self.queue.len()
     }
 
     /// The keys that are being processed, in no particular order.
     pub fn processing(&self) -> Vec<K> {
-        let claimed = self.keys.iter().filter(|(_, place)| !matches!(place, Place::Queued { .. }));
+        let claimed = self.keys.iter().filter(|(_, key_state)| !matches!(key_state, KeyState::Queued { .. }));
         claimed.map(|(key, _)| key.clone()).collect()
     }
 
     /// The key that has been processed for the longest time, and since when. Reads every key, as `load` does.
     pub fn oldest(&self) -> Option<(&K, Instant)> {
-        let claimed = self.keys.iter().filter_map(|(key, place)| match *place {
-            Place::Queued { .. } => None,
-            Place::Processing { since } | Place::ProcessingDirty { since, .. } => Some((key, since)),
+        let claimed = self.keys.iter().filter_map(|(key, key_state)| match *key_state {
+            KeyState::Queued { .. } => None,
+            KeyState::Processing { since } | KeyState::ProcessingDirty { since, .. } => Some((key, since)),
         });
         claimed.min_by_key(|(_, since)| *since)
     }
 
     /// Reads every key, so it is for a scrape, not for each step.
     pub fn load(&self, now: Instant) -> Load {
-        let mut load = Load { dirty: self.line.len(), ..Load::default() };
-        for place in self.keys.values() {
-            let since = match *place {
-                Place::Queued { .. } => continue,
-                Place::Processing { since } => since,
-                Place::ProcessingDirty { since, .. } => {
+        let mut load = Load { dirty: self.queue.len(), ..Load::default() };
+        for key_state in self.keys.values() {
+            let since = match *key_state {
+                KeyState::Queued { .. } => continue,
+                KeyState::Processing { since } => since,
+                KeyState::ProcessingDirty { since, .. } => {
                     load.dirty += 1;
                     since
                 }
