@@ -117,7 +117,7 @@ impl<E: fmt::Display> fmt::Display for LeadError<E> {
 /// and the fence closes within 10 s.
 ///
 /// # Errors
-/// The error of `work`, or [`LeaseLost`]: then `work` was dropped.
+/// The error of `work`, or [`LeaseLost`]: then `stop` was cancelled and `work` dropped.
 pub async fn lead<F, E>(
     client: Client,
     candidate: Candidate,
@@ -136,8 +136,13 @@ where
     };
     if elected {
         let work = work(election.fence.guard(&client));
+        let renew = async {
+            let lost = election.renew().await;
+            stop.cancel(); // the tasks of `work` end with it, which is no error of theirs
+            lost
+        };
         tokio::select! {
-            lost = election.renew() => return Err(LeadError::Lost(lost)),
+            lost = renew => return Err(LeadError::Lost(lost)),
             result = work => result.map_err(LeadError::Work)?,
         }
     }

@@ -158,7 +158,7 @@ async fn leader_without_an_answer_drops_the_work_after_10_seconds() {
         hanging.push(call);
     }
     assert!(hanging.len() >= 2, "a hanging request is followed by another");
-    assert!(it.work_is_dropped() && it.metric() == 0);
+    assert!(it.work_is_dropped() && it.metric() == 0 && it.stop.is_cancelled());
     let error = it.result().await.unwrap_err();
     let expected = "no longer the leader: the Lease ns/demo-controller is lost: not renewed for 10s; ";
     assert!(error.to_string().starts_with(expected), "{error}");
