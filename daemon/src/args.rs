@@ -1,8 +1,7 @@
 //! The flags that both binaries have, and parsers for their values.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, fmt::Debug, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use clap::builder::RangedU64ValueParser;
 use jiff::SignedDuration;
 
 use crate::{log::LogArgs, names, serve::Listen};
@@ -34,12 +33,18 @@ pub struct Args {
     pub watch_idle: Duration,
     /// Concurrent workers per queue
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_WORKERS", default_value_t = 4,
-          value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+          value_parser = |text: &str| number::<usize>(text, 1..=1024))]
     pub workers: usize,
     /// Retries before a failing key is dropped until its next change or resync
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_MAX_RETRIES", default_value_t = 12,
-          value_parser = clap::value_parser!(u32).range(0..=1000))]
+          value_parser = |text: &str| number::<u32>(text, 0..=1000))]
     pub max_retries: u32,
+}
+
+/// Parses a number. (clap's own parser reports only what is wrong with it.)
+fn number<N: FromStr + PartialOrd + Debug>(text: &str, accepted: RangeInclusive<N>) -> Result<N, String> {
+    let number = text.parse().ok().filter(|number| accepted.contains(number));
+    number.ok_or_else(|| format!("expected a number in {accepted:?}"))
 }
 
 /// Parses a duration: `3s`, `10m`, `1h30m`, or `0`; at most 8760h.
@@ -109,6 +114,7 @@ mod tests {
             ("--shutdown-grace", "0", "more than 0"),
             ("--watch-idle", "10", "1h30m"),
             ("--workers", "0", "1..=1024"),
+            ("--workers", "many", "1..=1024"),
             ("--max-retries", "1001", "0..=1000"),
         ] {
             let error = parse(&[flag, value]).unwrap_err();
