@@ -116,7 +116,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Settings, clap:
     let mut matches = command(&plugin::Config::new()).try_get_matches_from(&args)?;
     let mut sections = Sections::default();
     if let Some(path) = matches.get_one::<PathBuf>("config") {
-        let wrong = |why: String| usage(format!("{}: {why}", path.display()));
+        let wrong = |why: String| usage(format!("--config {}: {why}", path.display()));
         sections = Sections::read(path).map_err(wrong)?;
         let global = sections.get("global");
         check(&global).map_err(wrong)?;

@@ -59,7 +59,7 @@ fn wrong_value_is_named_with_what_is_accepted() {
         ("--resource pods --plugin dns", "", ["'dns' for '--plugin <NAME>'", ""]),
         ("--resource pods --plugin exec", "", ["[plugin_exec] command", "expected a program"]),
         ("--resource pods --api-endpoint ftp://a", "", ["--api-endpoint", "expected HOST:PORT"]),
-        ("-c nowhere", "", ["nowhere", "No such file"]),
+        ("-c nowhere", "", ["--config nowhere: ", "No such file"]),
         ("", "[global]\nk8s_resorce = x\n", ["a.ini: unknown key k8s_resorce in [global]", "expected"]),
         ("", "[global]\nconfig_file = b.ini\n", ["a.ini: unknown key config_file", "expected"]),
         ("", "[global]\nevent_controller_workers = 0\n", ["a.ini: invalid value '0' for '--workers <N>'", "1..=1024"]),
