@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_WORKERS", default_value_t = 4,
           value_parser = |text: &str| number::<usize>(text, 1..=1024))]
     pub workers: usize,
-    /// Retries before a failing key is dropped until its next change or resync
+    /// Retries of a failing key before it is dropped until its next change or resync
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_MAX_RETRIES", default_value_t = 12,
           value_parser = |text: &str| number::<u32>(text, 0..=1000))]
     pub max_retries: u32,

@@ -134,10 +134,13 @@ fn usage(why: String) -> clap::Error {
 fn command(global: &plugin::Config) -> Command {
     Cli::command().mut_args(|arg| {
         let Some(variable) = variable(&arg) else { return arg };
-        let default = if arg.get_id() == "max_retries" { arg.clone().default_value("5") } else { arg };
+        let arg = match arg.get_id().as_str() {
+            "max_retries" => arg.default_value("5").help("Retries before an event is dropped"),
+            _ => arg,
+        };
         let arg = match global.get(&variable.to_lowercase()) {
-            Some(value) => default.default_value(value.clone()),
-            None => default,
+            Some(value) => arg.default_value(value.clone()),
+            None => arg,
         };
         // Empty means unset.
         let is_empty = env::var_os(&variable).is_some_and(|value| value.is_empty());
