@@ -22,8 +22,8 @@
 //! | [`informer`] | KNOW: mirror a resource into memory. |
 //! | [`workqueue`] | DECIDE: which key is next, and never the same key twice at once. |
 //! | [`worker`] | DO: get a key, reconcile, then forget or retry; always done. |
-//! | [`events`] | TELL: the event recorder. |
 //! | [`pods`] | The smallest job: the lifecycle of every pod, one log line per change. |
+//! | [`events`] | TELL: the event recorder. |
 //! | [`pki`] | The certificate job: validate, issue, report why not. |
 //! | [`controller`] | Puts them together, on one page. |
 //! | [`cli`] | The command line. |
@@ -38,8 +38,8 @@ pub mod request;
 pub mod informer;
 pub mod workqueue;
 pub mod worker;
-pub mod events;
 pub mod pods;
+pub mod events;
 pub mod pki;
 pub mod controller;
 pub mod cli;
