@@ -34,8 +34,9 @@ pub fn on_signal(on_kill: impl FnOnce() + Send + 'static) -> io::Result<Cancella
                 _ = interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
             };
             if first.is_none() {
-                token.cancel();
+                // First, because the process may end as soon as the token is cancelled.
                 tracing::info!(signal, "shutting down; another signal ends the process at once");
+                token.cancel();
             }
             if first.get_or_insert_with(Instant::now).elapsed() > ONE_SIGNAL {
                 tracing::error!(signal, "ended by another signal, with work unfinished");

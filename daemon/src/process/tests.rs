@@ -100,6 +100,7 @@ fn wrong_input_is_exit_2_and_a_taken_port_exit_1() {
     let (status, err, _) = it.end();
     let last: Value = serde_json::from_str(err.lines().last().unwrap()).unwrap();
     assert_eq!((status.code(), &last["level"], &last["message"]), (Some(1), &"ERROR".into(), &"it failed".into()));
+    assert!(err.contains("shutting down"), "{err}");
 }
 
 /// Real time: the two signals come within a second.
