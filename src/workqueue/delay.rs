@@ -1,4 +1,4 @@
-//! Keys that are due delayed: a pure priority queue of (due, key).
+//! Keys that are due later: a pure priority queue of (due, key).
 //!
 //! 1. A key has one due time. A second one for the same key replaces it only if it is **earlier**.
 //! 2. Keys are returned in the order of their due times, then in the order of their insertion.
