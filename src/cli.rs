@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use daemon::{
+    Error,
     args::{duration, positive_duration},
     connect::Target,
 };
@@ -54,7 +55,7 @@ pub struct Run {
           value_parser = domain)]
     cluster_domain: String,
     /// Let the API server check every write, but store none
-    #[arg(long, env = "DEMO_CONTROLLER_DRY_RUN", conflicts_with = "leader_elect")]
+    #[arg(long, env = "DEMO_CONTROLLER_DRY_RUN")]
     dry_run: bool,
     /// Run only while this process holds the Lease demo-controller (in the namespace of POD_NAMESPACE, else of the service
     /// account, else of the context)
@@ -72,8 +73,16 @@ impl Run {
     }
 
     /// What the engine needs of the flags.
-    pub fn config(&self) -> controller::Config {
-        controller::Config {
+    ///
+    /// # Errors
+    /// Flags that contradict each other. (clap's `conflicts_with` counts a variable that is `false`.)
+    pub fn config(&self) -> Result<controller::Config, Error> {
+        if self.dry_run && self.leader_elect {
+            return Err(Error::Usage(
+                "--dry-run and --leader-elect exclude each other: expected one of them".to_owned(),
+            ));
+        }
+        Ok(controller::Config {
             namespace: self.daemon.namespace.clone(),
             workers: self.daemon.workers,
             max_retries: self.daemon.max_retries,
@@ -87,7 +96,7 @@ impl Run {
                 remind: self.remind,
                 dry_run: self.dry_run,
             },
-        }
+        })
     }
 }
 
@@ -130,14 +139,14 @@ mod tests {
     #[test]
     fn flags_are_those_of_run_with_or_without_the_command() {
         for args in [&["-n", "app1", "--resync", "0"][..], &["run", "-n", "app1", "--resync", "0"]] {
-            let config = parse(args).unwrap().config();
+            let config = parse(args).unwrap().config().unwrap();
             assert_eq!((config.namespace.as_deref(), config.resync), (Some("app1"), None));
         }
     }
 
     #[test]
     fn defaults_are_those_of_the_design() {
-        let config = parse(&[]).unwrap().config();
+        let config = parse(&[]).unwrap().config().unwrap();
         assert_eq!((config.workers, config.max_retries, config.resync), (4, 12, Some(Duration::from_secs(600))));
         assert_eq!((config.watch_idle.as_secs(), config.shutdown_grace.as_secs()), (150, 20));
         assert_eq!((config.pki.remind.as_secs(), config.pki.dry_run), (1800, false));
@@ -152,10 +161,11 @@ mod tests {
             (["--resync", "10"], "--resync", "10m"),
             (["--allowed-names", "/nowhere"], "--allowed-names", "one name per line"),
             (["--cluster-domain", "a..b"], "--cluster-domain", "cluster.local"),
-            (["--dry-run", "--leader-elect"], "--dry-run", "--leader-elect"),
         ] {
             let error = parse(&args).unwrap_err();
             assert!(error.contains(flag) && error.contains(accepted), "{error}");
         }
+        let error = parse(&["--dry-run", "--leader-elect"]).unwrap().config().unwrap_err();
+        assert!(matches!(error, Error::Usage(why) if why.contains("expected one of them")));
     }
 }

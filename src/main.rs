@@ -20,8 +20,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Run) -> Result<(), Error> {
+    let config = args.config()?;
     let process = Process::start(&args.daemon, args.target(), args.explain, || {}).await?;
-    let (config, telemetry, stop) = (args.config(), &process.telemetry, process.stop.clone());
+    let (telemetry, stop) = (&process.telemetry, process.stop.clone());
     let client = process.connection.client.clone();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

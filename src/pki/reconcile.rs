@@ -43,7 +43,7 @@ pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
 /// The reason of the event for a name that is not allowed. It is the original's, to the letter.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
 /// A temporary rejection (waiting for the garbage collector, for example) is reported if it lasts longer than this.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The certificate job.
 pub struct Certificates {
