@@ -70,3 +70,13 @@ fn only_pods_that_can_still_start_wait_for_a_secret() {
     assert_eq!(names, ["Pending", "Running", "Unknown"]);
     assert!(waiting_pods(&store, &Key::new("ns", "b")).is_empty());
 }
+
+#[test]
+fn pod_that_is_being_deleted_waits_for_no_secret() {
+    let store = Store::<Pod>::new();
+    let metadata = json!({ "name": "web", "namespace": "ns", "uid": "u", "resourceVersion": "1",
+                           "deletionTimestamp": "2026-01-01T00:00:00Z" });
+    let wire = json!({ "metadata": metadata, "spec": { "volumes": [{ "secret": { "secretName": "a" } }] } });
+    store.apply(serde_json::from_str(&wire.to_string()).unwrap());
+    assert!(waiting_pods(&store, &Key::new("ns", "a")).is_empty());
+}
