@@ -71,6 +71,13 @@ fn sample_list_is_the_one_of_the_manifest() {
 }
 
 #[test]
+fn missing_flag_means_the_sample_list_with_a_warning() {
+    let log = Log::start(tracing::Level::WARN);
+    AllowedNamesFile::new(None);
+    assert!(log.find("app1 and app2 are allowed").is_ok(), "{:?}", log.lines());
+}
+
+#[test]
 fn only_a_regular_file_of_limited_size_is_read() {
     let folder = Folder::new("size");
     let file = folder.file("names", &"#".repeat(MAX_BYTES as usize));
