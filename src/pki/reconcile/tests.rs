@@ -258,6 +258,30 @@ async fn name_not_allowed_is_reported_to_pki_and_pods_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn error_that_returns_after_a_success_is_recorded_again() {
+    let mut rig = Rig::new("appp1", &[]);
+    for version in ["10", "20"] {
+        let mut wrong = pki("appp1");
+        wrong["metadata"]["resourceVersion"] = version.into();
+        rig.cache(&wrong);
+        let reconcile = rig.reconcile();
+        rig.status().await;
+        reconcile.await.unwrap().unwrap_err();
+        assert_eq!(rig.event().await["reason"], "pki ServiceName error", "at version {version}");
+        let mut right = pki("app1");
+        right["metadata"]["resourceVersion"] = (version.to_owned() + "5").into();
+        rig.cache(&right);
+        let (reconcile, secret) = (rig.reconcile(), rig.valid());
+        if version == "10" {
+            rig.ca().await;
+        }
+        rig.secret(&secret).await;
+        rig.status().await;
+        reconcile.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_spec_is_reported_to_its_owner_alone() {
     let mut rig = Rig::with(&["pod-1"], |_| ());
     let mut wrong = pki("app1");
