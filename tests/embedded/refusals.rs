@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use apiserver::{Fault, Rule, Verb};
 use serde_json::{Value, json};
 use testkit::objects::{meta, path};
 use tokio::time::sleep;
@@ -67,6 +68,20 @@ async fn every_waiting_pod_gets_the_event_and_no_other() {
     assert!(after.iter().map(|(name, _)| name).eq(wanted.iter().map(|(name, _)| name)), "{after:?}");
     assert!(after.iter().all(|(_, count)| *count <= 2), "{after:?}");
     assert_eq!(meta(&world.get(&path(&pki)).await, "generation"), meta(&pki, "generation"));
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_writes_the_queued_events_within_the_grace() {
+    let mut world = World::new().await;
+    world.namespace("ns").await;
+    let delay = Fault::Delay { duration: Duration::from_secs(5) };
+    world.fault(Rule::new(delay).verb(Verb::Create).resource("events"));
+    world.run(config()).await;
+    let pki = world.create_pki("ns", "web", "appp1").await;
+    world.reconciled(&pki, "NameNotAllowed").await;
+    world.stop().await;
+    assert_eq!(counts(&world).await, [own(("web", 1))]);
     world.end().await;
 }
 
