@@ -200,6 +200,19 @@ async fn allowed_name_gets_a_secret_and_a_ready_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn serial_number_of_each_certificate_is_random() {
+    let mut serials = Vec::new();
+    for _ in 0..2 {
+        let (mut rig, _reconcile) = Rig::with_secret(|_| not_found()).await;
+        let created = rig.expect(&format!("POST {SECRETS}")).await;
+        let secret = created.body.clone();
+        created.json(201, &secret);
+        serials.push(rig.expect(STATUS).await.body["status"]["serialNumber"].to_string());
+    }
+    assert_ne!(serials[0], serials[1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn valid_secret_costs_one_get_and_no_write() {
     let mut rig = Rig::new("app1", &[]);
     let secret = rig.valid();
