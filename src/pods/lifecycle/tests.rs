@@ -15,7 +15,8 @@ fn pod(uid: &str, state: State, restarts: u32) -> Arc<Pod> {
     };
     let status = json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }],
         "containerStatuses": [{ "restartCount": restarts }] });
-    Arc::new(serde_json::from_str(&json!({ "metadata": metadata, "status": status }).to_string()).unwrap())
+    let wire = json!({ "metadata": metadata, "spec": { "nodeName": "node-1" }, "status": status });
+    Arc::new(serde_json::from_str(&wire.to_string()).unwrap())
 }
 
 fn baseline(pod: Arc<Pod>) -> Option<LastLogged> {
@@ -57,6 +58,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
         (vec!["none".into(), "Pending".into()], vec!["Pending".into(), "Deleted".into()])
     );
     assert_eq!((of("pod"), of("uid")), (vec![json!("app1/web"); 2], vec![json!("u"); 2]));
+    assert_eq!(of("node"), ["node-1"; 2]);
     assert_eq!((of("replaced"), of("baseline")), (vec![Value::Null; 2], vec![Value::Null; 2]), "absent if false");
 }
 
