@@ -389,6 +389,17 @@ async fn workers_wait_for_the_caches_and_end_with_the_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pool_works_on_as_many_keys_as_it_has_workers() {
+    let telemetry = Telemetry::default();
+    let queue = WorkQueue::new("test", &telemetry);
+    let mut pool = WorkerPool::new(3, 12, &telemetry, &CancellationToken::new());
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), ready(()));
+    (0..5).for_each(|n| queue.add(Key::new("ns", &n.to_string())));
+    sleep(MS).await;
+    assert_eq!((queue.processing().len(), queue.len()), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn drain_names_the_keys_that_outlast_the_grace() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
