@@ -185,6 +185,19 @@ async fn fence_closes_at_the_deadline_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn client_of_the_work_passes_the_fence() {
+    let mut it = Harness::start();
+    it.serve().await;
+    it.serve().await;
+    let client = (&mut it.begun).await.unwrap();
+    it.finish(Ok(()));
+    assert_eq!(it.serve().await.0, format!("GET {ONE}"), "the release begins");
+    let write = http::Request::post("/api/v1/things").body(kube::client::Body::empty()).unwrap();
+    let answer = timeout(RENEW_DEADLINE, client.send(write)).await.expect("not sent");
+    assert!(answer.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn lease_is_renewed_until_the_work_ends_then_released() {
     let mut it = Harness::leading().await;
     it.stop.cancel();
