@@ -45,6 +45,10 @@ fn file_has_the_same_settings_as_the_flags() {
                event_controller_explain = true\nlog_level = WARNING\nk8s_api_endpoint =\n";
     let (of_flags, of_file) = (settings(flags, ""), settings("", ini));
     assert_eq!(of_flags.controller, of_file.controller);
+    let config = of_flags.controller;
+    assert_eq!((config.labels.as_deref(), config.fields.as_deref()), (Some("app=web"), Some("metadata.name=x")));
+    let seconds = [config.watch_idle, config.shutdown_grace].map(|time| time.as_secs());
+    assert_eq!((config.namespace.as_deref(), config.max_retries, seconds), (Some("app1"), 0, [5, 60]));
     assert!(of_flags.explain && of_file.explain && !of_file.own_namespace);
     assert_eq!(of_file.environment["LOG_LEVEL"].as_deref(), Some("warn"));
     assert_eq!(settings("--workers 3", ini).controller.workers, 3, "a flag beats the file");
