@@ -33,7 +33,7 @@ fn setup(delay: Duration, stuck_after: Duration) -> Setup {
         wanted: Wanted::parse("things", None, None).unwrap(),
         namespace: None,
         labels: Some("app=web".to_owned()),
-        fields: None,
+        fields: Some("spec.x=1".to_owned()),
         plugin: plugin::Config::new(),
         workers: 4,
         max_retries: 5,
@@ -55,7 +55,8 @@ impl Setup {
 
     async fn list(&mut self, path: &str, items: &Value) {
         let call = self.server.next().await;
-        assert_eq!((call.path.as_str(), call.param("labelSelector")), (path, "app%3Dweb"));
+        let selectors = (call.param("labelSelector"), call.param("fieldSelector"));
+        assert_eq!((call.path.as_str(), selectors), (path, ("app%3Dweb", "spec.x%3D1")));
         call.json(200, &json!({ "metadata": { "resourceVersion": "1" }, "items": items }));
     }
 }
