@@ -139,6 +139,12 @@ mod tests {
         assert_eq!(get(address, "/other").await.0, 404);
     }
 
+    #[test]
+    fn metrics_have_the_content_type_of_openmetrics() {
+        let answer = metrics(&Telemetry::default());
+        assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
+    }
+
     /// Real sockets, as a paused clock cannot show it.
     #[tokio::test]
     async fn idle_connections_do_not_delay_healthz() {
