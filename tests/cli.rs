@@ -90,6 +90,20 @@ fn port_answers_without_an_api_server_and_a_signal_exits_0() {
 }
 
 #[test]
+fn lease_is_in_pod_namespace_else_in_that_of_the_context() {
+    let home = Folder::new("lease").with(&[(".kube/config", KUBECONFIG)]);
+    for (variable, namespace) in [("pods", "pods"), ("", "team")] {
+        let (mut command, port) = (binary(&home), free_port());
+        command.env("POD_NAMESPACE", variable).args(["--leader-elect", "--listen", &format!("127.0.0.1:{port}")]);
+        let process = Process::start(command, port);
+        eventually("/readyz names the Lease", || {
+            let (_, body) = process.page("/readyz")?;
+            expect(body.contains(&format!("Lease {namespace}/demo-controller ")), body)
+        });
+    }
+}
+
+#[test]
 fn full_disk_under_the_log_ends_nothing() {
     let home = Folder::new("full").with(&[(".kube/config", KUBECONFIG)]);
     let (mut command, port) = (binary(&home), free_port());
