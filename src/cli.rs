@@ -169,6 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_has_the_variable_of_its_name() {
+        for arg in <Cli as clap::CommandFactory>::command().get_arguments() {
+            let Some(flag) = arg.get_long().filter(|flag| !["help", "version", "kubeconfig"].contains(flag)) else {
+                continue;
+            };
+            let variable = format!("DEMO_CONTROLLER_{}", flag.to_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env(), Some(variable.as_ref()), "--{flag}");
+        }
+    }
+
+    #[test]
     fn wrong_values_are_named_with_what_is_accepted() {
         for (args, flag, accepted) in [
             (["--ca-secret", "x"], "--ca-secret", "NAMESPACE/NAME"),
