@@ -96,6 +96,16 @@ fn wrong_input_ends_with_exit_code_2() {
     assert!(!text.contains("DEMO_CONTROLLER"), "{text}");
 }
 
+#[test]
+fn namespaced_alone_means_the_namespace_of_pod_or_context() {
+    let args =
+        ["--resource", "pods", "--api-endpoint", "http://127.0.0.1:1", "--listen", "off", "--log-format", "text"];
+    let mut running = Running(binary(&args, &[("K8S_NAMESPACED", "True")]).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("event-controller starts")).unwrap();
+    assert!(line.contains(r#"namespace="default""#), "{line}");
+}
+
 /// Discovery and a list with one pod; the watch stays open.
 fn serve(listener: &TcpListener) {
     let pods = r#"{"resource":"pods","responseKind":{"kind":"Pod"},"scope":"Namespaced","verbs":["list","watch"]}"#;
