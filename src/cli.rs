@@ -161,7 +161,7 @@ mod tests {
         let flags = "--workers 2 --max-retries 3 --resync 4s --watch-idle 5s --shutdown-grace 6s --remind 7s --dry-run \
                      --ca-secret ns/ca --cluster-domain corp --allowed-names";
         let args: Vec<&str> = flags.split_whitespace().chain([file.to_str().unwrap()]).collect();
-        let config = parse(&args).unwrap().config();
+        let config = parse(&args).unwrap().config().unwrap();
         let seconds = [config.watch_idle, config.shutdown_grace, config.pki.remind].map(|time| time.as_secs());
         assert_eq!((config.workers, config.max_retries, config.resync), (2, 3, Some(Duration::from_secs(4))));
         assert_eq!((seconds, config.pki.dry_run, config.pki.ca_secret), ([5, 6, 7], true, Key::new("ns", "ca")));
