@@ -90,9 +90,10 @@ pub fn is_backoff(wait: Duration) -> bool {
     (Duration::from_millis(800)..=Duration::from_millis(1600)).contains(&wait)
 }
 
-/// In real time: a paused clock does not show what a timer costs.
+/// In real time: a paused clock does not show what a timer costs. A timer per event takes at least 1 ms each, 10 s in all;
+/// without timers a debug build takes 0.4 s on an idle machine.
 #[tokio::test]
-async fn ten_thousand_events_in_one_chunk_take_under_a_second() {
+async fn ten_thousand_events_in_one_chunk_wait_for_no_timer() {
     let mut rig = start();
     let stream = rig.watching(&[], "9").await.stream();
     let events: String = (0..10_000)
@@ -106,7 +107,7 @@ async fn ten_thousand_events_in_one_chunk_take_under_a_second() {
     let begun = std::time::Instant::now();
     stream.raw(events);
     rig.skip(10_000).await;
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
