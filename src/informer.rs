@@ -70,20 +70,11 @@ impl<T: Object> Informer<T> {
         watch_idle: Duration,
         telemetry: &Telemetry,
     ) -> Self {
-        let health = Arc::new(Health::default());
-        telemetry.add_readiness(resource, {
-            let health = health.clone();
-            move || health.check_synced()
-        });
-        telemetry.add_liveness(resource, {
-            let health = health.clone();
-            move || health.check_running()
-        });
         Informer(Reflector {
             resource,
             list_watch: ListWatch::new(client, path),
             store: Arc::new(Store::new()),
-            health,
+            health: Health::new(resource, telemetry),
             watch_idle,
             metrics: telemetry.metrics(),
         })

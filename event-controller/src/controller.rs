@@ -66,15 +66,7 @@ pub async fn run<P: Plugin>(
 
     // 2. The cache and its health, the queue, the job. (`leak`: a metric's label, once in the life of the process.)
     let name: &'static str = resource.name.clone().leak();
-    let (store, health) = (Arc::new(Store::new()), Arc::new(Health::default()));
-    telemetry.add_readiness(name, {
-        let health = health.clone();
-        move || health.check_synced()
-    });
-    telemetry.add_liveness(name, {
-        let health = health.clone();
-        move || health.check_running()
-    });
+    let (store, health) = (Arc::new(Store::new()), Health::new(name, telemetry));
     let queue = WorkQueue::new("event", telemetry);
     let dispatcher = Arc::new(Dispatcher::new(store.clone(), resource.clone(), plugin, config.plugin));
 

@@ -1,7 +1,11 @@
 //! Whether a cache is synced and its reflector runs, and if not, why.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
+use daemon::Telemetry;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -16,6 +20,15 @@ pub struct Health {
 }
 
 impl Health {
+    /// Creates the health of a cache, and adds its checks to `/readyz` and `/healthz` under the name of the resource.
+    pub fn new(resource: &str, telemetry: &Telemetry) -> Arc<Self> {
+        let health = Arc::new(Health::default());
+        let (synced, running) = (health.clone(), health.clone());
+        telemetry.add_readiness(resource, move || synced.check_synced());
+        telemetry.add_liveness(resource, move || running.check_running());
+        health
+    }
+
     /// Waits until the first list is in the cache and the handler has seen each of its changes.
     ///
     /// A worker that starts sooner takes a missing object for a deleted one. Cancel-safe.
