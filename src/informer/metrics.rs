@@ -1,7 +1,7 @@
 //! The metrics of the reflectors.
 
 use std::{
-    sync::atomic::AtomicU64,
+    sync::{OnceLock, atomic::AtomicU64},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -46,6 +46,7 @@ impl Metrics {
             watches: self.watches.get_or_create_owned(&label),
             items: self.items.get_or_create_owned(&label),
             synced: self.synced.get_or_create_owned(&label),
+            last_event: OnceLock::new(),
             all: self.clone(),
             resource,
         }
@@ -58,6 +59,8 @@ pub(super) struct ResourceMetrics {
     pub watches: Counter,
     pub items: Gauge,
     pub synced: Gauge,
+    /// Registered by the first answer: 1970 would be wrong before it.
+    last_event: OnceLock<Gauge<f64, AtomicU64>>,
     all: Metrics,
     resource: &'static str,
 }
@@ -67,9 +70,10 @@ impl ResourceMetrics {
         self.all.errors.get_or_create(&[("resource", self.resource), ("reason", reason)]).inc();
     }
 
-    /// Notes that the API server has answered. (The metric is absent before the first time: 1970 would be wrong.)
+    /// The API server has answered. Called for each event.
     pub fn answered(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.all.last_event.get_or_create(&[("resource", self.resource)]).set(now.as_secs_f64());
+        let last_event = || self.all.last_event.get_or_create_owned(&[("resource", self.resource)]);
+        self.last_event.get_or_init(last_event).set(now.as_secs_f64());
     }
 }
