@@ -64,6 +64,21 @@ impl Rig {
         (rig, reconcile)
     }
 
+    /// A Pki with a valid Secret, and the cache shows its status. Returns the Secret and the Pki.
+    async fn settled() -> (Rig, Value, Value) {
+        let mut rig = Rig::new("app1", &[]);
+        let secret = rig.valid();
+        let reconcile = rig.reconcile();
+        rig.ca().await;
+        rig.secret(&secret).await;
+        let patch = rig.expect(STATUS).await;
+        let settled = rig.patched(&patch, "8");
+        patch.json(200, &settled);
+        reconcile.await.unwrap().unwrap();
+        rig.cache(&settled);
+        (rig, secret, settled)
+    }
+
     fn with(pods: &[&str], change: impl FnOnce(&mut Config)) -> Rig {
         let (client, server) = api_server();
         let (events_client, events) = api_server();
@@ -214,16 +229,7 @@ async fn serial_number_of_each_certificate_is_random() {
 
 #[tokio::test(start_paused = true)]
 async fn valid_secret_costs_one_get_and_no_write() {
-    let mut rig = Rig::new("app1", &[]);
-    let secret = rig.valid();
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&secret).await;
-    let patch = rig.expect(STATUS).await;
-    let settled = rig.patched(&patch, "8");
-    patch.json(200, &settled);
-    reconcile.await.unwrap().unwrap();
-    rig.cache(&settled);
+    let (mut rig, secret, _) = Rig::settled().await;
     for _ in 0..3 {
         let reconcile = rig.reconcile();
         rig.secret(&secret).await;
@@ -341,16 +347,7 @@ async fn dry_run_marks_every_write() {
 /// The cache does not show the last write yet, and what it shows is what would be written next.
 #[tokio::test(start_paused = true)]
 async fn status_is_compared_with_the_last_write() {
-    let mut rig = Rig::new("app1", &[]);
-    let secret = rig.valid();
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&secret).await;
-    let patch = rig.expect(STATUS).await;
-    let ready = rig.patched(&patch, "8");
-    patch.json(200, &ready);
-    reconcile.await.unwrap().unwrap();
-    rig.cache(&ready);
+    let (mut rig, secret, ready) = Rig::settled().await;
     // Written as version 9, which the cache does not show.
     let gave_up = rig.give_up("500 InternalError");
     assert_eq!(rig.status().await["status"], "False");
