@@ -9,11 +9,11 @@
 //! * **Another object of the same name** (a new UID) is DELETED, then ADDED.
 //! * **A failed ADDED stays an ADDED** at the next change. It may have had its effect, so DELETED follows as well.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use demo_controller::{
     explain,
-    informer::{Change, Key, Object, Store},
+    informer::{Change, Key, Object, PerKey, Store},
     worker::{Error, Outcome, Reconciler},
 };
 use parking_lot::Mutex;
@@ -31,7 +31,7 @@ pub struct Dispatcher<P> {
     plugin: Arc<P>,
     config: Config,
     /// What the plugin knows. An entry is created with its first event and removed after DELETED.
-    known: Mutex<HashMap<Key, Known>>,
+    known: PerKey<Known>,
 }
 
 /// What the plugin knows of one object. The objects are usually shared with the cache.
@@ -49,7 +49,7 @@ struct Known {
 impl<P: Plugin> Dispatcher<P> {
     /// Creates a dispatcher whose plugin knows nothing yet.
     pub fn new(store: Arc<Store<Dynamic>>, resource: Arc<Resource>, plugin: Arc<P>, config: Config) -> Self {
-        Dispatcher { store, resource: Mutex::new(resource), plugin, config, known: Mutex::default() }
+        Dispatcher { store, resource: Mutex::new(resource), plugin, config, known: PerKey::default() }
     }
 
     /// Sets the resource of the next events, which is served in another version now.
@@ -61,56 +61,57 @@ impl<P: Plugin> Dispatcher<P> {
     /// enqueued: a deletion removes the object from the cache.
     pub fn track(&self, change: &Change<Dynamic>) {
         let (Change::Added { new, .. } | Change::Updated { new, .. }) = change else { return };
-        if let Some(known) = self.known.lock().get_mut(new.key())
-            && known.last.uid() == new.uid()
-        {
-            known.last = new.clone();
-        }
+        self.known.update(new.key(), |known| {
+            if let Some(known) = known.as_mut().filter(|known| known.last.uid() == new.uid()) {
+                known.last = new.clone();
+            }
+        });
     }
 
     /// Returns the next event of this object and notes it. One lock around both: a deletion in between would lose the last
     /// version.
     fn next(&self, key: &Key) -> Option<(EventType, Arc<Dynamic>)> {
-        let mut all = self.known.lock();
-        let cached = self.store.get(key);
-        let Some(known) = all.get_mut(key) else {
-            let (r#type, new) = (EventType::Added, cached?);
-            all.insert(key.clone(), Known { sent: new.clone(), acknowledged: false, r#type, last: new.clone() });
-            return Some((r#type, new));
-        };
-        let (r#type, object) = match cached {
-            Some(new) if new.uid() != known.sent.uid() => (EventType::Deleted, known.last.clone()),
-            None => (EventType::Deleted, known.last.clone()),
-            Some(new) if !known.acknowledged => (EventType::Added, new),
-            Some(new) if new.resource_version() != known.sent.resource_version() => (EventType::Modified, new),
-            Some(_) => return None,
-        };
-        known.r#type = r#type;
-        Some((r#type, object))
+        self.known.update(key, |entry| {
+            let cached = self.store.get(key);
+            let Some(known) = entry else {
+                let (r#type, new) = (EventType::Added, cached?);
+                *entry = Some(Known { sent: new.clone(), acknowledged: false, r#type, last: new.clone() });
+                return Some((r#type, new));
+            };
+            let (r#type, object) = match cached {
+                Some(new) if new.uid() != known.sent.uid() => (EventType::Deleted, known.last.clone()),
+                None => (EventType::Deleted, known.last.clone()),
+                Some(new) if !known.acknowledged => (EventType::Added, new),
+                Some(new) if new.resource_version() != known.sent.resource_version() => (EventType::Modified, new),
+                Some(_) => return None,
+            };
+            known.r#type = r#type;
+            Some((r#type, object))
+        })
     }
 
     fn acknowledge(&self, key: &Key, event: &Event) -> Outcome {
         if event.r#type == EventType::Deleted {
             return self.drop_deletion(key);
         }
-        if let Some(known) = self.known.lock().get_mut(key) {
-            (known.sent, known.acknowledged) = (event.object.clone(), true);
-        }
+        self.known.update(key, |known| {
+            if let Some(known) = known {
+                (known.sent, known.acknowledged) = (event.object.clone(), true);
+            }
+        });
         Outcome::Settled
     }
 
     /// Forgets an object whose DELETED was answered or dropped. Any other event comes again when the object changes. If another
     /// object has the name now, its ADDED is next, with retries of its own.
     fn drop_deletion(&self, key: &Key) -> Outcome {
-        let mut all = self.known.lock();
-        if all.get(key).is_none_or(|known| known.r#type != EventType::Deleted) {
-            return Outcome::Settled;
-        }
-        all.remove(key);
-        match self.store.get(key) {
-            Some(_) => Outcome::RequeueAfter(Duration::ZERO),
-            None => Outcome::Settled,
-        }
+        self.known.update(key, |known| {
+            let deleted = known.take_if(|known| known.r#type == EventType::Deleted);
+            match deleted.and_then(|_| self.store.get(key)) {
+                Some(_) => Outcome::RequeueAfter(Duration::ZERO),
+                None => Outcome::Settled,
+            }
+        })
     }
 }
 

@@ -30,7 +30,6 @@ impl<V> PerKey<V> {
     }
 
     /// Returns whether no key has a value.
-    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }

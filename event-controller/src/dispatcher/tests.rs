@@ -83,7 +83,7 @@ impl Setup {
     }
 
     fn is_empty(&self) -> bool {
-        self.dispatcher.known.lock().is_empty()
+        self.dispatcher.known.is_empty()
     }
 }
 
