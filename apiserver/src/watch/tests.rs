@@ -129,7 +129,7 @@ async fn a_frame_is_bounded_and_nothing_is_lost_between_frames() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_is_not_for_this_watch_is_passed_over_and_others_have_their_turn() {
+async fn batch_for_another_watch_is_skipped() {
     let api = api();
     let mut watch =
         api.watch(&format!("labelSelector=a&timeoutSeconds=5&resourceVersion={}", api.server.revision())).await;

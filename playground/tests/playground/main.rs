@@ -84,7 +84,7 @@ fn broken_story_ends_with_1_and_names_the_command() {
 }
 
 #[test]
-fn cluster_without_apps_is_empty_and_its_kubeconfig_is_where_it_was_asked_for() {
+fn cluster_without_apps_is_empty_and_has_its_kubeconfig() {
     let home = Home::new("empty");
     let mut playground = home.playground("--no-apps --kubeconfig-out play.yaml");
     let server = playground.server();

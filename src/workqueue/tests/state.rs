@@ -159,7 +159,7 @@ proptest! {
 
     /// The promises themselves, without a model: what an observer may rely on.
     #[test]
-    fn no_add_is_lost_no_key_is_worked_on_twice_at_once_and_the_first_in_is_the_first_out(
+    fn queue_loses_no_add_shares_no_key_and_is_fair(
         ops in prop::collection::vec(op(), 0..300)
     ) {
         let now = Instant::now();
