@@ -10,6 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use daemon::{Telemetry, shutdown::Unfinished};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio::{
     task::JoinSet,
@@ -18,9 +19,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    events::{ObjectRef, Recorder},
+    events::{self, Recorder},
     explain,
-    informer::{Change, Informer, Key, Object, Resync, Store, path},
+    informer::{Change, Informer, Key, Object, Resync, Store, collection_path},
     pki::{self, Certificates, Pki},
     pods::{Lifecycle, Pod},
     worker::WorkerPool,
@@ -58,8 +59,8 @@ pub async fn run(
 ) -> Result<(), Unfinished> {
     // 1. A cache per resource, with its informer, which keeps it up to date.
     let namespace = config.namespace.as_deref();
-    let pod_path = path("/api/v1", namespace, "pods");
-    let pki_path = path(pki::GROUP_PATH, namespace, pki::PLURAL);
+    let pod_path = collection_path("/api/v1", namespace, "pods");
+    let pki_path = collection_path(pki::GROUP_PATH, namespace, pki::PLURAL);
     let pods = Informer::<Pod>::new(client.clone(), "pods", pod_path, config.watch_idle, telemetry);
     let pkis = Informer::<Pki>::new(client.clone(), pki::PLURAL, pki_path, config.watch_idle, telemetry);
 
@@ -79,8 +80,8 @@ pub async fn run(
 
     // 4. The workers take keys from the queues, as soon as the caches that their job reads are synced.
     let mut workers = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
-    workers.spawn(&pod_queue, lifecycle.clone(), pods.synced());
-    let (pods_synced, pkis_synced) = (pods.synced(), pkis.synced());
+    workers.spawn(&pod_queue, lifecycle.clone(), pods.wait_until_synced());
+    let (pods_synced, pkis_synced) = (pods.wait_until_synced(), pkis.wait_until_synced());
     workers.spawn(&pki_queue, certificates.clone(), async move {
         pods_synced.await;
         pkis_synced.await;
@@ -128,7 +129,7 @@ fn needs_reconcile(change: &Change<Pki>) -> bool {
     match change {
         Change::Added { .. } | Change::Deleted(_) => true,
         Change::Updated { old, new } => {
-            change.is_replacement() || old.generation != new.generation || old.deleting != new.deleting
+            change.is_replacement() || old.generation != new.generation || old.is_deleting != new.is_deleting
         }
     }
 }
@@ -142,7 +143,7 @@ fn on_pod(
 ) -> impl Fn(Change<Pod>) {
     move |change| {
         if let Change::Added { new, initial: true } = &change {
-            lifecycle.baseline(new.clone());
+            lifecycle.mark_baseline(new.clone());
         }
         // A new pod that mounts the Secret of a Pki enqueues that Pki's key. (A Pki and its Secret have the same name.)
         let secrets = new_pod(&change).map_or(&[][..], |pod| &pod.secrets);
@@ -162,9 +163,9 @@ fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
 }
 
 /// Returns the pods that mount this Secret and can still start.
-fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectRef> {
-    let pods = pods.by_index(secret).into_iter().filter_map(|key| pods.get(&key));
-    pods.filter(|pod| !pod.state.is_over()).map(|pod| ObjectRef::of("v1", "Pod", &*pod)).collect()
+fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectReference> {
+    let pods = pods.by_index(secret).into_iter().filter(|pod| !pod.state.is_over());
+    pods.map(|pod| events::reference("v1", "Pod", &*pod)).collect()
 }
 
 async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {

@@ -38,7 +38,7 @@
 //! Pitfall: an event per reconcile. Each resync would repeat it. Record a change, or an error that a person has to fix.
 
 mod event;
-mod limit;
+mod spam_filter;
 mod metrics;
 mod writer;
 
@@ -46,15 +46,15 @@ use std::sync::Arc;
 
 use daemon::{LogThrottle, Telemetry};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, ObjectReference};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use limit::ObjectLimit;
-use metrics::Metrics;
+use metrics::EventMetrics;
+use spam_filter::SpamFilter;
 
-pub use event::{Kind, MESSAGE_LIMIT, ObjectRef};
+pub use event::{EventType, MESSAGE_LIMIT, reference};
 
 /// Most events in the queue.
 const QUEUE_LIMIT: usize = 1000;
@@ -68,10 +68,10 @@ struct Inner {
     component: String,
     dry_run: bool,
     queue: mpsc::Sender<Event>,
-    limit: Mutex<ObjectLimit>,
+    limit: Mutex<SpamFilter>,
     /// The number of events that are neither written nor dropped.
     pending: watch::Sender<usize>,
-    metrics: Metrics,
+    metrics: EventMetrics,
     throttle: LogThrottle,
 }
 
@@ -104,14 +104,14 @@ impl Recorder {
     ///
     /// `reason` is a short fixed text that a program can match, `message` is for a person and is cut to
     /// [`MESSAGE_LIMIT`] bytes. Both identify the event: a repeat raises the `count` of the same Event.
-    pub fn record(&self, about: &ObjectRef, kind: Kind, reason: &str, message: &str) {
+    pub fn record(&self, about: &ObjectReference, event_type: EventType, reason: &str, message: &str) {
         let inner = &*self.0;
-        let event = event::new(&inner.component, about, kind, reason, message, Timestamp::now());
+        let event = event::new_event(&inner.component, about, event_type, reason, message, Timestamp::now());
         // The place in the queue comes first: an event that finds none must not use up its object's limit.
         let Ok(place) = inner.queue.try_reserve() else {
             return inner.dropped(&event, metrics::QUEUE_FULL, "the queue is full");
         };
-        if !inner.limit.lock().allow(&about.uid) {
+        if !inner.limit.lock().allow(about.uid.as_deref().unwrap_or_default()) {
             return inner.dropped(&event, metrics::SPAM, "too many events about this object");
         }
         inner.pending.send_modify(|pending| *pending += 1);
@@ -142,4 +142,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,30 +18,30 @@ pub enum Step {
     Claim,
     /// Compare the present state with the spec, and act on the difference.
     Reconcile,
-    /// Record an event for the object's owner.
-    Tell,
     /// Forget the failures, or retry; in both cases, done.
     Finish,
     /// Resync every key, or stop.
     Repeat,
+    /// Record an event for the object's owner. A reconcile does this between steps 5 and 6.
+    Record,
 }
 
 impl Step {
     /// Every step, in order.
     pub const ALL: [Step; 8] =
-        [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Tell, Step::Finish, Step::Repeat];
+        [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Finish, Step::Repeat, Step::Record];
 
     /// Returns the section of the tour that explains the step.
-    pub fn chapter(self) -> &'static str {
+    pub fn section(self) -> &'static str {
         match self {
             Step::List => "docs/tour.md#1-list",
             Step::Watch => "docs/tour.md#2-watch",
             Step::Change => "docs/tour.md#3-change",
             Step::Claim => "docs/tour.md#4-claim",
             Step::Reconcile => "docs/tour.md#5-reconcile",
-            Step::Tell => "docs/tour.md#6-tell",
-            Step::Finish => "docs/tour.md#7-finish",
-            Step::Repeat => "docs/tour.md#8-repeat",
+            Step::Finish => "docs/tour.md#6-finish",
+            Step::Repeat => "docs/tour.md#7-repeat",
+            Step::Record => "docs/tour.md#8-record",
         }
     }
 }
@@ -53,7 +53,7 @@ macro_rules! explain {
         tracing::info!(
             target: $crate::explain::TARGET,
             step = $crate::explain::Step::$step as u8,
-            read = $crate::explain::Step::$step.chapter(),
+            read = $crate::explain::Step::$step.section(),
             $($line)+
         )
     };
@@ -81,7 +81,7 @@ mod tests {
     fn every_step_has_its_section_in_the_tour() {
         let tour = include_str!("../docs/tour.md");
         for step in Step::ALL {
-            let anchor = step.chapter().strip_prefix("docs/tour.md#").unwrap();
+            let anchor = step.section().strip_prefix("docs/tour.md#").unwrap();
             // As GitHub and mdBook make anchors of headings: lower case, spaces to dashes, dots gone.
             let found = tour
                 .lines()

@@ -34,8 +34,8 @@ mod store;
 pub use backoff::{Backoff, LONGEST as LONGEST_BACKOFF};
 pub use health::Health;
 pub use key::Key;
-pub use list_watch::{Event, List, ListWatch, Page, Undecodable, Watch};
-pub use metrics::Metrics;
+pub use list_watch::{ListRequest, ListWatch, Page, Undecodable, Watch, WatchEvent};
+pub use metrics::ReflectorMetrics;
 pub use per_key::PerKey;
 pub use reflector::Reflector;
 pub use resync::Resync;
@@ -86,9 +86,9 @@ impl<T: Object> Informer<T> {
     }
 
     /// Waits until the first list is in the cache and the handler has seen each of its changes. Cancel-safe.
-    pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static + use<T> {
+    pub fn wait_until_synced(&self) -> impl Future<Output = ()> + Send + 'static + use<T> {
         let health = self.0.health.clone();
-        async move { health.synced().await }
+        async move { health.wait_until_synced().await }
     }
 
     /// Keeps the cache up to date and calls `on_change` with every change, until `stop`. See [`Reflector::run`].
@@ -98,7 +98,7 @@ impl<T: Object> Informer<T> {
 }
 
 /// The path of a collection, in one namespace or in all: `/apis/box.com/v1/namespaces/app1/pkis`.
-pub fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+pub fn collection_path(group: &str, namespace: Option<&str>, plural: &str) -> String {
     match namespace {
         Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
         None => format!("{group}/{plural}"),

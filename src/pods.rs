@@ -13,4 +13,4 @@ mod pod;
 mod wire;
 
 pub use lifecycle::Lifecycle;
-pub use pod::{Pod, State};
+pub use pod::{Pod, PodState};

@@ -11,7 +11,7 @@ use kube::core::Status;
 
 mod get;
 
-pub use get::{get, read};
+pub use get::{get, read_body};
 
 /// Time limit for a request, except the body of a list or a watch.
 ///
@@ -169,7 +169,7 @@ impl From<kube::Error> for Failure {
 ///
 /// # Errors
 /// Every failure of the request, and [`Failure::Timeout`].
-pub async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
+pub async fn with_time_limit<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
     match tokio::time::timeout(TIME_LIMIT, request).await {
         Ok(answer) => answer.map_err(Failure::from),
         Err(_) => Err(Failure::Timeout(TIME_LIMIT)),

@@ -12,11 +12,11 @@
 //!
 //! | it returns | retry or absorb | why |
 //! |---|---|---|
-//! | [`Settled`](Outcome::Settled) | forget | it worked |
+//! | [`Settled`](Outcome::AwaitChange) | forget | it worked |
 //! | [`RequeueAfter`](Outcome::RequeueAfter) | forget, reconcile again at that time | it worked; a date is no failure |
-//! | [`Permanent`](Error::Permanent) | absorb | the same input gives the same answer |
-//! | [`Transient`](Error::Transient), a panic | retry with backoff, at most `max_retries` times | it may help, but not forever |
-//! | [`Unavailable`](Error::Unavailable) | retry with backoff, without a limit | the key is not at fault |
+//! | [`Permanent`](ReconcileError::Permanent) | absorb | the same input gives the same answer |
+//! | [`Transient`](ReconcileError::Transient), a panic | retry with backoff, at most `max_retries` times | it may help, but not forever |
+//! | [`Unavailable`](ReconcileError::Unavailable) | retry with backoff, without a limit | the key is not at fault |
 //!
 //! **Why a key and not an event?** An event describes the past, and there may be three more before a worker is free. The present
 //! state is in the cache. So several changes become one reconcile, the next reconcile finds what a lost event would have
@@ -51,7 +51,7 @@ mod metrics;
 #[cfg(test)]
 mod tests;
 
-pub use metrics::{Metrics, ReconcileResult};
+pub use metrics::{ReconcileMetrics, ReconcileResult};
 
 /// A wait shorter than this is not worth a warning.
 const ROUTINE: Duration = Duration::from_secs(1);
@@ -60,14 +60,14 @@ const ROUTINE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The present state is right. Reconcile again when something changes.
-    Settled,
+    AwaitChange,
     /// The present state is right for this long (then a certificate is due for renewal). Not a retry: nothing failed.
     RequeueAfter(Duration),
 }
 
 /// Why a reconcile failed. The reconciler classifies the error, the worker decides what follows.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ReconcileError {
     /// A retry cannot help before something changes: absorbed, and the failures are forgotten.
     #[error("{why}")]
     Permanent {
@@ -86,12 +86,12 @@ pub enum Error {
 
 /// A failed request says nothing about the key when the API server was unavailable or another writer was faster. (409: the
 /// write was based on an old version. The next reconcile reads the new one.)
-impl From<Failure> for Error {
+impl From<Failure> for ReconcileError {
     fn from(failure: Failure) -> Self {
         if failure.is_unavailable() {
-            Error::Unavailable(failure.to_string())
+            ReconcileError::Unavailable(failure.to_string())
         } else {
-            Error::Transient(failure.to_string())
+            ReconcileError::Transient(failure.to_string())
         }
     }
 }
@@ -100,12 +100,16 @@ impl From<Failure> for Error {
 pub trait Reconciler<K>: Send + Sync + 'static {
     /// Compares the present state with what the object of `key` asks for, and acts on the difference. It must be safe to
     /// repeat, and does not know what changed. Dropped at an await point when the process ends.
-    fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, Error>> + Send;
+    fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, ReconcileError>> + Send;
 
     /// Called when a key has no retries left, before it is forgotten: report the failure to the object's owner. A reminder
     /// may be returned. If this fails too, it is called again after a backoff, unless a reconcile succeeds first.
-    fn gave_up(&self, _key: &K, _why: &str) -> impl Future<Output = Result<Outcome, Error>> + Send {
-        ready(Ok(Outcome::Settled))
+    fn on_retries_exhausted(
+        &self,
+        _key: &K,
+        _why: &str,
+    ) -> impl Future<Output = Result<Outcome, ReconcileError>> + Send {
+        ready(Ok(Outcome::AwaitChange))
     }
 }
 
@@ -174,7 +178,7 @@ impl WorkerPool {
     /// A key that does not leave its worker is a bug (a deadlock, a wait without a limit) that only a restart ends.
     fn add_liveness(&self, queue: &WorkQueue<Key>) {
         let (queue, limit, stop) = (queue.clone(), self.stuck_after, self.stop.clone());
-        self.telemetry.add_liveness(format!("queue {}", queue.name()), move || match queue.oldest() {
+        self.telemetry.add_liveness(format!("queue {}", queue.name()), move || match queue.longest_running() {
             // The grace period bounds a shutdown.
             Some((key, age)) if age > limit && !stop.is_cancelled() => {
                 let (age, limit) = (age.as_secs(), limit.as_secs());
@@ -227,7 +231,7 @@ struct Worker<K: QueueKey, R> {
     max_retries: u32,
     /// For warnings about retries, shared by the workers of the queue. (A key that is dropped always gets its line.)
     throttle: Arc<LogThrottle>,
-    metrics: Metrics,
+    metrics: ReconcileMetrics,
 }
 
 impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
@@ -261,7 +265,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         // 2. Reconcile. A panic is a bug that one object has met. It counts as one failed attempt of this key: other objects
         //    are not affected, and the object may have changed by the next attempt.
         let attempt = catch_panic(async { self.reconciler.reconcile(key).await }).await;
-        let result = attempt.unwrap_or_else(|panic| Err(Error::Transient(panic)));
+        let result = attempt.unwrap_or_else(|panic| Err(ReconcileError::Transient(panic)));
 
         // 3. Forget or retry.
         match result {
@@ -273,22 +277,22 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             }
             // Absorb: the reconciler has reported it to the owner, and the owner's change enqueues the key again. The
             // reconciler has logged it as well, once; each resync has the same result.
-            Err(Error::Permanent { why, requeue_after }) => {
+            Err(ReconcileError::Permanent { why, requeue_after }) => {
                 self.reset(key);
-                self.requeue(key, requeue_after.map_or(Outcome::Settled, Outcome::RequeueAfter));
+                self.requeue(key, requeue_after.map_or(Outcome::AwaitChange, Outcome::RequeueAfter));
                 debug!(queue, ?key, error = why, ?requeue_after, "reconcile: not possible, waiting for a change");
                 ReconcileResult::Permanent
             }
             // Retry without a limit: the object is not at fault, so its owner will not change it, and when the API server is
             // available again the key should not wait for the next resync.
-            Err(Error::Unavailable(why)) => {
-                let retry_in = self.queue.add_deferred(key.clone());
+            Err(ReconcileError::Unavailable(why)) => {
+                let retry_in = self.queue.add_unavailable(key.clone());
                 // The first few are routine: a conflict because the cache was a moment behind.
                 let permit = if retry_in < ROUTINE { None } else { self.throttle.allow() };
                 self.log_retry(permit, key, &why, None, retry_in, "reconcile: not possible now, trying again");
-                ReconcileResult::Deferred
+                ReconcileResult::Unavailable
             }
-            Err(Error::Transient(why)) => {
+            Err(ReconcileError::Transient(why)) => {
                 let attempt = self.queue.num_requeues(key) + 1;
                 if attempt > self.max_retries {
                     return self.give_up(key, &why, attempt).await;
@@ -305,10 +309,11 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     /// The last retry has failed. The reconciler reports it to the owner, which is one more request that can fail.
     async fn give_up(&self, key: &K, why: &str, attempt: u32) -> ReconcileResult {
         let queue = self.queue.name();
-        let reported = catch_panic(async { self.reconciler.gave_up(key, why).await }).await.unwrap_or_else(|panic| {
-            error!(queue, ?key, error = panic, "reporting the dropped key failed");
-            Ok(Outcome::Settled)
-        });
+        let reported =
+            catch_panic(async { self.reconciler.on_retries_exhausted(key, why).await }).await.unwrap_or_else(|panic| {
+                error!(queue, ?key, error = panic, "reporting the dropped key failed");
+                Ok(Outcome::AwaitChange)
+            });
         match reported {
             // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
             Ok(outcome) => {
@@ -318,13 +323,13 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 // stays, because this attempt could not schedule another one.
                 self.queue.cancel_retry(key);
                 self.requeue(key, outcome);
-                ReconcileResult::GaveUp
+                ReconcileResult::RetriesExhausted
             }
             // Retry: the owner does not know yet. Not forgotten, so that the next failure leads straight back here.
             Err(error) => {
-                let retry_in = self.queue.add_deferred(key.clone());
+                let retry_in = self.queue.add_unavailable(key.clone());
                 warn!(queue, ?key, error = why, report_error = %error, ?retry_in, "reconcile failed, and so did its report");
-                ReconcileResult::Deferred
+                ReconcileResult::Unavailable
             }
         }
     }
@@ -333,7 +338,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
     /// the next one is due.
     fn reset(&self, key: &K) {
         self.queue.forget(key);
-        self.queue.cancel_after(key);
+        self.queue.cancel_pending(key);
     }
 
     fn requeue(&self, key: &K, outcome: Outcome) {

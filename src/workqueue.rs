@@ -93,7 +93,7 @@ impl<K: QueueKey> WorkQueue<K> {
         match inner.state.get(Instant::now()) {
             Some((key, waited)) => {
                 drop(inner);
-                self.0.counts.queue_duration.observe(waited.as_secs_f64());
+                self.0.metrics.queue_duration.observe(waited.as_secs_f64());
                 Poll::Ready(Some(Claim { key, queue: self.0.clone() }))
             }
             None if inner.state.is_shut_down() => Poll::Ready(None),
@@ -110,34 +110,34 @@ impl<K: QueueKey> WorkQueue<K> {
         if delay.is_zero() {
             return self.add(key);
         }
-        self.0.schedule(|inner, now| inner.delayed.insert(key, due(now, delay)));
+        self.0.schedule(|inner, now| inner.delayed.insert(key, due_time(now, delay)));
     }
 
     /// Counts a failure and adds the key again after a backoff: 5 ms, doubled for each further failure since the last
     /// [`forget`](Self::forget), at most 1000 s. Then it waits for a token of the bucket of all retries (10 a second, 100
     /// at once). Returns the backoff.
     pub fn add_rate_limited(&self, key: K) -> Duration {
-        self.retry(key, Failures::count)
+        self.retry(key, Failures::record)
     }
 
     /// The same for a failure that says nothing about the key: with another count, which
     /// [`num_requeues`](Self::num_requeues) does not include, and at most 30 s.
-    pub fn add_deferred(&self, key: K) -> Duration {
-        self.retry(key, Failures::defer)
+    pub fn add_unavailable(&self, key: K) -> Duration {
+        self.retry(key, Failures::record_unavailable)
     }
 
     fn retry(&self, key: K, wait: fn(&mut Failures<K>, K) -> Duration) -> Duration {
         self.0.schedule(|inner, now| {
-            self.0.counts.retries.inc();
+            self.0.metrics.retries.inc();
             let delay = wait(&mut inner.failures, key.clone());
-            inner.retries.insert(key, due(now, delay));
+            inner.retries.insert(key, due_time(now, delay));
             delay
         })
     }
 
     /// The number of failures since the last [`forget`](Self::forget), without the deferred ones.
     pub fn num_requeues(&self, key: &K) -> u32 {
-        self.0.lock().failures.counted(key)
+        self.0.lock().failures.num_requeues(key)
     }
 
     /// Resets both failure counts: the next retry waits 5 ms again. Call it after a success and when a key is dropped,
@@ -156,7 +156,7 @@ impl<K: QueueKey> WorkQueue<K> {
     }
 
     /// Cancels a pending retry and a delayed add of the key: a deleted object has no timer. A queued key stays.
-    pub fn cancel_after(&self, key: &K) {
+    pub fn cancel_pending(&self, key: &K) {
         let mut inner = self.0.lock();
         inner.delayed.cancel(key);
         inner.retries.cancel(key);
@@ -190,9 +190,9 @@ impl<K: QueueKey> WorkQueue<K> {
     }
 
     /// The key that has been claimed for the longest time, and that time: for `/healthz`.
-    pub fn oldest(&self) -> Option<(K, Duration)> {
+    pub fn longest_running(&self) -> Option<(K, Duration)> {
         let inner = self.0.lock();
-        inner.state.oldest().map(|(key, since)| (key.clone(), since.elapsed()))
+        inner.state.longest_running().map(|(key, since)| (key.clone(), since.elapsed()))
     }
 
     /// The number of queued keys, neither claimed nor delayed. It may be wrong as soon as it is known: for display only.
@@ -207,7 +207,7 @@ impl<K: QueueKey> WorkQueue<K> {
 }
 
 /// `delay` from now, at most a century, so that the sum cannot overflow.
-fn due(now: Instant, delay: Duration) -> Instant {
+fn due_time(now: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + delay.min(CENTURY)
 }

@@ -9,7 +9,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use daemon::{Telemetry, shutdown::Unfinished};
 use demo_controller::{
     explain,
-    informer::{Backoff, Health, ListWatch, Metrics, Reflector, Store},
+    informer::{Backoff, Health, ListWatch, Reflector, ReflectorMetrics, Store},
     worker::WorkerPool,
     workqueue::WorkQueue,
 };
@@ -75,12 +75,12 @@ pub async fn run<P: Plugin>(
     let mut workers = pool.stuck_after(config.stuck_after);
     workers.spawn(&queue, dispatcher.clone(), {
         let health = health.clone();
-        async move { health.synced().await }
+        async move { health.wait_until_synced().await }
     });
 
     // 4. What enqueues keys: changes. When the path is not served any more, the resource is searched again. The cache stays, so
     //    that no object is DELETED by that.
-    let (metrics, stopped) = (telemetry.metrics::<Metrics>(), stop.clone());
+    let (metrics, stopped) = (telemetry.metrics::<ReflectorMetrics>(), stop.clone());
     let mirror = async move {
         let mut backoff = Backoff::default();
         loop {
@@ -101,7 +101,7 @@ pub async fn run<P: Plugin>(
             }));
             tokio::select! {
                 () = &mut run => return, // stopped
-                () = health.unserved() => moved.cancel(),
+                () = health.not_found() => moved.cancel(),
             }
             run.await;
             // Discovery may be ahead of what it describes, or behind.

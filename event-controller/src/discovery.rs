@@ -11,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 
 use daemon::Telemetry;
 use demo_controller::{
-    informer::{Backoff, LONGEST_BACKOFF, path},
-    request::{Failure, bounded},
+    informer::{Backoff, LONGEST_BACKOFF, collection_path},
+    request::{Failure, with_time_limit},
 };
 use kube::{
     Client,
@@ -87,8 +87,8 @@ impl Search {
     }
 
     async fn ask(&self) -> Result<Resource, Absent> {
-        let mut groups = bounded(self.client.list_core_api_versions_aggregated()).await?.items;
-        groups.extend(bounded(self.client.list_api_groups_aggregated()).await?.items);
+        let mut groups = with_time_limit(self.client.list_core_api_versions_aggregated()).await?.items;
+        groups.extend(with_time_limit(self.client.list_api_groups_aggregated()).await?.items);
         choose(&groups, &self.wanted, self.namespace.as_deref()).map_err(Absent::from)
     }
 }
@@ -204,7 +204,7 @@ fn resource(group: &str, api_version: String, served: &APIResourceDiscovery, nam
     let root = if group.is_empty() { "/api" } else { "/apis" };
     Resource {
         name: if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") },
-        path: path(&format!("{root}/{api_version}"), namespace.filter(|_| namespaced), plural),
+        path: collection_path(&format!("{root}/{api_version}"), namespace.filter(|_| namespaced), plural),
         kind: kind(served).unwrap_or_default().to_owned(),
         namespaced,
         api_version,

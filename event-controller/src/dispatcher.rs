@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use demo_controller::{
     explain,
     informer::{Change, Key, Object, PerKey, Store},
-    worker::{Error, Outcome, Reconciler},
+    worker::{Outcome, ReconcileError, Reconciler},
 };
 use parking_lot::Mutex;
 
@@ -99,7 +99,7 @@ impl<P: Plugin> Dispatcher<P> {
                 (known.sent, known.acknowledged) = (event.object.clone(), true);
             }
         });
-        Outcome::Settled
+        Outcome::AwaitChange
     }
 
     /// Forgets an object whose DELETED was answered or dropped. Any other event comes again when the object changes. If another
@@ -109,15 +109,15 @@ impl<P: Plugin> Dispatcher<P> {
             let deleted = known.take_if(|known| known.r#type == EventType::Deleted);
             match deleted.and_then(|_| self.store.get(key)) {
                 Some(_) => Outcome::RequeueAfter(Duration::ZERO),
-                None => Outcome::Settled,
+                None => Outcome::AwaitChange,
             }
         })
     }
 }
 
 impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
-        let Some((r#type, object)) = self.next(key) else { return Ok(Outcome::Settled) };
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
+        let Some((r#type, object)) = self.next(key) else { return Ok(Outcome::AwaitChange) };
         let event = Event { r#type, object, resource: self.resource.lock().clone() };
         let r#type = r#type.as_str();
         explain!(Reconcile, object = %key, r#type, "the cache differs from what the plugin knows: the plugin gets an event");
@@ -126,20 +126,20 @@ impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
                 log(level, &message, key, r#type);
                 Ok(self.acknowledge(key, &event))
             }
-            Err(Error::Permanent { why, .. }) => {
+            Err(ReconcileError::Permanent { why, .. }) => {
                 tracing::error!(object = %key, r#type, error = why, "the plugin refuses this event, it is dropped");
                 let requeue_after = match self.drop_deletion(key) {
                     Outcome::RequeueAfter(time) => Some(time),
-                    Outcome::Settled => None,
+                    Outcome::AwaitChange => None,
                 };
-                Err(Error::Permanent { why, requeue_after })
+                Err(ReconcileError::Permanent { why, requeue_after })
             }
             Err(error) => Err(error),
         }
     }
 
     /// The worker logs the ERROR line.
-    async fn gave_up(&self, key: &Key, _why: &str) -> Result<Outcome, Error> {
+    async fn on_retries_exhausted(&self, key: &Key, _why: &str) -> Result<Outcome, ReconcileError> {
         Ok(self.drop_deletion(key))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, str::FromStr, sync::Arc};
 
-use demo_controller::{informer::Object, worker::Error};
+use demo_controller::{informer::Object, worker::ReconcileError};
 
 use crate::{dynamic::Dynamic, resource::Resource};
 
@@ -28,7 +28,7 @@ pub trait Plugin: Send + Sync + 'static {
         &self,
         event: &Event,
         config: &Config,
-    ) -> impl Future<Output = Result<(String, Level), Error>> + Send;
+    ) -> impl Future<Output = Result<(String, Level), ReconcileError>> + Send;
 }
 
 /// What happened to an object.

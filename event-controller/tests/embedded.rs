@@ -7,7 +7,7 @@ use std::{
 };
 
 use daemon::Telemetry;
-use demo_controller::{informer::Object, worker::Error};
+use demo_controller::{informer::Object, worker::ReconcileError};
 use event_controller::{
     controller::{Config, run},
     discovery::Search,
@@ -118,7 +118,7 @@ impl Recorded {
 }
 
 impl Plugin for Recorded {
-    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), ReconcileError> {
         let mut all = self.0.lock().unwrap();
         let events = all.entry(event.object.key().to_string()).or_default();
         *events = format!("{events} {}", event.r#type.as_str()).trim_start().to_owned();
@@ -173,14 +173,14 @@ struct Believer {
 }
 
 impl Plugin for Believer {
-    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), ReconcileError> {
         let (delay, fails) = {
             let mut random = self.random.lock().unwrap();
             (random.random_range(0..3000), random.random_bool(0.3))
         };
         sleep(Duration::from_millis(delay)).await;
         if fails {
-            return Err(Error::Transient("not now".to_owned()));
+            return Err(ReconcileError::Transient("not now".to_owned()));
         }
         let object = &event.object;
         let (key, now) = (object.key().to_string(), (object.uid().to_owned(), object.resource_version().to_owned()));

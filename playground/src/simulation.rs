@@ -18,7 +18,7 @@ use std::{collections::HashSet, fmt::Debug, sync::Arc, time::Duration};
 
 use apiserver::ApiServer;
 use daemon::Telemetry;
-use demo_controller::events::{Kind, ObjectRef, Recorder};
+use demo_controller::events::{EventType, Recorder};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, ReplicaSet, ReplicaSetSpec},
@@ -161,7 +161,7 @@ impl Cluster {
                 api.patch(&set.name_any(), &PatchParams::default(), &patch).await?;
                 let way = if before < after { "up" } else { "down" };
                 let message = format!("Scaled {way} replica set {} from {before} to {after}", set.name_any());
-                self.recorder.record(&reference(deployment), Kind::Normal, "ScalingReplicaSet", &message);
+                self.recorder.record(&deployment.object_ref(&()), EventType::Normal, "ScalingReplicaSet", &message);
             }
         }
 
@@ -285,18 +285,6 @@ fn is_ready(pod: &Pod) -> bool {
 
 fn replicas(set: &ReplicaSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
-}
-
-/// As an event names an object.
-fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectRef {
-    ObjectRef {
-        api_version: K::api_version(&()).into(),
-        kind: K::kind(&()).into(),
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
-        resource_version: object.resource_version(),
-    }
 }
 
 #[cfg(test)]

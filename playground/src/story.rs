@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use daemon::Error;
-use demo_controller::request::{Failure, bounded};
+use demo_controller::request::{Failure, with_time_limit};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -76,7 +76,7 @@ shows that much. Only the controller knows why it does not exist.",
         self.heading("3. The owner of app1 describes the pod, and reads why").await;
         let events = retry_until(&format!("an event \"{REASON}\" on the pod of app1"), async || {
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), "app1");
-            let pods = bounded(pods.list(&ListParams::default())).await?.items;
+            let pods = with_time_limit(pods.list(&ListParams::default())).await?.items;
             let events = kubectl::events(self.client, pods.first().unwrap_or(&Pod::default())).await?;
             let is_there = events.iter().any(|event| event.reason.as_deref() == Some(REASON));
             Ok(if is_there { Ok(events) } else { Err(format!("{} other events", events.len())) })
@@ -100,7 +100,7 @@ cannot read, but on the pod that waits. The Pki has the same message:",
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), "app1", &pki);
         let patch = Patch::Merge(json!({ "spec": { "serviceName": "app1" } }));
         self.screen.hold().await;
-        let patched = bounded(api.patch("app1-pki", &PatchParams::default(), &patch)).await;
+        let patched = with_time_limit(api.patch("app1-pki", &PatchParams::default(), &patch)).await;
         let name = patched.map_err(broke_off(command))?.name_any();
         self.command(command, &format!("pki.box.com/{name} patched")).await;
 

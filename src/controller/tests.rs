@@ -67,7 +67,7 @@ fn only_pods_that_can_still_start_wait_for_a_secret() {
     }
     let mut names: Vec<_> = waiting_pods(&store, &Key::new("ns", "a")).into_iter().map(|pod| pod.name).collect();
     names.sort();
-    assert_eq!(names, ["Pending", "Running", "Unknown"]);
+    assert_eq!(names, ["Pending", "Running", "Unknown"].map(|name| Some(name.to_owned())));
     assert!(waiting_pods(&store, &Key::new("ns", "b")).is_empty());
 }
 

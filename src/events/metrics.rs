@@ -24,15 +24,15 @@ struct Labels {
 
 /// `events_total{result}`: each recorded event is counted once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Metrics(Family<Labels, Counter>);
+pub(super) struct EventMetrics(Family<Labels, Counter>);
 
-impl Metrics {
+impl EventMetrics {
     pub fn count(&self, result: &'static str) {
         self.0.get_or_create(&Labels { result }).inc();
     }
 }
 
-impl daemon::Metrics for Metrics {
+impl daemon::Metrics for EventMetrics {
     fn register(&self, registry: &mut Registry) {
         // Each result is exported from the start, at zero, so that an alert can compare it.
         for result in [SENT, QUEUE_FULL, SPAM, FAILED, NAMESPACE_DELETED] {

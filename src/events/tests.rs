@@ -10,6 +10,19 @@ use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// A reference to a pod of the namespace app1.
+pub fn pod_reference(name: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Pod".into()),
+        namespace: Some("app1".into()),
+        name: Some(name.into()),
+        uid: Some(format!("uid of {name}")),
+        resource_version: Some("7".into()),
+        field_path: None,
+    }
+}
+
 struct Rig {
     recorder: Recorder,
     server: Server,
@@ -26,15 +39,7 @@ fn rig(dry_run: bool) -> Rig {
 
 impl Rig {
     fn record(&self, pod: &str, message: &str) {
-        let about = ObjectRef {
-            api_version: "v1".into(),
-            kind: "Pod".into(),
-            namespace: "app1".into(),
-            name: pod.into(),
-            uid: format!("uid of {pod}"),
-            resource_version: None,
-        };
-        self.recorder.record(&about, Kind::Warning, "Reason", message);
+        self.recorder.record(&pod_reference(pod), EventType::Warning, "Reason", message);
     }
 
     async fn flushed(&self) {

@@ -16,7 +16,7 @@ use tracing::debug;
 use super::{Inner, event, metrics};
 use crate::{
     informer::Key,
-    request::{Failure, bounded},
+    request::{Failure, with_time_limit},
 };
 
 /// Events that are written at the same time, so that one slow answer does not block the others.
@@ -69,26 +69,26 @@ impl Inner {
     /// Creates the Event, or raises the count of the existing one.
     async fn attempt(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
         let params = PostParams { dry_run: self.dry_run, ..PostParams::default() };
-        match bounded(api.create(&params, event)).await {
+        match with_time_limit(api.create(&params, event)).await {
             Err(failure) if failure.code() == Some(409) => {}
             answer => return answer,
         }
         match self.increment(api, key, event).await {
             // It expired before the GET or the PATCH.
-            Err(failure) if failure.code() == Some(404) => bounded(api.create(&params, event)).await,
+            Err(failure) if failure.code() == Some(404) => with_time_limit(api.create(&params, event)).await,
             answer => answer,
         }
     }
 
     async fn increment(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
-        let current = bounded(api.get(key.name())).await?;
+        let current = with_time_limit(api.get(key.name())).await?;
         let patch = json!({
             "metadata": { "resourceVersion": current.metadata.resource_version },
             "count": current.count.unwrap_or(1).saturating_add(1),
             "lastTimestamp": event.last_timestamp,
         });
         let params = PatchParams { dry_run: self.dry_run, ..PatchParams::default() };
-        bounded(api.patch(key.name(), &params, &Patch::Merge(patch))).await
+        with_time_limit(api.patch(key.name(), &params, &Patch::Merge(patch))).await
     }
 }
 

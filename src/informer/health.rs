@@ -15,7 +15,7 @@ pub struct Health {
     synced: watch::Sender<bool>,
     /// The last failure, until a watch works again.
     last_error: Mutex<Option<String>>,
-    unserved: Notify,
+    not_found: Notify,
     ended: AtomicBool,
 }
 
@@ -32,7 +32,7 @@ impl Health {
     /// Waits until the first list is in the cache and the handler has seen each of its changes.
     ///
     /// A worker that starts sooner takes a missing object for a deleted one. Cancel-safe.
-    pub async fn synced(&self) {
+    pub async fn wait_until_synced(&self) {
         // No error is possible: `self` owns the sender.
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
@@ -41,8 +41,8 @@ impl Health {
     ///
     /// The reflector continues. A caller that knows another path of the same objects (another version of the CRD) replaces
     /// it. Cancel-safe.
-    pub async fn unserved(&self) {
-        self.unserved.notified().await;
+    pub async fn not_found(&self) {
+        self.not_found.notified().await;
     }
 
     /// Readiness: succeeds once the first list is in the cache.
@@ -72,8 +72,8 @@ impl Health {
         self.synced.send_replace(true);
     }
 
-    pub(super) fn set_unserved(&self) {
-        self.unserved.notify_one();
+    pub(super) fn set_not_found(&self) {
+        self.not_found.notify_one();
     }
 
     pub(super) fn set_last_error(&self, why: String) {

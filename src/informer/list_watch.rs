@@ -44,7 +44,7 @@ pub struct ListWatch<T> {
 
 /// A request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum List {
+pub enum ListRequest {
     /// The first page, of the latest state. The query has no `resourceVersion`, so no API server answers from an old cache.
     ///
     /// client-go sends `0` (any version) the first time; after a restart that may return an older state than the one that
@@ -54,11 +54,11 @@ pub enum List {
     Continue(String),
 }
 
-impl List {
+impl ListRequest {
     fn query(&self, selectors: &str, page_size: u32) -> String {
         let mut query = form_urlencoded::Serializer::new(selectors.to_owned());
         query.append_pair("limit", &page_size.to_string());
-        if let List::Continue(token) = self {
+        if let ListRequest::Continue(token) = self {
             query.append_pair("continue", token);
         }
         query.finish()
@@ -89,7 +89,7 @@ pub struct Undecodable {
 
 /// One line of a watch.
 #[derive(Debug)]
-pub enum Event<T> {
+pub enum WatchEvent<T> {
     /// `ADDED` or `MODIFIED`. After a reconnect only the cache can distinguish them.
     Applied(T),
     /// `DELETED`, with the version. The cache has the object, so only its name is decoded.
@@ -123,14 +123,14 @@ impl<T: Object> ListWatch<T> {
     ///
     /// # Errors
     /// Any [`Failure`]; [`Failure::Timeout`] after [`request::LIST_LIMIT`].
-    pub async fn list(&self, list: &List) -> Result<Page<T>, Failure> {
-        if *list == List::First {
+    pub async fn list(&self, list: &ListRequest) -> Result<Page<T>, Failure> {
+        if *list == ListRequest::First {
             self.page_size.store(PAGE_SIZE, Ordering::Relaxed);
         }
         loop {
             let size = self.page_size.load(Ordering::Relaxed);
             let body = self.get(&list.query(&self.selectors, size)).await?.into_body();
-            match request::read(body, LARGEST_PAGE, request::LIST_LIMIT).await? {
+            match request::read_body(body, LARGEST_PAGE, request::LIST_LIMIT).await? {
                 Some(bytes) => return decode_page(&bytes),
                 None if size > 1 => self.page_size.store((size / 4).max(1), Ordering::Relaxed),
                 None => return Err(Failure::Malformed(format!("a page of more than {LARGEST_PAGE} bytes"))),
@@ -175,7 +175,7 @@ impl<T: Object> Watch<T> {
     ///
     /// # Errors
     /// The connection broke, or a line is not a watch event. Both end the watch.
-    pub async fn next(&mut self) -> Option<Result<Event<T>, Failure>> {
+    pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, Failure>> {
         loop {
             if let Some(end) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
                 let line = self.buffer.split_to(self.scanned + end);
@@ -253,25 +253,25 @@ struct WireEvent<'a> {
     object: &'a RawValue,
 }
 
-fn decode_line<T: Object>(line: &[u8]) -> Result<Event<T>, Failure> {
+fn decode_line<T: Object>(line: &[u8]) -> Result<WatchEvent<T>, Failure> {
     let WireEvent { r#type, object } = decode(line)?;
     let raw = object.get().as_bytes();
     match &*r#type {
         "ADDED" | "MODIFIED" => match serde_json::from_slice(raw) {
-            Ok(object) => Ok(Event::Applied(object)),
+            Ok(object) => Ok(WatchEvent::Applied(object)),
             Err(e) => {
                 let (object, version) = undecodable_object(object, &e);
-                Ok(Event::Undecodable(object, version))
+                Ok(WatchEvent::Undecodable(object, version))
             }
         },
         "DELETED" => match decode::<Named>(raw)? {
             Named { metadata } if metadata.name.is_empty() => {
                 Err(Failure::Malformed("a deletion without a name".into()))
             }
-            Named { metadata } => Ok(Event::Deleted(metadata.key(), metadata.resource_version)),
+            Named { metadata } => Ok(WatchEvent::Deleted(metadata.key(), metadata.resource_version)),
         },
-        "BOOKMARK" => decode::<Named>(raw).map(|bookmark| Event::Bookmark(bookmark.metadata.resource_version)),
-        "ERROR" => decode::<Status>(raw).map(|status| Event::Error(Failure::from_status(status, None))),
+        "BOOKMARK" => decode::<Named>(raw).map(|bookmark| WatchEvent::Bookmark(bookmark.metadata.resource_version)),
+        "ERROR" => decode::<Status>(raw).map(|status| WatchEvent::Error(Failure::from_status(status, None))),
         other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
     }
 }

@@ -23,7 +23,7 @@ use std::{mem, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Event, Key, List, Object, Page, Undecodable,
+    Key, ListRequest, Object, Page, Undecodable, WatchEvent,
     backoff::{Backoff, LONGEST},
 };
 use crate::request::Failure;
@@ -46,7 +46,7 @@ pub enum Response<T> {
     /// The watch is open: the head of the response has arrived.
     Opened,
     /// A line of the watch.
-    Event(Event<T>),
+    Event(WatchEvent<T>),
     /// The server ended the watch.
     Closed,
     /// The watch sent nothing, not even a bookmark, for `--watch-idle`.
@@ -68,7 +68,7 @@ pub struct NextRequest {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
     /// A page.
-    List(List),
+    List(ListRequest),
     /// A new watch of what comes after this version, for this time.
     Watch(String, Duration),
     /// The next line of the watch that is open.
@@ -99,7 +99,7 @@ pub struct Problem {
 
 /// What follows from a response.
 #[derive(Debug)]
-pub struct Step<T> {
+pub struct Decision<T> {
     /// For the cache.
     pub update: Update<T>,
     /// For the API server.
@@ -156,28 +156,28 @@ impl<T> Default for State<T> {
 impl<T: Object> Machine<T> {
     /// Returns a machine in its initial state, and the first request.
     pub fn start() -> (Self, NextRequest) {
-        let first = NextRequest { after: Duration::ZERO, request: Request::List(List::First) };
+        let first = NextRequest { after: Duration::ZERO, request: Request::List(ListRequest::First) };
         (Machine { state: State::default(), backoff: Backoffs::default() }, first)
     }
 
     /// One step. `jitter` is a random number in `[0, 1)`.
-    pub fn step(&mut self, response: Response<T>, now: Instant, jitter: f64) -> Step<T> {
+    pub fn step(&mut self, response: Response<T>, now: Instant, jitter: f64) -> Decision<T> {
         match (&mut self.state, response) {
             (State::Listing { items, undecodable }, Response::Page(page)) => {
                 items.extend(page.items);
                 undecodable.extend(page.undecodable.into_iter().filter_map(|u| u.key));
                 if let Some(token) = page.next {
-                    return go(Request::List(List::Continue(token)));
+                    return at_once(Request::List(ListRequest::Continue(token)));
                 }
                 let update = Update::Replace(mem::take(items), mem::take(undecodable));
                 // The backoff is not reset: a list that works is no progress if the watch after it never does.
                 self.state = State::Watching { version: page.resource_version, opened: None, events: 0 };
-                Step { update, ..go(self.watch(jitter)) }
+                Decision { update, ..at_once(self.watch_request(jitter)) }
             }
             (State::Listing { .. }, Response::Failed(failure)) => self.relist(&failure, jitter),
             (State::Watching { opened, events, .. }, Response::Opened) => {
                 (*opened, *events) = (Some(now), 0);
-                go(Request::Read)
+                at_once(Request::Read)
             }
             (State::Watching { version, opened, events }, Response::Event(event)) => {
                 *events += 1;
@@ -186,22 +186,22 @@ impl<T: Object> Machine<T> {
                     self.backoff.reset();
                 }
                 let (update, seen, problem) = match event {
-                    Event::Applied(object) => {
+                    WatchEvent::Applied(object) => {
                         let seen = object.resource_version().to_owned();
                         (Update::Apply(object), seen, None)
                     }
-                    Event::Deleted(key, seen) => (Update::Delete(key), seen, None),
-                    Event::Bookmark(seen) => (Update::None, seen, None),
-                    Event::Undecodable(object, seen) => (Update::None, seen, Some(undecodable(&object))),
+                    WatchEvent::Deleted(key, seen) => (Update::Delete(key), seen, None),
+                    WatchEvent::Bookmark(seen) => (Update::None, seen, None),
+                    WatchEvent::Undecodable(object, seen) => (Update::None, seen, Some(undecodable(&object))),
                     // A busy server may recover soon. Any other ERROR inside the stream is final for this version; the same
                     // watch again (the server cannot decode an old value, for example) might fail forever.
-                    Event::Error(failure) if failure.code() == Some(429) => return self.rewatch(&failure, jitter),
-                    Event::Error(failure) => return self.relist(&failure, jitter),
+                    WatchEvent::Error(failure) if failure.code() == Some(429) => return self.rewatch(&failure, jitter),
+                    WatchEvent::Error(failure) => return self.relist(&failure, jitter),
                 };
                 if !seen.is_empty() {
                     *version = seen;
                 }
-                Step { update, problem, ..go(Request::Read) }
+                Decision { update, problem, ..at_once(Request::Read) }
             }
             (State::Watching { opened, events, .. }, Response::Closed) => {
                 let (age, empty) = (age(*opened, now), *events == 0);
@@ -209,20 +209,20 @@ impl<T: Object> Machine<T> {
                     self.backoff.reset();
                 }
                 if age >= VERY_SHORT {
-                    return go(self.watch(jitter)); // its time was up: the normal end
+                    return at_once(self.watch_request(jitter)); // its time was up: the normal end
                 }
                 // A server (often a proxy) that accepts watches and drops them. Without a pause this is a hot loop, and
                 // without a list the cache gets stale: so fall back to polling, at the backoff's pace.
                 if !empty {
-                    let request = self.watch(jitter);
-                    return self.pause(request, jitter);
+                    let request = self.watch_request(jitter);
+                    return self.retry_short_watch(request, jitter);
                 }
                 self.state = State::default();
-                self.pause(Request::List(List::First), jitter)
+                self.retry_short_watch(Request::List(ListRequest::First), jitter)
             }
             // Maybe nothing is wrong. A dead connection looks like this, and so does a quiet resource on a server that sends
             // no bookmarks. Opening the watch again costs one request and misses nothing.
-            (State::Watching { .. }, Response::Silent) => go(self.watch(jitter)),
+            (State::Watching { .. }, Response::Silent) => at_once(self.watch_request(jitter)),
             (State::Watching { opened, .. }, Response::Failed(failure)) => {
                 if age(*opened, now) > LONGEST {
                     self.backoff.reset(); // it broke, but it had worked for a long time
@@ -242,37 +242,37 @@ impl<T: Object> Machine<T> {
     }
 
     /// A watch from the current version.
-    fn watch(&mut self, jitter: f64) -> Request {
-        let State::Watching { version, opened, .. } = &mut self.state else { return Request::List(List::First) };
+    fn watch_request(&mut self, jitter: f64) -> Request {
+        let State::Watching { version, opened, .. } = &mut self.state else { return Request::List(ListRequest::First) };
         *opened = None;
         let (least, most) = WATCH_TIME;
         Request::Watch(version.clone(), least + (most - least).mul_f64(jitter))
     }
 
     /// Opens the watch again where it was, after a backoff.
-    fn rewatch(&mut self, failure: &Failure, jitter: f64) -> Step<T> {
-        let request = self.watch(jitter);
+    fn rewatch(&mut self, failure: &Failure, jitter: f64) -> Decision<T> {
+        let request = self.watch_request(jitter);
         self.retry(failure, request, jitter)
     }
 
     /// Starts again with a list, after a backoff.
-    fn relist(&mut self, failure: &Failure, jitter: f64) -> Step<T> {
+    fn relist(&mut self, failure: &Failure, jitter: f64) -> Decision<T> {
         self.state = State::default();
-        self.retry(failure, Request::List(List::First), jitter)
+        self.retry(failure, Request::List(ListRequest::First), jitter)
     }
 
-    fn retry(&mut self, failure: &Failure, request: Request, jitter: f64) -> Step<T> {
+    fn retry(&mut self, failure: &Failure, request: Request, jitter: f64) -> Decision<T> {
         let version = failure.is_expired() || failure.is_version_too_large();
         let backoff = if version { &mut self.backoff.version } else { &mut self.backoff.server };
         let after = backoff.next(jitter).max(failure.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER));
-        Step { update: Update::None, next: NextRequest { after, request }, problem: Some(problem(failure)) }
+        Decision { update: Update::None, next: NextRequest { after, request }, problem: Some(problem(failure)) }
     }
 
     /// Waits for a backoff after a very short watch.
-    fn pause(&mut self, request: Request, jitter: f64) -> Step<T> {
+    fn retry_short_watch(&mut self, request: Request, jitter: f64) -> Decision<T> {
         let why = "the watch was closed as soon as it was open".to_owned();
         let next = NextRequest { after: self.backoff.server.next(jitter), request };
-        Step { update: Update::None, next, problem: Some(Problem { why, reason: "short_watch" }) }
+        Decision { update: Update::None, next, problem: Some(Problem { why, reason: "short_watch" }) }
     }
 }
 
@@ -294,8 +294,8 @@ fn problem(failure: &Failure) -> Problem {
     Problem { why: failure.to_string(), reason: failure.label() }
 }
 
-fn go<T>(request: Request) -> Step<T> {
-    Step { update: Update::None, next: NextRequest { after: Duration::ZERO, request }, problem: None }
+fn at_once<T>(request: Request) -> Decision<T> {
+    Decision { update: Update::None, next: NextRequest { after: Duration::ZERO, request }, problem: None }
 }
 
 #[cfg(test)]

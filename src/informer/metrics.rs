@@ -15,7 +15,7 @@ type Resource = [(&'static str, &'static str); 1];
 
 /// The counters of all reflectors of a process, with the label `resource`.
 #[derive(Clone, Default)]
-pub struct Metrics {
+pub struct ReflectorMetrics {
     lists: Family<Resource, Counter>,
     watches: Family<Resource, Counter>,
     errors: Family<[(&'static str, &'static str); 2], Counter>,
@@ -24,7 +24,7 @@ pub struct Metrics {
     last_event: Family<Resource, Gauge<f64, AtomicU64>>,
 }
 
-impl daemon::Metrics for Metrics {
+impl daemon::Metrics for ReflectorMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("reflector_lists", "Lists begun; the pages of one list count once", self.lists.clone());
         registry.register("reflector_watches", "Watches opened, failed attempts included", self.watches.clone());
@@ -37,7 +37,7 @@ impl daemon::Metrics for Metrics {
     }
 }
 
-impl Metrics {
+impl ReflectorMetrics {
     /// The counters of one resource, looked up once.
     pub(super) fn of(&self, resource: &'static str) -> ResourceMetrics {
         let label = [("resource", resource)];
@@ -53,7 +53,7 @@ impl Metrics {
     }
 }
 
-/// One reflector's share of the [`Metrics`].
+/// One reflector's share of the [`ReflectorMetrics`].
 pub(super) struct ResourceMetrics {
     pub lists: Counter,
     pub watches: Counter,
@@ -61,7 +61,7 @@ pub(super) struct ResourceMetrics {
     pub synced: Gauge,
     /// Registered by the first answer: 1970 would be wrong before it.
     last_event: OnceLock<Gauge<f64, AtomicU64>>,
-    all: Metrics,
+    all: ReflectorMetrics,
     resource: &'static str,
 }
 
@@ -71,7 +71,7 @@ impl ResourceMetrics {
     }
 
     /// The API server has answered. Called for each event.
-    pub fn answered(&self) {
+    pub fn record_response(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let last_event = || self.all.last_event.get_or_create_owned(&[("resource", self.resource)]);
         self.last_event.get_or_init(last_event).set(now.as_secs_f64());

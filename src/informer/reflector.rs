@@ -10,9 +10,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Change, Event, Health, List, ListWatch, Object, Store, Watch,
+    Change, Health, ListRequest, ListWatch, Object, Store, Watch, WatchEvent,
     machine::{Machine, NextRequest, Problem, Request, Response, Update, undecodable},
-    metrics::{Metrics, ResourceMetrics},
+    metrics::{ReflectorMetrics, ResourceMetrics},
 };
 use crate::explain;
 
@@ -30,7 +30,7 @@ pub struct Reflector<T> {
     /// a minute.
     pub watch_idle: Duration,
     /// The counters.
-    pub metrics: Metrics,
+    pub metrics: ReflectorMetrics,
 }
 
 impl<T: Object> Reflector<T> {
@@ -53,7 +53,7 @@ impl<T: Object> Reflector<T> {
                 } else {
                     sleep(next.after).await;
                 }
-                self.ask(&next.request, &mut watch, &metrics).await
+                self.send(&next.request, &mut watch, &metrics).await
             };
             let response = tokio::select! {
                 biased;
@@ -77,11 +77,11 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    async fn ask(&self, request: &Request, watch: &mut Option<Watch<T>>, metrics: &ResourceMetrics) -> Response<T> {
+    async fn send(&self, request: &Request, watch: &mut Option<Watch<T>>, metrics: &ResourceMetrics) -> Response<T> {
         match request {
             Request::List(list) => {
                 *watch = None;
-                if !matches!(list, List::Continue(_)) {
+                if !matches!(list, ListRequest::Continue(_)) {
                     metrics.lists.inc();
                     explain!(List, resource = self.resource, "list once what exists");
                 }
@@ -89,7 +89,7 @@ impl<T: Object> Reflector<T> {
                     Ok(page) => page,
                     Err(failure) => return Response::Failed(failure),
                 };
-                metrics.answered();
+                metrics.record_response();
                 page.undecodable.iter().for_each(|object| self.report(undecodable(object), None, metrics));
                 Response::Page(page)
             }
@@ -107,9 +107,9 @@ impl<T: Object> Reflector<T> {
                 let Some(open) = watch else { return Response::Closed };
                 match timeout(self.watch_idle, open.next()).await {
                     Ok(Some(Ok(event))) => {
-                        metrics.answered();
+                        metrics.record_response();
                         // Not as soon as it is open: its first event may be a 410.
-                        if !matches!(event, Event::Error(_)) && self.health.clear_last_error() {
+                        if !matches!(event, WatchEvent::Error(_)) && self.health.clear_last_error() {
                             tracing::info!(resource = self.resource, "the watch works again");
                         }
                         Response::Event(event)
@@ -138,7 +138,7 @@ impl<T: Object> Reflector<T> {
     fn report(&self, problem: Problem, next: Option<&NextRequest>, metrics: &ResourceMetrics) {
         metrics.error(problem.reason);
         if problem.reason == "not_found" {
-            self.health.set_unserved();
+            self.health.set_not_found();
         }
         let (resource, error) = (self.resource, &problem.why);
         let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));

@@ -96,9 +96,10 @@ impl<T: Object> Store<T> {
         self.inner.read().objects.get(key).cloned()
     }
 
-    /// The keys of the objects that have this [index key](Object::index_keys), in no particular order.
-    pub fn by_index(&self, index_key: &Key) -> Vec<Key> {
-        self.inner.read().index.get(index_key).map_or_else(Vec::new, |keys| keys.iter().cloned().collect())
+    /// The objects that have this [index key](Object::index_keys), in no particular order.
+    pub fn by_index(&self, index_key: &Key) -> Vec<Arc<T>> {
+        let inner = self.inner.read();
+        inner.index.get(index_key).into_iter().flatten().filter_map(|key| inner.objects.get(key).cloned()).collect()
     }
 
     /// Every key, in no particular order.

@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{certificate::Authority, post_params, secret};
 use crate::{
     informer::Key,
-    request::{Failure, bounded},
+    request::{Failure, with_time_limit},
 };
 
 /// A copy of the CA that is older is read again, so that a CA that was replaced is noticed without a watch.
@@ -22,10 +22,10 @@ pub struct CaSecret {
     pub key: Key,
     dry_run: bool,
     /// A tokio lock, held across the requests on purpose: if many workers need the CA at once, one of them reads it.
-    copy: Mutex<Option<(Instant, Answer)>>,
+    copy: Mutex<Option<(Instant, CaResult)>>,
 }
 
-type Answer = Result<Arc<Authority>, CaError>;
+type CaResult = Result<Arc<Authority>, CaError>;
 
 /// Why there is no CA.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -44,7 +44,7 @@ impl CaSecret {
     }
 
     /// Returns the CA, at most a minute old; creates it if it does not exist.
-    pub async fn get(&self) -> Answer {
+    pub async fn get(&self) -> CaResult {
         let called = Instant::now();
         let mut copy = self.copy.lock().await;
         // An error that another worker got while this one waited holds for this one, too.
@@ -62,7 +62,7 @@ impl CaSecret {
     }
 
     async fn read(&self) -> Result<Option<Arc<Authority>>, CaError> {
-        let Some(secret) = bounded(self.api.get_opt(self.key.name())).await? else { return Ok(None) };
+        let Some(secret) = with_time_limit(self.api.get_opt(self.key.name())).await? else { return Ok(None) };
         match Authority::load(&secret.data.unwrap_or_default(), Timestamp::now()) {
             Ok(authority) => Ok(Some(Arc::new(authority))),
             Err(why) => Err(CaError::Unusable(format!("the CA in Secret {} cannot be used: {why}", self.key))),
@@ -70,11 +70,11 @@ impl CaSecret {
     }
 
     /// By POST, not apply: of two controllers that start together one gets 409, and uses what the other created.
-    async fn create(&self) -> Answer {
+    async fn create(&self) -> CaResult {
         let authority = Authority::create(Timestamp::now(), rand::random());
         let authority = authority.map_err(|why| CaError::Unusable(format!("a CA cannot be created: {why}")))?;
         let secret = secret::build(&self.key, &authority.secret_data(), None);
-        match bounded(self.api.create(&post_params(self.dry_run), &secret)).await {
+        match with_time_limit(self.api.create(&post_params(self.dry_run), &secret)).await {
             Ok(_) => {
                 tracing::info!(secret = %self.key, dry_run = self.dry_run.then_some(true), "CA created");
                 Ok(Arc::new(authority))

@@ -64,7 +64,7 @@ impl Authority {
     /// Creates a CA: P-256, ten years, may sign leaves and nothing else.
     pub fn create(now: Timestamp, random: [u8; 16]) -> Result<Self> {
         let not_after = now.as_second() + CA_LIFETIME;
-        let mut params = parameters("demo-controller CA", random, now, not_after)?;
+        let mut params = certificate_params("demo-controller CA", random, now, not_after)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate()?;
@@ -77,12 +77,12 @@ impl Authority {
     /// # Errors
     /// Why it cannot be used.
     pub fn load(secret: &Data, now: Timestamp) -> Result<Self> {
-        let (der, key) = (certificates(secret, TLS_CRT)?.remove(0), private_key(secret)?);
-        let x509 = parse(&der)?;
+        let (der, key) = (read_certificates(secret, TLS_CRT)?.remove(0), read_private_key(secret)?);
+        let x509 = parse_x509(&der)?;
         let usage = x509.key_usage()?.is_none_or(|usage| usage.value.key_cert_sign());
-        let (not_before, not_after) = dates(&x509);
-        all([
-            (belongs(&key, &x509), "tls.key is not the key of the certificate in tls.crt"),
+        let (not_before, not_after) = validity_of(&x509);
+        check_all([
+            (matches_key(&key, &x509), "tls.key is not the key of the certificate in tls.crt"),
             (x509.is_ca() && usage, "the certificate in tls.crt may not sign others (basicConstraints, keyUsage)"),
             (not_before <= now.as_second(), "the certificate in tls.crt is not valid yet"),
             (now.as_second() < not_after, "the certificate in tls.crt has expired"),
@@ -93,7 +93,7 @@ impl Authority {
 
     /// Returns the content of the CA's Secret.
     pub fn secret_data(&self) -> Data {
-        data([(TLS_CRT, pem(&self.der)), (TLS_KEY, self.issuer.key().serialize_pem())])
+        secret_content([(TLS_CRT, encode_pem(&self.der)), (TLS_KEY, self.issuer.key().serialize_pem())])
     }
 
     /// Issues a certificate with a new key. It never outlives the CA. Returns it with the content of its Secret.
@@ -102,7 +102,7 @@ impl Authority {
     /// This CA cannot issue a valid certificate.
     pub fn issue(&self, request: &CertificateRequest, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
         let not_after = (now.as_second() + request.duration).min(self.not_after);
-        let mut params = parameters(&request.common_name, random, now, not_after)?;
+        let mut params = certificate_params(&request.common_name, random, now, not_after)?;
         for name in &request.names {
             params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
         }
@@ -110,8 +110,8 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
-        let (leaf, ca) = (params.signed_by(&key, &self.issuer)?.pem(), pem(&self.der));
-        let secret = data([(TLS_CRT, leaf + &ca), (TLS_KEY, key.serialize_pem()), (CA_CRT, ca)]);
+        let (leaf, ca) = (params.signed_by(&key, &self.issuer)?.pem(), encode_pem(&self.der));
+        let secret = secret_content([(TLS_CRT, leaf + &ca), (TLS_KEY, key.serialize_pem()), (CA_CRT, ca)]);
         // The library cannot repeat every name that another CA may have. A certificate that names an issuer that does not
         // exist would be issued again and again.
         let certificate = inspect(&secret, request, now).map_err(|why| format!("the CA cannot be used: {why}"))?;
@@ -132,21 +132,22 @@ impl Authority {
 /// # Errors
 /// Why it is not: something is missing, damaged or expired, or the request has changed.
 pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> Result<Certificate> {
-    let (chain, ca, key) = (certificates(secret, TLS_CRT)?, certificates(secret, CA_CRT)?, private_key(secret)?);
-    let (leaf, ca_x509) = (parse(&chain[0])?, parse(&ca[0])?);
+    let (chain, ca, key) =
+        (read_certificates(secret, TLS_CRT)?, read_certificates(secret, CA_CRT)?, read_private_key(secret)?);
+    let (leaf, ca_x509) = (parse_x509(&chain[0])?, parse_x509(&ca[0])?);
     let signed = leaf.issuer().as_raw() == ca_x509.subject().as_raw()
         && leaf.verify_signature(Some(ca_x509.public_key())).is_ok();
-    let (not_before, not_after) = dates(&leaf);
-    let ca_not_after = dates(&ca_x509).1;
+    let (not_before, not_after) = validity_of(&leaf);
+    let ca_not_after = validity_of(&ca_x509).1;
     let issued = not_before + BACKDATED;
     // A certificate that ends with the CA was cut: it is shorter than requested.
     let is_cut = not_after == ca_not_after && not_after - issued < request.duration;
-    all([
-        (belongs(&key, &leaf), "tls.key is not the key of tls.crt"),
+    check_all([
+        (matches_key(&key, &leaf), "tls.key is not the key of tls.crt"),
         (ca.len() == 1 && chain[1..] == ca[..], "tls.crt is not a certificate followed by the CA in ca.crt"),
         (signed, "ca.crt has not signed tls.crt"),
         (leaf.subject().to_string() == format!("CN={}", request.common_name), "issued for another common name"),
-        (dns_names(&leaf) == Some(request.names.iter().map(String::as_str).collect()), "issued for other names"),
+        (read_dns_names(&leaf) == Some(request.names.iter().map(String::as_str).collect()), "issued for other names"),
         (not_after - issued == request.duration || is_cut, "issued for another duration"),
         (not_before <= now.as_second(), "not valid yet"),
         (now.as_second() < not_after, "expired"),
@@ -169,12 +170,12 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
 }
 
 /// Returns the reason of the first check that does not hold.
-fn all<const N: usize>(checks: [(bool, &'static str); N]) -> Result<()> {
+fn check_all<const N: usize>(checks: [(bool, &'static str); N]) -> Result<()> {
     checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err(why.into()))
 }
 
 /// Returns what every certificate has. `openssl verify -x509_strict` asks for the key identifiers.
-fn parameters(name: &str, mut random: [u8; 16], now: Timestamp, not_after: i64) -> Result<CertificateParams> {
+fn certificate_params(name: &str, mut random: [u8; 16], now: Timestamp, not_after: i64) -> Result<CertificateParams> {
     // A serial number is positive, and starts with a bit that is set, so that it always has sixteen bytes.
     random[0] = random[0] & 0x7f | 0x40;
     let mut params = CertificateParams::default();
@@ -187,23 +188,23 @@ fn parameters(name: &str, mut random: [u8; 16], now: Timestamp, not_after: i64) 
     Ok(params)
 }
 
-fn data<const N: usize>(fields: [(&str, String); N]) -> Data {
+fn secret_content<const N: usize>(fields: [(&str, String); N]) -> Data {
     fields.into_iter().map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).collect()
 }
 
-fn pem(der: &[u8]) -> String {
+fn encode_pem(der: &[u8]) -> String {
     pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n")
 }
 
 /// Returns the certificates in a field, at least one.
-fn certificates(secret: &Data, field: &str) -> Result<Vec<Vec<u8>>> {
+fn read_certificates(secret: &Data, field: &str) -> Result<Vec<Vec<u8>>> {
     let blocks = secret.get(field).and_then(|text| pem::parse_many(&text.0).ok()).unwrap_or_default();
     let der = blocks.into_iter().map(|block| (block.tag() == "CERTIFICATE").then(|| block.into_contents()));
     let all: Option<Vec<_>> = der.collect();
     Ok(all.filter(|all| !all.is_empty()).ok_or_else(|| format!("{field} is missing or does not hold certificates"))?)
 }
 
-fn private_key(secret: &Data) -> Result<KeyPair> {
+fn read_private_key(secret: &Data) -> Result<KeyPair> {
     let block = secret.get(TLS_KEY).and_then(|text| pem::parse(&text.0).ok()).filter(|b| b.tag() == "PRIVATE KEY");
     Ok(block.and_then(|block| KeyPair::try_from(block.contents()).ok()).ok_or(
         "tls.key is missing or not a private key that can be used: expected PKCS#8 (BEGIN PRIVATE KEY) of type ECDSA P-256 \
@@ -211,21 +212,21 @@ fn private_key(secret: &Data) -> Result<KeyPair> {
     )?)
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>> {
+fn parse_x509(der: &[u8]) -> Result<X509Certificate<'_>> {
     Ok(X509Certificate::from_der(der).map_err(|_| "not an X.509 certificate")?.1)
 }
 
-fn belongs(key: &KeyPair, x509: &X509Certificate) -> bool {
+fn matches_key(key: &KeyPair, x509: &X509Certificate) -> bool {
     key.public_key_raw() == &*x509.public_key().subject_public_key.data
 }
 
 /// Returns notBefore and notAfter.
-fn dates(x509: &X509Certificate) -> (i64, i64) {
+fn validity_of(x509: &X509Certificate) -> (i64, i64) {
     (x509.validity().not_before.timestamp(), x509.validity().not_after.timestamp())
 }
 
 /// Returns the subject alternative names, if all of them are DNS names.
-fn dns_names<'a>(x509: &'a X509Certificate) -> Option<BTreeSet<&'a str>> {
+fn read_dns_names<'a>(x509: &'a X509Certificate) -> Option<BTreeSet<&'a str>> {
     let dns_name = |name: &GeneralName<'a>| if let GeneralName::DNSName(name) = name { Some(*name) } else { None };
     x509.subject_alternative_name().ok()??.value.general_names.iter().map(dns_name).collect()
 }

@@ -30,7 +30,7 @@ impl MutationCache {
     }
 
     /// Notes that a write replaced `before` by `after`.
-    pub fn wrote(&self, before: &Pki, after: Pki) {
+    pub fn record_write(&self, before: &Pki, after: Pki) {
         self.update(before.key(), |written| {
             let last = written.take().filter(|last| last.latest.resource_version() == before.resource_version());
             let mut replaced = last.map_or_else(Vec::new, |last| last.replaced);
@@ -60,12 +60,12 @@ mod tests {
     #[test]
     fn old_cache_is_replaced_by_the_last_write() {
         let written = MutationCache::default();
-        written.wrote(&pki("7"), pki("8"));
+        written.record_write(&pki("7"), pki("8"));
         assert_eq!(latest(&written, "7"), "8");
-        written.wrote(&pki("8"), pki("9"));
+        written.record_write(&pki("8"), pki("9"));
         assert_eq!(latest(&written, "7"), "9");
         assert_eq!(latest(&written, "8"), "9", "it shows the first write, not the second");
-        (9..100).for_each(|i| written.wrote(&pki(&i.to_string()), pki(&(i + 1).to_string())));
+        (9..100).for_each(|i| written.record_write(&pki(&i.to_string()), pki(&(i + 1).to_string())));
         assert_eq!((latest(&written, "99"), latest(&written, "9")), ("100".into(), "9".into()), "bounded");
     }
 
@@ -73,7 +73,7 @@ mod tests {
     fn cache_that_caught_up_is_used_and_the_write_forgotten() {
         for cached in ["8", "12"] {
             let written = MutationCache::default();
-            written.wrote(&pki("7"), pki("8"));
+            written.record_write(&pki("7"), pki("8"));
             assert_eq!(latest(&written, cached), cached);
             assert!(written.is_empty());
         }

@@ -12,7 +12,7 @@ use std::{fmt::Display, sync::Arc, time::Duration};
 
 use daemon::Telemetry;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use kube::{Api, Client, api::Patch, core};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use super::{
     allowed::AllowedNamesFile,
     ca::{CaError, CaSecret},
     certificate::{Certificate, inspect},
-    metrics::Metrics,
+    metrics::CertificateMetrics,
     mutation_cache::MutationCache,
     patch_params, post_params,
     reported::{self, ReportedError},
@@ -30,20 +30,20 @@ use super::{
     validate::CertificateRequest,
 };
 use crate::{
-    events::{Kind, MESSAGE_LIMIT, ObjectRef, Recorder},
+    events::{self, EventType, MESSAGE_LIMIT, Recorder},
     explain,
-    informer::{Key, Object, PerKey, Store, path},
-    request::{Failure, bounded},
-    worker::{Error, Outcome, Reconciler},
+    informer::{Key, Object, PerKey, Store, collection_path},
+    request::{Failure, with_time_limit},
+    worker::{Outcome, ReconcileError, Reconciler},
 };
 
 /// Returns the pods that mount a Secret.
-pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectRef> + Send + Sync>;
+pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 
 /// The reason of the event for a name that is not allowed. It is the original's, to the letter.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
 /// A temporary rejection (waiting for the garbage collector, for example) is reported if it lasts longer than this.
-const PATIENCE: Duration = Duration::from_secs(4);
+const REPORT_AFTER: Duration = Duration::from_secs(4);
 
 /// The certificate job.
 pub struct Certificates {
@@ -56,7 +56,7 @@ pub struct Certificates {
     ca: CaSecret,
     reported: PerKey<ReportedError>,
     written: MutationCache,
-    metrics: Metrics,
+    metrics: CertificateMetrics,
 }
 
 /// Why a Pki does not get what it asks for.
@@ -64,7 +64,7 @@ struct Rejection {
     /// Of the condition.
     reason: &'static str,
     message: String,
-    /// It is expected to end by itself: retried, and reported only after [`PATIENCE`].
+    /// It is expected to end by itself: retried, and reported only after [`REPORT_AFTER`].
     is_temporary: bool,
     /// The certificate in the Secret, if it is still valid. Then the Pki stays ready.
     valid: Option<Certificate>,
@@ -77,14 +77,14 @@ enum CertifyError {
 }
 
 impl Reconciler<Key> for Certificates {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
         // 1. The object, as the cache has it now. If it is gone or being deleted, nothing is written for it any more. The
         //    garbage collector deletes its Secret.
-        let Some(pki) = self.present(key) else {
+        let Some(pki) = self.current(key) else {
             self.reported.forget(key);
             self.written.forget(key);
             self.metrics.set_not_after(key, None);
-            return Ok(Outcome::Settled);
+            return Ok(Outcome::AwaitChange);
         };
         explain!(Reconcile, pki = %key, "the present state is read from the cache, whatever the reason for the reconcile");
         // 2. to 4. are in `certify`.
@@ -94,26 +94,26 @@ impl Reconciler<Key> for Certificates {
                 self.reported.forget(key);
                 self.write_status(&pki, Ok(&certificate)).await?;
                 // Not a retry: nothing failed. That reconcile will find the certificate due for renewal.
-                Ok(Outcome::RequeueAfter(until(certificate.renewal)))
+                Ok(Outcome::RequeueAfter(duration_until(certificate.renewal)))
             }
             // Absorbed: a retry gives the same result until the Pki, the list or the Secret changes. The first two enqueue
             // the key, the Secret (which is not watched) is checked at each resync.
             Err(CertifyError::Rejected(rejection)) => {
                 let remind = self.report(&pki, &rejection).await?;
                 if rejection.is_temporary {
-                    return Err(Error::Unavailable(rejection.message));
+                    return Err(ReconcileError::Unavailable(rejection.message));
                 }
-                Err(Error::Permanent { why: rejection.message, requeue_after: Some(remind) })
+                Err(ReconcileError::Permanent { why: rejection.message, requeue_after: Some(remind) })
             }
             // Absorbed: the Pki will be deleted, too.
-            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::Settled),
+            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::AwaitChange),
             Err(CertifyError::Failed(failure)) => Err(failure.into()),
         }
     }
 
     /// Reports the failure. The next change, resync or reminder tries again.
-    async fn gave_up(&self, key: &Key, why: &str) -> Result<Outcome, Error> {
-        let Some(pki) = self.present(key) else { return Ok(Outcome::Settled) };
+    async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Outcome, ReconcileError> {
+        let Some(pki) = self.current(key) else { return Ok(Outcome::AwaitChange) };
         self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Outcome::RequeueAfter)
     }
 }
@@ -148,8 +148,8 @@ impl Certificates {
     }
 
     /// Returns the Pki as it is now, unless it is gone or being deleted.
-    fn present(&self, key: &Key) -> Option<Arc<Pki>> {
-        let cached = self.pkis.get(key).filter(|pki| !pki.deleting)?;
+    fn current(&self, key: &Key) -> Option<Arc<Pki>> {
+        let cached = self.pkis.get(key).filter(|pki| !pki.is_deleting)?;
         Some(self.written.latest(cached))
     }
 
@@ -175,8 +175,8 @@ impl Certificates {
             ca => ca,
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
-        let present = bounded(api.get_opt(key.name())).await?;
-        if let Some((message, is_temporary)) = present.as_ref().and_then(|secret| secret::conflict(secret, pki)) {
+        let present = with_time_limit(api.get_opt(key.name())).await?;
+        if let Some((message, is_temporary)) = present.as_ref().and_then(|secret| secret::find_conflict(secret, pki)) {
             Err(Rejection { is_temporary, ..Rejection::new(SECRET_CONFLICT, message) })?;
         }
         let now = Timestamp::now();
@@ -206,12 +206,12 @@ impl Certificates {
             // 409: another writer was faster. The next reconcile checks who controls that Secret.
             None => {
                 let secret = secret::build(key, &data, Some(pki));
-                ("Issued", bounded(api.create(&post_params(self.config.dry_run), &secret)).await)
+                ("Issued", with_time_limit(api.create(&post_params(self.config.dry_run), &secret)).await)
             }
             Some(secret) => {
                 let version = secret.metadata.resource_version;
                 let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": version }, "data": data }));
-                ("Renewed", bounded(api.patch(key.name(), &patch_params(self.config.dry_run), &patch)).await)
+                ("Renewed", with_time_limit(api.patch(key.name(), &patch_params(self.config.dry_run), &patch)).await)
             }
         };
         match written {
@@ -222,36 +222,37 @@ impl Certificates {
         let Certificate { serial, not_after, renewal, .. } = &certificate;
         let dry_run = self.config.dry_run.then_some(true);
         tracing::info!(pki = %key, why, serial, %not_after, %renewal, dry_run, "certificate {}", event.to_lowercase());
-        explain!(Tell, pki = %key, "an event on the Pki reports the certificate");
+        explain!(Record, pki = %key, "an event on the Pki reports the certificate");
         let message = format!("certificate {serial} is valid until {not_after}");
-        self.recorder.record(&ObjectRef::of(API_VERSION, KIND, pki), Kind::Normal, event, &message);
+        self.recorder.record(&events::reference(API_VERSION, KIND, pki), EventType::Normal, event, &message);
         Ok(certificate)
     }
 
     /// Step 5 without a new certificate: events, log and status report the same. Returns the time until the next reminder.
-    async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, Error> {
+    async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, ReconcileError> {
         let Rejection { reason, message, is_temporary, valid } = rejection;
-        let (mut event, mut objects) = (*reason, vec![ObjectRef::of(API_VERSION, KIND, pki)]);
+        let (mut event, mut objects) = (*reason, vec![events::reference(API_VERSION, KIND, pki)]);
         if event == NAME_NOT_ALLOWED {
             event = NOT_ALLOWED_EVENT;
             objects.extend((self.pods_mounting)(pki.key()));
         }
-        let times = (if *is_temporary { PATIENCE } else { Duration::ZERO }, self.config.remind);
-        let due = self.reported.update(pki.key(), |reported| reported::due(reported, message, times, &mut objects));
-        let Some(remind) = due else { return Ok(PATIENCE) };
+        let times = (if *is_temporary { REPORT_AFTER } else { Duration::ZERO }, self.config.remind);
+        let due =
+            self.reported.update(pki.key(), |reported| reported::select_due(reported, message, times, &mut objects));
+        let Some(remind) = due else { return Ok(REPORT_AFTER) };
         for object in objects {
-            explain!(Tell, pki = %pki.key(), object = object.name, kind = object.kind, "an event reports what to fix");
-            if object.uid == pki.uid() {
+            explain!(Record, pki = %pki.key(), object = object.name, kind = object.kind, "an event reports what to fix");
+            if object.uid.as_deref() == Some(pki.uid()) {
                 tracing::warn!(pki = %pki.key(), reason, error = message, "no certificate issued");
             }
-            self.recorder.record(&object, Kind::Warning, event, message);
+            self.recorder.record(&object, EventType::Warning, event, message);
         }
         self.write_status(pki, Err(rejection)).await?;
-        Ok(valid.as_ref().map_or(remind, |certificate| remind.min(until(certificate.not_after))))
+        Ok(valid.as_ref().map_or(remind, |certificate| remind.min(duration_until(certificate.not_after))))
     }
 
     /// Writes the status, unless it is already right.
-    async fn write_status(&self, pki: &Pki, result: Result<&Certificate, &Rejection>) -> Result<(), Error> {
+    async fn write_status(&self, pki: &Pki, result: Result<&Certificate, &Rejection>) -> Result<(), ReconcileError> {
         let key = pki.key();
         let (reason, message, certificate) = match result {
             Ok(certificate) | Err(Rejection { valid: Some(certificate), .. }) => {
@@ -262,17 +263,17 @@ impl Certificates {
         let last_not_after = || pki.status["notAfter"].as_str()?.parse().ok();
         self.metrics.set_not_after(key, certificate.map(|c| c.not_after).or_else(last_not_after));
         let Some(patch) = status::patch(pki, reason, message, certificate, Timestamp::now()) else { return Ok(()) };
-        let request = core::Request::new(path(GROUP_PATH, Some(key.namespace()), PLURAL))
+        let request = core::Request::new(collection_path(GROUP_PATH, Some(key.namespace()), PLURAL))
             .patch_subresource("status", key.name(), &patch_params(self.config.dry_run), &Patch::Merge(patch))
-            .map_err(|error| Error::Transient(error.to_string()))?;
-        match bounded(self.client.request::<Pki>(request)).await {
+            .map_err(|error| ReconcileError::Transient(error.to_string()))?;
+        match with_time_limit(self.client.request::<Pki>(request)).await {
             Ok(after) => {
-                self.written.wrote(pki, after);
+                self.written.record_write(pki, after);
                 Ok(())
             }
-            Err(failure) if says_deleted(&failure, key) => Ok(()),
+            Err(failure) if is_not_found(&failure, key) => Ok(()),
             // Not counted: the job is done. To give up would report that a good certificate could not be issued.
-            Err(failure) => Err(Error::Unavailable(format!("the status cannot be written: {failure}"))),
+            Err(failure) => Err(ReconcileError::Unavailable(format!("the status cannot be written: {failure}"))),
         }
     }
 }
@@ -280,7 +281,7 @@ impl Certificates {
 /// Returns whether the server answered that this Pki does not exist: the watch is about to show its deletion.
 ///
 /// It gives the same answer if the CRD in the cluster has no status subresource.
-fn says_deleted(failure: &Failure, pki: &Key) -> bool {
+fn is_not_found(failure: &Failure, pki: &Key) -> bool {
     let Failure::Status { status, .. } = failure else { return false };
     status.code == 404 && status.details.as_ref().is_some_and(|d| (&*d.kind, &*d.name) == (PLURAL, pki.name()))
 }
@@ -306,7 +307,7 @@ impl From<Failure> for CertifyError {
     }
 }
 
-fn until(time: Timestamp) -> Duration {
+fn duration_until(time: Timestamp) -> Duration {
     Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()
 }
 

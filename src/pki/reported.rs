@@ -6,24 +6,24 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::events::ObjectRef;
+use k8s_openapi::api::core::v1::ObjectReference;
 
 /// The present error of a Pki, and the objects that have an event about it.
 pub struct ReportedError {
     message: String,
     since: Instant,
     /// When the event was recorded, by the object's UID. Entries older than `remind` are removed.
-    recorded: HashMap<String, Instant>,
+    recorded: HashMap<Option<String>, Instant>,
 }
 
 /// Removes the objects that need no event now from `objects`, and returns the time until the next event is due.
 ///
 /// None: the error has not lasted for `patience` yet.
-pub fn due(
+pub fn select_due(
     reported: &mut Option<ReportedError>,
     message: &str,
     (patience, remind): (Duration, Duration),
-    objects: &mut Vec<ObjectRef>,
+    objects: &mut Vec<ObjectReference>,
 ) -> Option<Duration> {
     let now = Instant::now();
     reported.take_if(|reported| reported.message != message);
@@ -49,9 +49,10 @@ mod tests {
 
     /// Returns the UIDs of the objects with an event now, and the seconds until the next.
     fn uids(reported: &mut Option<ReportedError>, message: &str, uids: &[&str]) -> (Vec<String>, u64) {
-        let mut objects = uids.iter().map(|uid| ObjectRef { uid: (*uid).into(), ..ObjectRef::default() }).collect();
-        let next = due(reported, message, (Duration::ZERO, REMIND), &mut objects).unwrap();
-        (objects.into_iter().map(|object| object.uid).collect(), next.as_secs())
+        let mut objects =
+            uids.iter().map(|uid| ObjectReference { uid: Some((*uid).into()), ..ObjectReference::default() }).collect();
+        let next = select_due(reported, message, (Duration::ZERO, REMIND), &mut objects).unwrap();
+        (objects.into_iter().map(|object| object.uid.unwrap()).collect(), next.as_secs())
     }
 
     #[tokio::test(start_paused = true)]
@@ -70,8 +71,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn error_is_due_only_after_the_patience() {
-        let (reported, mut objects) = (&mut None, vec![ObjectRef::default()]);
-        let mut due = || due(reported, "wait", (Duration::from_secs(5), REMIND), &mut objects);
+        let (reported, mut objects) = (&mut None, vec![ObjectReference::default()]);
+        let mut due = || select_due(reported, "wait", (Duration::from_secs(5), REMIND), &mut objects);
         assert_eq!(due(), None);
         advance(Duration::from_secs(5)).await;
         assert_eq!(due(), Some(REMIND));

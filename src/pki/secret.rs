@@ -31,7 +31,7 @@ pub fn build(key: &Key, data: &Data, owner: Option<&Pki>) -> Secret {
 /// Returns why a Secret cannot be used for a Pki, and whether that is temporary, because the Secret is being deleted.
 ///
 /// The owner is compared by UID: a Pki of the same name may have been deleted and created again.
-pub fn conflict(secret: &Secret, pki: &Pki) -> Option<(String, bool)> {
+pub fn find_conflict(secret: &Secret, pki: &Pki) -> Option<(String, bool)> {
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
     match owners.iter().find(|owner| owner.controller == Some(true)) {
         Some(owner) if owner.uid == pki.uid() => {

@@ -32,7 +32,7 @@ pub fn patch(pki: &Pki, reason: &str, message: &str, valid: Option<&Certificate>
         pki.status["conditions"].as_array().into_iter().flatten().cloned().partition(|c| c["type"] == "Ready");
     let since = match ours.first() {
         Some(before) if before["status"] == ready => before["lastTransitionTime"].clone(),
-        _ => text(now),
+        _ => rfc3339(now),
     };
     conditions.push(json!({
         "type": "Ready", "status": ready, "reason": reason, "message": message,
@@ -41,16 +41,16 @@ pub fn patch(pki: &Pki, reason: &str, message: &str, valid: Option<&Certificate>
     let mut status = json!({ "observedGeneration": pki.generation, "conditions": conditions });
     if let Some(certificate) = valid {
         status["serialNumber"] = certificate.serial.as_str().into();
-        status["notBefore"] = text(certificate.not_before);
-        status["notAfter"] = text(certificate.not_after);
-        status["renewalTime"] = text(certificate.renewal);
+        status["notBefore"] = rfc3339(certificate.not_before);
+        status["notAfter"] = rfc3339(certificate.not_after);
+        status["renewalTime"] = rfc3339(certificate.renewal);
     }
     let is_right = status.as_object()?.iter().all(|(name, value)| pki.status[name] == *value);
     (!is_right).then(|| json!({ "metadata": { "resourceVersion": pki.resource_version() }, "status": status }))
 }
 
 /// RFC 3339 in whole seconds, as Kubernetes writes times.
-fn text(time: Timestamp) -> Value {
+fn rfc3339(time: Timestamp) -> Value {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 

@@ -40,6 +40,6 @@ fn pki_keeps_any_spec_and_status_undecoded() {
         let pki = decode(&value, &value);
         assert_eq!((&pki.spec, &pki.status), (&value, &value));
         assert_eq!((pki.key().as_str(), pki.uid(), pki.resource_version()), ("app1/app1-pki", "u1", "7"));
-        assert_eq!((pki.generation, pki.deleting), (3, true));
+        assert_eq!((pki.generation, pki.is_deleting), (3, true));
     }
 }

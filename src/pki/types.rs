@@ -18,7 +18,7 @@ pub struct Pki {
     /// Counts the changes of the spec.
     pub generation: i64,
     /// Has a deletionTimestamp: nothing is written for it any more.
-    pub deleting: bool,
+    pub is_deleting: bool,
     /// As the owner wrote it; Null if absent.
     pub spec: Value,
     /// As it was last written; Null if absent.
@@ -64,7 +64,7 @@ impl From<Wire> for Pki {
             uid: metadata.uid,
             resource_version: metadata.resource_version,
             generation: metadata.generation,
-            deleting: metadata.deletion_timestamp.is_some(),
+            is_deleting: metadata.deletion_timestamp.is_some(),
             spec,
             status,
         }

@@ -62,9 +62,10 @@ impl CertificateRequest {
         }
 
         let accepted = "a duration from 1h to 8760h, such as 2160h or 1h30m";
-        let duration = parse("duration", spec.duration, HOUR..8760 * HOUR + 1, accepted)?.unwrap_or(2160 * HOUR);
+        let duration =
+            parse_duration("duration", spec.duration, HOUR..8760 * HOUR + 1, accepted)?.unwrap_or(2160 * HOUR);
         let accepted = "a duration of at least 5m and less than spec.duration, such as 720h or 1h30m";
-        let renew_before = parse("renewBefore", spec.renew_before, 5 * MINUTE..duration, accepted)?
+        let renew_before = parse_duration("renewBefore", spec.renew_before, 5 * MINUTE..duration, accepted)?
             .unwrap_or((720 * HOUR).min(duration / 3));
 
         let mut names = vec![
@@ -79,16 +80,21 @@ impl CertificateRequest {
 }
 
 fn check(field: &str, value: &str, accepted: &str, is_accepted: fn(&str) -> bool) -> Result<(), String> {
-    if is_accepted(value) { Ok(()) } else { Err(wrong(field, value, accepted)) }
+    if is_accepted(value) { Ok(()) } else { Err(wrong_value(field, value, accepted)) }
 }
 
-fn parse(field: &str, value: Option<String>, range: Range<i64>, accepted: &str) -> Result<Option<i64>, String> {
+fn parse_duration(
+    field: &str,
+    value: Option<String>,
+    range: Range<i64>,
+    accepted: &str,
+) -> Result<Option<i64>, String> {
     let Some(text) = value else { return Ok(None) };
     let seconds = text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs());
-    seconds.filter(|seconds| range.contains(seconds)).map(Some).ok_or_else(|| wrong(field, &text, accepted))
+    seconds.filter(|seconds| range.contains(seconds)).map(Some).ok_or_else(|| wrong_value(field, &text, accepted))
 }
 
-fn wrong(field: &str, value: &str, accepted: &str) -> String {
+fn wrong_value(field: &str, value: &str, accepted: &str) -> String {
     let value: String = value.chars().take(64).collect();
     format!("spec.{field}: {value:?}: expected {accepted}")
 }

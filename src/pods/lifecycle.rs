@@ -9,10 +9,10 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Pod, State};
+use super::{Pod, PodState};
 use crate::{
     informer::{Key, Object, PerKey, Store},
-    worker::{Error, Outcome, Reconciler},
+    worker::{Outcome, ReconcileError, Reconciler},
 };
 
 /// The lifecycle job.
@@ -33,9 +33,9 @@ struct Transition {
     /// The pod that the line is about, as last seen.
     pod: Arc<Pod>,
     /// None: it was not known before.
-    from: Option<State>,
+    from: Option<PodState>,
     /// None: it is deleted.
-    to: Option<State>,
+    to: Option<PodState>,
     /// The sum, if a container restarted.
     restarts: Option<u32>,
     replaced: bool,
@@ -49,13 +49,13 @@ impl Lifecycle {
     }
 
     /// Marks a pod of the first list: its first line is not news.
-    pub fn baseline(&self, pod: Arc<Pod>) {
+    pub fn mark_baseline(&self, pod: Arc<Pod>) {
         self.last_logged.update(pod.key(), |last| *last = Some(LastLogged::Baseline(pod.clone())));
     }
 }
 
 impl Reconciler<Key> for Lifecycle {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, Error> {
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
         // 1. The present state, from the cache. None: the pod is deleted.
         let pod = self.pods.get(key);
         // 2. Compare it with what was logged last, and remember it.
@@ -64,15 +64,15 @@ impl Reconciler<Key> for Lifecycle {
         if let Some(transition) = compare(last, pod) {
             tracing::info!(
                 pod = %key, node = transition.pod.node.as_deref(), uid = transition.pod.uid(),
-                from = transition.from.map_or("none", State::as_str),
-                to = transition.to.map_or("Deleted", State::as_str),
+                from = transition.from.map_or("none", PodState::as_str),
+                to = transition.to.map_or("Deleted", PodState::as_str),
                 restarts = transition.restarts,
                 replaced = transition.replaced.then_some(true),
                 baseline = transition.baseline.then_some(true),
                 "pod lifecycle"
             );
         }
-        Ok(Outcome::Settled)
+        Ok(Outcome::AwaitChange)
     }
 }
 

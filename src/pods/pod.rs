@@ -13,7 +13,7 @@ pub struct Pod {
     /// The node that it is scheduled to.
     pub node: Option<Box<str>>,
     /// Its state in one word.
-    pub state: State,
+    pub state: PodState,
     /// The restarts of all its containers, init containers included.
     pub restarts: u32,
     /// The Secrets that its volumes and its environment refer to, each once. The cache is indexed by them.
@@ -22,7 +22,7 @@ pub struct Pod {
 
 /// The state of a pod: the phase, refined by readiness and deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum PodState {
     /// Not all containers run; also a pod without a status.
     Pending,
     /// Runs, but is not ready.
@@ -39,23 +39,23 @@ pub enum State {
     Terminating,
 }
 
-impl State {
+impl PodState {
     /// Returns the state's name in the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            State::Pending => "Pending",
-            State::Running => "Running",
-            State::Ready => "Ready",
-            State::Succeeded => "Succeeded",
-            State::Failed => "Failed",
-            State::Unknown => "Unknown",
-            State::Terminating => "Terminating",
+            PodState::Pending => "Pending",
+            PodState::Running => "Running",
+            PodState::Ready => "Ready",
+            PodState::Succeeded => "Succeeded",
+            PodState::Failed => "Failed",
+            PodState::Unknown => "Unknown",
+            PodState::Terminating => "Terminating",
         }
     }
 
     /// Returns whether the pod will start no more containers, so that no event can help its owner.
     pub fn is_over(self) -> bool {
-        matches!(self, State::Succeeded | State::Failed | State::Terminating)
+        matches!(self, PodState::Succeeded | PodState::Failed | PodState::Terminating)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Pod, State};
+use super::{Pod, PodState};
 use crate::informer::Key;
 
 impl<'de> Deserialize<'de> for Pod {
@@ -15,13 +15,13 @@ impl<'de> Deserialize<'de> for Pod {
         let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
         let secrets: BTreeSet<Key> = spec.secrets().map(|name| Key::new(&metadata.namespace.0, &name.0)).collect();
         let state = match &*status.phase.0 {
-            _ if metadata.deletion_timestamp.is_some() => State::Terminating,
-            "Running" if status.is_ready() => State::Ready,
-            "Running" => State::Running,
-            "Succeeded" => State::Succeeded,
-            "Failed" => State::Failed,
-            "Unknown" => State::Unknown,
-            "Pending" | "" => State::Pending,
+            _ if metadata.deletion_timestamp.is_some() => PodState::Terminating,
+            "Running" if status.is_ready() => PodState::Ready,
+            "Running" => PodState::Running,
+            "Succeeded" => PodState::Succeeded,
+            "Failed" => PodState::Failed,
+            "Unknown" => PodState::Unknown,
+            "Pending" | "" => PodState::Pending,
             other => return Err(de::Error::custom(format!("unknown phase {other:?}"))),
         };
         Ok(Pod {

@@ -34,7 +34,7 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     }
     let code = answer.status();
     let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-    let body = read(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
+    let body = read_body(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
     let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let text = match code.as_u16() {
             // For a path that it does not serve, an API server answers in plain text.
@@ -55,7 +55,7 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
 ///
 /// # Errors
 /// [`Failure::Timeout`]; a connection that broke.
-pub async fn read(mut body: Body, size: usize, limit: Duration) -> Result<Option<Bytes>, Failure> {
+pub async fn read_body(mut body: Body, size: usize, limit: Duration) -> Result<Option<Bytes>, Failure> {
     let read = async {
         let mut all = BytesMut::new();
         while let Some(frame) = body.frame().await {

@@ -15,13 +15,13 @@ pub enum ReconcileResult {
     /// Failed; a retry is scheduled.
     Retry,
     /// Failed for a reason that says nothing about the key; a retry is scheduled, and does not count.
-    Deferred,
+    Unavailable,
     /// Failed, and that was the last retry.
-    GaveUp,
+    RetriesExhausted,
 }
 
 impl ReconcileResult {
-    const ALL: [Self; 5] = [Self::Success, Self::Permanent, Self::Retry, Self::Deferred, Self::GaveUp];
+    const ALL: [Self; 5] = [Self::Success, Self::Permanent, Self::Retry, Self::Unavailable, Self::RetriesExhausted];
 
     pub(super) fn label(self) -> &'static str {
         self.texts().0
@@ -37,23 +37,25 @@ impl ReconcileResult {
             ReconcileResult::Success => ("success", "it worked: its failures are forgotten"),
             ReconcileResult::Permanent => ("permanent", "it cannot work: not retried, waits for a change or a resync"),
             ReconcileResult::Retry => ("retry", "it failed: one more failure counted, retried later"),
-            ReconcileResult::Deferred => ("deferred", "not possible now: retried later, and not counted"),
-            ReconcileResult::GaveUp => ("gave_up", "it failed too often: dropped until a change or a resync"),
+            ReconcileResult::Unavailable => ("unavailable", "not possible now: retried later, and not counted"),
+            ReconcileResult::RetriesExhausted => {
+                ("retries_exhausted", "it failed too often: dropped until a change or a resync")
+            }
         }
     }
 }
 
 /// `reconcile_total{queue,result}` of all workers of a process.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics(pub(super) Family<[(&'static str, &'static str); 2], Counter>);
+pub struct ReconcileMetrics(pub(super) Family<[(&'static str, &'static str); 2], Counter>);
 
-impl daemon::Metrics for Metrics {
+impl daemon::Metrics for ReconcileMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("reconcile", "Reconciles, by how they ended", self.0.clone());
     }
 }
 
-impl Metrics {
+impl ReconcileMetrics {
     /// One queue's counters, by [`ReconcileResult`], all of them from the start: a rate needs a zero to begin with.
     pub(super) fn of(&self, queue: &'static str) -> [Counter; 5] {
         ReconcileResult::ALL.map(|result| self.0.get_or_create_owned(&[("queue", queue), ("result", result.label())]))

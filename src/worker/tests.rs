@@ -12,7 +12,7 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-type Answer = Result<Outcome, Error>;
+type Answer = Result<Outcome, ReconcileError>;
 
 /// Answers as the closure says (it is given the number of the look, from 1) and takes so long for it.
 struct Fake {
@@ -36,7 +36,7 @@ impl Reconciler<u32> for Fake {
     }
 
     /// What it answers follows from why it was given up.
-    async fn gave_up(&self, key: &u32, why: &str) -> Answer {
+    async fn on_retries_exhausted(&self, key: &u32, why: &str) -> Answer {
         let times = {
             let mut given_up = self.given_up.lock();
             given_up.push((*key, why.to_owned()));
@@ -45,8 +45,8 @@ impl Reconciler<u32> for Fake {
         match why {
             "panic in gave_up, too" => panic!("on purpose"),
             "remind me" => Ok(Outcome::RequeueAfter(1800 * SECOND)),
-            "tell them at the third time" if times < 3 => Err(Error::Unavailable("409 Conflict".into())),
-            _ => Ok(Outcome::Settled),
+            "tell them at the third time" if times < 3 => Err(ReconcileError::Unavailable("409 Conflict".into())),
+            _ => Ok(Outcome::AwaitChange),
         }
     }
 }
@@ -98,17 +98,17 @@ impl Bench {
     }
 
     fn count(&self, result: &'static str) -> u64 {
-        self.telemetry.metrics::<Metrics>().0.get_or_create(&[("queue", "test"), ("result", result)]).get()
+        self.telemetry.metrics::<ReconcileMetrics>().0.get_or_create(&[("queue", "test"), ("result", result)]).get()
     }
 }
 
 fn transient(why: &str) -> Answer {
-    Err(Error::Transient(why.to_owned()))
+    Err(ReconcileError::Transient(why.to_owned()))
 }
 
 #[tokio::test(start_paused = true)]
 async fn success_forgets_the_failures() {
-    let bench = Bench::new(Duration::ZERO, |look| if look < 4 { transient("no") } else { Ok(Outcome::Settled) });
+    let bench = Bench::new(Duration::ZERO, |look| if look < 4 { transient("no") } else { Ok(Outcome::AwaitChange) });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 4);
     assert_eq!(bench.queue.num_requeues(&1), 0);
@@ -120,7 +120,7 @@ async fn requeue_after_comes_in_time_and_is_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
         2 => Ok(Outcome::RequeueAfter(60 * SECOND)),
-        _ => Ok(Outcome::Settled),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(*bench.looks(), [(1, Duration::ZERO), (1, 5 * MS), (1, 60_005 * MS)]);
@@ -133,7 +133,7 @@ async fn settled_key_has_no_timer_and_no_failure() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => Ok(Outcome::RequeueAfter(60 * SECOND)),
         2 => transient("no"),
-        _ => Ok(Outcome::Settled),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(3600 * SECOND).await;
@@ -146,7 +146,7 @@ async fn delayed_add_survives_a_dropped_key() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => Ok(Outcome::RequeueAfter(3600 * SECOND)),
         2..=14 => transient("no"),
-        _ => Ok(Outcome::Settled),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(7200 * SECOND).await;
@@ -158,7 +158,7 @@ async fn delayed_add_survives_a_dropped_key() {
 async fn permanent_error_is_absorbed() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => transient("no"),
-        _ => Err(Error::Permanent { why: "a typo".into(), requeue_after: None }),
+        _ => Err(ReconcileError::Permanent { why: "a typo".into(), requeue_after: None }),
     });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks().len(), 2);
@@ -170,8 +170,9 @@ async fn permanent_error_is_absorbed() {
 #[tokio::test(start_paused = true)]
 async fn permanent_error_can_requeue_a_reminder() {
     let again = Some(60 * SECOND);
-    let bench =
-        Bench::new(Duration::ZERO, move |_| Err(Error::Permanent { why: "a typo".into(), requeue_after: again }));
+    let bench = Bench::new(Duration::ZERO, move |_| {
+        Err(ReconcileError::Permanent { why: "a typo".into(), requeue_after: again })
+    });
     bench.add_and_wait(150 * SECOND).await;
     assert_eq!(*bench.looks(), [(1, Duration::ZERO), (1, 60 * SECOND), (1, 120 * SECOND)]);
 }
@@ -183,7 +184,7 @@ async fn transient_error_is_retried_12_times_then_dropped() {
     assert_eq!(bench.looks().len(), 13);
     assert_eq!(bench.looks()[12].1, 20_475 * MS);
     assert_eq!(bench.given_up(), [(1, "no".to_owned())]);
-    assert_eq!((bench.count("retry"), bench.count("gave_up")), (12, 1));
+    assert_eq!((bench.count("retry"), bench.count("retries_exhausted")), (12, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +200,7 @@ async fn dropped_key_gets_fresh_retries_after_a_change() {
 async fn dropped_key_can_requeue_a_reminder() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=13 => transient("remind me"),
-        _ => Ok(Outcome::Settled),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.add_and_wait(3600 * SECOND).await;
     assert_eq!(bench.looks()[13].1, 1800 * SECOND + 20_475 * MS);
@@ -228,7 +229,7 @@ async fn scheduled_retry_does_not_revive_a_dropped_key() {
 #[tokio::test(start_paused = true)]
 async fn unavailable_is_retried_forever_at_most_30_s_apart() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
-        1..=500 => Err(Error::Unavailable("connection refused".into())),
+        1..=500 => Err(ReconcileError::Unavailable("connection refused".into())),
         _ => transient("no"),
     });
     bench.add_and_wait(5 * 3600 * SECOND).await;
@@ -238,14 +239,14 @@ async fn unavailable_is_retried_forever_at_most_30_s_apart() {
     }
     assert!(looks[499].1 > 4 * 3600 * SECOND);
     assert_eq!(looks.len(), 500 + 13, "and then all 12 retries are still there");
-    assert_eq!((bench.count("deferred"), bench.count("gave_up")), (500, 1));
+    assert_eq!((bench.count("unavailable"), bench.count("retries_exhausted")), (500, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn panic_is_one_failed_attempt_of_one_key() {
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1 => panic!("on purpose"),
-        _ => Ok(Outcome::Settled),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.queue.add(2);
     bench.add_and_wait(SECOND).await;
@@ -269,7 +270,7 @@ async fn repeated_panic_is_dropped_with_its_text() {
 
 #[tokio::test(start_paused = true)]
 async fn key_changed_during_a_reconcile_is_reconciled_again() {
-    let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
+    let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::AwaitChange));
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(SECOND).await;
     bench.add_and_wait(3600 * SECOND).await;
@@ -281,7 +282,7 @@ async fn stop_finishes_the_current_key_and_takes_no_other() {
     // Many times over, since a loop that leaves it to chance whether it looks at the stop or at the queue is right at
     // times.
     for _ in 0..20 {
-        let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::Settled));
+        let bench = Bench::new(10 * SECOND, |_| Ok(Outcome::AwaitChange));
         bench.queue.add(2);
         bench.add_and_wait(SECOND).await;
         bench.stop.cancel();
@@ -295,8 +296,8 @@ async fn stop_finishes_the_current_key_and_takes_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_worker_ends_with_the_stop_or_the_queue() {
-    let stopped = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
-    let ended = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
+    let stopped = Bench::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
+    let ended = Bench::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
     sleep(MS).await;
     stopped.stop.cancel();
     ended.queue.shut_down();
@@ -307,10 +308,10 @@ async fn idle_worker_ends_with_the_stop_or_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn every_result_has_a_counter_from_the_start() {
-    let bench = Bench::new(Duration::ZERO, |_| Ok(Outcome::Settled));
+    let bench = Bench::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
     sleep(MS).await;
     let text = bench.telemetry.encode().unwrap();
-    for result in ["success", "permanent", "retry", "deferred", "gave_up"] {
+    for result in ["success", "permanent", "retry", "unavailable", "retries_exhausted"] {
         let line = format!("reconcile_total{{queue=\"test\",result=\"{result}\"}} 0");
         assert!(text.contains(&line), "{line} in\n{text}");
     }
@@ -321,9 +322,9 @@ async fn warning_has_all_fields_and_routine_retries_get_none() {
     let log = Log::start(tracing::Level::WARN);
     let bench = Bench::new(Duration::ZERO, |look| match look {
         1..=3 => transient("500 InternalError: etcd"),
-        4..=30 => Err(Error::Unavailable("connection refused".into())),
-        31 => Err(Error::Permanent { why: "a typo".into(), requeue_after: None }),
-        _ => Ok(Outcome::Settled),
+        4..=30 => Err(ReconcileError::Unavailable("connection refused".into())),
+        31 => Err(ReconcileError::Permanent { why: "a typo".into(), requeue_after: None }),
+        _ => Ok(Outcome::AwaitChange),
     });
     bench.add_and_wait(3600 * SECOND).await;
     bench.add_and_wait(SECOND).await;
@@ -350,8 +351,8 @@ impl<F: Fn() -> Answer + Send + Sync + 'static> Reconciler<Key> for Job<F> {
         (self.0)()
     }
 
-    async fn gave_up(&self, _key: &Key, _why: &str) -> Answer {
-        Ok(Outcome::Settled)
+    async fn on_retries_exhausted(&self, _key: &Key, _why: &str) -> Answer {
+        Ok(Outcome::AwaitChange)
     }
 }
 
@@ -375,7 +376,7 @@ async fn workers_wait_for_the_caches_and_end_with_the_stop() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
     let synced = CancellationToken::new();
-    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), synced.clone().cancelled_owned());
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::AwaitChange))), synced.clone().cancelled_owned());
     queue.add(Key::new("ns", "a"));
     sleep(3600 * SECOND).await;
     assert_eq!(queue.len(), 1, "not synced");
@@ -393,7 +394,7 @@ async fn pool_works_on_as_many_keys_as_it_has_workers() {
     let telemetry = Telemetry::default();
     let queue = WorkQueue::new("test", &telemetry);
     let mut pool = WorkerPool::new(3, 12, &telemetry, &CancellationToken::new());
-    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), ready(()));
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::AwaitChange))), ready(()));
     (0..5).for_each(|n| queue.add(Key::new("ns", &n.to_string())));
     sleep(MS).await;
     assert_eq!((queue.processing().len(), queue.len()), (3, 2));
@@ -403,7 +404,7 @@ async fn pool_works_on_as_many_keys_as_it_has_workers() {
 async fn drain_names_the_keys_that_outlast_the_grace() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
-    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), std::future::ready(()));
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::AwaitChange))), std::future::ready(()));
     queue.add(Key::new("ns", "a"));
     sleep(MS).await;
     stop.cancel();
@@ -415,7 +416,7 @@ async fn drain_names_the_keys_that_outlast_the_grace() {
 async fn key_that_stays_in_a_worker_fails_liveness_until_the_stop() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
-    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::Settled))), std::future::pending());
+    pool.spawn(&queue, Arc::new(Job(|| Ok(Outcome::AwaitChange))), std::future::pending());
     queue.add(Key::new("ns", "a"));
     let _claim = queue.get().await;
     sleep(300 * SECOND).await;

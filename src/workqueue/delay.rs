@@ -19,17 +19,17 @@ type Slot = (Instant, u64);
 
 /// See the [module's documentation](self).
 #[derive(Debug)]
-pub struct Delay<K> {
+pub struct DelayQueue<K> {
     /// The keys by due time, earliest first. It always has the same entries as `slots`.
     by_time: BTreeMap<Slot, K>,
     slots: HashMap<K, Slot>,
     inserted: u64,
 }
 
-impl<K: Clone + Eq + Hash> Delay<K> {
+impl<K: Clone + Eq + Hash> DelayQueue<K> {
     /// Creates an empty queue.
     pub fn new() -> Self {
-        Delay { by_time: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
+        DelayQueue { by_time: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
     }
 
     /// Makes a key due at this time, or leaves it if it is due earlier.

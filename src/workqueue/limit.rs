@@ -22,7 +22,7 @@ pub const FIRST: Duration = Duration::from_millis(5);
 /// The longest wait between counted failures; reached with the 19th.
 pub const LONGEST: Duration = Duration::from_secs(1000);
 /// The longest wait between deferred failures. Short, because the API server may be available again at any time.
-pub const LONGEST_DEFERRED: Duration = Duration::from_secs(30);
+pub const LONGEST_UNAVAILABLE: Duration = Duration::from_secs(30);
 /// Retries of all keys per second.
 pub const PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Retries of all keys at once, after a quiet time.
@@ -32,10 +32,10 @@ pub const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 ///
 /// Pitfall: a key stays here until [`forget`](Self::forget) is called, after a success or when the key is dropped.
 #[derive(Debug)]
-pub struct Failures<K>(HashMap<K, Counts>);
+pub struct Failures<K>(HashMap<K, FailureCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct FailureCounts {
     counted: u32,
     deferred: u32,
 }
@@ -46,18 +46,18 @@ impl<K: Eq + Hash> Failures<K> {
         Failures(HashMap::new())
     }
 
-    /// Counts a failure, and returns the wait after it.
-    pub fn count(&mut self, key: K) -> Duration {
+    /// FailureCounts a failure, and returns the wait after it.
+    pub fn record(&mut self, key: K) -> Duration {
         doubled(&mut self.0.entry(key).or_default().counted, LONGEST)
     }
 
-    /// Counts a failure that says nothing about the key, and returns the wait after it.
-    pub fn defer(&mut self, key: K) -> Duration {
-        doubled(&mut self.0.entry(key).or_default().deferred, LONGEST_DEFERRED)
+    /// FailureCounts a failure that says nothing about the key, and returns the wait after it.
+    pub fn record_unavailable(&mut self, key: K) -> Duration {
+        doubled(&mut self.0.entry(key).or_default().deferred, LONGEST_UNAVAILABLE)
     }
 
     /// The number of failures, without the deferred ones.
-    pub fn counted(&self, key: &K) -> u32 {
+    pub fn num_requeues(&self, key: &K) -> u32 {
         self.0.get(key).map_or(0, |counts| counts.counted)
     }
 

@@ -26,7 +26,7 @@ const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0,
 
 /// The counts of all queues of a process, with the label `name`. Cloning copies pointers.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct WorkQueueMetrics {
     adds: Family<Name, Counter>,
     retries: Family<Name, Counter>,
     queue_duration: Family<Name, Histogram, fn() -> Histogram>,
@@ -34,9 +34,9 @@ pub struct Metrics {
     queues: Queues,
 }
 
-impl Default for Metrics {
+impl Default for WorkQueueMetrics {
     fn default() -> Self {
-        Metrics {
+        WorkQueueMetrics {
             adds: Family::default(),
             retries: Family::default(),
             queue_duration: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
@@ -46,7 +46,7 @@ impl Default for Metrics {
     }
 }
 
-impl daemon::Metrics for Metrics {
+impl daemon::Metrics for WorkQueueMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
         registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
@@ -59,15 +59,15 @@ impl daemon::Metrics for Metrics {
     }
 }
 
-impl Metrics {
+impl WorkQueueMetrics {
     /// The counts of one queue, looked up once and not at each step. Each scrape reads the load of `queue` while it lives. A
     /// later queue of the same name replaces it.
-    pub(super) fn of(&self, name: &'static str, queue: Weak<dyn HasLoad>) -> Counts {
+    pub(super) fn of(&self, name: &'static str, queue: Weak<dyn HasLoad>) -> QueueMetrics {
         let mut queues = self.queues.0.lock();
         queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
         queues.push((name, queue));
         let name = [("name", name)];
-        Counts {
+        QueueMetrics {
             adds: self.adds.get_or_create_owned(&name),
             retries: self.retries.get_or_create_owned(&name),
             queue_duration: self.queue_duration.get_or_create_owned(&name),
@@ -78,7 +78,7 @@ impl Metrics {
 
 /// One queue's own counts.
 #[derive(Debug)]
-pub(super) struct Counts {
+pub(super) struct QueueMetrics {
     pub adds: Counter,
     /// Retries, deferred ones included. client-go counts every delayed add here, but after a reminder or a renewal nothing has
     /// failed.

@@ -13,17 +13,17 @@ use tokio::{
 
 use super::{
     QueueKey,
-    delay::Delay,
+    delay::DelayQueue,
     limit::{Bucket, Failures},
-    metrics::{Counts, HasLoad, Metrics},
-    state::{Added, Load, State},
+    metrics::{HasLoad, QueueMetrics, WorkQueueMetrics},
+    state::{Added, Load, QueueState},
 };
 
 /// See the [module's documentation](self).
 #[derive(Debug)]
 pub(super) struct Shared<K: QueueKey> {
     pub name: &'static str,
-    pub counts: Counts,
+    pub metrics: QueueMetrics,
     /// Wakes one `get` for each key that is queued, and all of them at a shutdown.
     pub ready: Notify,
     /// Wakes `shut_down_with_drain`.
@@ -37,11 +37,11 @@ pub(super) struct Shared<K: QueueKey> {
 
 #[derive(Debug)]
 pub(super) struct Inner<K> {
-    pub state: State<K>,
+    pub state: QueueState<K>,
     /// Delayed adds: queued when they are due.
-    pub delayed: Delay<K>,
+    pub delayed: DelayQueue<K>,
     /// Retries: queued when they are due **and** the bucket has a token. Without a token they stay here, in their order.
-    pub retries: Delay<K>,
+    pub retries: DelayQueue<K>,
     pub failures: Failures<K>,
     bucket: Bucket,
     /// The bucket has no token before that, so it is not asked again until then.
@@ -51,17 +51,17 @@ pub(super) struct Inner<K> {
 }
 
 impl<K: QueueKey> Shared<K> {
-    pub fn new(name: &'static str, metrics: &Metrics) -> Arc<Self> {
+    pub fn new(name: &'static str, metrics: &WorkQueueMetrics) -> Arc<Self> {
         Arc::new_cyclic(|this: &Weak<Self>| Shared {
             name,
-            counts: metrics.of(name, this.clone()),
+            metrics: metrics.of(name, this.clone()),
             ready: Notify::new(),
             idle: Notify::new(),
             timer: Arc::new(Notify::new()),
             inner: Mutex::new(Inner {
-                state: State::new(),
-                delayed: Delay::new(),
-                retries: Delay::new(),
+                state: QueueState::new(),
+                delayed: DelayQueue::new(),
+                retries: DelayQueue::new(),
                 failures: Failures::new(),
                 bucket: Bucket::new(),
                 no_token_before: Instant::now(),
@@ -74,10 +74,10 @@ impl<K: QueueKey> Shared<K> {
         self.inner.lock()
     }
 
-    /// Counts an add, and wakes a worker. Called without the lock, so that the worker finds it free.
+    /// QueueMetrics an add, and wakes a worker. Called without the lock, so that the worker finds it free.
     pub fn record_add(&self, added: Added) {
         if added != Added::Ignored {
-            self.counts.adds.inc();
+            self.metrics.adds.inc();
         }
         if added == Added::Queued {
             self.ready.notify_one();
@@ -91,7 +91,7 @@ impl<K: QueueKey> Shared<K> {
         let Some(done) = inner.state.done(key, now) else { return };
         let drained = done.idle && inner.state.is_shut_down();
         drop(inner);
-        self.counts.work_duration.observe(done.worked.as_secs_f64());
+        self.metrics.work_duration.observe(done.worked.as_secs_f64());
         if done.queued {
             self.ready.notify_one();
         }
@@ -133,7 +133,7 @@ impl<K: QueueKey> Shared<K> {
         let (queue, timer) = (Arc::downgrade(this), this.timer.clone());
         async move {
             while let Some(queue) = queue.upgrade() {
-                let Some(wake_at) = queue.release_due() else { return };
+                let Some(wake_at) = queue.queue_due_keys() else { return };
                 drop(queue);
                 match wake_at {
                     None => timer.notified().await,
@@ -147,7 +147,7 @@ impl<K: QueueKey> Shared<K> {
     }
 
     /// Queues the due keys, and returns until when the task may sleep. None: the queue is shut down.
-    fn release_due(&self) -> Option<Option<Instant>> {
+    fn queue_due_keys(&self) -> Option<Option<Instant>> {
         let now = Instant::now();
         let mut inner = self.lock();
         if inner.state.is_shut_down() {

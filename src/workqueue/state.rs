@@ -80,7 +80,7 @@ pub struct Load {
 
 /// See the [module's documentation](self).
 #[derive(Debug)]
-pub struct State<K> {
+pub struct QueueState<K> {
     /// Every key that is not absent. With the standard hasher: users choose the names of objects, and must not be able to make
     /// them collide.
     keys: HashMap<K, KeyState>,
@@ -90,10 +90,10 @@ pub struct State<K> {
     shut_down: bool,
 }
 
-impl<K: Clone + Eq + Hash> State<K> {
+impl<K: Clone + Eq + Hash> QueueState<K> {
     /// Every key is absent.
     pub fn new() -> Self {
-        State { keys: HashMap::new(), queue: VecDeque::new(), shut_down: false }
+        QueueState { keys: HashMap::new(), queue: VecDeque::new(), shut_down: false }
     }
 
     /// Makes a key dirty. `clock` is called only if it was not dirty yet: most adds of a busy object find it dirty, and
@@ -176,7 +176,7 @@ impl<K: Clone + Eq + Hash> State<K> {
     }
 
     /// The key that has been processed for the longest time, and since when. Reads every key, as `load` does.
-    pub fn oldest(&self) -> Option<(&K, Instant)> {
+    pub fn longest_running(&self) -> Option<(&K, Instant)> {
         let claimed = self.keys.iter().filter_map(|(key, key_state)| match *key_state {
             KeyState::Queued { .. } => None,
             KeyState::Processing { since } | KeyState::ProcessingDirty { since, .. } => Some((key, since)),

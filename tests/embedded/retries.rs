@@ -22,7 +22,7 @@ async fn failing_pki_is_dropped_until_a_resync() {
     let failed = world.reconciled(&web, "IssueFailed").await;
     assert!(ready(&failed, "message").contains("500"), "{failed}");
     let result = |result| world.metric("reconcile_total", &[("queue", "pki"), ("result", result)]);
-    assert_eq!((result("retry"), result("gave_up")), (3.0, 1.0));
+    assert_eq!((result("retry"), result("retries_exhausted")), (3.0, 1.0));
     let is_event = |event: &serde_json::Value| event["reason"] == "IssueFailed" && event["type"] == "Warning";
     world
         .until(async || {
@@ -32,7 +32,7 @@ async fn failing_pki_is_dropped_until_a_resync() {
         .await;
     // The next resync begins a new series, and does not repeat the status.
     sleep(Duration::from_secs(700)).await;
-    assert!(result("gave_up") >= 2.0, "{}", result("gave_up"));
+    assert!(result("retries_exhausted") >= 2.0, "{}", result("retries_exhausted"));
     world.server.clear_faults();
     world.reconciled(&web, "Issued").await;
     world.end().await;

@@ -1,4 +1,4 @@
-use demo_controller::worker::Error;
+use demo_controller::worker::ReconcileError;
 use serde_json::{Value, json};
 use testkit::{Server, api_server};
 use tokio::time::timeout;
@@ -10,7 +10,7 @@ use crate::plugin::{Event, Level};
 struct Slow(Duration, tokio::sync::mpsc::UnboundedSender<String>);
 
 impl Plugin for Slow {
-    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), ReconcileError> {
         let _ = self.1.send(format!("{} {} {}", event.r#type.as_str(), event.resource.api_version, event.name()));
         sleep(self.0).await;
         Ok((String::new(), Level::Debug))

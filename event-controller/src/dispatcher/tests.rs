@@ -12,11 +12,11 @@ use crate::plugin::tests::event_of;
 #[derive(Default)]
 struct Scripted {
     events: Mutex<Vec<String>>,
-    failures: Mutex<VecDeque<Error>>,
+    failures: Mutex<VecDeque<ReconcileError>>,
 }
 
 impl Plugin for Scripted {
-    async fn handle_event(&self, event: &Event, _: &Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, _: &Config) -> Result<(String, Level), ReconcileError> {
         let (r#type, object) = (event.r#type.as_str(), &event.object);
         self.events.lock().push(format!("{type} {}{}", object.uid(), object.resource_version()));
         self.failures.lock().pop_front().map_or(Ok(("fine".into(), Level::Info)), Err)
@@ -60,7 +60,7 @@ impl Setup {
         self.store.replace(list, &[]).iter().for_each(|change| self.dispatcher.track(change));
     }
 
-    fn reconcile(&self) -> Result<Outcome, Error> {
+    fn reconcile(&self) -> Result<Outcome, ReconcileError> {
         self.dispatcher.reconcile(&key()).now_or_never().expect("the plugin answers at once")
     }
 
@@ -71,15 +71,15 @@ impl Setup {
     }
 
     fn fail_next(&self) {
-        self.plugin.failures.lock().push_back(Error::Transient("no".into()));
+        self.plugin.failures.lock().push_back(ReconcileError::Transient("no".into()));
     }
 
     fn refuse_next(&self) {
-        self.plugin.failures.lock().push_back(Error::Permanent { why: "never".into(), requeue_after: None });
+        self.plugin.failures.lock().push_back(ReconcileError::Permanent { why: "never".into(), requeue_after: None });
     }
 
     fn give_up(&self) -> Outcome {
-        self.dispatcher.gave_up(&key(), "no").now_or_never().unwrap().unwrap()
+        self.dispatcher.on_retries_exhausted(&key(), "no").now_or_never().unwrap().unwrap()
     }
 
     fn is_empty(&self) -> bool {
@@ -162,7 +162,7 @@ fn dropped_deletion_is_forgotten_but_not_its_successor() {
     setup.fail_next();
     assert_eq!(setup.events(), "MODIFIED u2");
     setup.delete();
-    assert_eq!(setup.give_up(), Outcome::Settled, "MODIFIED is dropped, DELETED is not");
+    assert_eq!(setup.give_up(), Outcome::AwaitChange, "MODIFIED is dropped, DELETED is not");
     setup.fail_next();
     assert_eq!(setup.events(), "DELETED u2");
     setup.apply("w", 3);
@@ -171,7 +171,7 @@ fn dropped_deletion_is_forgotten_but_not_its_successor() {
     setup.delete();
     setup.fail_next();
     setup.events();
-    assert_eq!(setup.give_up(), Outcome::Settled);
+    assert_eq!(setup.give_up(), Outcome::AwaitChange);
     assert!(setup.is_empty());
 }
 
@@ -180,13 +180,13 @@ fn refused_event_is_logged_and_dropped() {
     let (setup, log) = (setup(), Log::start(tracing::Level::ERROR));
     setup.apply("u", 1);
     setup.refuse_next();
-    assert!(matches!(setup.reconcile(), Err(Error::Permanent { requeue_after: None, .. })));
+    assert!(matches!(setup.reconcile(), Err(ReconcileError::Permanent { requeue_after: None, .. })));
     assert_eq!(log.lines()[0]["error"], "never");
     setup.apply("u", 2);
     assert_eq!(setup.events(), "ADDED u1, ADDED u2");
     setup.apply("w", 3);
     setup.refuse_next();
-    assert!(matches!(setup.reconcile(), Err(Error::Permanent { requeue_after: Some(Duration::ZERO), .. })));
+    assert!(matches!(setup.reconcile(), Err(ReconcileError::Permanent { requeue_after: Some(Duration::ZERO), .. })));
     assert_eq!(setup.events(), "DELETED u2, ADDED w3");
 }
 

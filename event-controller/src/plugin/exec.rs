@@ -4,7 +4,7 @@
 //!
 //! * **One event at a time**, in the order in which the workers bring them.
 //! * **Bounded**: a child that is silent longer than `timeout`, exits or answers nonsense is killed with its process group. Its
-//!   event has failed ([`Error::Transient`]), and the next event starts another child, after 0.8 s, doubling to 5 s.
+//!   event has failed ([`ReconcileError::Transient`]), and the next event starts another child, after 0.8 s, doubling to 5 s.
 //! * **An answer belongs to its event**: a child that did not answer in time is never asked again.
 //! * **Nothing is left behind**: dropping the future or the [`Exec`] kills the process group.
 //!
@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use daemon::args::positive_duration;
-use demo_controller::{informer::Backoff, worker::Error};
+use demo_controller::{informer::Backoff, worker::ReconcileError};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout},
@@ -111,7 +111,7 @@ impl Exec {
     }
 
     /// Returns the idle child, or starts another one.
-    async fn child(&self, slot: &mut ChildSlot) -> Result<Child, Error> {
+    async fn child(&self, slot: &mut ChildSlot) -> Result<Child, ReconcileError> {
         // A new child is waited for here, not in the queue: the next event would have to wait as well.
         let wait = async {
             if let (None, Some(start)) = (&slot.idle, slot.next_start) {
@@ -119,7 +119,7 @@ impl Exec {
             }
         };
         if self.stop.is_cancelled() || self.stop.run_until_cancelled(wait).await.is_none() {
-            return Err(Error::Unavailable("plugin exec: no event is sent during the shutdown".to_owned()));
+            return Err(ReconcileError::Unavailable("plugin exec: no event is sent during the shutdown".to_owned()));
         }
         if let Some(child) = slot.idle.take() {
             return Ok(child);
@@ -127,7 +127,7 @@ impl Exec {
         Child::start(&self.settings, &self.environment, &self.group).map_err(|e| {
             slot.failed();
             // Retry without a limit: the event is not at fault.
-            Error::Unavailable(format!("plugin exec: {} cannot be started: {e}", self.settings.program))
+            ReconcileError::Unavailable(format!("plugin exec: {} cannot be started: {e}", self.settings.program))
         })
     }
 }
@@ -140,9 +140,9 @@ impl ChildSlot {
 
 impl Plugin for Exec {
     /// Cancellation: kills the child that is being asked.
-    async fn handle_event(&self, event: &Event, config: &Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, config: &Config) -> Result<(String, Level), ReconcileError> {
         let line = protocol::request(event, config)
-            .map_err(|e| Error::Permanent { why: format!("plugin exec: {e}"), requeue_after: None })?;
+            .map_err(|e| ReconcileError::Permanent { why: format!("plugin exec: {e}"), requeue_after: None })?;
         let mut slot = self.slot.lock().await;
         let mut child = self.child(&mut slot).await?;
         let answer = timeout(self.settings.timeout, child.ask(&line)).await;
@@ -161,7 +161,7 @@ impl Plugin for Exec {
                 slot.failed();
                 let status = child.kill().await;
                 // Retry a limited number of times: it may be this event that the child cannot handle.
-                Err(Error::Transient(format!("plugin exec: {why}{status}")))
+                Err(ReconcileError::Transient(format!("plugin exec: {why}{status}")))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The plugin `simple`: logs `Kind: Pod; Name: web-1; Event Type: ADDED`. Copy it to write a plugin in Rust.
 
-use demo_controller::worker::Error;
+use demo_controller::worker::ReconcileError;
 
 use super::{Config, Event, Level, Plugin};
 
@@ -21,10 +21,10 @@ impl Simple {
 }
 
 impl Plugin for Simple {
-    async fn handle_event(&self, event: &Event, config: &Config) -> Result<(String, Level), Error> {
+    async fn handle_event(&self, event: &Event, config: &Config) -> Result<(String, Level), ReconcileError> {
         let (kind, name, r#type) = (&event.resource.kind, event.name(), event.r#type.as_str());
         // Absorb: an event does not change a setting.
-        let level = Simple::check(config).map_err(|why| Error::Permanent { why, requeue_after: None })?;
+        let level = Simple::check(config).map_err(|why| ReconcileError::Permanent { why, requeue_after: None })?;
         Ok((format!("Kind: {kind}; Name: {name}; Event Type: {type}"), level))
     }
 }

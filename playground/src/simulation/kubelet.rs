@@ -5,11 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use demo_controller::events::{Kind, Recorder};
+use demo_controller::events::{EventType, Recorder};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Objects, RETRY, is_deleting, reference};
+use super::{Objects, RETRY, is_deleting};
 
 /// The only node.
 const NODE: &str = "node-1";
@@ -69,7 +69,7 @@ impl Kubelet {
         self.write(pod, &status(pod, spec, false)).await;
         let mut report_again = REPORT_AGAIN / self.speed;
         while let Some((reason, message)) = missing(&self.objects(), pod, spec) {
-            self.recorder.record(&reference(pod), Kind::Warning, reason, &message);
+            self.recorder.record(&pod.object_ref(&()), EventType::Warning, reason, &message);
             let complete = self.until(|objects| missing(objects, pod, spec).is_none());
             let _ = timeout(report_again, complete).await;
             report_again *= 2;
@@ -95,7 +95,7 @@ impl Kubelet {
         retry(|| api.create_subresource::<Value, Value>("binding", &name, &params, &binding)).await;
         let message =
             format!("Successfully assigned {}/{} to {NODE}", pod.namespace().unwrap_or_default(), pod.name_any());
-        self.scheduler.record(&reference(pod), Kind::Normal, "Scheduled", &message);
+        self.scheduler.record(&pod.object_ref(&()), EventType::Normal, "Scheduled", &message);
     }
 
     async fn end(&self, pod: &Pod) {
@@ -128,7 +128,7 @@ impl Kubelet {
     }
 
     fn tell(&self, pod: &Pod, reason: &str, message: &str) {
-        self.recorder.record(&reference(pod), Kind::Normal, reason, message);
+        self.recorder.record(&pod.object_ref(&()), EventType::Normal, reason, message);
     }
 
     fn api(&self, pod: &Pod) -> Api<Pod> {

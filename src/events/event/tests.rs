@@ -3,52 +3,46 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
+use crate::events::tests::pod_reference;
 
-fn pod(name: &str) -> ObjectRef {
-    ObjectRef {
-        api_version: "v1".into(),
-        kind: "Pod".into(),
-        namespace: "app1".into(),
-        name: name.into(),
-        uid: format!("uid of {name}"),
-        resource_version: Some("7".into()),
-    }
-}
-
-fn event(about: &ObjectRef, message: &str) -> Event {
-    new("controlplane", about, Kind::Warning, "pki ServiceName error", message, Timestamp::UNIX_EPOCH)
+fn event(about: &ObjectReference, message: &str) -> Event {
+    new_event("controlplane", about, EventType::Warning, "pki ServiceName error", message, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
 fn event_name_is_the_same_in_every_release() {
     // Calculated once: an upgraded controller has to find the Events of the release before.
-    let key = key(&event(&pod("app1-pod"), "no such name"));
+    let key = key(&event(&pod_reference("app1-pod"), "no such name"));
     assert_eq!(key.as_str(), "app1/app1-pod.0d0b181efbe5f327");
 }
 
 #[test]
 fn event_name_differs_if_any_identifying_part_differs() {
-    let about = pod("pod");
-    let other = ObjectRef { uid: "other".into(), ..about.clone() };
+    let about = pod_reference("pod");
+    let other = ObjectReference { uid: Some("other".into()), ..about.clone() };
     let names = [
-        name("a", &about, Kind::Normal, "b", "c"),
-        name("other", &about, Kind::Normal, "b", "c"),
-        name("a", &other, Kind::Normal, "b", "c"),
-        name("a", &about, Kind::Warning, "b", "c"),
-        name("a", &about, Kind::Normal, "other", "c"),
-        name("a", &about, Kind::Normal, "b", "other"),
-        name("a", &about, Kind::Normal, "bc", ""),
+        event_name("a", &about, EventType::Normal, "b", "c"),
+        event_name("other", &about, EventType::Normal, "b", "c"),
+        event_name("a", &other, EventType::Normal, "b", "c"),
+        event_name("a", &about, EventType::Warning, "b", "c"),
+        event_name("a", &about, EventType::Normal, "other", "c"),
+        event_name("a", &about, EventType::Normal, "b", "other"),
+        event_name("a", &about, EventType::Normal, "bc", ""),
     ];
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-    let later = ObjectRef { resource_version: Some("8".into()), ..about };
-    assert_eq!(name("a", &later, Kind::Normal, "b", "c"), names[0], "the version does not identify the event");
+    let later = ObjectReference { resource_version: Some("8".into()), ..about };
+    assert_eq!(
+        event_name("a", &later, EventType::Normal, "b", "c"),
+        names[0],
+        "the version does not identify the event"
+    );
 }
 
 #[test]
 fn event_name_is_valid_for_any_object_name() {
     let dots = format!("{}.tail-that-is-cut-off", "a".repeat(234));
     let cut = format!("{}-.b", "a".repeat(234));
-    let name = |object: &str| name("controlplane", &pod(object), Kind::Warning, "reason", "text");
+    let name = |object: &str| event_name("controlplane", &pod_reference(object), EventType::Warning, "reason", "text");
     for object in ["pod", &"a".repeat(253), &dots, &cut, "system:node", "", "Ünicode", "..."] {
         let name = name(object);
         assert!(name.len() <= NAME_LIMIT && daemon::names::is_subdomain(&name), "{name}");
@@ -61,16 +55,16 @@ fn event_name_is_valid_for_any_object_name() {
 fn long_message_is_cut_at_a_character() {
     // Two bytes each, after one of a single byte: the limit is in the middle of a character.
     let long = format!("a{}", "é".repeat(MESSAGE_LIMIT));
-    let message = event(&pod("pod"), &long).message.unwrap();
+    let message = event(&pod_reference("pod"), &long).message.unwrap();
     assert_eq!(message.len(), MESSAGE_LIMIT - 1);
     assert!(long.starts_with(&message));
     let exact = "a".repeat(MESSAGE_LIMIT);
-    assert_eq!(event(&pod("pod"), &exact).message, Some(exact));
+    assert_eq!(event(&pod_reference("pod"), &exact).message, Some(exact));
 }
 
 #[test]
 fn event_has_the_fields_that_kubectl_describe_needs() {
-    let event = event(&pod("app1-pod"), "no such name");
+    let event = event(&pod_reference("app1-pod"), "no such name");
     assert_eq!(
         serde_json::to_value(event).unwrap(),
         json!({
@@ -95,7 +89,7 @@ fn event_has_the_fields_that_kubectl_describe_needs() {
 
 #[test]
 fn event_about_a_cluster_scoped_object_lives_in_default() {
-    let event = event(&ObjectRef { namespace: String::new(), ..pod("node-1") }, "text");
+    let event = event(&ObjectReference { namespace: None, ..pod_reference("node-1") }, "text");
     assert_eq!(event.metadata.namespace.as_deref(), Some("default"));
     assert_eq!(event.involved_object.namespace, None);
 }

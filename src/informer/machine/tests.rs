@@ -38,10 +38,10 @@ impl Server {
     }
 
     /// A page of two, of the snapshot and from the offset that the token names.
-    fn list(&self, list: &List) -> Response<Thing> {
+    fn list(&self, list: &ListRequest) -> Response<Thing> {
         let (version, offset) = match list {
-            List::First => (self.version(), 0),
-            List::Continue(token) => {
+            ListRequest::First => (self.version(), 0),
+            ListRequest::Continue(token) => {
                 let (version, offset) = token.split_once('+').unwrap();
                 (version.parse().unwrap(), offset.parse().unwrap())
             }
@@ -58,10 +58,14 @@ impl Server {
     }
 
     /// The first event after `version`, if there is one.
-    fn event(&self, version: usize) -> Option<Event<Thing>> {
+    fn event(&self, version: usize) -> Option<WatchEvent<Thing>> {
         let (name, exists) = self.history.get(version)?;
         let object = thing(name, version as u32 + 1);
-        Some(if *exists { Event::Applied(object) } else { Event::Deleted(object.key, (version + 1).to_string()) })
+        Some(if *exists {
+            WatchEvent::Applied(object)
+        } else {
+            WatchEvent::Deleted(object.key, (version + 1).to_string())
+        })
     }
 }
 
@@ -132,7 +136,7 @@ impl Rig {
                 self.watch = version.parse().unwrap();
                 if self.watch < self.server.compacted { Response::Failed(expired()) } else { Response::Opened }
             }
-            Request::Read if self.watch < self.server.compacted => Response::Event(Event::Error(expired())),
+            Request::Read if self.watch < self.server.compacted => Response::Event(WatchEvent::Error(expired())),
             Request::Read => Response::Event(self.server.event(self.watch)?),
         })
     }
@@ -140,7 +144,7 @@ impl Rig {
     fn take(&mut self, response: Response<Thing>) {
         self.longest_wait = self.longest_wait.max(self.next.after);
         self.now += self.next.after + Duration::from_millis(10);
-        if matches!(response, Response::Event(Event::Applied(_) | Event::Deleted(..))) {
+        if matches!(response, Response::Event(WatchEvent::Applied(_) | WatchEvent::Deleted(..))) {
             self.watch += 1;
         }
         let step = self.machine.step(response, self.now, 0.5);
@@ -182,7 +186,7 @@ impl Rig {
             Happening::Refused(code) => {
                 let status = serde_json::from_value(status(code, "Reason", "words")).unwrap();
                 let failure = Failure::from_status(status, None);
-                if reading { Response::Event(Event::Error(failure)) } else { Response::Failed(failure) }
+                if reading { Response::Event(WatchEvent::Error(failure)) } else { Response::Failed(failure) }
             }
             Happening::Broken => Response::Failed(Failure::Connection("reset".into())),
             Happening::Silence if reading => Response::Silent,
@@ -247,7 +251,7 @@ fn short_watch_with_events_is_reopened_after_a_backoff() {
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
     machine.step(Response::Page(page), now, 0.0);
     machine.step(Response::Opened, now, 0.0);
-    machine.step(Response::Event(Event::Applied(thing("a", 10))), now, 0.0);
+    machine.step(Response::Event(WatchEvent::Applied(thing("a", 10))), now, 0.0);
     let step = machine.step(Response::Closed, now + Duration::from_millis(999), 0.0);
     assert_eq!(step.next.request, Request::Watch("10".into(), Duration::from_secs(300)));
     assert_eq!(step.next.after, Duration::from_millis(800));
@@ -264,6 +268,9 @@ fn first_410_after_a_long_outage_lists_without_delay() {
         machine.step(Response::Failed(Failure::Connection("refused".into())), now, 0.0);
     }
     machine.step(Response::Opened, now, 0.0);
-    let step = machine.step(Response::Event(Event::Error(expired())), now, 0.0);
-    assert_eq!(step.next, NextRequest { after: Duration::from_millis(800), request: Request::List(List::First) });
+    let step = machine.step(Response::Event(WatchEvent::Error(expired())), now, 0.0);
+    assert_eq!(
+        step.next,
+        NextRequest { after: Duration::from_millis(800), request: Request::List(ListRequest::First) }
+    );
 }

@@ -88,8 +88,8 @@ async fn selectors_are_in_every_request() {
     let (client, mut server) = api_server();
     let list_watch = ListWatch::<Thing>::new(client, "/api/v1/things").selecting(Some("app in (a,b)"), Some("x=1"));
     tokio::spawn(async move {
-        let _ = list_watch.list(&List::First).await;
-        let _ = list_watch.list(&List::Continue("more".into())).await;
+        let _ = list_watch.list(&ListRequest::First).await;
+        let _ = list_watch.list(&ListRequest::Continue("more".into())).await;
         let _ = list_watch.watch("7", Duration::from_secs(60)).await;
     });
     for part in ["limit", "continue", "watch"] {

@@ -28,7 +28,7 @@ pub fn start() -> Rig {
         store: store.clone(),
         health: health.clone(),
         watch_idle: Duration::from_secs(150),
-        metrics: Metrics::default(),
+        metrics: ReflectorMetrics::default(),
     };
     let stop = CancellationToken::new();
     let task = tokio::spawn(reflector.run(stop.clone(), move |change| drop(tell.send(short(&change)))));

@@ -68,7 +68,7 @@ fn undecodable_object_keeps_its_last_good_version() {
     let changes = store.replace(vec![thing("b", 2)], &[key("a"), key("never-seen")]);
     assert!(changes.is_empty(), "{changes:?}");
     assert_eq!(store.get(&key("a")).unwrap().version, "1");
-    assert_eq!(store.by_index(&key("s")), [key("a")]);
+    assert_eq!(keys_by_index(&store, &key("s")), [key("a")]);
     assert_eq!(store.len(), 2);
 }
 
@@ -82,19 +82,19 @@ fn object_is_found_by_its_current_index_keys_alone() {
     let store = store();
     store.apply(thing("a", 1).indexed_by(&["s", "t"]));
     store.apply(thing("b", 2).indexed_by(&["t"]));
-    let mut found = store.by_index(&key("t"));
+    let mut found = keys_by_index(&store, &key("t"));
     found.sort();
     assert_eq!(found, [key("a"), key("b")]);
 
     store.apply(thing("a", 3).indexed_by(&["t"]));
-    assert!(store.by_index(&key("s")).is_empty());
+    assert!(keys_by_index(&store, &key("s")).is_empty());
 
     store.delete(&key("b"));
-    assert_eq!(store.by_index(&key("t")), [key("a")]);
+    assert_eq!(keys_by_index(&store, &key("t")), [key("a")]);
 
     store.replace(vec![thing("c", 9).indexed_by(&["s"])], &[]);
-    assert!(store.by_index(&key("t")).is_empty());
-    assert_eq!(store.by_index(&key("s")), [key("c")]);
+    assert!(keys_by_index(&store, &key("t")).is_empty());
+    assert_eq!(keys_by_index(&store, &key("s")), [key("c")]);
 }
 
 #[test]
@@ -125,4 +125,8 @@ fn readers_never_see_half_a_list() {
         (2..=200).for_each(|version| drop(store.replace(list(version), &[])));
         reader.join().unwrap();
     });
+}
+
+fn keys_by_index(store: &Store<Thing>, index_key: &Key) -> Vec<Key> {
+    store.by_index(index_key).iter().map(|object| object.key.clone()).collect()
 }

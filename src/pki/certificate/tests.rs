@@ -42,11 +42,11 @@ fn why(result: Result<Certificate>) -> String {
 
 /// The Secret of a CA that was not made here, after `change`.
 fn foreign_ca(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Data {
-    let mut params = parameters("their CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
+    let mut params = certificate_params("their CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     change(&mut params);
-    data([(TLS_CRT, params.self_signed(key).unwrap().pem()), (TLS_KEY, key.serialize_pem())])
+    secret_content([(TLS_CRT, params.self_signed(key).unwrap().pem()), (TLS_KEY, key.serialize_pem())])
 }
 
 /// Returns what openssl says, and whether it succeeded; None without openssl.
@@ -61,12 +61,12 @@ fn openssl(folder: &Folder, args: &str) -> Option<(bool, String)> {
 #[test]
 fn new_ca_may_sign_leaves_and_nothing_else_for_ten_years() {
     let der = ca().der;
-    let ca = parse(&der).unwrap();
+    let ca = parse_x509(&der).unwrap();
     let basic = ca.basic_constraints().unwrap().unwrap();
     assert!(basic.critical && basic.value.ca && basic.value.path_len_constraint == Some(0));
     let usage = ca.key_usage().unwrap().unwrap();
     assert!(usage.critical && usage.value.flags == 1 << 5, "keyCertSign alone");
-    assert_eq!(dates(&ca), (at(-300).as_second(), at(CA_LIFETIME).as_second()));
+    assert_eq!(validity_of(&ca), (at(-300).as_second(), at(CA_LIFETIME).as_second()));
     let extension = |wanted: fn(&ParsedExtension) -> bool| ca.iter_extensions().any(|e| wanted(e.parsed_extension()));
     assert!(extension(|e| matches!(e, ParsedExtension::SubjectKeyIdentifier(_))));
     assert!(extension(|e| matches!(e, ParsedExtension::AuthorityKeyIdentifier(id) if id.key_identifier.is_some())));
@@ -79,16 +79,16 @@ fn leaf_has_what_was_asked_for() {
     assert_eq!(data.keys().collect::<Vec<_>>(), ["ca.crt", "tls.crt", "tls.key"]);
     assert!(text(&data, TLS_KEY).starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert_eq!(text(&data, CA_CRT), text(&ca.secret_data(), TLS_CRT));
-    let chain = certificates(&data, TLS_CRT).unwrap();
+    let chain = read_certificates(&data, TLS_CRT).unwrap();
     assert_eq!(chain[1..], [ca.der]);
-    let leaf = parse(&chain[0]).unwrap();
+    let leaf = parse_x509(&chain[0]).unwrap();
     assert_eq!(leaf.subject().to_string(), "CN=App1");
     assert!(!leaf.basic_constraints().unwrap().unwrap().value.ca);
     assert_eq!(leaf.key_usage().unwrap().unwrap().value.flags, 1, "digitalSignature alone");
     let purpose = leaf.extended_key_usage().unwrap().unwrap().value;
     assert!(purpose.server_auth && purpose.client_auth && !purpose.any && !purpose.code_signing);
     let names = ["a", "app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local", "b.example.com"];
-    assert_eq!(dns_names(&leaf), Some(names.into()));
+    assert_eq!(read_dns_names(&leaf), Some(names.into()));
     assert_eq!(certificate.not_before, at(700), "five minutes back");
     assert_eq!(certificate.not_after, at(1000 + 2160 * HOUR), "counted from the moment of issue");
     assert_eq!(certificate.serial, format!("7f{}", "ff".repeat(15)), "positive");

@@ -5,7 +5,10 @@ use testkit::{Call, Server, api_server, status, terminating};
 use tokio::{task::JoinHandle, time::advance};
 
 use super::*;
-use crate::pki::certificate::{Authority, Data};
+use crate::{
+    events::tests::pod_reference,
+    pki::certificate::{Authority, Data},
+};
 
 const CA: &str = "/api/v1/namespaces/controlplane/secrets";
 const SECRETS: &str = "/api/v1/namespaces/app1/secrets";
@@ -56,7 +59,7 @@ impl Rig {
     }
 
     /// A reconcile that has read this Secret, with nothing written yet.
-    async fn with_secret(secret: impl FnOnce(&Rig) -> Value) -> (Rig, JoinHandle<Result<Outcome, Error>>) {
+    async fn with_secret(secret: impl FnOnce(&Rig) -> Value) -> (Rig, JoinHandle<Result<Outcome, ReconcileError>>) {
         let mut rig = Rig::new("app1", &[]);
         let (reconcile, secret) = (rig.reconcile(), secret(&rig));
         rig.ca().await;
@@ -85,15 +88,7 @@ impl Rig {
         let telemetry = Telemetry::default();
         let (recorder, writer) = Recorder::new(events_client, "controlplane", false, &telemetry);
         tokio::spawn(writer);
-        let pod = |name: &&str| ObjectRef {
-            api_version: "v1".into(),
-            kind: "Pod".into(),
-            namespace: "app1".into(),
-            name: (*name).into(),
-            uid: format!("uid-{name}"),
-            resource_version: None,
-        };
-        let pods: Vec<ObjectRef> = pods.iter().map(pod).collect();
+        let pods: Vec<ObjectReference> = pods.iter().map(|name| pod_reference(name)).collect();
         let mut config = Config {
             allowed_names: None,
             ca_secret: Key::new("controlplane", "demo-controller-ca"),
@@ -113,14 +108,14 @@ impl Rig {
         self.job.pkis.apply(serde_json::from_str(&wire.to_string()).unwrap());
     }
 
-    fn reconcile(&self) -> JoinHandle<Result<Outcome, Error>> {
+    fn reconcile(&self) -> JoinHandle<Result<Outcome, ReconcileError>> {
         let job = self.job.clone();
         tokio::spawn(async move { job.reconcile(&key()).await })
     }
 
-    fn give_up(&self, why: &'static str) -> JoinHandle<Result<Outcome, Error>> {
+    fn give_up(&self, why: &'static str) -> JoinHandle<Result<Outcome, ReconcileError>> {
         let job = self.job.clone();
-        tokio::spawn(async move { job.gave_up(&key(), why).await })
+        tokio::spawn(async move { job.on_retries_exhausted(&key(), why).await })
     }
 
     async fn expect(&mut self, line: &str) -> Call {
@@ -186,8 +181,8 @@ impl Rig {
     }
 }
 
-fn is_permanent(result: &Result<Outcome, Error>) -> bool {
-    matches!(result, Err(Error::Permanent { requeue_after: Some(_), .. }))
+fn is_permanent(result: &Result<Outcome, ReconcileError>) -> bool {
+    matches!(result, Err(ReconcileError::Permanent { requeue_after: Some(_), .. }))
 }
 
 #[tokio::test(start_paused = true)]
@@ -321,8 +316,8 @@ async fn nothing_is_written_for_a_deleted_pki() {
     deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     for present in [None, Some(&deleting)] {
         present.into_iter().for_each(|pki| rig.cache(pki));
-        assert_eq!(rig.reconcile().await.unwrap().unwrap(), Outcome::Settled);
-        assert_eq!(rig.give_up("why").await.unwrap().unwrap(), Outcome::Settled);
+        assert_eq!(rig.reconcile().await.unwrap().unwrap(), Outcome::AwaitChange);
+        assert_eq!(rig.give_up("why").await.unwrap().unwrap(), Outcome::AwaitChange);
     }
     rig.nothing_more().await;
 }
@@ -380,7 +375,7 @@ async fn unwritten_status_is_retried_and_reported_once() {
     for _ in 0..2 {
         let reconcile = rig.reconcile();
         rig.expect(STATUS).await.status(403, "Forbidden", "no rights");
-        assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))));
+        assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
     }
     rig.event().await;
     rig.nothing_more().await;
@@ -401,7 +396,7 @@ async fn deletion_is_known_by_the_details_of_a_404() {
         rig.expect(STATUS).await.json(404, &answer);
         let result = reconcile.await.unwrap();
         assert_eq!(is_permanent(&result), is_deleted, "{message}");
-        assert_eq!(matches!(result, Err(Error::Unavailable(_))), !is_deleted, "{message}");
+        assert_eq!(matches!(result, Err(ReconcileError::Unavailable(_))), !is_deleted, "{message}");
     }
 }
 
@@ -435,7 +430,7 @@ async fn wait_for_a_secret_is_reported_after_some_seconds() {
                 assert_eq!((&condition["status"], &condition["reason"]), (&json!("False"), &json!("SecretConflict")));
                 assert_eq!(rig.event().await["message"], condition["message"]);
             }
-            assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))));
+            assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
             rig.nothing_more().await;
         }
     }
@@ -445,7 +440,7 @@ async fn wait_for_a_secret_is_reported_after_some_seconds() {
 async fn created_by_another_writer_means_reconcile_again() {
     let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
     rig.expect(&format!("POST {SECRETS}")).await.status(409, "AlreadyExists", "secrets \"app1-pki\" already exists");
-    assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))));
+    assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
     rig.nothing_more().await;
 }
 
@@ -462,7 +457,7 @@ async fn immutable_secret_is_reported_at_once() {
 async fn terminating_namespace_is_absorbed() {
     let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
     rig.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
-    assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::Settled);
+    assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::AwaitChange);
     rig.nothing_more().await;
 }
 
@@ -520,7 +515,7 @@ async fn replaced_ca_is_noticed_within_a_minute() {
     rig.secret(&secret).await;
     rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await.json(200, &json!({ "metadata": {} }));
     rig.expect(STATUS).await.status(409, "Conflict", "the object has been modified");
-    assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))), "reconcile again");
+    assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))), "reconcile again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -535,7 +530,7 @@ async fn wait_for_the_namespace_of_the_ca_is_reported() {
             assert_eq!(rig.status().await["reason"], "IssueFailed");
             rig.event().await;
         }
-        assert!(matches!(reconcile.await.unwrap(), Err(Error::Unavailable(_))));
+        assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
         rig.nothing_more().await;
     }
 }

@@ -5,12 +5,12 @@ use testkit::Log;
 use super::*;
 
 /// A pod with this UID in this state, after this many restarts.
-fn pod(uid: &str, state: State, restarts: u32) -> Arc<Pod> {
+fn pod(uid: &str, state: PodState, restarts: u32) -> Arc<Pod> {
     let metadata = json!({ "name": "web", "namespace": "app1", "uid": uid, "resourceVersion": "1",
-        "deletionTimestamp": (state == State::Terminating).then_some("2026-01-01T00:00:00Z") });
+        "deletionTimestamp": (state == PodState::Terminating).then_some("2026-01-01T00:00:00Z") });
     let (phase, ready) = match state {
-        State::Ready => ("Running", "True"),
-        State::Terminating => ("Running", "False"),
+        PodState::Ready => ("Running", "True"),
+        PodState::Terminating => ("Running", "False"),
         other => (other.as_str(), "False"),
     };
     let status = json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }],
@@ -30,7 +30,8 @@ fn logged(pod: Arc<Pod>) -> Option<LastLogged> {
 /// `Pending>Running restarts=1`, or an empty text for no line.
 fn line(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> String {
     let Some(line) = compare(last, now) else { return String::new() };
-    let mut text = format!("{}>{}", line.from.map_or("none", State::as_str), line.to.map_or("Deleted", State::as_str));
+    let mut text =
+        format!("{}>{}", line.from.map_or("none", PodState::as_str), line.to.map_or("Deleted", PodState::as_str));
     line.restarts.into_iter().for_each(|n| text += &format!(" restarts={n}"));
     text += if line.replaced { " replaced" } else { "" };
     text + if line.baseline { " baseline" } else { "" }
@@ -41,7 +42,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
     let log = Log::start(tracing::Level::INFO);
     let (pods, key) = (Arc::new(Store::new()), Key::new("app1", "web"));
     let job = Lifecycle::new(pods.clone());
-    pods.replace(vec![Arc::into_inner(pod("u", State::Pending, 0)).unwrap()], &[]);
+    pods.replace(vec![Arc::into_inner(pod("u", PodState::Pending, 0)).unwrap()], &[]);
     for _ in 0..2 {
         job.reconcile(&key).await.unwrap();
     }
@@ -64,24 +65,24 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
 
 #[test]
 fn restart_is_logged_with_the_sum() {
-    let last = || logged(pod("u", State::Ready, 3));
-    assert_eq!(line(None, Some(pod("u", State::Ready, 3))), "none>Ready", "earlier restarts are not news");
-    assert_eq!(line(last(), Some(pod("u", State::Ready, 4))), "Ready>Ready restarts=4");
-    assert_eq!(line(last(), Some(pod("u", State::Running, 6))), "Ready>Running restarts=6");
-    assert_eq!(line(last(), Some(pod("u", State::Ready, 0))), "", "a smaller sum is not a restart");
+    let last = || logged(pod("u", PodState::Ready, 3));
+    assert_eq!(line(None, Some(pod("u", PodState::Ready, 3))), "none>Ready", "earlier restarts are not news");
+    assert_eq!(line(last(), Some(pod("u", PodState::Ready, 4))), "Ready>Ready restarts=4");
+    assert_eq!(line(last(), Some(pod("u", PodState::Running, 6))), "Ready>Running restarts=6");
+    assert_eq!(line(last(), Some(pod("u", PodState::Ready, 0))), "", "a smaller sum is not a restart");
 }
 
 #[test]
 fn replaced_pod_gets_one_line() {
-    let last = logged(pod("first", State::Ready, 0));
-    assert_eq!(line(last, Some(pod("second", State::Pending, 9))), "Ready>Pending replaced");
+    let last = logged(pod("first", PodState::Ready, 0));
+    assert_eq!(line(last, Some(pod("second", PodState::Pending, 9))), "Ready>Pending replaced");
 }
 
 #[test]
 fn pod_of_the_first_list_is_marked_as_baseline() {
-    let first = || baseline(pod("u", State::Running, 2));
-    assert_eq!(line(first(), Some(pod("u", State::Ready, 2))), "none>Ready baseline");
-    assert_eq!(line(first(), Some(pod("v", State::Pending, 0))), "none>Pending", "another pod by now");
+    let first = || baseline(pod("u", PodState::Running, 2));
+    assert_eq!(line(first(), Some(pod("u", PodState::Ready, 2))), "none>Ready baseline");
+    assert_eq!(line(first(), Some(pod("v", PodState::Pending, 0))), "none>Pending", "another pod by now");
     assert_eq!(line(first(), None), "", "it was never logged");
 }
 
@@ -92,7 +93,7 @@ proptest! {
     fn lines_form_a_chain_that_ends_in_the_true_state(
         life in prop::collection::vec((0u8..3, 0usize..8, any::<bool>()), 1..40)
     ) {
-        use State::*;
+        use PodState::*;
         let (mut last, mut end, mut truth) = (None, "none".to_owned(), None);
         let count = life.len();
         for (i, (uid, state, seen)) in life.into_iter().enumerate() {

@@ -21,7 +21,7 @@ fn pod_keeps_only_what_is_used() {
     }));
     assert_eq!(pod.key().as_str(), "app1/web-1");
     assert_eq!((pod.uid(), pod.resource_version(), pod.node.as_deref()), ("u1", "7", Some("node\"1")));
-    assert_eq!((pod.state, pod.restarts), (State::Running, 6));
+    assert_eq!((pod.state, pod.restarts), (PodState::Running, 6));
     assert!(pod.secrets.is_empty());
 }
 
@@ -30,15 +30,15 @@ fn state_is_phase_refined_by_readiness_and_deletion() {
     let state = |status: Value| pod(json!({ "status": status })).state;
     let ready =
         |status: &str| json!([{ "type": "Initialized", "status": "True" }, { "type": "Ready", "status": status }]);
-    assert_eq!(pod(json!({})).state, State::Pending, "no status yet");
-    for phase in [State::Pending, State::Running, State::Succeeded, State::Failed, State::Unknown] {
+    assert_eq!(pod(json!({})).state, PodState::Pending, "no status yet");
+    for phase in [PodState::Pending, PodState::Running, PodState::Succeeded, PodState::Failed, PodState::Unknown] {
         assert_eq!(state(json!({ "phase": phase.as_str(), "conditions": ready("False") })), phase);
     }
-    assert_eq!(state(json!({ "phase": "Running", "conditions": ready("True") })), State::Ready);
-    assert_eq!(state(json!({ "phase": "Pending", "conditions": ready("True") })), State::Pending);
+    assert_eq!(state(json!({ "phase": "Running", "conditions": ready("True") })), PodState::Ready);
+    assert_eq!(state(json!({ "phase": "Pending", "conditions": ready("True") })), PodState::Pending);
     let deleted =
         json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "status": { "phase": "Running" } });
-    assert_eq!(pod(deleted).state, State::Terminating);
+    assert_eq!(pod(deleted).state, PodState::Terminating);
     let metadata = json!({ "name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1" });
     let unknown = json!({ "metadata": metadata, "status": { "phase": "Frozen" } });
     let error = serde_json::from_str::<Pod>(&unknown.to_string()).unwrap_err();

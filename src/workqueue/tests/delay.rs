@@ -5,9 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::delay::Delay;
+use super::super::delay::DelayQueue;
 
-fn drain(delay: &mut Delay<u8>, now: Instant) -> Vec<u8> {
+fn drain(delay: &mut DelayQueue<u8>, now: Instant) -> Vec<u8> {
     std::iter::from_fn(|| delay.pop_due(now)).collect()
 }
 
@@ -15,7 +15,7 @@ fn drain(delay: &mut Delay<u8>, now: Instant) -> Vec<u8> {
 fn second_due_time_counts_only_if_earlier() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
-    let mut delay = Delay::new();
+    let mut delay = DelayQueue::new();
     delay.insert(1, at(5));
     delay.insert(1, at(9));
     assert_eq!(delay.next_due(), Some(at(5)));
@@ -27,7 +27,7 @@ fn second_due_time_counts_only_if_earlier() {
 #[test]
 fn keys_due_together_come_in_insertion_order() {
     let due = Instant::now();
-    let mut delay = Delay::new();
+    let mut delay = DelayQueue::new();
     [3, 1, 2].into_iter().for_each(|key| delay.insert(key, due));
     assert_eq!(drain(&mut delay, due), [3, 1, 2]);
 }
@@ -35,7 +35,7 @@ fn keys_due_together_come_in_insertion_order() {
 #[test]
 fn no_key_comes_before_it_is_due() {
     let due = Instant::now() + Duration::from_secs(1);
-    let mut delay = Delay::new();
+    let mut delay = DelayQueue::new();
     delay.insert(1, due);
     assert_eq!(delay.pop_due(due - Duration::from_nanos(1)), None);
     assert_eq!(delay.pop_due(due), Some(1));
@@ -44,7 +44,7 @@ fn no_key_comes_before_it_is_due() {
 #[test]
 fn cancelled_key_leaves_no_entry() {
     let due = Instant::now();
-    let mut delay = Delay::new();
+    let mut delay = DelayQueue::new();
     for _ in 0..10 {
         delay.insert(1, due);
         delay.cancel(&1);
@@ -73,7 +73,7 @@ proptest! {
     fn it_behaves_as_a_plain_list_would(ops in prop::collection::vec(op(), 0..200)) {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut delay = Delay::new();
+        let mut delay = DelayQueue::new();
         let mut model: Vec<(u64, usize, u8)> = Vec::new();
         for (age, op) in ops.into_iter().enumerate() {
             match op {

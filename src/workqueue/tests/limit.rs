@@ -11,7 +11,7 @@ const MS: Duration = Duration::from_millis(1);
 #[test]
 fn wait_doubles_from_5_ms_to_1000_s_at_the_19th_failure() {
     let mut failures = Failures::new();
-    let waits: Vec<_> = (0..100).map(|_| failures.count("a")).collect();
+    let waits: Vec<_> = (0..100).map(|_| failures.record("a")).collect();
     assert_eq!(waits[..4], [5 * MS, 10 * MS, 20 * MS, 40 * MS]);
     assert_eq!(waits[17], 655_360 * MS);
     assert!(waits[18..].iter().all(|wait| wait.as_secs() == 1000), "{waits:?}");
@@ -20,34 +20,34 @@ fn wait_doubles_from_5_ms_to_1000_s_at_the_19th_failure() {
 #[test]
 fn twelve_retries_take_about_20_s() {
     let mut failures = Failures::new();
-    let all: Duration = (0..12).map(|_| failures.count("a")).sum();
+    let all: Duration = (0..12).map(|_| failures.record("a")).sum();
     assert_eq!(all, 20_475 * MS);
 }
 
 #[test]
 fn failures_are_counted_per_key() {
     let mut failures = Failures::new();
-    (0..5).for_each(|_| _ = failures.count("a"));
-    assert_eq!(failures.count("b"), 5 * MS);
-    assert_eq!((failures.counted(&"a"), failures.counted(&"b"), failures.counted(&"c")), (5, 1, 0));
+    (0..5).for_each(|_| _ = failures.record("a"));
+    assert_eq!(failures.record("b"), 5 * MS);
+    assert_eq!((failures.num_requeues(&"a"), failures.num_requeues(&"b"), failures.num_requeues(&"c")), (5, 1, 0));
 }
 
 #[test]
 fn deferred_and_counted_failures_back_off_apart() {
     let mut failures = Failures::new();
-    (0..50).for_each(|_| _ = failures.defer("a"));
-    assert_eq!(failures.defer("a"), 30_000 * MS);
-    assert_eq!(failures.counted(&"a"), 0);
-    assert_eq!(failures.count("a"), 5 * MS);
+    (0..50).for_each(|_| _ = failures.record_unavailable("a"));
+    assert_eq!(failures.record_unavailable("a"), 30_000 * MS);
+    assert_eq!(failures.num_requeues(&"a"), 0);
+    assert_eq!(failures.record("a"), 5 * MS);
 }
 
 #[test]
 fn forgotten_key_starts_again_at_5_ms() {
     let mut failures = Failures::new();
-    (0..5).for_each(|_| _ = (failures.count("a"), failures.defer("a")));
+    (0..5).for_each(|_| _ = (failures.record("a"), failures.record_unavailable("a")));
     failures.forget(&"a");
-    assert_eq!(failures.counted(&"a"), 0);
-    assert_eq!((failures.count("a"), failures.defer("a")), (5 * MS, 5 * MS));
+    assert_eq!(failures.num_requeues(&"a"), 0);
+    assert_eq!((failures.record("a"), failures.record_unavailable("a")), (5 * MS, 5 * MS));
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,7 +85,7 @@ async fn cancel_after_drops_every_timer_of_a_key() {
     let queue = queue();
     queue.add_after(1, SECOND);
     queue.add_rate_limited(1);
-    queue.cancel_after(&1);
+    queue.cancel_pending(&1);
     advance(2000 * SECOND).await;
     assert!(nothing_in_line(&queue));
 }
@@ -102,13 +102,13 @@ async fn retry_and_delayed_add_of_one_key_both_come() {
 #[tokio::test(start_paused = true)]
 async fn deferred_failures_do_not_count_and_wait_at_most_30_s() {
     let queue = queue();
-    let waits: Vec<_> = (0..20).map(|_| queue.add_deferred(1)).collect();
+    let waits: Vec<_> = (0..20).map(|_| queue.add_unavailable(1)).collect();
     assert_eq!(waits[..3], [5 * MS, 10 * MS, 20 * MS]);
     assert_eq!(waits[19], 30 * SECOND);
     assert_eq!(queue.num_requeues(&1), 0);
     assert_eq!(queue.add_rate_limited(1), 5 * MS);
     queue.forget(&1);
-    assert_eq!(queue.add_deferred(1), 5 * MS);
+    assert_eq!(queue.add_unavailable(1), 5 * MS);
 }
 
 #[tokio::test(start_paused = true)]

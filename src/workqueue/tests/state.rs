@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::state::{Added, Load, State};
+use super::super::state::{Added, Load, QueueState};
 
 fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
@@ -13,7 +13,7 @@ fn after(start: Instant, seconds: u64) -> Instant {
 
 #[test]
 fn add_of_a_dirty_key_reads_no_clock() {
-    let mut state = State::new();
+    let mut state = QueueState::new();
     assert_eq!(state.add(1, Instant::now), Added::Queued);
     assert_eq!(state.add(1, || panic!("a look at the clock")), Added::Ignored);
 }
@@ -21,7 +21,7 @@ fn add_of_a_dirty_key_reads_no_clock() {
 #[test]
 fn wait_of_a_key_changed_while_processed_starts_then() {
     let start = Instant::now();
-    let mut state = State::new();
+    let mut state = QueueState::new();
     state.add(1, || start);
     assert_eq!(state.get(after(start, 3)), Some((1, Duration::from_secs(3))));
     assert_eq!(state.add(1, || after(start, 4)), Added::Later);
@@ -33,7 +33,7 @@ fn wait_of_a_key_changed_while_processed_starts_then() {
 #[test]
 fn done_of_an_unclaimed_key_changes_nothing() {
     let now = Instant::now();
-    let mut state = State::new();
+    let mut state = QueueState::new();
     assert_eq!(state.done(&1, now), None);
     state.add(1, || now);
     assert_eq!(state.done(&1, now), None);
@@ -43,20 +43,20 @@ fn done_of_an_unclaimed_key_changes_nothing() {
 #[test]
 fn absent_key_takes_no_memory() {
     let now = Instant::now();
-    let mut state = State::new();
+    let mut state = QueueState::new();
     for key in 0..100 {
         state.add(key, || now);
         state.get(now);
         state.done(&key, now);
     }
     assert!(state.is_idle());
-    assert_eq!(format!("{state:?}"), format!("{:?}", State::<i32>::new()));
+    assert_eq!(format!("{state:?}"), format!("{:?}", QueueState::<i32>::new()));
 }
 
 #[test]
 fn load_counts_dirty_keys_and_the_age_of_the_work() {
     let start = Instant::now();
-    let mut state = State::new();
+    let mut state = QueueState::new();
     (1..=3).for_each(|key| _ = state.add(key, || start));
     state.get(after(start, 1));
     state.get(after(start, 2));
@@ -128,7 +128,7 @@ proptest! {
     #[test]
     fn it_behaves_as_client_go_s_three_sets_do(ops in prop::collection::vec(op(), 0..300)) {
         let now = Instant::now();
-        let (mut state, mut model) = (State::new(), Model::default());
+        let (mut state, mut model) = (QueueState::new(), Model::default());
         for op in ops {
             match op {
                 Op::Add(key) => prop_assert_eq!(state.add(key, || now), model.add(key)),
@@ -163,7 +163,7 @@ proptest! {
         ops in prop::collection::vec(op(), 0..300)
     ) {
         let now = Instant::now();
-        let mut state = State::new();
+        let mut state = QueueState::new();
         let mut owed = Vec::new(); // keys whose last accepted add was not followed by a get yet
         let mut held: Vec<u8> = Vec::new();
         let mut open = true;
@@ -206,7 +206,7 @@ proptest! {
     #[test]
     fn keys_come_in_the_order_in_which_they_were_added(keys in prop::collection::vec(0_u8..50, 0..100)) {
         let now = Instant::now();
-        let mut state = State::new();
+        let mut state = QueueState::new();
         let mut first_adds = Vec::new();
         for key in keys {
             if state.add(key, || now) == Added::Queued {

@@ -36,20 +36,20 @@ fn setup(script: &str) -> Setup {
 }
 
 impl Setup {
-    async fn ask(&self, name: &str) -> Result<String, Error> {
+    async fn ask(&self, name: &str) -> Result<String, ReconcileError> {
         let config = Config::from([("region".into(), "eu".into())]);
         self.exec.handle_event(&event(EventType::Added, name), &config).await.map(|(message, _)| message)
     }
 
     /// As `ask`, but does not wait for the backoff.
-    async fn ask_another(&self, name: &str) -> Result<String, Error> {
+    async fn ask_another(&self, name: &str) -> Result<String, ReconcileError> {
         self.exec.slot.lock().await.next_start = None;
         self.ask(name).await
     }
 
     async fn fail(&self, name: &str) -> String {
         match self.ask_another(name).await {
-            Err(Error::Transient(why)) => why,
+            Err(ReconcileError::Transient(why)) => why,
             other => panic!("{other:?}"),
         }
     }
@@ -191,7 +191,7 @@ async fn event_is_not_charged_for_a_child_that_cannot_start() {
     let mut setup = setup("while read -r line; do name; answer $n; done");
     let program = setup.folder.join("plugin");
     setup.exec.settings.program = program.display().to_string();
-    let Err(Error::Unavailable(why)) = setup.ask("a").await else { panic!("it is not there") };
+    let Err(ReconcileError::Unavailable(why)) = setup.ask("a").await else { panic!("it is not there") };
     assert!(why.ends_with("plugin cannot be started: No such file or directory (os error 2)"), "{why}");
     std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
     assert_eq!(setup.ask_another("a").await.unwrap(), "a");
@@ -251,14 +251,14 @@ async fn shutdown_finishes_the_event_in_progress_and_sends_no_other() {
     };
     let (first, second, ()) = tokio::join!(setup.ask("first"), setup.ask("second"), stop);
     assert_eq!(first.unwrap(), "first");
-    assert!(matches!(second, Err(Error::Unavailable(_))), "{second:?}");
+    assert!(matches!(second, Err(ReconcileError::Unavailable(_))), "{second:?}");
     assert_eq!(setup.note("read").await, "first\n");
 
     // Nor does it wait for a backoff.
     let failing = self::setup("exit");
     failing.fail("a").await;
     let stop = async { failing.stop.cancel() };
-    assert!(matches!(tokio::join!(failing.ask("b"), stop).0, Err(Error::Unavailable(_))));
+    assert!(matches!(tokio::join!(failing.ask("b"), stop).0, Err(ReconcileError::Unavailable(_))));
 }
 
 #[test]

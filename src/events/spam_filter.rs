@@ -17,9 +17,9 @@ const QUOTA: Quota = Quota::per_hour(NonZeroU32::new(12).unwrap()).allow_burst(N
 const MAX_OBJECTS: usize = 4096;
 
 /// A token bucket per object UID.
-pub(super) struct ObjectLimit(RateLimiter<String, HashMapStateStore<String>, TokioClock, NoOpMiddleware<Nanos>>);
+pub(super) struct SpamFilter(RateLimiter<String, HashMapStateStore<String>, TokioClock, NoOpMiddleware<Nanos>>);
 
-impl ObjectLimit {
+impl SpamFilter {
     /// Takes a token of the object and returns whether there was one.
     pub fn allow(&mut self, uid: &str) -> bool {
         if self.0.len() >= MAX_OBJECTS {
@@ -34,9 +34,9 @@ impl ObjectLimit {
     }
 }
 
-impl Default for ObjectLimit {
+impl Default for SpamFilter {
     fn default() -> Self {
-        ObjectLimit(RateLimiter::hashmap_with_clock(QUOTA, TokioClock(Instant::now())))
+        SpamFilter(RateLimiter::hashmap_with_clock(QUOTA, TokioClock(Instant::now())))
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn object_has_a_burst_of_25_then_one_event_in_five_minutes() {
-        let mut limit = ObjectLimit::default();
+        let mut limit = SpamFilter::default();
         assert_eq!((0..40).filter(|_| limit.allow("pod")).count(), 25);
         assert!(limit.allow("another pod"));
         advance(Duration::from_secs(299)).await;
@@ -62,7 +62,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn limit_of_any_number_of_objects_is_bounded_in_memory() {
-        let mut limit = ObjectLimit::default();
+        let mut limit = SpamFilter::default();
         for n in 0..3 * MAX_OBJECTS {
             assert!(limit.allow(&n.to_string()));
             assert!(limit.0.len() <= MAX_OBJECTS);
@@ -71,7 +71,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn full_memory_forgets_only_objects_with_a_full_bucket() {
-        let mut limit = ObjectLimit::default();
+        let mut limit = SpamFilter::default();
         while limit.allow("noisy") {}
         for n in 0..MAX_OBJECTS - 1 {
             assert!(limit.allow(&n.to_string()));
