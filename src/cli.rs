@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_those_of_run_with_or_without_the_command() {
+    fn flags_of_run_are_accepted_without_the_command() {
         for args in [&["-n", "app1", "--resync", "0"][..], &["run", "-n", "app1", "--resync", "0"]] {
             let config = parse(args).unwrap().config().unwrap();
             assert_eq!((config.namespace.as_deref(), config.resync), (Some("app1"), None));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_design() {
+    fn defaults_are_as_documented() {
         let config = parse(&[]).unwrap().config().unwrap();
         assert_eq!((config.workers, config.max_retries, config.resync), (4, 12, Some(Duration::from_secs(600))));
         assert_eq!((config.watch_idle.as_secs(), config.shutdown_grace.as_secs()), (150, 20));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_named_with_what_is_accepted() {
+    fn error_has_the_flag_and_the_accepted_values() {
         for (args, flag, accepted) in [
             (["--ca-secret", "x"], "--ca-secret", "NAMESPACE/NAME"),
             (["--resync", "10"], "--resync", "10m"),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misconceptions_of_the_tour_have_a_test_each() {
+    fn every_misconception_of_the_tour_has_a_test() {
         let tour = include_str!("../docs/tour.md");
         let links: Vec<_> =
             tour.lines().filter_map(|line| line.strip_prefix("| ")?.split_once("| [`")?.1.split_once(')')).collect();
@@ -78,11 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn every_step_has_its_section_in_the_tour() {
+    fn every_step_has_a_section_in_the_tour() {
         let tour = include_str!("../docs/tour.md");
         for step in Step::ALL {
             let anchor = step.section().strip_prefix("docs/tour.md#").unwrap();
-            // As GitHub and mdBook make anchors of headings: lower case, spaces to dashes, dots gone.
+            // Anchors as GitHub and mdBook make them: lower case, dashes for spaces, no dots.
             let found = tour
                 .lines()
                 .filter_map(|line| line.strip_prefix("## "))

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_about_the_object_does_not_count() {
+    fn failure_that_is_not_about_the_object_is_unavailable() {
         for code in [401, 409, 429, 503, 504] {
             assert!(failure(status(code, "Reason", "")).is_unavailable(), "{code}");
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_asked_for_in_the_header_or_in_the_body() {
+    fn retry_after_is_read_from_the_header_or_the_body() {
         let mut body = status(429, "TooManyRequests", "");
         body["details"] = json!({ "retryAfterSeconds": 7 });
         assert_eq!(failure(body.clone()).retry_after(), Some(Duration::from_secs(7)));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_like_what_the_server_said() {
+    fn failure_is_displayed_as_the_server_reported_it() {
         assert_eq!(
             failure(status(403, "Forbidden", "pods is forbidden")).to_string(),
             "403 Forbidden: pods is forbidden"

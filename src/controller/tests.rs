@@ -18,7 +18,7 @@ fn pod(name: &str, uid: &str, version: &str, phase: &str) -> Pod {
 }
 
 #[test]
-fn own_status_write_needs_no_reconcile_other_changes_do() {
+fn every_change_except_a_status_write_needs_a_reconcile() {
     let store = Store::<Pki>::new();
     let changed = |edit: fn(&mut Value)| {
         store.replace(vec![pki("1", |_| {})], &[]);
@@ -56,11 +56,11 @@ async fn new_pod_enqueues_the_pki_of_its_secret_once() {
     assert_eq!((pod_queue.len(), pki_queue.len()), (2, 1));
     drop(pki_queue.get().await);
     changed(pods.apply(pod("web", "u2", "4", "Running")).unwrap());
-    assert_eq!(pki_queue.len(), 0, "a later change is none of its business");
+    assert_eq!(pki_queue.len(), 0, "a later change of the pod does not enqueue the Pki");
 }
 
 #[test]
-fn only_pods_that_can_still_start_wait_for_a_secret() {
+fn finished_pod_does_not_wait_for_a_secret() {
     let store = Store::<Pod>::new();
     for phase in ["Pending", "Running", "Unknown", "Succeeded", "Failed"] {
         store.apply(pod(phase, phase, "1", phase));
@@ -72,7 +72,7 @@ fn only_pods_that_can_still_start_wait_for_a_secret() {
 }
 
 #[test]
-fn pod_that_is_being_deleted_waits_for_no_secret() {
+fn terminating_pod_does_not_wait_for_a_secret() {
     let store = Store::<Pod>::new();
     let metadata = json!({ "name": "web", "namespace": "ns", "uid": "u", "resourceVersion": "1",
                            "deletionTimestamp": "2026-01-01T00:00:00Z" });

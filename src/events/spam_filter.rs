@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn object_has_a_burst_of_25_then_one_event_in_five_minutes() {
+    async fn object_has_25_events_at_once_then_one_per_5_minutes() {
         let mut limit = SpamFilter::default();
         assert_eq!((0..40).filter(|_| limit.allow("pod")).count(), 25);
         assert!(limit.allow("another pod"));
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn limit_of_any_number_of_objects_is_bounded_in_memory() {
+    async fn number_of_objects_in_memory_is_bounded() {
         let mut limit = SpamFilter::default();
         for n in 0..3 * MAX_OBJECTS {
             assert!(limit.allow(&n.to_string()));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn full_memory_forgets_only_objects_with_a_full_bucket() {
+    async fn full_memory_forgets_only_objects_with_full_buckets() {
         let mut limit = SpamFilter::default();
         while limit.allow("noisy") {}
         for n in 0..MAX_OBJECTS - 1 {

@@ -170,10 +170,4 @@ impl Drop for ReportEnd {
 }
 
 #[cfg(test)]
-mod error_tests;
-#[cfg(test)]
-mod list_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod watch_tests;

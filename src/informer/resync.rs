@@ -58,12 +58,12 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::informer::tests::thing;
+    use crate::informer::tests::test_object;
 
     #[tokio::test(start_paused = true)]
     async fn each_key_comes_once_per_interval_spread_over_it() {
         let store = Store::new();
-        store.replace((0..1000).map(|i| thing(&format!("t{i}"), 1)).collect(), &[]);
+        store.replace((0..1000).map(|i| test_object(&format!("t{i}"), 1)).collect(), &[]);
         let (started, seen) = (Instant::now(), parking_lot::Mutex::new(HashMap::<Key, Vec<Duration>>::new()));
         let resync = Resync { every: Duration::from_secs(640) };
         let enqueue = |key| seen.lock().entry(key).or_default().push(started.elapsed());

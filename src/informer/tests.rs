@@ -1,4 +1,4 @@
-//! The object of the tests: a name, a version, a number and index keys. And tests of the module itself.
+//! An object for the tests of the informer.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{Change, Key, Object};
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Wire")]
-pub struct Thing {
+pub struct TestObject {
     pub key: Key,
     pub uid: String,
     pub version: String,
@@ -32,10 +32,10 @@ struct Meta {
     resource_version: String,
 }
 
-impl From<Wire> for Thing {
+impl From<Wire> for TestObject {
     fn from(wire: Wire) -> Self {
         let key = Key::new(&wire.metadata.namespace, &wire.metadata.name);
-        Thing {
+        TestObject {
             key,
             uid: wire.metadata.uid,
             version: wire.metadata.resource_version,
@@ -45,7 +45,7 @@ impl From<Wire> for Thing {
     }
 }
 
-impl Object for Thing {
+impl Object for TestObject {
     fn key(&self) -> &Key {
         &self.key
     }
@@ -60,19 +60,19 @@ impl Object for Thing {
     }
 }
 
-/// `thing("a", 7)`: the thing `ns/a` in version 7, with the value 7.
-pub fn thing(name: &str, version: u32) -> Thing {
+/// `test_object("a", 7)`: the object `ns/a` in version 7, with the value 7.
+pub fn test_object(name: &str, version: u32) -> TestObject {
     let key = Key::new("ns", name);
-    Thing { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, index_keys: vec![] }
+    TestObject { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, index_keys: vec![] }
 }
 
-/// The same on the wire.
-pub fn wire(name: &str, version: u32) -> Value {
+/// The same object as the API server sends it.
+pub fn test_json(name: &str, version: u32) -> Value {
     json!({ "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-{name}"),
             "resourceVersion": version.to_string() }, "value": version })
 }
 
-impl Thing {
+impl TestObject {
     pub fn uid(mut self, uid: &str) -> Self {
         self.uid = uid.into();
         self
@@ -84,8 +84,8 @@ impl Thing {
     }
 }
 
-/// `+a7`, `a7>8`, `-a8`: short enough to compare lists of them.
-pub fn short(change: &Change<Thing>) -> String {
+/// A change in few characters: `*a7` initial, `+a7` added, `a7>8` updated, `-a8` deleted.
+pub fn summary(change: &Change<TestObject>) -> String {
     let name = change.key().name();
     match change {
         Change::Added { new, initial: true } => format!("*{name}{}", new.version),

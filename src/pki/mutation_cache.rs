@@ -58,19 +58,19 @@ mod tests {
     }
 
     #[test]
-    fn old_cache_is_replaced_by_the_last_write() {
+    fn old_cached_version_is_replaced_by_the_last_write() {
         let written = MutationCache::default();
         written.record_write(&pki("7"), pki("8"));
         assert_eq!(latest(&written, "7"), "8");
         written.record_write(&pki("8"), pki("9"));
         assert_eq!(latest(&written, "7"), "9");
-        assert_eq!(latest(&written, "8"), "9", "it shows the first write, not the second");
+        assert_eq!(latest(&written, "8"), "9", "the cache shows only the first write");
         (9..100).for_each(|i| written.record_write(&pki(&i.to_string()), pki(&(i + 1).to_string())));
         assert_eq!((latest(&written, "99"), latest(&written, "9")), ("100".into(), "9".into()), "bounded");
     }
 
     #[test]
-    fn cache_that_caught_up_is_used_and_the_write_forgotten() {
+    fn cached_version_after_the_write_ends_the_replacement() {
         for cached in ["8", "12"] {
             let written = MutationCache::default();
             written.record_write(&pki("7"), pki("8"));

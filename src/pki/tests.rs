@@ -1,4 +1,4 @@
-//! Tests of the definition (`crd.yaml`) and of what the cache keeps of a Pki.
+//! The CRD and the cached Pki.
 
 use serde_json::{Value, json};
 

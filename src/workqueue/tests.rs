@@ -1,4 +1,4 @@
-//! Tests of the queue's promises, under paused time.
+//! Tests of the queue's promises.
 
 mod delay;
 mod limit;
@@ -24,17 +24,17 @@ pub fn queue() -> WorkQueue<u32> {
     WorkQueue::new("test", &Telemetry::default())
 }
 
-/// What is in line right now.
-pub fn now<K: QueueKey>(queue: &WorkQueue<K>) -> Option<Claim<K>> {
-    queue.get().now_or_never().expect("something in line, or the end")
+/// Gets a key without a wait.
+pub fn get_now<K: QueueKey>(queue: &WorkQueue<K>) -> Option<Claim<K>> {
+    queue.get().now_or_never().expect("a key or the shutdown")
 }
 
-pub fn nothing_in_line(queue: &WorkQueue<u32>) -> bool {
+pub fn get_blocks(queue: &WorkQueue<u32>) -> bool {
     queue.get().now_or_never().is_none()
 }
 
-/// Gets the next key, ends its claim, and tells when it came, from `start` on.
-pub async fn next(queue: &WorkQueue<u32>, start: Instant) -> (u32, Duration) {
-    let claim = timeout(100_000 * SECOND, queue.get()).await.expect("a key").expect("no end");
+/// Gets the next key, ends its claim, and returns the time since `start`.
+pub async fn process_next(queue: &WorkQueue<u32>, start: Instant) -> (u32, Duration) {
+    let claim = timeout(100_000 * SECOND, queue.get()).await.expect("a key").expect("no shutdown");
     (*claim.key(), start.elapsed())
 }

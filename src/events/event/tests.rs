@@ -5,14 +5,14 @@ use serde_json::json;
 use super::*;
 use crate::events::tests::pod_reference;
 
-fn event(about: &ObjectReference, message: &str) -> Event {
+fn warning(about: &ObjectReference, message: &str) -> Event {
     new_event("controlplane", about, EventType::Warning, "pki ServiceName error", message, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
 fn event_name_is_the_same_in_every_release() {
-    // Calculated once: an upgraded controller has to find the Events of the release before.
-    let key = key(&event(&pod_reference("app1-pod"), "no such name"));
+    // An upgraded controller has to find the Events of the release before.
+    let key = key(&warning(&pod_reference("app1-pod"), "no such name"));
     assert_eq!(key.as_str(), "app1/app1-pod.0d0b181efbe5f327");
 }
 
@@ -47,24 +47,24 @@ fn event_name_is_valid_for_any_object_name() {
         let name = name(object);
         assert!(name.len() <= NAME_LIMIT && daemon::names::is_subdomain(&name), "{name}");
     }
-    assert!(name(&cut).starts_with("aaa"), "the part that fits is still readable");
-    assert_eq!(name(&"a".repeat(253)).len(), 253, "no more is cut than necessary");
+    assert!(name(&cut).starts_with("aaa"), "the name starts like the object");
+    assert_eq!(name(&"a".repeat(253)).len(), 253, "the name is as long as possible");
 }
 
 #[test]
 fn long_message_is_cut_at_a_character() {
-    // Two bytes each, after one of a single byte: the limit is in the middle of a character.
+    // `é` is two bytes long, so the limit is in the middle of a character.
     let long = format!("a{}", "é".repeat(MESSAGE_LIMIT));
-    let message = event(&pod_reference("pod"), &long).message.unwrap();
+    let message = warning(&pod_reference("pod"), &long).message.unwrap();
     assert_eq!(message.len(), MESSAGE_LIMIT - 1);
     assert!(long.starts_with(&message));
     let exact = "a".repeat(MESSAGE_LIMIT);
-    assert_eq!(event(&pod_reference("pod"), &exact).message, Some(exact));
+    assert_eq!(warning(&pod_reference("pod"), &exact).message, Some(exact));
 }
 
 #[test]
 fn event_has_the_fields_that_kubectl_describe_needs() {
-    let event = event(&pod_reference("app1-pod"), "no such name");
+    let event = warning(&pod_reference("app1-pod"), "no such name");
     assert_eq!(
         serde_json::to_value(event).unwrap(),
         json!({
@@ -88,8 +88,8 @@ fn event_has_the_fields_that_kubectl_describe_needs() {
 }
 
 #[test]
-fn event_about_a_cluster_scoped_object_lives_in_default() {
-    let event = event(&ObjectReference { namespace: None, ..pod_reference("node-1") }, "text");
+fn event_about_a_cluster_scoped_object_is_in_default() {
+    let event = warning(&ObjectReference { namespace: None, ..pod_reference("node-1") }, "text");
     assert_eq!(event.metadata.namespace.as_deref(), Some("default"));
     assert_eq!(event.involved_object.namespace, None);
 }

@@ -1,5 +1,5 @@
-//! The machine against a model of an API server that does everything it is allowed to do wrong. Whatever happened, once
-//! the problem is over the cache holds what the server holds, and the changes that were told add up to it.
+//! The machine against a model of an API server that fails in every way that the protocol allows. After the failures, the
+//! cache equals the server, and so does the sum of all changes.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use testkit::status;
 use super::*;
 use crate::informer::{
     Change, Store,
-    tests::{Thing, thing},
+    tests::{TestObject, test_object},
 };
 
-/// A history of writes, one version each; what is older than `compacted` is forgotten.
+/// A history of writes. Versions before `compacted` are expired.
 #[derive(Clone, Debug, Default)]
 struct Server {
-    /// (name, Some(version) or None for a deletion); the version of a write is its place, from 1.
+    /// The name, and whether the object exists after the write. The version of a write is its place, from 1.
     history: Vec<(&'static str, bool)>,
     compacted: usize,
 }
@@ -37,8 +37,8 @@ impl Server {
         objects
     }
 
-    /// A page of two, of the snapshot and from the offset that the token names.
-    fn list(&self, list: &ListRequest) -> Response<Thing> {
+    /// A page of two objects. A continue token is `version+offset`.
+    fn list(&self, list: &ListRequest) -> Response<TestObject> {
         let (version, offset) = match list {
             ListRequest::First => (self.version(), 0),
             ListRequest::Continue(token) => {
@@ -51,16 +51,16 @@ impl Server {
         }
         let size = 2;
         let objects = self.at(version);
-        let items = objects.iter().skip(offset).take(size).map(|(name, v)| thing(name, *v)).collect();
+        let items = objects.iter().skip(offset).take(size).map(|(name, v)| test_object(name, *v)).collect();
         let more = offset + size < objects.len();
         let next = more.then(|| format!("{version}+{}", offset + size));
         Response::Page(Page { items, undecodable: vec![], resource_version: version.to_string(), next })
     }
 
-    /// The first event after `version`, if there is one.
-    fn event(&self, version: usize) -> Option<WatchEvent<Thing>> {
+    /// The first event after `version`.
+    fn event(&self, version: usize) -> Option<WatchEvent<TestObject>> {
         let (name, exists) = self.history.get(version)?;
-        let object = thing(name, version as u32 + 1);
+        let object = test_object(name, version as u32 + 1);
         Some(if *exists {
             WatchEvent::Applied(object)
         } else {
@@ -74,62 +74,66 @@ fn expired() -> Failure {
     Failure::from_status(status, None)
 }
 
-/// What happens before the next answer.
 #[derive(Clone, Debug)]
-enum Happening {
+enum Op {
     Write(&'static str, bool),
     Compact,
-    /// The answer is this instead of the right one.
-    Refused(u16),
-    Broken,
-    Silence,
-    Closed,
-    Fine,
+    /// Answers the request correctly.
+    Serve,
+    /// Answers the request with this status.
+    Refuse(u16),
+    /// Breaks the connection.
+    Break,
+    /// Sends nothing until the idle limit of the watch.
+    Idle,
+    /// Ends the watch.
+    Close,
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn op() -> impl Strategy<Value = Op> {
     let name = prop::sample::select(vec!["a", "b", "c", "d", "e"]);
     prop_oneof![
-        4 => (name, any::<bool>()).prop_map(|(name, exists)| Happening::Write(name, exists)),
-        1 => Just(Happening::Compact),
-        1 => prop::sample::select(vec![403, 404, 410, 429, 500, 504]).prop_map(Happening::Refused),
-        1 => Just(Happening::Broken),
-        1 => Just(Happening::Silence),
-        1 => Just(Happening::Closed),
-        6 => Just(Happening::Fine),
+        4 => (name, any::<bool>()).prop_map(|(name, exists)| Op::Write(name, exists)),
+        1 => Just(Op::Compact),
+        1 => prop::sample::select(vec![403, 404, 410, 429, 500, 504]).prop_map(Op::Refuse),
+        1 => Just(Op::Break),
+        1 => Just(Op::Idle),
+        1 => Just(Op::Close),
+        6 => Just(Op::Serve),
     ]
 }
 
-/// The machine with a store, a clock of its own, and a tally of every change that the store told.
-struct Rig {
+/// A machine with a store and a clock.
+struct Harness {
     server: Server,
-    machine: Machine<Thing>,
-    store: Store<Thing>,
+    machine: Machine<TestObject>,
+    store: Store<TestObject>,
     next: NextRequest,
     now: Instant,
-    /// Where the open watch stands.
+    /// The version of the open watch.
     watch: usize,
-    told: BTreeMap<String, String>,
+    /// The names and versions that follow from the changes.
+    changed: BTreeMap<String, String>,
     longest_wait: Duration,
 }
 
-impl Rig {
+impl Harness {
     fn new() -> Self {
         let (machine, next) = Machine::start();
-        Rig {
+        Harness {
             server: Server::default(),
             machine,
             store: Store::new(),
             next,
             now: Instant::now(),
             watch: 0,
-            told: BTreeMap::new(),
+            changed: BTreeMap::new(),
             longest_wait: Duration::ZERO,
         }
     }
 
-    /// The right answer to the next request, or None while the watch has nothing to say.
-    fn answer(&mut self) -> Option<Response<Thing>> {
+    /// The correct response to the next request, or `None` while the watch has no event.
+    fn response(&mut self) -> Option<Response<TestObject>> {
         Some(match &self.next.request {
             Request::List(list) => self.server.list(list),
             Request::Watch(version, _) => {
@@ -141,7 +145,7 @@ impl Rig {
         })
     }
 
-    fn take(&mut self, response: Response<Thing>) {
+    fn step(&mut self, response: Response<TestObject>) {
         self.longest_wait = self.longest_wait.max(self.next.after);
         self.now += self.next.after + Duration::from_millis(10);
         if matches!(response, Response::Event(WatchEvent::Applied(_) | WatchEvent::Deleted(..))) {
@@ -158,45 +162,45 @@ impl Rig {
             let name = change.key().name().to_owned();
             match change {
                 Change::Added { new, .. } => {
-                    assert_eq!(self.told.insert(name, new.version.clone()), None, "an addition is of something new");
+                    assert_eq!(self.changed.insert(name, new.version.clone()), None, "an added object is new");
                 }
                 Change::Updated { old, new } => {
-                    assert_eq!(self.told.insert(name, new.version.clone()).as_ref(), Some(&old.version));
+                    assert_eq!(self.changed.insert(name, new.version.clone()).as_ref(), Some(&old.version));
                 }
-                Change::Deleted(old) => assert_eq!(self.told.remove(&name).as_ref(), Some(&old.version)),
+                Change::Deleted(old) => assert_eq!(self.changed.remove(&name).as_ref(), Some(&old.version)),
             }
         }
         self.next = step.next;
     }
 
-    fn happen(&mut self, happening: Happening) {
-        let reading = self.next.request == Request::Read;
-        let bad = match happening {
-            Happening::Write(name, exists) => {
-                // Deleting what is not there is no write.
+    fn run(&mut self, op: Op) {
+        let is_reading = self.next.request == Request::Read;
+        let response = match op {
+            Op::Write(name, exists) => {
+                // A deletion of an absent object is not a write.
                 if exists || self.server.at(self.server.version()).contains_key(name) {
                     self.server.history.push((name, exists));
                 }
                 return;
             }
-            Happening::Compact => {
+            Op::Compact => {
                 self.server.compacted = self.server.version();
                 return;
             }
-            Happening::Refused(code) => {
-                let status = serde_json::from_value(status(code, "Reason", "words")).unwrap();
+            Op::Refuse(code) => {
+                let status = serde_json::from_value(status(code, "Reason", "message")).unwrap();
                 let failure = Failure::from_status(status, None);
-                if reading { Response::Event(WatchEvent::Error(failure)) } else { Response::Failed(failure) }
+                if is_reading { Response::Event(WatchEvent::Error(failure)) } else { Response::Failed(failure) }
             }
-            Happening::Broken => Response::Failed(Failure::Connection("reset".into())),
-            Happening::Silence if reading => Response::Silent,
-            Happening::Closed if reading => Response::Closed,
-            _ => match self.answer() {
-                Some(answer) => answer,
+            Op::Break => Response::Failed(Failure::Connection("reset".into())),
+            Op::Idle if is_reading => Response::Silent,
+            Op::Close if is_reading => Response::Closed,
+            _ => match self.response() {
+                Some(response) => response,
                 None => return,
             },
         };
-        self.take(bad);
+        self.step(response);
     }
 }
 
@@ -204,40 +208,40 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn cache_equals_the_server_after_any_failures(story in prop::collection::vec(happening(), 0..120)) {
-        let mut rig = Rig::new();
-        story.into_iter().for_each(|happening| rig.happen(happening));
-        // From here on all is well. It must settle, and soon.
+    fn cache_equals_the_server_after_any_failures(ops in prop::collection::vec(op(), 0..120)) {
+        let mut harness = Harness::new();
+        ops.into_iter().for_each(|op| harness.run(op));
+        // From here on every response is correct.
         let mut steps = 0;
-        while let Some(answer) = rig.answer() {
-            rig.take(answer);
+        while let Some(response) = harness.response() {
+            harness.step(response);
             steps += 1;
-            prop_assert!(steps < 500, "it does not settle");
+            prop_assert!(steps < 500, "the cache does not catch up");
         }
         let expected: BTreeMap<String, String> =
-            rig.server.at(rig.server.version()).iter().map(|(n, v)| ((*n).to_string(), v.to_string())).collect();
-        let cached: BTreeMap<String, String> = rig.store.keys().into_iter()
-            .map(|key| (key.name().to_owned(), rig.store.get(&key).unwrap().version.clone())).collect();
+            harness.server.at(harness.server.version()).iter().map(|(n, v)| ((*n).to_string(), v.to_string())).collect();
+        let cached: BTreeMap<String, String> = harness.store.keys().into_iter()
+            .map(|key| (key.name().to_owned(), harness.store.get(&key).unwrap().version.clone())).collect();
         prop_assert_eq!(&cached, &expected);
-        prop_assert_eq!(&rig.told, &expected, "the changes add up to the cache");
-        prop_assert!(rig.longest_wait <= LONGEST);
+        prop_assert_eq!(&harness.changed, &expected, "the changes lead to the same objects");
+        prop_assert!(harness.longest_wait <= LONGEST);
     }
 
     #[test]
-    fn no_series_of_failures_makes_a_hot_loop(codes in prop::collection::vec(prop::option::of(400u16..600), 40)) {
-        let mut rig = Rig::new();
-        let begun = rig.now;
+    fn any_series_of_failures_is_slowed_by_backoffs(codes in prop::collection::vec(prop::option::of(400u16..600), 40)) {
+        let mut harness = Harness::new();
+        let start = harness.now;
         for code in &codes {
-            rig.happen(code.map_or(Happening::Broken, Happening::Refused));
+            harness.run(code.map_or(Op::Break, Op::Refuse));
         }
-        prop_assert!(rig.now - begun > Duration::from_secs(60), "{} answers in {:?}", codes.len(), rig.now - begun);
+        prop_assert!(harness.now - start > Duration::from_secs(60), "{} responses in {:?}", codes.len(), harness.now - start);
     }
 }
 
 #[test]
-fn time_limit_of_a_watch_is_spread_over_its_range() {
+fn time_limit_of_a_watch_follows_from_the_jitter() {
     for (jitter, seconds) in [(0.0, 300), (0.5, 450), (1.0, 600)] {
-        let (mut machine, _) = Machine::<Thing>::start();
+        let (mut machine, _) = Machine::<TestObject>::start();
         let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
         let step = machine.step(Response::Page(page), Instant::now(), jitter);
         assert_eq!(step.next.request, Request::Watch("9".into(), Duration::from_secs(seconds)));
@@ -246,12 +250,12 @@ fn time_limit_of_a_watch_is_spread_over_its_range() {
 
 #[test]
 fn short_watch_with_events_is_reopened_after_a_backoff() {
-    let (mut machine, _) = Machine::<Thing>::start();
+    let (mut machine, _) = Machine::<TestObject>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
     machine.step(Response::Page(page), now, 0.0);
     machine.step(Response::Opened, now, 0.0);
-    machine.step(Response::Event(WatchEvent::Applied(thing("a", 10))), now, 0.0);
+    machine.step(Response::Event(WatchEvent::Applied(test_object("a", 10))), now, 0.0);
     let step = machine.step(Response::Closed, now + Duration::from_millis(999), 0.0);
     assert_eq!(step.next.request, Request::Watch("10".into(), Duration::from_secs(300)));
     assert_eq!(step.next.after, Duration::from_millis(800));
@@ -259,8 +263,8 @@ fn short_watch_with_events_is_reopened_after_a_backoff() {
 }
 
 #[test]
-fn first_410_after_a_long_outage_lists_without_delay() {
-    let (mut machine, _) = Machine::<Thing>::start();
+fn first_410_after_an_outage_waits_for_the_first_backoff() {
+    let (mut machine, _) = Machine::<TestObject>::start();
     let now = Instant::now();
     let page = Page { items: vec![], undecodable: vec![], resource_version: "9".into(), next: None };
     machine.step(Response::Page(page), now, 0.0);

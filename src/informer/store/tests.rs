@@ -1,12 +1,12 @@
 use super::*;
-use crate::informer::tests::{Thing, short, thing};
+use crate::informer::tests::{TestObject, summary, test_object};
 
-fn store() -> Store<Thing> {
+fn store() -> Store<TestObject> {
     Store::new()
 }
 
-fn shorts(changes: impl IntoIterator<Item = Change<Thing>>) -> Vec<String> {
-    let mut all: Vec<_> = changes.into_iter().map(|c| short(&c)).collect();
+fn summaries(changes: impl IntoIterator<Item = Change<TestObject>>) -> Vec<String> {
+    let mut all: Vec<_> = changes.into_iter().map(|c| summary(&c)).collect();
     all.sort();
     all
 }
@@ -18,54 +18,57 @@ fn key(name: &str) -> Key {
 #[test]
 fn new_list_reports_deletions_missed_by_the_watch() {
     let store = store();
-    store.replace(vec![thing("a", 1), thing("b", 2), thing("c", 3)], &[]);
-    let changes = store.replace(vec![thing("b", 2), thing("c", 4), thing("d", 5)], &[]);
+    store.replace(vec![test_object("a", 1), test_object("b", 2), test_object("c", 3)], &[]);
+    let changes = store.replace(vec![test_object("b", 2), test_object("c", 4), test_object("d", 5)], &[]);
     assert!(matches!(changes[0], Change::Deleted(_)), "deletions come first: {changes:?}");
-    assert_eq!(shorts(changes), ["+d5", "-a1", "c3>4"]);
+    assert_eq!(summaries(changes), ["+d5", "-a1", "c3>4"]);
     assert_eq!(store.len(), 3);
 }
 
 #[test]
 fn objects_of_the_first_list_are_marked_initial() {
     let store = store();
-    assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["*a1"]);
-    assert_eq!(shorts(store.apply(thing("b", 2))), ["+b2"]);
-    assert_eq!(shorts(store.replace(vec![thing("a", 1), thing("b", 2), thing("c", 3)], &[])), ["+c3"]);
+    assert_eq!(summaries(store.replace(vec![test_object("a", 1)], &[])), ["*a1"]);
+    assert_eq!(summaries(store.apply(test_object("b", 2))), ["+b2"]);
+    assert_eq!(
+        summaries(store.replace(vec![test_object("a", 1), test_object("b", 2), test_object("c", 3)], &[])),
+        ["+c3"]
+    );
 }
 
 #[test]
 fn empty_first_list_counts_as_the_first() {
     let store = store();
     store.replace(vec![], &[]);
-    assert_eq!(shorts(store.replace(vec![thing("a", 1)], &[])), ["+a1"]);
+    assert_eq!(summaries(store.replace(vec![test_object("a", 1)], &[])), ["+a1"]);
 }
 
 #[test]
 fn same_version_is_no_change_and_keeps_its_pointer() {
     let store = store();
-    store.replace(vec![thing("a", 1)], &[]);
+    store.replace(vec![test_object("a", 1)], &[]);
     let before = store.get(&key("a")).unwrap();
-    assert!(store.apply(thing("a", 1)).is_none());
-    assert!(store.replace(vec![thing("a", 1)], &[]).is_empty());
+    assert!(store.apply(test_object("a", 1)).is_none());
+    assert!(store.replace(vec![test_object("a", 1)], &[]).is_empty());
     assert!(Arc::ptr_eq(&before, &store.get(&key("a")).unwrap()));
 }
 
 #[test]
 fn replaced_object_is_one_change_with_another_uid() {
     let store = store();
-    store.replace(vec![thing("a", 1).uid("first")], &[]);
-    let change = store.apply(thing("a", 5).uid("second")).unwrap();
+    store.replace(vec![test_object("a", 1).uid("first")], &[]);
+    let change = store.apply(test_object("a", 5).uid("second")).unwrap();
     assert!(change.is_replacement());
-    assert!(!store.apply(thing("a", 6).uid("second")).unwrap().is_replacement());
-    // Not even an equal version hides another object: after a restore from a backup, versions repeat.
-    assert!(store.replace(vec![thing("a", 6).uid("third")], &[])[0].is_replacement());
+    assert!(!store.apply(test_object("a", 6).uid("second")).unwrap().is_replacement());
+    // An equal version is no proof: after a restore from a backup, versions repeat.
+    assert!(store.replace(vec![test_object("a", 6).uid("third")], &[])[0].is_replacement());
 }
 
 #[test]
 fn undecodable_object_keeps_its_last_good_version() {
     let store = store();
-    store.replace(vec![thing("a", 1).indexed_by(&["s"]), thing("b", 2)], &[]);
-    let changes = store.replace(vec![thing("b", 2)], &[key("a"), key("never-seen")]);
+    store.replace(vec![test_object("a", 1).indexed_by(&["s"]), test_object("b", 2)], &[]);
+    let changes = store.replace(vec![test_object("b", 2)], &[key("a"), key("never-seen")]);
     assert!(changes.is_empty(), "{changes:?}");
     assert_eq!(store.get(&key("a")).unwrap().version, "1");
     assert_eq!(keys_by_index(&store, &key("s")), [key("a")]);
@@ -78,21 +81,21 @@ fn delete_of_an_absent_object_is_no_change() {
 }
 
 #[test]
-fn object_is_found_by_its_current_index_keys_alone() {
+fn index_has_only_the_current_keys_of_an_object() {
     let store = store();
-    store.apply(thing("a", 1).indexed_by(&["s", "t"]));
-    store.apply(thing("b", 2).indexed_by(&["t"]));
+    store.apply(test_object("a", 1).indexed_by(&["s", "t"]));
+    store.apply(test_object("b", 2).indexed_by(&["t"]));
     let mut found = keys_by_index(&store, &key("t"));
     found.sort();
     assert_eq!(found, [key("a"), key("b")]);
 
-    store.apply(thing("a", 3).indexed_by(&["t"]));
+    store.apply(test_object("a", 3).indexed_by(&["t"]));
     assert!(keys_by_index(&store, &key("s")).is_empty());
 
     store.delete(&key("b"));
     assert_eq!(keys_by_index(&store, &key("t")), [key("a")]);
 
-    store.replace(vec![thing("c", 9).indexed_by(&["s"])], &[]);
+    store.replace(vec![test_object("c", 9).indexed_by(&["s"])], &[]);
     assert!(keys_by_index(&store, &key("t")).is_empty());
     assert_eq!(keys_by_index(&store, &key("s")), [key("c")]);
 }
@@ -100,15 +103,15 @@ fn object_is_found_by_its_current_index_keys_alone() {
 #[test]
 fn empty_index_entry_is_removed() {
     let store = store();
-    store.apply(thing("a", 1).indexed_by(&["s"]));
+    store.apply(test_object("a", 1).indexed_by(&["s"]));
     store.delete(&key("a"));
     assert!(store.inner.read().index.is_empty());
 }
 
 #[test]
-fn readers_never_see_half_a_list() {
+fn reader_never_sees_half_a_list() {
     let store = Arc::new(store());
-    let list = |version| (0..50).map(|i| thing(&format!("t{i}"), version).indexed_by(&["s"])).collect::<Vec<_>>();
+    let list = |version| (0..50).map(|i| test_object(&format!("t{i}"), version).indexed_by(&["s"])).collect::<Vec<_>>();
     store.replace(list(1), &[]);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -116,7 +119,7 @@ fn readers_never_see_half_a_list() {
                 let inner = store.inner.read();
                 let versions: HashSet<_> = inner.objects.values().map(|t| t.version.clone()).collect();
                 assert_eq!(versions.len(), 1, "one version at a time");
-                assert_eq!(inner.index[&key("s")].len(), 50, "the index is of the same list");
+                assert_eq!(inner.index[&key("s")].len(), 50, "objects and index are from the same list");
                 if versions.contains("200") {
                     return;
                 }
@@ -127,6 +130,6 @@ fn readers_never_see_half_a_list() {
     });
 }
 
-fn keys_by_index(store: &Store<Thing>, index_key: &Key) -> Vec<Key> {
+fn keys_by_index(store: &Store<TestObject>, index_key: &Key) -> Vec<Key> {
     store.by_index(index_key).iter().map(|object| object.key.clone()).collect()
 }

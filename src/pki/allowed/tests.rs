@@ -15,7 +15,7 @@ fn refusal(list: &AllowedNames, spec: serde_json::Value, namespace: &str) -> Opt
 }
 
 #[test]
-fn list_is_one_name_per_line_with_comments() {
+fn list_has_one_name_per_line_and_comments() {
     let list = list("\u{feff}# the first\r\napp1\r\n\n  app2 \t# the second\n#app3\nteam/app4#x");
     assert_eq!(list.0, ["app1", "app2", "team/app4"]);
     assert_eq!(list.in_namespace("team").collect::<Vec<_>>(), ["app1", "app2", "app4"]);
@@ -32,7 +32,7 @@ fn line_that_is_not_a_name_is_skipped_with_its_number() {
 }
 
 #[test]
-fn name_of_one_namespace_holds_in_no_other() {
+fn name_of_one_namespace_is_allowed_in_no_other() {
     let list = list("team/app1");
     assert_eq!(refusal(&list, json!({ "serviceName": "app1" }), "team"), None);
     assert!(refusal(&list, json!({ "serviceName": "app1" }), "other").is_some());
@@ -56,7 +56,7 @@ fn every_name_of_a_request_needs_to_be_allowed() {
 }
 
 #[test]
-fn message_has_the_original_words_and_no_foreign_names() {
+fn message_has_the_original_text_and_no_foreign_names() {
     let list = list("other-team/merger\napp1\nmine/app2");
     let message = |namespace| refusal(&list, json!({ "serviceName": "appp1" }), namespace).unwrap();
     assert_eq!(message("mine"), "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]");
@@ -64,14 +64,14 @@ fn message_has_the_original_words_and_no_foreign_names() {
 }
 
 #[test]
-fn sample_list_is_the_one_of_the_manifest() {
+fn sample_list_equals_the_list_of_the_manifest() {
     let (_, rest) = include_str!("../../../demo-controller.yaml").split_once("  allowed-names: |\n").unwrap();
     let (names, wrong) = AllowedNames::parse(rest.split_once("\n---\n").unwrap().0.as_bytes());
     assert_eq!((&names, wrong), (&*AllowedNamesFile::new(None).current(), vec![]));
 }
 
 #[test]
-fn missing_flag_means_the_sample_list_with_a_warning() {
+fn missing_flag_allows_the_sample_names_with_a_warning() {
     let log = Log::start(tracing::Level::WARN);
     AllowedNamesFile::new(None);
     assert!(log.find("app1 and app2 are allowed").is_ok(), "{:?}", log.lines());
@@ -90,12 +90,12 @@ fn only_a_regular_file_of_limited_size_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changed_file_is_current_before_its_handler_is_called() {
+async fn changed_file_is_current_when_its_handler_is_called() {
     let log = Log::start(tracing::Level::WARN);
     let warnings = || log.lines().into_iter().map(|line| line["message"].to_string()).collect::<Vec<_>>();
     let folder = Folder::new("follow");
     let path = folder.file("names", "app1\n");
-    // All at once, as a ConfigMap changes.
+    // As a mounted ConfigMap changes: in one step.
     let replace = |text| fs::rename(folder.file("next", text), &path).unwrap();
     let file = AllowedNamesFile::new(Some(path.clone()));
     let seen = Mutex::new(Vec::new());
@@ -115,7 +115,7 @@ async fn changed_file_is_current_before_its_handler_is_called() {
     pass().await;
     fs::remove_file(&path).unwrap();
     pass().await;
-    assert_eq!(seen.lock().unwrap().len(), 1, "an unreadable file changes nothing");
+    assert_eq!(seen.lock().unwrap().len(), 1, "an unreadable file is not a change");
     assert_eq!(file.current().0, ["app1"], "the last list stays");
     assert_eq!(warnings().len(), 3, "one warning: {:?}", warnings());
 }

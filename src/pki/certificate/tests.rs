@@ -14,15 +14,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
-fn request(spec: &Value) -> CertificateRequest {
+fn parse_request(spec: &Value) -> CertificateRequest {
     CertificateRequest::new(spec, "ns", "cluster.local").unwrap()
 }
 
 fn app1() -> CertificateRequest {
-    request(&json!({ "serviceName": "app1", "commonName": "App1", "dnsNames": ["b.example.com", "a"] }))
+    parse_request(&json!({ "serviceName": "app1", "commonName": "App1", "dnsNames": ["b.example.com", "a"] }))
 }
 
-fn ca() -> Authority {
+fn new_ca() -> Authority {
     Authority::create(at(0), [9; 16]).unwrap()
 }
 
@@ -36,31 +36,32 @@ fn with(data: &Data, field: &str, text: &str) -> Data {
     data
 }
 
-fn why(result: Result<Certificate>) -> String {
+/// Returns `valid` or the error.
+fn describe(result: Result<Certificate>) -> String {
     result.map(|_| "valid".to_owned()).unwrap_or_else(|why| why.to_string())
 }
 
-/// The Secret of a CA that was not made here, after `change`.
+/// The Secret of a CA of another origin, after `change`.
 fn foreign_ca(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Data {
-    let mut params = certificate_params("their CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
+    let mut params = certificate_params("another CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     change(&mut params);
     secret_content([(TLS_CRT, params.self_signed(key).unwrap().pem()), (TLS_KEY, key.serialize_pem())])
 }
 
-/// Returns what openssl says, and whether it succeeded; None without openssl.
+/// Returns whether openssl succeeded, and its output; `None` without openssl.
 fn openssl(folder: &Folder, args: &str) -> Option<(bool, String)> {
     let Ok(output) = Command::new("openssl").args(args.split(' ')).current_dir(&**folder).output() else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no openssl to verify the certificates with");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: openssl is not installed");
         return None;
     };
     Some((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
 #[test]
-fn new_ca_may_sign_leaves_and_nothing_else_for_ten_years() {
-    let der = ca().der;
+fn new_ca_can_only_sign_leaves_for_ten_years() {
+    let der = new_ca().der;
     let ca = parse_x509(&der).unwrap();
     let basic = ca.basic_constraints().unwrap().unwrap();
     assert!(basic.critical && basic.value.ca && basic.value.path_len_constraint == Some(0));
@@ -73,8 +74,8 @@ fn new_ca_may_sign_leaves_and_nothing_else_for_ten_years() {
 }
 
 #[test]
-fn leaf_has_what_was_asked_for() {
-    let ca = ca();
+fn leaf_has_the_names_and_dates_of_the_request() {
+    let ca = new_ca();
     let (certificate, data) = ca.issue(&app1(), at(1000), [0xff; 16]).unwrap();
     assert_eq!(data.keys().collect::<Vec<_>>(), ["ca.crt", "tls.crt", "tls.key"]);
     assert!(text(&data, TLS_KEY).starts_with("-----BEGIN PRIVATE KEY-----\n"));
@@ -90,20 +91,20 @@ fn leaf_has_what_was_asked_for() {
     let names = ["a", "app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local", "b.example.com"];
     assert_eq!(read_dns_names(&leaf), Some(names.into()));
     assert_eq!(certificate.not_before, at(700), "five minutes back");
-    assert_eq!(certificate.not_after, at(1000 + 2160 * HOUR), "counted from the moment of issue");
+    assert_eq!(certificate.not_after, at(1000 + 2160 * HOUR), "counted from the issue");
     assert_eq!(certificate.serial, format!("7f{}", "ff".repeat(15)), "positive");
-    let (zero, other) = ca_pair(&[0; 16]);
+    let (zero, other) = issue_app1(&[0; 16]);
     assert_eq!(zero.serial, format!("40{}", "00".repeat(15)), "sixteen bytes");
-    assert_ne!(text(&other, TLS_KEY), text(&data, TLS_KEY), "no two leaves share a key");
+    assert_ne!(text(&other, TLS_KEY), text(&data, TLS_KEY), "each leaf has its own key");
 }
 
-fn ca_pair(random: &[u8; 16]) -> (Certificate, Data) {
-    ca().issue(&app1(), at(0), *random).unwrap()
+fn issue_app1(random: &[u8; 16]) -> (Certificate, Data) {
+    new_ca().issue(&app1(), at(0), *random).unwrap()
 }
 
 #[test]
 fn strict_openssl_accepts_the_chain_for_every_name() {
-    let (_, data) = ca_pair(&[1; 16]);
+    let (_, data) = issue_app1(&[1; 16]);
     let folder = Folder::new("strict").with(&[("tls.crt", &text(&data, TLS_CRT)), ("ca.crt", &text(&data, CA_CRT))]);
     for purpose in ["sslserver", "sslclient"] {
         for name in app1().names {
@@ -124,13 +125,16 @@ fn foreign_ca_is_used() {
     }
     let key = KeyPair::generate().unwrap();
     let endless = foreign_ca(&key, |ca| ca.not_after = OffsetDateTime::from_unix_timestamp(253_402_300_799).unwrap());
-    assert!(Authority::load(&endless, at(0)).is_ok(), "until a second that no Timestamp holds");
-    assert!(Authority::load(&foreign_ca(&key, |ca| ca.key_usages.clear()), at(0)).is_ok(), "no restriction");
+    assert!(Authority::load(&endless, at(0)).is_ok(), "a date after the last Timestamp");
+    assert!(
+        Authority::load(&foreign_ca(&key, |ca| ca.key_usages.clear()), at(0)).is_ok(),
+        "no key usage means no restriction"
+    );
 }
 
 #[test]
 fn unusable_ca_is_refused_with_the_reason() {
-    let (good, key) = (ca().secret_data(), KeyPair::generate().unwrap());
+    let (good, key) = (new_ca().secret_data(), KeyPair::generate().unwrap());
     let date = |seconds| OffsetDateTime::from_unix_timestamp(at(seconds).as_second()).unwrap();
     let sec1 = text(&good, TLS_KEY).replace("PRIVATE", "EC PRIVATE");
     for (secret, reason) in [
@@ -151,37 +155,40 @@ fn unusable_ca_is_refused_with_the_reason() {
         let why = Authority::load(&secret, at(0)).map(|_| ()).unwrap_err().to_string();
         assert!(why.contains(reason), "{reason}: {why}");
     }
-    // The library that signs keeps only one of two organizational units.
+    // rcgen keeps only one of two organizational units.
     let two_units = foreign_ca(&key, |ca| {
         ca.distinguished_name.push(DnType::OrganizationalUnitName, "one");
         ca.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 11]), "two");
     });
     let issued = Authority::load(&two_units, at(0)).unwrap().issue(&app1(), at(0), [1; 16]);
-    assert_eq!(why(issued.map(|(certificate, _)| certificate)), "the CA cannot be used: ca.crt has not signed tls.crt");
+    assert_eq!(
+        describe(issued.map(|(certificate, _)| certificate)),
+        "the CA cannot be used: ca.crt has not signed tls.crt"
+    );
 }
 
 #[test]
-fn issued_certificate_stays_until_it_is_due() {
-    let ca = ca();
+fn certificate_is_kept_until_its_renewal() {
+    let ca = new_ca();
     let (certificate, data) = ca.issue(&app1(), at(0), [3; 16]).unwrap();
     let loaded = Authority::load(&ca.secret_data(), at(60)).unwrap();
     let inspect = |now| inspect(&data, &app1(), now);
     let last = certificate.renewal - jiff::SignedDuration::from_secs(1);
     for (now, due) in [(at(-300), None), (last, None), (certificate.renewal, Some("due for renewal"))] {
-        assert_eq!(inspect(now).unwrap(), certificate, "valid, due or not");
+        assert_eq!(inspect(now).unwrap(), certificate, "a certificate that is due is still valid");
         assert_eq!(loaded.why_replace(&certificate, now), due);
     }
-    assert_eq!(why(inspect(at(-301))), "not valid yet");
-    assert_eq!(why(inspect(certificate.not_after)), "expired");
-    let other = self::ca();
+    assert_eq!(describe(inspect(at(-301))), "not valid yet");
+    assert_eq!(describe(inspect(certificate.not_after)), "expired");
+    let other = new_ca();
     assert_eq!(other.why_replace(&certificate, at(0)), Some("signed by another CA than the present one"));
 }
 
 #[test]
 fn damaged_secret_is_not_valid() {
-    let ca = ca();
+    let ca = new_ca();
     let good = ca.issue(&app1(), at(0), [3; 16]).unwrap().1;
-    let other = self::ca().issue(&app1(), at(0), [4; 16]).unwrap().1;
+    let other = new_ca().issue(&app1(), at(0), [4; 16]).unwrap().1;
     let (leaf, root) = (text(&good, TLS_CRT).replace(&text(&good, CA_CRT), ""), text(&good, CA_CRT));
     for (field, content, reason) in [
         (TLS_CRT, String::new(), "tls.crt is missing or does not hold certificates"),
@@ -194,18 +201,18 @@ fn damaged_secret_is_not_valid() {
         (CA_CRT, String::new(), "ca.crt is missing"),
         (CA_CRT, text(&other, CA_CRT), "tls.crt is not a certificate followed by the CA in ca.crt"),
     ] {
-        let why = why(inspect(&with(&good, field, &content), &app1(), at(0)));
+        let why = describe(inspect(&with(&good, field, &content), &app1(), at(0)));
         assert!(why.starts_with(reason), "{field}: {reason}: {why}");
     }
     let chain = format!("{leaf}{}", text(&other, CA_CRT));
     let forged = with(&with(&good, TLS_CRT, &chain), CA_CRT, &text(&other, CA_CRT));
-    assert_eq!(why(inspect(&forged, &app1(), at(0))), "ca.crt has not signed tls.crt", "a CA of the same name");
+    assert_eq!(describe(inspect(&forged, &app1(), at(0))), "ca.crt has not signed tls.crt", "a CA of the same name");
 }
 
 #[test]
 fn certificate_for_another_request_is_not_valid() {
     let spec = json!({ "serviceName": "app1", "dnsNames": ["b", "a"], "duration": "48h" });
-    let data = ca().issue(&request(&spec), at(0), [3; 16]).unwrap().1;
+    let data = new_ca().issue(&parse_request(&spec), at(0), [3; 16]).unwrap().1;
     for (field, value, wanted) in [
         ("serviceName", json!("app2"), "issued for another common name"),
         ("commonName", json!("App1"), "issued for another common name"),
@@ -220,25 +227,25 @@ fn certificate_for_another_request_is_not_valid() {
     ] {
         let mut changed = spec.clone();
         changed[field] = value;
-        assert_eq!(why(inspect(&data, &request(&changed), at(0))), wanted, "{changed}");
+        assert_eq!(describe(inspect(&data, &parse_request(&changed), at(0))), wanted, "{changed}");
     }
     let other_domain = CertificateRequest::new(&spec, "ns", "example.org").unwrap();
-    assert_eq!(why(inspect(&data, &other_domain, at(0))), "issued for other names");
+    assert_eq!(describe(inspect(&data, &other_domain, at(0))), "issued for other names");
 }
 
 #[test]
-fn leaf_never_outlives_its_ca_and_then_is_renewed_at_its_end() {
-    let (ca, now) = (ca(), at(CA_LIFETIME - HOUR));
+fn leaf_never_outlives_its_ca() {
+    let (ca, now) = (new_ca(), at(CA_LIFETIME - HOUR));
     let (cut, data) = ca.issue(&app1(), now, [1; 16]).unwrap();
     assert_eq!((cut.not_after, cut.renewal), (at(CA_LIFETIME), at(CA_LIFETIME)));
-    assert_eq!(why(inspect(&data, &app1(), now)), "valid");
+    assert_eq!(describe(inspect(&data, &app1(), now)), "valid");
     assert_eq!(ca.why_replace(&cut, at(CA_LIFETIME - 1)), None);
     assert!(ca.issue(&app1(), at(CA_LIFETIME), [1; 16]).is_err(), "the CA has expired");
 }
 
 #[test]
-fn renewals_are_spread_earlier_and_follow_from_the_serial() {
-    let ca = ca();
+fn renewal_is_spread_by_the_serial() {
+    let ca = new_ca();
     let early: BTreeSet<_> = (0..20)
         .map(|i| {
             let (certificate, data) = ca.issue(&app1(), at(0), [i * 13; 16]).unwrap();
@@ -252,22 +259,22 @@ fn renewals_are_spread_earlier_and_follow_from_the_serial() {
 }
 
 #[test]
-fn no_certificate_is_renewed_before_it_is_ten_seconds_old() {
-    let hasty = request(&json!({ "serviceName": "app1", "duration": "1h", "renewBefore": "59m59s" }));
-    assert_eq!(ca().issue(&hasty, at(0), [3; 16]).unwrap().0.renewal, at(10));
+fn certificate_is_not_renewed_in_its_first_ten_seconds() {
+    let request = parse_request(&json!({ "serviceName": "app1", "duration": "1h", "renewBefore": "59m59s" }));
+    assert_eq!(new_ca().issue(&request, at(0), [3; 16]).unwrap().0.renewal, at(10));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The promise of the module: reconciling twice writes once.
+    /// So a second reconcile writes nothing.
     #[test]
     fn issued_certificate_is_valid_and_not_due(
         now in 0..CA_LIFETIME - 1, nanos in 0..1_000_000_000_i32, random: [u8; 16], duration in 3600..31_536_000_i64, before: u32,
     ) {
         let before = 300 + i64::from(before) % (duration - 300);
-        let request = request(&json!({ "serviceName": "app1", "duration": format!("{duration}s"), "renewBefore": format!("{before}s") }));
-        let (ca, now) = (ca(), Timestamp::new(at(now).as_second(), nanos).unwrap());
+        let request = parse_request(&json!({ "serviceName": "app1", "duration": format!("{duration}s"), "renewBefore": format!("{before}s") }));
+        let (ca, now) = (new_ca(), Timestamp::new(at(now).as_second(), nanos).unwrap());
         let (certificate, data) = ca.issue(&request, now, random).unwrap();
         prop_assert_eq!(&inspect(&data, &request, now).unwrap(), &certificate);
         prop_assert_eq!(ca.why_replace(&certificate, now), None);

@@ -1,4 +1,4 @@
-//! Reconciles one Pki; the test is the API server. Often it checks that a request is *not* sent.
+//! Reconciles of one Pki against a scripted API server.
 
 use serde_json::Value;
 use testkit::{Call, Server, api_server, status, terminating};
@@ -14,10 +14,10 @@ const CA: &str = "/api/v1/namespaces/controlplane/secrets";
 const SECRETS: &str = "/api/v1/namespaces/app1/secrets";
 const STATUS: &str = "PATCH /apis/box.com/v1/namespaces/app1/pkis/app1-pki/status";
 
-struct Rig {
+struct Harness {
     job: Arc<Certificates>,
     server: Server,
-    /// The recorder has a server of its own, so that its requests do not come between the others.
+    /// The server of the recorder. A server of its own keeps the order of the other requests certain.
     events: Server,
     telemetry: Telemetry,
     authority: Authority,
@@ -27,7 +27,7 @@ fn key() -> Key {
     Key::new("app1", "app1-pki")
 }
 
-fn pki(service: &str) -> Value {
+fn pki_json(service: &str) -> Value {
     json!({
         "metadata": { "name": "app1-pki", "namespace": "app1", "uid": "u1", "resourceVersion": "7", "generation": 1 },
         "spec": { "serviceName": service },
@@ -50,39 +50,41 @@ fn not_found() -> Value {
     status(404, "NotFound", "secrets \"app1-pki\" not found")
 }
 
-impl Rig {
-    /// A Pki for this service in the cache, and these pods that mount its Secret.
-    fn new(service: &str, pods: &[&str]) -> Rig {
-        let rig = Rig::with(pods, |_| ());
-        rig.cache(&pki(service));
-        rig
+impl Harness {
+    /// A Pki for this service in the cache, and these pods, which mount its Secret.
+    fn new(service: &str, pods: &[&str]) -> Harness {
+        let harness = Harness::with(pods, |_| ());
+        harness.set_cached(&pki_json(service));
+        harness
     }
 
-    /// A reconcile that has read this Secret, with nothing written yet.
-    async fn with_secret(secret: impl FnOnce(&Rig) -> Value) -> (Rig, JoinHandle<Result<Outcome, ReconcileError>>) {
-        let mut rig = Rig::new("app1", &[]);
-        let (reconcile, secret) = (rig.reconcile(), secret(&rig));
-        rig.ca().await;
-        rig.secret(&secret).await;
-        (rig, reconcile)
+    /// A reconcile that has read this Secret and written nothing yet.
+    async fn with_secret(
+        secret: impl FnOnce(&Harness) -> Value,
+    ) -> (Harness, JoinHandle<Result<Outcome, ReconcileError>>) {
+        let mut harness = Harness::new("app1", &[]);
+        let (reconcile, secret) = (harness.reconcile(), secret(&harness));
+        harness.serve_ca().await;
+        harness.serve_secret(&secret).await;
+        (harness, reconcile)
     }
 
-    /// A Pki with a valid Secret, and the cache shows its status. Returns the Secret and the Pki.
-    async fn settled() -> (Rig, Value, Value) {
-        let mut rig = Rig::new("app1", &[]);
-        let secret = rig.valid();
-        let reconcile = rig.reconcile();
-        rig.ca().await;
-        rig.secret(&secret).await;
-        let patch = rig.expect(STATUS).await;
-        let settled = rig.patched(&patch, "8");
+    /// A Pki with a valid Secret and a cached status. Returns the Secret and the Pki.
+    async fn settled() -> (Harness, Value, Value) {
+        let mut harness = Harness::new("app1", &[]);
+        let secret = harness.valid_secret();
+        let reconcile = harness.reconcile();
+        harness.serve_ca().await;
+        harness.serve_secret(&secret).await;
+        let patch = harness.expect(STATUS).await;
+        let settled = harness.patched(&patch, "8");
         patch.json(200, &settled);
         reconcile.await.unwrap().unwrap();
-        rig.cache(&settled);
-        (rig, secret, settled)
+        harness.set_cached(&settled);
+        (harness, secret, settled)
     }
 
-    fn with(pods: &[&str], change: impl FnOnce(&mut Config)) -> Rig {
+    fn with(pods: &[&str], change: impl FnOnce(&mut Config)) -> Harness {
         let (client, server) = api_server();
         let (events_client, events) = api_server();
         let telemetry = Telemetry::default();
@@ -100,11 +102,11 @@ impl Rig {
         let (pkis, pods) = (Arc::new(Store::new()), Arc::new(move |_: &Key| pods.clone()));
         let job = Arc::new(Certificates::new(client, pkis, pods, recorder, &config, &telemetry));
         let authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
-        Rig { job, server, events, telemetry, authority }
+        Harness { job, server, events, telemetry, authority }
     }
 
-    /// Sets what the cache has.
-    fn cache(&self, wire: &Value) {
+    /// Sets the Pki in the cache.
+    fn set_cached(&self, wire: &Value) {
         self.job.pkis.apply(serde_json::from_str(&wire.to_string()).unwrap());
     }
 
@@ -124,60 +126,60 @@ impl Rig {
         call
     }
 
-    /// The server's answer to a patch of the status: the Pki in this version.
+    /// The Pki after a patch of the status, in this version.
     fn patched(&self, patch: &Call, version: &str) -> Value {
-        let mut pki = pki("");
+        let mut pki = pki_json("");
         pki["spec"] = self.job.pkis.get(&key()).unwrap().spec.clone();
         pki["status"] = patch.body["status"].clone();
         pki["metadata"]["resourceVersion"] = version.into();
         pki
     }
 
-    /// Answers the GET of the CA's Secret.
-    async fn ca(&mut self) {
+    /// Responds to the GET of the CA's Secret.
+    async fn serve_ca(&mut self) {
         let secret = stored(&self.authority.secret_data(), Value::Null);
         self.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &secret);
     }
 
-    /// Answers the GET of the Pki's Secret.
-    async fn secret(&mut self, answer: &Value) {
-        let code = answer["code"].as_u64().map_or(200, |code| code as u16);
-        self.expect(&format!("GET {SECRETS}/app1-pki")).await.json(code, answer);
+    /// Responds to the GET of the Pki's Secret.
+    async fn serve_secret(&mut self, response: &Value) {
+        let code = response["code"].as_u64().map_or(200, |code| code as u16);
+        self.expect(&format!("GET {SECRETS}/app1-pki")).await.json(code, response);
     }
 
-    /// Answers the patch of the status, and returns the condition.
-    async fn status(&mut self) -> Value {
+    /// Accepts the patch of the status and returns the condition.
+    async fn accept_status(&mut self) -> Value {
         let call = self.expect(STATUS).await;
         let condition = call.body["status"]["conditions"][0].clone();
         let version: u32 = call.body["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
-        let answer = self.patched(&call, &(version + 1).to_string());
-        call.json(200, &answer);
+        let response = self.patched(&call, &(version + 1).to_string());
+        call.json(200, &response);
         condition
     }
 
-    /// Answers the POST of an event, and returns it.
-    async fn event(&mut self) -> Value {
+    /// Accepts the POST of an event and returns it.
+    async fn accept_event(&mut self) -> Value {
         let call = self.events.next().await;
         let event = call.body.clone();
         call.json(201, &event);
         event
     }
 
-    async fn nothing_more(&mut self) {
+    async fn assert_no_request(&mut self) {
         let more = self.server.next_within(Duration::from_secs(5)).await.map(|call| call.line());
         assert_eq!(more, None);
         let event = self.events.next_within(Duration::from_secs(5)).await.map(|call| call.body);
         assert_eq!(event, None);
     }
 
-    fn issued(&self) -> Data {
+    fn issue(&self) -> Data {
         let request = CertificateRequest::new(&json!({ "serviceName": "app1" }), "app1", "cluster.local").unwrap();
         self.authority.issue(&request, Timestamp::now(), rand::random()).unwrap().1
     }
 
     /// A valid Secret of the Pki.
-    fn valid(&self) -> Value {
-        stored(&self.issued(), owner("Pki", "app1-pki", "u1"))
+    fn valid_secret(&self) -> Value {
+        stored(&self.issue(), owner("Pki", "app1-pki", "u1"))
     }
 }
 
@@ -187,169 +189,169 @@ fn is_permanent(result: &Result<Outcome, ReconcileError>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn allowed_name_gets_a_secret_and_a_ready_status() {
-    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
-    let created = rig.expect(&format!("POST {SECRETS}")).await;
+    let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
+    let created = harness.expect(&format!("POST {SECRETS}")).await;
     let secret = created.body.clone();
     created.json(201, &secret);
     assert_eq!(secret["type"], "kubernetes.io/tls");
     assert_eq!(secret["metadata"]["labels"]["app.kubernetes.io/managed-by"], "demo-controller");
-    assert_eq!(secret["metadata"]["ownerReferences"], owner("Pki", "app1-pki", "u1"), "and no blockOwnerDeletion");
+    assert_eq!(secret["metadata"]["ownerReferences"], owner("Pki", "app1-pki", "u1"), "without blockOwnerDeletion");
     assert_eq!(secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["ca.crt", "tls.crt", "tls.key"]);
-    let condition = rig.status().await;
+    let condition = harness.accept_status().await;
     assert_eq!((&condition["status"], &condition["reason"]), (&json!("True"), &json!("Issued")));
     let Ok(Outcome::RequeueAfter(renewal)) = reconcile.await.unwrap() else { panic!("no renewal") };
     assert!(renewal <= Duration::from_secs(1440 * 3600) && renewal > Duration::from_secs(1290 * 3600), "{renewal:?}");
-    let event = rig.event().await;
+    let event = harness.accept_event().await;
     assert_eq!((&event["reason"], &event["type"]), (&json!("Issued"), &json!("Normal")));
     assert_eq!(event["involvedObject"]["kind"], "Pki");
     let metric = r#"pki_certificate_not_after_timestamp_seconds{namespace="app1",name="app1-pki"}"#;
-    assert!(rig.telemetry.encode().unwrap().contains(metric));
-    rig.job.pkis.delete(&key());
-    rig.reconcile().await.unwrap().unwrap();
-    assert!(!rig.telemetry.encode().unwrap().contains(metric), "it goes with the Pki");
+    assert!(harness.telemetry.encode().unwrap().contains(metric));
+    harness.job.pkis.delete(&key());
+    harness.reconcile().await.unwrap().unwrap();
+    assert!(!harness.telemetry.encode().unwrap().contains(metric), "the metric is removed with the Pki");
 }
 
 #[tokio::test(start_paused = true)]
 async fn serial_number_of_each_certificate_is_random() {
     let mut serials = Vec::new();
     for _ in 0..2 {
-        let (mut rig, _reconcile) = Rig::with_secret(|_| not_found()).await;
-        let created = rig.expect(&format!("POST {SECRETS}")).await;
+        let (mut harness, _reconcile) = Harness::with_secret(|_| not_found()).await;
+        let created = harness.expect(&format!("POST {SECRETS}")).await;
         let secret = created.body.clone();
         created.json(201, &secret);
-        serials.push(rig.expect(STATUS).await.body["status"]["serialNumber"].to_string());
+        serials.push(harness.expect(STATUS).await.body["status"]["serialNumber"].to_string());
     }
     assert_ne!(serials[0], serials[1]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn valid_secret_costs_one_get_and_no_write() {
-    let (mut rig, secret, _) = Rig::settled().await;
+    let (mut harness, secret, _) = Harness::settled().await;
     for _ in 0..3 {
-        let reconcile = rig.reconcile();
-        rig.secret(&secret).await;
+        let reconcile = harness.reconcile();
+        harness.serve_secret(&secret).await;
         reconcile.await.unwrap().unwrap();
-        rig.nothing_more().await;
+        harness.assert_no_request().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn damaged_secret_is_reissued_at_the_checked_version() {
-    let (mut rig, reconcile) = Rig::with_secret(|rig| {
-        let mut damaged = rig.valid();
+    let (mut harness, reconcile) = Harness::with_secret(|harness| {
+        let mut damaged = harness.valid_secret();
         damaged["data"].as_object_mut().unwrap().remove("tls.key");
         damaged
     })
     .await;
-    let patch = rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
+    let patch = harness.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
     assert_eq!(patch.body["metadata"], json!({ "resourceVersion": "50" }));
     patch.json(200, &json!({ "metadata": {} }));
-    assert_eq!(rig.status().await["reason"], "Issued");
+    assert_eq!(harness.accept_status().await["reason"], "Issued");
     reconcile.await.unwrap().unwrap();
-    assert_eq!(rig.event().await["reason"], "Renewed");
+    assert_eq!(harness.accept_event().await["reason"], "Renewed");
 }
 
 #[tokio::test(start_paused = true)]
 async fn name_not_allowed_is_reported_to_pki_and_pods_once() {
-    let mut rig = Rig::new("appp1", &["pod-1", "pod-2"]);
-    let reconcile = rig.reconcile();
-    let condition = rig.status().await;
+    let mut harness = Harness::new("appp1", &["pod-1", "pod-2"]);
+    let reconcile = harness.reconcile();
+    let condition = harness.accept_status().await;
     let message = "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]";
     assert_eq!((&condition["reason"], &condition["message"]), (&json!("NameNotAllowed"), &json!(message)));
     assert!(is_permanent(&reconcile.await.unwrap()));
     let mut objects = Vec::new();
     for _ in 0..3 {
-        let event = rig.event().await;
+        let event = harness.accept_event().await;
         assert_eq!((&event["reason"], &event["message"]), (&json!("pki ServiceName error"), &json!(message)));
         assert_eq!((&event["type"], &event["source"]["component"]), (&json!("Warning"), &json!("controlplane")));
         objects.push(event["involvedObject"]["name"].as_str().unwrap().to_owned());
     }
     objects.sort();
     assert_eq!(objects, ["app1-pki", "pod-1", "pod-2"]);
-    // A resync reconciles again. No Secret is read, no event is repeated.
-    rig.reconcile().await.unwrap().unwrap_err();
-    rig.nothing_more().await;
+    // A resync reads no Secret and repeats no event.
+    harness.reconcile().await.unwrap().unwrap_err();
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn error_that_returns_after_a_success_is_recorded_again() {
-    let mut rig = Rig::new("appp1", &[]);
+    let mut harness = Harness::new("appp1", &[]);
     for version in ["10", "20"] {
-        let mut wrong = pki("appp1");
+        let mut wrong = pki_json("appp1");
         wrong["metadata"]["resourceVersion"] = version.into();
-        rig.cache(&wrong);
-        let reconcile = rig.reconcile();
-        rig.status().await;
+        harness.set_cached(&wrong);
+        let reconcile = harness.reconcile();
+        harness.accept_status().await;
         reconcile.await.unwrap().unwrap_err();
-        assert_eq!(rig.event().await["reason"], "pki ServiceName error", "at version {version}");
-        let mut right = pki("app1");
+        assert_eq!(harness.accept_event().await["reason"], "pki ServiceName error", "at version {version}");
+        let mut right = pki_json("app1");
         right["metadata"]["resourceVersion"] = (version.to_owned() + "5").into();
-        rig.cache(&right);
-        let (reconcile, secret) = (rig.reconcile(), rig.valid());
+        harness.set_cached(&right);
+        let (reconcile, secret) = (harness.reconcile(), harness.valid_secret());
         if version == "10" {
-            rig.ca().await;
+            harness.serve_ca().await;
         }
-        rig.secret(&secret).await;
-        rig.status().await;
+        harness.serve_secret(&secret).await;
+        harness.accept_status().await;
         reconcile.await.unwrap().unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_spec_is_reported_to_its_owner_alone() {
-    let mut rig = Rig::with(&["pod-1"], |_| ());
-    let mut wrong = pki("app1");
+async fn invalid_spec_is_reported_only_to_the_pki() {
+    let mut harness = Harness::with(&["pod-1"], |_| ());
+    let mut wrong = pki_json("app1");
     wrong["spec"] = json!({ "serviceName": 7 });
-    rig.cache(&wrong);
-    let reconcile = rig.reconcile();
-    assert_eq!(rig.status().await["reason"], "InvalidSpec");
+    harness.set_cached(&wrong);
+    let reconcile = harness.reconcile();
+    assert_eq!(harness.accept_status().await["reason"], "InvalidSpec");
     assert!(is_permanent(&reconcile.await.unwrap()));
-    let event = rig.event().await;
+    let event = harness.accept_event().await;
     assert_eq!((&event["reason"], &event["involvedObject"]["kind"]), (&json!("InvalidSpec"), &json!("Pki")));
-    rig.nothing_more().await;
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_written_for_a_deleted_pki() {
-    let mut rig = Rig::with(&[], |_| ());
-    let mut deleting = pki("appp1");
+async fn deleted_pki_causes_no_write() {
+    let mut harness = Harness::with(&[], |_| ());
+    let mut deleting = pki_json("appp1");
     deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     for present in [None, Some(&deleting)] {
-        present.into_iter().for_each(|pki| rig.cache(pki));
-        assert_eq!(rig.reconcile().await.unwrap().unwrap(), Outcome::AwaitChange);
-        assert_eq!(rig.give_up("why").await.unwrap().unwrap(), Outcome::AwaitChange);
+        present.into_iter().for_each(|pki| harness.set_cached(pki));
+        assert_eq!(harness.reconcile().await.unwrap().unwrap(), Outcome::AwaitChange);
+        assert_eq!(harness.give_up("why").await.unwrap().unwrap(), Outcome::AwaitChange);
     }
-    rig.nothing_more().await;
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn dry_run_marks_every_write() {
-    let mut rig = Rig::with(&[], |config| config.dry_run = true);
-    rig.cache(&pki("app1"));
-    let _reconcile = rig.reconcile();
-    rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
+    let mut harness = Harness::with(&[], |config| config.dry_run = true);
+    harness.set_cached(&pki_json("app1"));
+    let _reconcile = harness.reconcile();
+    harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
     for line in [&format!("POST {CA}"), &format!("POST {SECRETS}"), STATUS] {
         if line.ends_with(SECRETS) {
-            rig.secret(&not_found()).await;
+            harness.serve_secret(&not_found()).await;
         }
-        let write = rig.expect(line).await;
+        let write = harness.expect(line).await;
         assert_eq!(write.param("dryRun"), "All", "{line}");
         let body = write.body.clone();
         write.json(201, &body);
     }
 }
 
-/// The cache does not show the last write yet, and what it shows is what would be written next.
+/// The cache does not show the last write yet. It shows the status that is written next.
 #[tokio::test(start_paused = true)]
 async fn status_is_compared_with_the_last_write() {
-    let (mut rig, secret, ready) = Rig::settled().await;
-    // Written as version 9, which the cache does not show.
-    let gave_up = rig.give_up("500 InternalError");
-    assert_eq!(rig.status().await["status"], "False");
+    let (mut harness, secret, ready) = Harness::settled().await;
+    // This write makes version 9, which the cache does not show.
+    let gave_up = harness.give_up("500 InternalError");
+    assert_eq!(harness.accept_status().await["status"], "False");
     gave_up.await.unwrap().unwrap();
-    let reconcile = rig.reconcile();
-    rig.secret(&secret).await;
-    let patch = rig.expect(STATUS).await;
+    let reconcile = harness.reconcile();
+    harness.serve_secret(&secret).await;
+    let patch = harness.expect(STATUS).await;
     assert_eq!(patch.body["metadata"]["resourceVersion"], "9");
     assert_eq!(patch.body["status"]["conditions"][0]["status"], "True");
     patch.json(200, &ready);
@@ -358,42 +360,42 @@ async fn status_is_compared_with_the_last_write() {
 
 #[tokio::test(start_paused = true)]
 async fn failure_without_retries_left_is_reported() {
-    let mut rig = Rig::new("app1", &[]);
-    let gave_up = rig.give_up("500 InternalError:\n etcd");
-    let condition = rig.status().await;
+    let mut harness = Harness::new("app1", &[]);
+    let gave_up = harness.give_up("500 InternalError:\n etcd");
+    let condition = harness.accept_status().await;
     assert_eq!(
         (&condition["reason"], &condition["message"]),
         (&json!("IssueFailed"), &json!("500 InternalError: etcd"))
     );
-    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "to remind");
-    assert_eq!(rig.event().await["reason"], "IssueFailed");
+    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "a reminder");
+    assert_eq!(harness.accept_event().await["reason"], "IssueFailed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn unwritten_status_is_retried_and_reported_once() {
-    let mut rig = Rig::new("appp1", &[]);
+async fn failed_status_write_is_retried_and_reported_once() {
+    let mut harness = Harness::new("appp1", &[]);
     for _ in 0..2 {
-        let reconcile = rig.reconcile();
-        rig.expect(STATUS).await.status(403, "Forbidden", "no rights");
+        let reconcile = harness.reconcile();
+        harness.expect(STATUS).await.status(403, "Forbidden", "no access");
         assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
     }
-    rig.event().await;
-    rig.nothing_more().await;
+    harness.accept_event().await;
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn deletion_is_known_by_the_details_of_a_404() {
+async fn deleted_pki_is_recognized_by_the_details_of_a_404() {
     let details = json!({ "name": "app1-pki", "group": "box.com", "kind": "pkis" });
     for (message, details, is_deleted) in [
-        ("any words", details, true),
+        ("any message", details, true),
         ("404 page not found", Value::Null, false),
         ("namespace not found", json!({ "name": "app1", "kind": "namespaces" }), false),
     ] {
-        let mut rig = Rig::new("appp1", &[]);
-        let reconcile = rig.reconcile();
-        let mut answer = status(404, "NotFound", message);
-        answer["details"] = details;
-        rig.expect(STATUS).await.json(404, &answer);
+        let mut harness = Harness::new("appp1", &[]);
+        let reconcile = harness.reconcile();
+        let mut response = status(404, "NotFound", message);
+        response["details"] = details;
+        harness.expect(STATUS).await.json(404, &response);
         let result = reconcile.await.unwrap();
         assert_eq!(is_permanent(&result), is_deleted, "{message}");
         assert_eq!(matches!(result, Err(ReconcileError::Unavailable(_))), !is_deleted, "{message}");
@@ -403,143 +405,147 @@ async fn deletion_is_known_by_the_details_of_a_404() {
 #[tokio::test(start_paused = true)]
 async fn secret_that_the_pki_does_not_control_is_never_touched() {
     for owners in [Value::Null, owner("Certificate", "app1-pki", "u9"), owner("Pki", "another", "u9")] {
-        let (mut rig, reconcile) = Rig::with_secret(|_| stored(&Data::new(), owners)).await;
-        assert_eq!(rig.status().await["reason"], "SecretConflict");
+        let (mut harness, reconcile) = Harness::with_secret(|_| stored(&Data::new(), owners)).await;
+        assert_eq!(harness.accept_status().await["reason"], "SecretConflict");
         assert!(is_permanent(&reconcile.await.unwrap()));
-        assert_eq!(rig.event().await["reason"], "SecretConflict");
-        rig.nothing_more().await;
+        assert_eq!(harness.accept_event().await["reason"], "SecretConflict");
+        harness.assert_no_request().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn wait_for_a_secret_is_reported_after_some_seconds() {
     for predecessor in [true, false] {
-        let mut rig = Rig::new("app1", &[]);
-        let mut secret = stored(&rig.issued(), owner("Pki", "app1-pki", if predecessor { "u0" } else { "u1" }));
+        let mut harness = Harness::new("app1", &[]);
+        let mut secret = stored(&harness.issue(), owner("Pki", "app1-pki", if predecessor { "u0" } else { "u1" }));
         if !predecessor {
             secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         }
         for (i, reported) in [false, true, false].into_iter().enumerate() {
-            let reconcile = rig.reconcile();
+            let reconcile = harness.reconcile();
             if i == 0 {
-                rig.ca().await;
+                harness.serve_ca().await;
             }
-            rig.secret(&secret).await;
+            harness.serve_secret(&secret).await;
             if reported {
-                let condition = rig.status().await;
+                let condition = harness.accept_status().await;
                 assert_eq!((&condition["status"], &condition["reason"]), (&json!("False"), &json!("SecretConflict")));
-                assert_eq!(rig.event().await["message"], condition["message"]);
+                assert_eq!(harness.accept_event().await["message"], condition["message"]);
             }
             assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
-            rig.nothing_more().await;
+            harness.assert_no_request().await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn created_by_another_writer_means_reconcile_again() {
-    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
-    rig.expect(&format!("POST {SECRETS}")).await.status(409, "AlreadyExists", "secrets \"app1-pki\" already exists");
+async fn secret_created_by_another_writer_is_retried() {
+    let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
+    harness.expect(&format!("POST {SECRETS}")).await.status(
+        409,
+        "AlreadyExists",
+        "secrets \"app1-pki\" already exists",
+    );
     assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
-    rig.nothing_more().await;
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn immutable_secret_is_reported_at_once() {
-    let (mut rig, reconcile) = Rig::with_secret(|_| stored(&Data::new(), owner("Pki", "app1-pki", "u1"))).await;
-    let patch = rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
+    let (mut harness, reconcile) = Harness::with_secret(|_| stored(&Data::new(), owner("Pki", "app1-pki", "u1"))).await;
+    let patch = harness.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
     patch.status(422, "Invalid", "data: Forbidden: field is immutable");
-    assert_eq!(rig.status().await["reason"], "IssueFailed");
+    assert_eq!(harness.accept_status().await["reason"], "IssueFailed");
     assert!(is_permanent(&reconcile.await.unwrap()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn terminating_namespace_is_absorbed() {
-    let (mut rig, reconcile) = Rig::with_secret(|_| not_found()).await;
-    rig.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
+    let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
+    harness.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
     assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::AwaitChange);
-    rig.nothing_more().await;
+    harness.assert_no_request().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn ca_of_a_faster_controller_is_used() {
-    let mut rig = Rig::new("app1", &[]);
-    let reconcile = rig.reconcile();
-    rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
-    let created = rig.expect(&format!("POST {CA}")).await;
+async fn ca_created_by_another_controller_is_used() {
+    let mut harness = Harness::new("app1", &[]);
+    let reconcile = harness.reconcile();
+    harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
+    let created = harness.expect(&format!("POST {CA}")).await;
     assert_eq!(created.body["type"], "kubernetes.io/tls");
     assert_eq!(created.body["metadata"]["labels"]["app.kubernetes.io/managed-by"], "demo-controller");
     created.status(409, "AlreadyExists", "");
-    rig.ca().await;
-    let secret = rig.valid();
-    rig.secret(&secret).await;
-    assert_eq!(rig.status().await["reason"], "Issued");
+    harness.serve_ca().await;
+    let secret = harness.valid_secret();
+    harness.serve_secret(&secret).await;
+    assert_eq!(harness.accept_status().await["reason"], "Issued");
     reconcile.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn unusable_ca_is_never_replaced_and_spares_valid_certificates() {
+async fn unusable_ca_is_not_replaced_and_keeps_valid_certificates() {
     for valid in [true, false] {
-        let mut rig = Rig::new("app1", &[]);
-        let secret = if valid { rig.valid() } else { not_found() };
-        let reconcile = rig.reconcile();
+        let mut harness = Harness::new("app1", &[]);
+        let secret = if valid { harness.valid_secret() } else { not_found() };
+        let reconcile = harness.reconcile();
         let unusable = stored(&Data::new(), Value::Null);
-        rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &unusable);
-        rig.secret(&secret).await;
-        let condition = rig.status().await;
+        harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &unusable);
+        harness.serve_secret(&secret).await;
+        let condition = harness.accept_status().await;
         let expected = if valid { ("True", "Issued") } else { ("False", "IssueFailed") };
         assert_eq!((&condition["status"], &condition["reason"]), (&json!(expected.0), &json!(expected.1)));
         assert!(is_permanent(&reconcile.await.unwrap()));
-        let event = rig.event().await;
+        let event = harness.accept_event().await;
         assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!("IssueFailed")));
         let message = "the CA in Secret controlplane/demo-controller-ca cannot be used: tls.crt is missing";
         assert!(event["message"].as_str().unwrap().starts_with(message), "{event}");
-        rig.nothing_more().await;
+        harness.assert_no_request().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn replaced_ca_is_noticed_within_a_minute() {
-    let mut rig = Rig::new("app1", &[]);
-    let secret = rig.valid();
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&secret).await;
-    rig.status().await;
+async fn replaced_ca_is_used_after_a_minute() {
+    let mut harness = Harness::new("app1", &[]);
+    let secret = harness.valid_secret();
+    let reconcile = harness.reconcile();
+    harness.serve_ca().await;
+    harness.serve_secret(&secret).await;
+    harness.accept_status().await;
     reconcile.await.unwrap().unwrap();
 
-    rig.authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
+    harness.authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
     advance(Duration::from_secs(61)).await;
-    let reconcile = rig.reconcile();
-    rig.ca().await;
-    rig.secret(&secret).await;
-    rig.expect(&format!("PATCH {SECRETS}/app1-pki")).await.json(200, &json!({ "metadata": {} }));
-    rig.expect(STATUS).await.status(409, "Conflict", "the object has been modified");
+    let reconcile = harness.reconcile();
+    harness.serve_ca().await;
+    harness.serve_secret(&secret).await;
+    harness.expect(&format!("PATCH {SECRETS}/app1-pki")).await.json(200, &json!({ "metadata": {} }));
+    harness.expect(STATUS).await.status(409, "Conflict", "the object has been modified");
     assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))), "reconcile again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn wait_for_the_namespace_of_the_ca_is_reported() {
-    let mut rig = Rig::new("app1", &[]);
+    let mut harness = Harness::new("app1", &[]);
     for reported in [false, true] {
-        let reconcile = rig.reconcile();
-        rig.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
-        rig.expect(&format!("POST {CA}")).await.json(403, &terminating());
-        rig.secret(&not_found()).await;
+        let reconcile = harness.reconcile();
+        harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
+        harness.expect(&format!("POST {CA}")).await.json(403, &terminating());
+        harness.serve_secret(&not_found()).await;
         if reported {
-            assert_eq!(rig.status().await["reason"], "IssueFailed");
-            rig.event().await;
+            assert_eq!(harness.accept_status().await["reason"], "IssueFailed");
+            harness.accept_event().await;
         }
         assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
-        rig.nothing_more().await;
+        harness.assert_no_request().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn pki_of_the_name_of_the_ca_is_a_conflict() {
-    let mut rig = Rig::with(&[], |config| config.ca_secret = key());
-    rig.cache(&pki("app1"));
-    let reconcile = rig.reconcile();
-    assert_eq!(rig.status().await["reason"], "SecretConflict");
+async fn pki_named_like_the_ca_secret_is_a_conflict() {
+    let mut harness = Harness::with(&[], |config| config.ca_secret = key());
+    harness.set_cached(&pki_json("app1"));
+    let reconcile = harness.reconcile();
+    assert_eq!(harness.accept_status().await["reason"], "SecretConflict");
     assert!(is_permanent(&reconcile.await.unwrap()));
 }

@@ -30,7 +30,7 @@ fn merged(status: &Value, patch: &Value) -> Value {
 }
 
 #[test]
-fn status_has_condition_and_dates_at_the_judged_version() {
+fn patch_has_the_version_the_condition_and_the_dates() {
     let patch = patch(&pki(&Value::Null), ISSUED, "fine", Some(&certificate()), at(0)).unwrap();
     assert_eq!(patch["metadata"], json!({ "resourceVersion": "7" }));
     let condition = json!({ "type": "Ready", "status": "True", "reason": "Issued", "message": "fine",
@@ -43,7 +43,7 @@ fn status_has_condition_and_dates_at_the_judged_version() {
 }
 
 #[test]
-fn right_status_is_not_written_again() {
+fn unchanged_status_is_not_written_again() {
     for (reason, valid) in [(ISSUED, Some(certificate())), (NAME_NOT_ALLOWED, None)] {
         let first = patch(&pki(&json!({})), reason, "m", valid.as_ref(), at(0)).unwrap();
         let mut written = pki(&merged(&json!({}), &first));
@@ -55,7 +55,7 @@ fn right_status_is_not_written_again() {
 }
 
 #[test]
-fn transition_time_changes_with_the_condition_only() {
+fn transition_time_changes_only_with_the_condition() {
     let first = patch(&pki(&json!({})), NAME_NOT_ALLOWED, "a", None, at(0)).unwrap();
     let status = merged(&json!({}), &first);
     let since = |patch: Value| patch["status"]["conditions"][0]["lastTransitionTime"].clone();
@@ -64,17 +64,17 @@ fn transition_time_changes_with_the_condition_only() {
 }
 
 #[test]
-fn other_conditions_and_dates_of_the_last_certificate_stay() {
-    let theirs = json!({ "type": "Audited", "status": "True" });
-    let status = json!({ "conditions": [theirs], "serialNumber": "0a" });
+fn other_conditions_and_last_certificate_are_kept() {
+    let other = json!({ "type": "Audited", "status": "True" });
+    let status = json!({ "conditions": [other], "serialNumber": "0a" });
     let patch = patch(&pki(&status), NAME_NOT_ALLOWED, "no", None, at(0)).unwrap();
-    assert_eq!(patch["status"]["conditions"][0], theirs);
+    assert_eq!(patch["status"]["conditions"][0], other);
     assert_eq!(patch["status"]["conditions"][1]["reason"], "NameNotAllowed");
     assert!(patch["status"].get("serialNumber").is_none());
 }
 
 #[test]
-fn status_of_any_shape_is_put_right() {
+fn malformed_status_is_replaced() {
     for status in [json!("text"), json!(7), json!([]), json!({ "conditions": "none" })] {
         assert!(patch(&pki(&status), ISSUED, "m", Some(&certificate()), at(0)).is_some(), "{status}");
     }

@@ -10,12 +10,12 @@ fn request(spec: Value) -> Result<CertificateRequest, String> {
 fn absent_fields_get_their_defaults() {
     let nulls =
         json!({ "serviceName": "app1", "commonName": null, "dnsNames": null, "duration": null, "renewBefore": null });
-    let request = request(json!({ "serviceName": "app1" })).unwrap();
-    assert_eq!(CertificateRequest::new(&nulls, "ns", "cluster.local").unwrap(), request, "null counts as absent");
-    assert_eq!(request.common_name, "app1");
-    assert_eq!(request.names, ["app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local"]);
-    assert_eq!((request.duration, request.renew_before), (2160 * HOUR, 720 * HOUR));
-    let short = self::request(json!({ "serviceName": "app1", "duration": "1h" })).unwrap();
+    let defaults = request(json!({ "serviceName": "app1" })).unwrap();
+    assert_eq!(request(nulls).unwrap(), defaults, "null counts as absent");
+    assert_eq!(defaults.common_name, "app1");
+    assert_eq!(defaults.names, ["app1", "app1.ns", "app1.ns.svc", "app1.ns.svc.cluster.local"]);
+    assert_eq!((defaults.duration, defaults.renew_before), (2160 * HOUR, 720 * HOUR));
+    let short = request(json!({ "serviceName": "app1", "duration": "1h" })).unwrap();
     assert_eq!(short.renew_before, 20 * MINUTE, "a third of a short duration");
 }
 
@@ -50,7 +50,7 @@ fn limits_are_inclusive() {
 }
 
 #[test]
-fn wrong_field_is_named_with_its_value_and_what_is_accepted() {
+fn error_has_the_field_the_value_and_the_accepted_values() {
     for (field, values) in [
         (
             "serviceName",

@@ -50,7 +50,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
     for _ in 0..2 {
         job.reconcile(&key).await.unwrap();
     }
-    assert!(job.last_logged.is_empty(), "forgotten with the pod");
+    assert!(job.last_logged.is_empty(), "the entry is removed with the pod");
     let lines = log.lines();
     let of = |field: &str| lines.iter().map(|line| line[field].clone()).collect::<Vec<Value>>();
     assert_eq!(of("message"), ["pod lifecycle"; 2]);
@@ -66,7 +66,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
 #[test]
 fn restart_is_logged_with_the_sum() {
     let last = || logged(pod("u", PodState::Ready, 3));
-    assert_eq!(line(None, Some(pod("u", PodState::Ready, 3))), "none>Ready", "earlier restarts are not news");
+    assert_eq!(line(None, Some(pod("u", PodState::Ready, 3))), "none>Ready", "earlier restarts are not logged");
     assert_eq!(line(last(), Some(pod("u", PodState::Ready, 4))), "Ready>Ready restarts=4");
     assert_eq!(line(last(), Some(pod("u", PodState::Running, 6))), "Ready>Running restarts=6");
     assert_eq!(line(last(), Some(pod("u", PodState::Ready, 0))), "", "a smaller sum is not a restart");
@@ -82,13 +82,13 @@ fn replaced_pod_gets_one_line() {
 fn pod_of_the_first_list_is_marked_as_baseline() {
     let first = || baseline(pod("u", PodState::Running, 2));
     assert_eq!(line(first(), Some(pod("u", PodState::Ready, 2))), "none>Ready baseline");
-    assert_eq!(line(first(), Some(pod("v", PodState::Pending, 0))), "none>Pending", "another pod by now");
+    assert_eq!(line(first(), Some(pod("v", PodState::Pending, 0))), "none>Pending", "another pod since then");
     assert_eq!(line(first(), None), "", "it was never logged");
 }
 
 proptest! {
-    /// A busy worker sees only some of the states. Each line begins where the last one ended, and the last one ends with the
-    /// present state.
+    /// A worker may skip states. Each line starts with the end of the line before, and the last line ends with the present
+    /// state.
     #[test]
     fn lines_form_a_chain_that_ends_in_the_true_state(
         life in prop::collection::vec((0u8..3, 0usize..8, any::<bool>()), 1..40)

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn pod(mut wire: Value) -> Pod {
+fn decode(mut wire: Value) -> Pod {
     for (field, value) in [("name", "web-1"), ("namespace", "app1"), ("uid", "u1"), ("resourceVersion", "7")] {
         wire["metadata"][field] = value.into();
     }
@@ -10,8 +10,8 @@ fn pod(mut wire: Value) -> Pod {
 }
 
 #[test]
-fn pod_keeps_only_what_is_used() {
-    let pod = pod(json!({
+fn pod_has_only_the_used_fields() {
+    let pod = decode(json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "labels": { "app": "web" }, "managedFields": [{ "manager": "x" }] },
         "spec": { "nodeName": "node\"1", "schedulerName": "s", "containers": [{ "name": "c", "image": "i" }] },
@@ -27,10 +27,10 @@ fn pod_keeps_only_what_is_used() {
 
 #[test]
 fn state_is_phase_refined_by_readiness_and_deletion() {
-    let state = |status: Value| pod(json!({ "status": status })).state;
+    let state = |status: Value| decode(json!({ "status": status })).state;
     let ready =
         |status: &str| json!([{ "type": "Initialized", "status": "True" }, { "type": "Ready", "status": status }]);
-    assert_eq!(pod(json!({})).state, PodState::Pending, "no status yet");
+    assert_eq!(decode(json!({})).state, PodState::Pending, "no status yet");
     for phase in [PodState::Pending, PodState::Running, PodState::Succeeded, PodState::Failed, PodState::Unknown] {
         assert_eq!(state(json!({ "phase": phase.as_str(), "conditions": ready("False") })), phase);
     }
@@ -38,16 +38,16 @@ fn state_is_phase_refined_by_readiness_and_deletion() {
     assert_eq!(state(json!({ "phase": "Pending", "conditions": ready("True") })), PodState::Pending);
     let deleted =
         json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" }, "status": { "phase": "Running" } });
-    assert_eq!(pod(deleted).state, PodState::Terminating);
+    assert_eq!(decode(deleted).state, PodState::Terminating);
     let metadata = json!({ "name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1" });
     let unknown = json!({ "metadata": metadata, "status": { "phase": "Frozen" } });
     let error = serde_json::from_str::<Pod>(&unknown.to_string()).unwrap_err();
-    assert!(error.to_string().contains("Frozen"), "an unknown phase is not guessed: {error}");
+    assert!(error.to_string().contains("Frozen"), "an unknown phase is an error: {error}");
 }
 
 #[test]
-fn pod_is_indexed_by_each_secret_that_it_needs() {
-    let pod = pod(json!({ "spec": {
+fn pod_is_indexed_by_every_secret_that_it_uses() {
+    let pod = decode(json!({ "spec": {
         "volumes": [
             { "name": "a", "secret": { "secretName": "volume" } },
             { "name": "b", "secret": {} },

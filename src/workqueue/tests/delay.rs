@@ -1,4 +1,4 @@
-//! The priority queue's three promises, and a model of it.
+//! The delay queue: its promises, and a comparison with a sorted list.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn keys_due_together_come_in_insertion_order() {
 }
 
 #[test]
-fn no_key_comes_before_it_is_due() {
+fn key_comes_no_earlier_than_it_is_due() {
     let due = Instant::now() + Duration::from_secs(1);
     let mut delay = DelayQueue::new();
     delay.insert(1, due);
@@ -68,9 +68,9 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    /// The model is a plain list of (due, age, key), searched from end to end each time.
+    /// The model is a list of (due, age, key).
     #[test]
-    fn it_behaves_as_a_plain_list_would(ops in prop::collection::vec(op(), 0..200)) {
+    fn delay_queue_behaves_like_a_sorted_list(ops in prop::collection::vec(op(), 0..200)) {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut delay = DelayQueue::new();

@@ -9,10 +9,10 @@ async fn metrics_have_the_names_of_client_go() {
     let queue = WorkQueue::new("pods", &telemetry);
     [1, 1, 2, 3].into_iter().for_each(|key| queue.add(key));
     advance(2 * SECOND).await;
-    let claims = [now(&queue), now(&queue)];
+    let claims = [get_now(&queue), get_now(&queue)];
     queue.add(1);
     queue.add_rate_limited(4);
-    advance(3 * SECOND).await; // 4 is in line, too
+    advance(3 * SECOND).await; // also enqueues 4
     let scrape = || telemetry.encode().unwrap();
     let text = scrape();
     for line in [

@@ -1,4 +1,4 @@
-//! The queue's promises 1 to 5, one test each: what is handed out, to whom, and how often.
+//! The queue's promises 1 to 5.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -15,38 +15,38 @@ async fn key_added_twice_is_processed_once() {
     let queue = queue();
     queue.add(1);
     queue.add(1);
-    drop(now(&queue));
-    assert!(nothing_in_line(&queue));
+    drop(get_now(&queue));
+    assert!(get_blocks(&queue));
 }
 
 #[tokio::test(start_paused = true)]
 async fn key_is_never_processed_twice_at_once() {
     let queue = queue();
     queue.add(1);
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     queue.add(1);
-    assert!(nothing_in_line(&queue));
+    assert!(get_blocks(&queue));
     drop(claim);
-    assert_eq!(now(&queue).unwrap().key(), &1);
+    assert_eq!(get_now(&queue).unwrap().key(), &1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn key_changed_while_processed_is_processed_again() {
     let queue = queue();
     queue.add(1);
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     queue.add(1);
     queue.add(1);
     drop(claim);
-    drop(now(&queue));
-    assert!(nothing_in_line(&queue));
+    drop(get_now(&queue));
+    assert!(get_blocks(&queue));
 }
 
 #[tokio::test(start_paused = true)]
 async fn key_changed_while_processed_wakes_a_worker_when_done() {
     let queue = queue();
     queue.add(1);
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     queue.add(1);
     let mut waiting = Box::pin(queue.get());
     assert!(waiting.as_mut().now_or_never().is_none());
@@ -55,13 +55,13 @@ async fn key_changed_while_processed_wakes_a_worker_when_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queue_is_first_in_first_out_for_busy_keys_too() {
+async fn queue_is_first_in_first_out_also_for_busy_keys() {
     let queue = queue();
     [1, 2, 3].into_iter().for_each(|key| queue.add(key));
-    let busy = now(&queue);
+    let busy = get_now(&queue);
     queue.add(1);
     drop(busy);
-    assert_eq!([now(&queue), now(&queue), now(&queue)].map(|claim| *claim.unwrap().key()), [2, 3, 1]);
+    assert_eq!([get_now(&queue), get_now(&queue), get_now(&queue)].map(|claim| *claim.unwrap().key()), [2, 3, 1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,36 +70,40 @@ async fn claim_ends_when_its_worker_panics() {
     queue.add(1);
     let worker = queue.clone();
     let panicked = tokio::spawn(async move {
-        let _claim = now(&worker);
+        let _claim = get_now(&worker);
         panic!("on purpose");
     });
     assert!(panicked.await.unwrap_err().is_panic());
     assert!(queue.processing().is_empty());
     queue.add(1);
-    assert_eq!(now(&queue).unwrap().key(), &1);
+    assert_eq!(get_now(&queue).unwrap().key(), &1);
 }
 
-/// A key whose hash panics while the lock is held, once it is told to.
+/// A key whose hash can panic, and does it while the queue is locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fragile(u32, bool);
+struct PanickingKey {
+    id: u32,
+    panics: bool,
+}
 
-impl Hash for Fragile {
+impl Hash for PanickingKey {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        assert!(!self.1, "on purpose");
-        self.0.hash(state);
+        assert!(!self.panics, "on purpose");
+        self.id.hash(state);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn claim_ends_after_a_panic_under_the_lock() {
+    let key = |id, panics| PanickingKey { id, panics };
     let queue = WorkQueue::new("test", &Telemetry::default());
-    queue.add(Fragile(1, false));
-    let claim = now(&queue);
-    let poison = std::panic::AssertUnwindSafe(|| queue.add(Fragile(2, true)));
-    assert!(std::panic::catch_unwind(poison).is_err());
+    queue.add(key(1, false));
+    let claim = get_now(&queue);
+    let add = std::panic::AssertUnwindSafe(|| queue.add(key(2, true)));
+    assert!(std::panic::catch_unwind(add).is_err());
     drop(claim);
-    queue.add(Fragile(3, false));
-    assert_eq!(now(&queue).unwrap().key(), &Fragile(3, false));
+    queue.add(key(3, false));
+    assert_eq!(get_now(&queue).unwrap().key(), &key(3, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +115,7 @@ async fn dropped_get_loses_no_key() {
     assert!(second.as_mut().now_or_never().is_none());
     queue.add(1); // wakes the first
     drop(first);
-    let claim = timeout(SECOND, second).await.expect("the wake-up is passed on");
+    let claim = timeout(SECOND, second).await.expect("the second is woken instead");
     assert_eq!(claim.unwrap().key(), &1);
 }
 
@@ -130,40 +134,40 @@ async fn each_key_wakes_one_of_several_getters() {
     assert_eq!(got, [1, 2, 3]);
 }
 
-/// With real threads: every key's last change is seen by a look that began after it, and no two looks overlap.
+/// Uses threads: a worker sees the last change of each key, and no two workers have the same key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn load_loses_no_change_and_processes_no_key_twice_at_once() {
+async fn load_loses_no_change_and_shares_no_key() {
     const KEYS: usize = 16;
     #[derive(Default)]
-    struct World {
+    struct Observed {
         changes: [AtomicU64; KEYS],
         seen: [AtomicU64; KEYS],
         busy: [AtomicBool; KEYS],
     }
-    let world = Arc::new(World::default());
+    let observed = Arc::new(Observed::default());
     let queue = WorkQueue::new("stress", &Telemetry::default());
     let workers: Vec<_> = (0..4)
         .map(|_| {
-            let (queue, world) = (queue.clone(), world.clone());
+            let (queue, observed) = (queue.clone(), observed.clone());
             tokio::spawn(async move {
                 while let Some(claim) = queue.get().await {
                     let key: usize = *claim.key();
-                    assert!(!world.busy[key].swap(true, SeqCst), "{key} is being worked on already");
-                    let now = world.changes[key].load(SeqCst);
+                    assert!(!observed.busy[key].swap(true, SeqCst), "another worker has {key}");
+                    let now = observed.changes[key].load(SeqCst);
                     tokio::task::yield_now().await;
-                    world.seen[key].store(now, SeqCst);
-                    world.busy[key].store(false, SeqCst);
+                    observed.seen[key].store(now, SeqCst);
+                    observed.busy[key].store(false, SeqCst);
                 }
             })
         })
         .collect();
     let adders: Vec<_> = (0..4)
         .map(|adder| {
-            let (queue, world) = (queue.clone(), world.clone());
+            let (queue, observed) = (queue.clone(), observed.clone());
             tokio::spawn(async move {
                 for i in 0..5_000 {
                     let key = (i * 7 + adder) % KEYS;
-                    world.changes[key].fetch_add(1, SeqCst);
+                    observed.changes[key].fetch_add(1, SeqCst);
                     match i % 3 {
                         0 => queue.add_after(key, Duration::from_nanos(1)),
                         _ => queue.add(key),
@@ -181,9 +185,13 @@ async fn load_loses_no_change_and_processes_no_key_twice_at_once() {
     }
     queue.shut_down();
     for worker in workers {
-        timeout(30 * SECOND, worker).await.expect("the end").unwrap();
+        timeout(30 * SECOND, worker).await.expect("the worker ends").unwrap();
     }
     for key in 0..KEYS {
-        assert_eq!(world.seen[key].load(SeqCst), world.changes[key].load(SeqCst), "the last change of {key} was seen");
+        assert_eq!(
+            observed.seen[key].load(SeqCst),
+            observed.changes[key].load(SeqCst),
+            "the last change of {key} is processed"
+        );
     }
 }

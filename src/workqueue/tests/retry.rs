@@ -1,4 +1,4 @@
-//! The queue's promises 6 and 7, one test each: what is handed out later, and what is remembered of failures.
+//! The queue's promises 6 and 7: delayed adds, retries and failure counts.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::*;
 async fn done_without_forget_neither_requeues_nor_resets() {
     let queue = queue();
     queue.add_rate_limited(1);
-    assert_eq!(next(&queue, Instant::now()).await.0, 1);
-    assert!(nothing_in_line(&queue));
+    assert_eq!(process_next(&queue, Instant::now()).await.0, 1);
+    assert!(get_blocks(&queue));
     advance(2000 * SECOND).await;
-    assert!(nothing_in_line(&queue));
+    assert!(get_blocks(&queue));
     assert_eq!(queue.num_requeues(&1), 1);
     assert_eq!(queue.add_rate_limited(1), 10 * MS);
 }
@@ -22,7 +22,7 @@ async fn done_without_forget_neither_requeues_nor_resets() {
 async fn forget_without_done_keeps_the_claim() {
     let queue = queue();
     queue.add(1);
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     queue.forget(&1);
     assert_eq!(queue.processing(), [1]);
     drop(claim);
@@ -34,33 +34,22 @@ async fn forget_and_cancel_retry_are_independent() {
     let queue = queue();
     queue.add_rate_limited(1);
     queue.forget(&1);
-    assert_eq!(next(&queue, Instant::now()).await.0, 1);
+    assert_eq!(process_next(&queue, Instant::now()).await.0, 1);
     queue.add_rate_limited(1);
     queue.cancel_retry(&1);
     assert_eq!(queue.num_requeues(&1), 1);
     advance(2000 * SECOND).await;
-    assert!(nothing_in_line(&queue));
+    assert!(get_blocks(&queue));
 }
 
 #[tokio::test(start_paused = true)]
 async fn delayed_add_comes_when_it_is_due() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
-    assert!(nothing_in_line(&queue));
-    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+    assert!(get_blocks(&queue));
+    assert_eq!(process_next(&queue, start).await, (1, 3 * SECOND));
     queue.add_after(2, Duration::ZERO);
-    assert_eq!(now(&queue).unwrap().key(), &2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn earlier_of_two_delayed_adds_counts() {
-    let (queue, start) = (queue(), Instant::now());
-    queue.add_after(1, 9 * SECOND);
-    queue.add_after(1, 3 * SECOND);
-    queue.add_after(1, 6 * SECOND);
-    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
-    advance(20 * SECOND).await;
-    assert!(nothing_in_line(&queue));
+    assert_eq!(get_now(&queue).unwrap().key(), &2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,8 +57,8 @@ async fn add_does_not_cancel_a_delayed_add() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
     queue.add(1);
-    drop(now(&queue));
-    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+    drop(get_now(&queue));
+    assert_eq!(process_next(&queue, start).await, (1, 3 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,7 +66,7 @@ async fn longest_possible_delay_does_not_panic() {
     let queue = queue();
     queue.add_after(1, Duration::MAX);
     advance(3600 * SECOND).await;
-    assert!(nothing_in_line(&queue));
+    assert!(get_blocks(&queue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +76,7 @@ async fn cancel_after_drops_every_timer_of_a_key() {
     queue.add_rate_limited(1);
     queue.cancel_pending(&1);
     advance(2000 * SECOND).await;
-    assert!(nothing_in_line(&queue));
+    assert!(get_blocks(&queue));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,31 +84,19 @@ async fn retry_and_delayed_add_of_one_key_both_come() {
     let (queue, start) = (queue(), Instant::now());
     queue.add_after(1, 3 * SECOND);
     queue.add_rate_limited(1);
-    assert_eq!(next(&queue, start).await, (1, 5 * MS));
-    assert_eq!(next(&queue, start).await, (1, 3 * SECOND));
+    assert_eq!(process_next(&queue, start).await, (1, 5 * MS));
+    assert_eq!(process_next(&queue, start).await, (1, 3 * SECOND));
 }
 
 #[tokio::test(start_paused = true)]
-async fn deferred_failures_do_not_count_and_wait_at_most_30_s() {
-    let queue = queue();
-    let waits: Vec<_> = (0..20).map(|_| queue.add_unavailable(1)).collect();
-    assert_eq!(waits[..3], [5 * MS, 10 * MS, 20 * MS]);
-    assert_eq!(waits[19], 30 * SECOND);
-    assert_eq!(queue.num_requeues(&1), 0);
-    assert_eq!(queue.add_rate_limited(1), 5 * MS);
-    queue.forget(&1);
-    assert_eq!(queue.add_unavailable(1), 5 * MS);
-}
-
-#[tokio::test(start_paused = true)]
-async fn hundred_retries_go_at_once_then_ten_per_second() {
+async fn hundred_retries_run_at_once_then_ten_per_second() {
     let (queue, start) = (queue(), Instant::now());
     (0..120).for_each(|key| _ = queue.add_rate_limited(key));
     for key in 0..100 {
-        assert_eq!(next(&queue, start).await, (key, 5 * MS));
+        assert_eq!(process_next(&queue, start).await, (key, 5 * MS));
     }
     for key in 100..120 {
-        let (got, after) = next(&queue, start).await;
+        let (got, after) = process_next(&queue, start).await;
         let due = 5 * MS + (key - 99) * 100 * MS;
         assert_eq!(got, key);
         assert!((due..due + 2 * MS).contains(&after), "{key}: {after:?}, not {due:?}");
@@ -131,15 +108,15 @@ async fn empty_bucket_delays_only_retries() {
     let (queue, start) = (queue(), Instant::now());
     (0..200).for_each(|key| _ = queue.add_rate_limited(key));
     for _ in 0..100 {
-        next(&queue, start).await;
+        process_next(&queue, start).await;
     }
     queue.add(1000);
-    assert_eq!(next(&queue, start).await, (1000, 5 * MS));
-    // The key of a retry that waits for its token: a new change of it does not wait, and nor does a delayed add.
+    assert_eq!(process_next(&queue, start).await, (1000, 5 * MS));
+    // Keys 199 and 198 have retries that wait for a token. Their adds do not wait.
     queue.add(199);
-    assert_eq!(next(&queue, start).await, (199, 5 * MS));
+    assert_eq!(process_next(&queue, start).await, (199, 5 * MS));
     queue.add_after(198, 10 * MS);
-    assert_eq!(next(&queue, start).await, (198, 15 * MS));
+    assert_eq!(process_next(&queue, start).await, (198, 15 * MS));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +128,7 @@ async fn cancelled_retry_takes_no_token() {
     }
     (1000..1100).for_each(|key| _ = queue.add_rate_limited(key));
     for _ in 0..100 {
-        assert_eq!(next(&queue, start).await.1, 5 * MS);
+        assert_eq!(process_next(&queue, start).await.1, 5 * MS);
     }
 }
 
@@ -160,13 +137,13 @@ async fn task_sleeps_until_the_next_token() {
     let (queue, start) = (queue(), Instant::now());
     (0..150).for_each(|key| _ = queue.add_rate_limited(key));
     for _ in 0..100 {
-        next(&queue, start).await;
+        process_next(&queue, start).await;
     }
     let sleeps_until = || queue.0.lock().wake_at;
     let token = start + 105 * MS;
     assert_eq!(sleeps_until(), Some(token));
     queue.add_rate_limited(1000);
-    assert_eq!(sleeps_until(), Some(token), "a further retry does not wake it");
+    assert_eq!(sleeps_until(), Some(token), "another retry does not wake the task");
     queue.add_after(1001, MS);
-    assert_eq!(sleeps_until(), Some(start + 6 * MS), "a delayed add that is due before does");
+    assert_eq!(sleeps_until(), Some(start + 6 * MS), "an earlier delayed add wakes the task");
 }

@@ -1,4 +1,4 @@
-//! The queue's promise 8: an end.
+//! The queue's promise 8: shutdown.
 
 use futures::FutureExt;
 use tokio::time::{advance, timeout};
@@ -13,9 +13,9 @@ async fn shutdown_ignores_adds_and_drains_the_queue() {
     queue.add(2);
     queue.add_after(3, MS);
     queue.add_rate_limited(4);
-    assert_eq!(now(&queue).unwrap().key(), &1);
+    assert_eq!(get_now(&queue).unwrap().key(), &1);
     advance(SECOND).await;
-    assert!(now(&queue).is_none());
+    assert!(get_now(&queue).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,19 +35,19 @@ async fn shutdown_wakes_all_getters_and_drops_delayed_keys() {
 async fn key_changed_while_processed_survives_a_shutdown() {
     let queue = queue();
     queue.add(1);
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     queue.add(1);
     queue.shut_down();
     drop(claim);
-    assert_eq!(now(&queue).unwrap().key(), &1);
-    assert!(now(&queue).is_none());
+    assert_eq!(get_now(&queue).unwrap().key(), &1);
+    assert!(get_now(&queue).is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_processing_keys_alone() {
+async fn drain_waits_only_for_keys_in_progress() {
     let queue = queue();
     [1, 2].into_iter().for_each(|key| queue.add(key));
-    let claim = now(&queue);
+    let claim = get_now(&queue);
     let mut drain = Box::pin(queue.shut_down_with_drain());
     assert!(drain.as_mut().now_or_never().is_none());
     assert_eq!(queue.processing(), [1]);

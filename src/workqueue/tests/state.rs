@@ -1,4 +1,4 @@
-//! The state machine against client-go's own three sets, step by step.
+//! The state machine, compared with the three sets of client-go.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,11 +15,11 @@ fn after(start: Instant, seconds: u64) -> Instant {
 fn add_of_a_dirty_key_reads_no_clock() {
     let mut state = QueueState::new();
     assert_eq!(state.add(1, Instant::now), Added::Queued);
-    assert_eq!(state.add(1, || panic!("a look at the clock")), Added::Ignored);
+    assert_eq!(state.add(1, || panic!("the clock is read")), Added::Ignored);
 }
 
 #[test]
-fn wait_of_a_key_changed_while_processed_starts_then() {
+fn wait_of_a_key_changed_while_processed_starts_at_the_add() {
     let start = Instant::now();
     let mut state = QueueState::new();
     state.add(1, || start);
@@ -65,8 +65,7 @@ fn load_counts_dirty_keys_and_the_age_of_the_work() {
     assert_eq!(load, Load { dirty: 2, unfinished: Duration::from_secs(7), longest: Duration::from_secs(4) });
 }
 
-/// client-go's queue.go, as literally as it can be said with lists: `dirty` and `processing` are sets, `queue` is a
-/// line.
+/// client-go's queue.go with lists. `dirty` and `processing` are sets, `queue` is in order.
 #[derive(Default)]
 struct Model {
     dirty: Vec<u8>,
@@ -95,7 +94,7 @@ impl Model {
         Some(key)
     }
 
-    /// Whether the key is in line again.
+    /// Returns whether the key is queued again.
     fn done(&mut self, key: u8) -> bool {
         self.processing.retain(|processed| *processed != key);
         let again = self.dirty.contains(&key);
@@ -110,7 +109,7 @@ impl Model {
 enum Op {
     Add(u8),
     Get,
-    /// Of the key that is the so-manieth of those that are being processed.
+    /// Of the n-th key in `processing`.
     Done(usize),
     ShutDown,
 }
@@ -126,7 +125,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #[test]
-    fn it_behaves_as_client_go_s_three_sets_do(ops in prop::collection::vec(op(), 0..300)) {
+    fn state_machine_behaves_like_client_go(ops in prop::collection::vec(op(), 0..300)) {
         let now = Instant::now();
         let (mut state, mut model) = (QueueState::new(), Model::default());
         for op in ops {
@@ -138,7 +137,7 @@ proptest! {
                 }
                 Op::Done(nth) => {
                     if let Some(key) = model.processing.get(nth).copied() {
-                        let done = state.done(&key, now).expect("it is being processed");
+                        let done = state.done(&key, now).expect("a key in progress");
                         prop_assert_eq!(done.queued, model.done(key));
                         prop_assert_eq!(done.idle, model.processing.is_empty());
                     }
@@ -157,14 +156,12 @@ proptest! {
         }
     }
 
-    /// The promises themselves, without a model: what an observer may rely on.
+    /// The promises themselves, without a model.
     #[test]
-    fn queue_loses_no_add_shares_no_key_and_is_fair(
-        ops in prop::collection::vec(op(), 0..300)
-    ) {
+    fn state_machine_loses_no_add_and_shares_no_key(ops in prop::collection::vec(op(), 0..300)) {
         let now = Instant::now();
         let mut state = QueueState::new();
-        let mut owed = Vec::new(); // keys whose last accepted add was not followed by a get yet
+        let mut owed = Vec::new(); // keys with an accepted add and no get after it
         let mut held: Vec<u8> = Vec::new();
         let mut open = true;
         for op in ops {
@@ -193,7 +190,7 @@ proptest! {
                 }
             }
         }
-        // Whoever goes on getting gets all that is owed, and then nothing.
+        // At last, `get` returns each key that is owed, once.
         held.iter().for_each(|key| _ = state.done(key, now));
         while let Some((key, _)) = state.get(now) {
             state.done(&key, now);
@@ -201,19 +198,5 @@ proptest! {
             owed.retain(|owed| *owed != key);
         }
         prop_assert!(owed.is_empty(), "{:?} were lost", owed);
-    }
-
-    #[test]
-    fn keys_come_in_the_order_in_which_they_were_added(keys in prop::collection::vec(0_u8..50, 0..100)) {
-        let now = Instant::now();
-        let mut state = QueueState::new();
-        let mut first_adds = Vec::new();
-        for key in keys {
-            if state.add(key, || now) == Added::Queued {
-                first_adds.push(key);
-            }
-        }
-        let got: Vec<_> = std::iter::from_fn(|| state.get(now)).map(|(key, _)| key).collect();
-        prop_assert_eq!(got, first_adds);
     }
 }
