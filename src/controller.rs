@@ -1,4 +1,4 @@
-//! Puts the modules together: two caches, two queues, two jobs. Read it from top to bottom.
+//! Connects the modules: two informers, two queues, two reconcilers. Read it from top to bottom.
 //!
 //! ```text
 //!  Pod informer --> Pod cache --> on_pod --------------------> Pod queue --> workers: Lifecycle
@@ -41,23 +41,23 @@ pub struct Config {
     pub resync: Option<Duration>,
     /// How long a watch may be silent before it is opened again.
     pub watch_idle: Duration,
-    /// How long work in progress may take to finish after the stop.
+    /// How long a reconcile in progress may take after the stop.
     pub shutdown_grace: Duration,
-    /// The certificate job.
+    /// The settings of the certificate controller.
     pub pki: pki::Config,
 }
 
-/// Runs the controller until `stop`, then finishes what is in progress.
+/// Runs the controller until `stop`, then finishes the keys in progress.
 ///
 /// # Errors
-/// The grace period ended before that; the error names the keys.
+/// The grace period ended first; the error names the unfinished keys.
 pub async fn run(
     client: Client,
     config: Config,
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
-    // 1. A cache per resource, with its informer, which keeps it up to date.
+    // 1. An informer per resource: a cache, and the reflector that keeps it up to date.
     let namespace = config.namespace.as_deref();
     let pod_path = collection_path("/api/v1", namespace, "pods");
     let pki_path = collection_path(pki::GROUP_PATH, namespace, pki::PLURAL);
@@ -68,7 +68,7 @@ pub async fn run(
     let pod_queue = WorkQueue::new("pod", telemetry);
     let pki_queue = WorkQueue::new("pki", telemetry);
 
-    // 3. The jobs. Each is called with a key, and reads the caches.
+    // 3. The reconcilers. A worker calls them with a key, and they read the caches.
     let (recorder, event_writer) = Recorder::new(client.clone(), "controlplane", config.pki.dry_run, telemetry);
     let lifecycle = Arc::new(Lifecycle::new(pods.store()));
     let pods_mounting = {
@@ -78,7 +78,7 @@ pub async fn run(
     let certificates =
         Arc::new(Certificates::new(client, pkis.store(), pods_mounting, recorder.clone(), &config.pki, telemetry));
 
-    // 4. The workers take keys from the queues, as soon as the caches that their job reads are synced.
+    // 4. The workers of each queue. They start when the caches that their reconciler reads are synced.
     let mut workers = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
     workers.spawn(&pod_queue, lifecycle.clone(), pods.wait_until_synced());
     let (pods_synced, pkis_synced) = (pods.wait_until_synced(), pkis.wait_until_synced());
@@ -87,7 +87,7 @@ pub async fn run(
         pkis_synced.await;
     });
 
-    // 5. What enqueues keys: changes, the list of allowed names, and the clock. These tasks end when `tasks` is dropped.
+    // 5. The tasks that enqueue keys: event handlers, the list of allowed names, the resync. They end when `tasks` is dropped.
     let mut tasks = JoinSet::new();
     tasks.spawn(event_writer);
     let every_pki = {
@@ -103,7 +103,7 @@ pub async fn run(
     tasks.spawn(pods.run(stop.clone(), on_pod));
     tasks.spawn(pkis.run(stop.clone(), on_pki(pki_queue)));
 
-    // 6. Run until the stop, then finish what is in progress, within the grace period. Events are best effort.
+    // 6. Run until the stop, then finish the keys in progress, within the grace period. Events are best effort.
     workers.until_stopped(&mut tasks).await;
     let deadline = Instant::now() + config.shutdown_grace;
     let result = workers.drain(config.shutdown_grace).await;
@@ -117,14 +117,16 @@ pub async fn run(
 fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     move |change| {
         if needs_reconcile(&change) {
-            explain!(Change, pki = %change.key(), "a change of what it asks for: the Pki's key goes on the queue");
+            explain!(Change, pki = %change.key(), "the spec changed: the key of the Pki is enqueued");
             queue.add(change.key().clone());
         }
     }
 }
 
-/// Returns whether a change of a Pki has to be reconciled. Our own write of its status has not: a reconcile that writes, sees
-/// its write as a change and reconciles again is a loop, and for a dropped key it would be an endless retry.
+/// Returns whether a change of a Pki needs a reconcile. A write of its status does not.
+///
+/// The status is our own write. If it caused a reconcile, each reconcile could cause the next one. The generation changes
+/// with the spec only. (controller-runtime: `GenerationChangedPredicate`.)
 fn needs_reconcile(change: &Change<Pki>) -> bool {
     match change {
         Change::Added { .. } | Change::Deleted(_) => true,
@@ -134,7 +136,10 @@ fn needs_reconcile(change: &Change<Pki>) -> bool {
     }
 }
 
-/// Handles a change of a pod: enqueues its key, and those of other objects that it concerns.
+/// Handles a change of a pod: enqueues its key, and the keys of the Pkis whose Secrets a new pod mounts.
+///
+/// One object's change enqueues another object's key, because the reconcile of that Pki has something to do for the new pod:
+/// to record why the Secret is missing, or to repair the Secret. (controller-runtime: `EnqueueRequestsFromMapFunc`.)
 fn on_pod(
     queue: WorkQueue<Key>,
     lifecycle: Arc<Lifecycle>,
@@ -145,15 +150,15 @@ fn on_pod(
         if let Change::Added { new, initial: true } = &change {
             lifecycle.mark_baseline(new.clone());
         }
-        // A new pod that mounts the Secret of a Pki enqueues that Pki's key. (A Pki and its Secret have the same name.)
+        // A Pki and its Secret have the same name, so the key of the Secret is the key of the Pki.
         let secrets = new_pod(&change).map_or(&[][..], |pod| &pod.secrets);
         secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
-        explain!(Change, pod = %change.key(), "a change in the cache: the pod's key goes on the queue");
+        explain!(Change, pod = %change.key(), "the pod changed in the cache: its key is enqueued");
         queue.add(change.key().clone());
     }
 }
 
-/// Returns the pod of this change, if it was not known before.
+/// Returns the pod of this change, if it is new or replaces an earlier pod of its name.
 fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
     match change {
         Change::Added { new, .. } => Some(new),
@@ -162,7 +167,7 @@ fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
     }
 }
 
-/// Returns the pods that mount this Secret and can still start.
+/// Returns the pods that mount this Secret and can still start. The index finds them without reading every pod.
 fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectReference> {
     let pods = pods.by_index(secret).into_iter().filter(|pod| !pod.state.is_over());
     pods.map(|pod| events::reference("v1", "Pod", &*pod)).collect()

@@ -1,18 +1,20 @@
-//! KNOW: mirror a resource into memory.
+//! The informer: keeps a copy of a resource in memory.
 //!
-//! A controller reads the present state thousands of times for each change. A request each time would overload the API
+//! A controller reads the present state much more often than it changes. A request for each read would overload the API
 //! server, so an informer keeps a copy: it lists once and then watches. Reading order:
 //!
-//! 1. [`Key`]: the name of an object from here on.
-//! 2. [`Store`]: the copy, and the changes of it.
-//! 3. [`list_watch`]: the two requests, and how their answers are decoded.
-//! 4. [`machine`]: the next request after every kind of answer. The most important file of this folder.
-//! 5. [`Reflector`]: the loop that drives the machine.
+//! 1. [`Key`]: `namespace/name`, the item of every queue.
+//! 2. [`Store`]: the copy, and the [`Change`]s of it.
+//! 3. [`list_watch`]: the two requests, and the decoding of their responses.
+//! 4. [`machine`]: the next request after each kind of response. The most important file of this folder.
+//! 5. [`Reflector`]: the loop that sends these requests. `backoff.rs` and `health.rs` belong to it.
 //! 6. [`Resync`]: enqueues every key again, which is not the same as listing again.
 //! 7. [`Informer`], in this file: a store with its reflector, as a controller uses it.
 //!
 //! An informer promises the last state of each object, sooner or later. It does *not* promise every state in between, nor two
-//! changes for a deletion followed by a creation. Code that needs no more than that is called level-triggered.
+//! changes for a deletion followed by a creation. Code that needs no more than that is called **level-triggered**.
+//!
+//! The next module is [`crate::workqueue`].
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -41,28 +43,29 @@ pub use reflector::Reflector;
 pub use resync::Resync;
 pub use store::{Change, Store};
 
-/// What the cache needs to know about an object.
+/// An object of the cache.
 ///
 /// Implementors decode themselves straight from the wire (`serde::Deserialize`) and keep only the fields that are used.
 pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
     /// `namespace/name`.
     fn key(&self) -> &Key;
-    /// Differs from that of a later object of the same name.
+    /// The UID. It differs from that of a later object of the same name.
     fn uid(&self) -> &str;
-    /// Opaque; only ever compared for equality.
+    /// The `resourceVersion`. Opaque: compared for equality, never for order.
     fn resource_version(&self) -> &str;
-    /// The index keys by which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
+    /// The keys under which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
     fn index_keys(&self) -> &[Key] {
         &[]
     }
 }
 
-/// The cache of one resource: a store, the reflector that keeps it up to date, and its health.
+/// The cache of one resource: a store, and the reflector that keeps it up to date.
 pub struct Informer<T>(Reflector<T>);
 
 impl<T: Object> Informer<T> {
-    /// Creates an empty cache. `path` is where the API server serves the collection, `resource` its name for people. `watch_idle`:
-    /// see [`Reflector::watch_idle`].
+    /// Creates an empty cache of the collection at `path`. `resource` is its name in the log and the metrics.
+    ///
+    /// `watch_idle`: see [`Reflector::watch_idle`].
     pub fn new(
         client: Client,
         resource: &'static str,
@@ -80,7 +83,7 @@ impl<T: Object> Informer<T> {
         })
     }
 
-    /// The cache itself.
+    /// Returns the store, for reading.
     pub fn store(&self) -> Arc<Store<T>> {
         self.0.store.clone()
     }
@@ -91,13 +94,13 @@ impl<T: Object> Informer<T> {
         async move { health.wait_until_synced().await }
     }
 
-    /// Keeps the cache up to date and calls `on_change` with every change, until `stop`. See [`Reflector::run`].
+    /// Keeps the store up to date and calls `on_change` with each change, until `stop`. See [`Reflector::run`].
     pub async fn run(self, stop: CancellationToken, on_change: impl Fn(Change<T>)) {
         self.0.run(stop, on_change).await;
     }
 }
 
-/// The path of a collection, in one namespace or in all: `/apis/box.com/v1/namespaces/app1/pkis`.
+/// Returns the path of a collection, in one namespace or in all: `/apis/box.com/v1/namespaces/app1/pkis`.
 pub fn collection_path(group: &str, namespace: Option<&str>, plural: &str) -> String {
     match namespace {
         Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),

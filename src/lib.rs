@@ -1,4 +1,4 @@
-//! A Kubernetes controller to read: everything between the API server and the business code, without a framework.
+//! A Kubernetes controller for reading: all code between the API server and the business code, without a framework.
 //!
 //! ```text
 //!  API server --list, watch--> Reflector --> Store (cache + index)
@@ -9,37 +9,40 @@
 //!                                  +-- add_rate_limited: error --+-- forget: success, or a permanent error
 //! ```
 //!
-//! # Start here
+//! # Reading order
 //!
-//! Each module uses only the modules above it, libraries, and `daemon` (connection, log, health, signals, leader election:
-//! nothing that is specific to controllers). `docs/tour.md` follows one change through them, and `--explain` logs each step
-//! of that tour while the program runs.
+//! The modules stand in this order, and `docs/tour.md` follows one change through them. `--explain` logs each step of the
+//! tour while the program runs.
 //!
 //! | module | in one sentence |
 //! | --- | --- |
-//! | [`mod@explain`] | The steps of the tour, for `--explain`. |
-//! | [`request`] | Requests with a time limit, and one type for their failures. |
-//! | [`informer`] | KNOW: mirror a resource into memory. |
-//! | [`workqueue`] | DECIDE: which key is next, and never the same key twice at once. |
-//! | [`worker`] | DO: get a key, reconcile, then forget or retry; always done. |
-//! | [`pods`] | The smallest job: the lifecycle of every pod, one log line per change. |
-//! | [`events`] | TELL: the event recorder. |
-//! | [`pki`] | The certificate job: validate, issue, report why not. |
-//! | [`controller`] | Puts them together, on one page. |
+//! | [`pods`] | The smallest controller: one log line for each change of a pod. The example for the next three. |
+//! | [`informer`] | Keeps a copy of a resource in memory: key, store, list and watch, reflector, resync. |
+//! | [`workqueue`] | Decides which key is processed next, and never gives a key to two workers. |
+//! | [`worker`] | Gets a key, reconciles it, then forgets its failures or retries. |
+//! | [`events`] | Records Events, which `kubectl describe` prints. |
+//! | [`pki`] | The certificate controller: validates, issues, reports an error to the application's owner. |
+//! | [`controller`] | Connects these modules, on one page. |
 //! | [`cli`] | The command line. |
+//! | [`request`] | Requests with a time limit, and one type for their failures. Read it when you meet it. |
+//! | [`mod@explain`] | The log lines of `--explain`. Skip it. |
 //!
-//! Two pure state machines make the difficult decisions: [`informer::machine`] and the work queue's. They do no I/O, read no
-//! clock and draw no random number, so that tests can run them through any history.
+//! Imports point in one direction: a module uses the modules above it, [`request`] and [`mod@explain`]. The exception is
+//! [`pods`], which uses [`informer`] and [`worker`] like any controller. Everything that is not specific to controllers
+//! (connection, log, health, signals, leader election) comes from the package `daemon`.
+//!
+//! Two pure state machines make the difficult decisions: [`informer::machine`] and the work queue's `state.rs`. They do no
+//! I/O, read no clock and draw no random number, so tests can simulate any sequence of failures.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod explain;
-pub mod request;
+pub mod pods;
 pub mod informer;
 pub mod workqueue;
 pub mod worker;
-pub mod pods;
 pub mod events;
 pub mod pki;
 pub mod controller;
 pub mod cli;
+pub mod request;
+pub mod explain;

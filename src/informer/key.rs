@@ -1,4 +1,4 @@
-//! The name of an object within its resource.
+//! The key: the name of an object within its resource.
 
 use std::{fmt, sync::Arc};
 
@@ -9,12 +9,12 @@ use std::{fmt, sync::Arc};
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// The key of `name` in `namespace`, which is empty for an object without one.
+    /// Creates a key. `namespace` is empty for an object without one.
     pub fn new(namespace: &str, name: &str) -> Self {
         if namespace.is_empty() { Key(name.into()) } else { Key(format!("{namespace}/{name}").into()) }
     }
 
-    /// Empty for an object without a namespace.
+    /// The namespace; empty for an object without one.
     pub fn namespace(&self) -> &str {
         self.0.split_once('/').map_or("", |(namespace, _)| namespace)
     }

@@ -1,4 +1,4 @@
-//! The two requests of an informer, list a page and open a watch, and the decoding of their answers.
+//! The two requests of an informer, list and watch, and the decoding of their responses.
 //!
 //! The [machine](super::machine) decides which request comes next, and when.
 
@@ -30,7 +30,7 @@ const LONGEST_LINE: usize = 32 << 20;
 /// more memory than a small pod has.
 const LARGEST_PAGE: usize = 32 << 20;
 
-/// One resource, or the part of it that the selectors choose.
+/// Lists and watches one collection, or the part of it that the selectors choose.
 pub struct ListWatch<T> {
     client: Client,
     /// `/api/v1/pods`, `/apis/box.com/v1/namespaces/app1/pkis`.
@@ -42,13 +42,13 @@ pub struct ListWatch<T> {
     decodes: PhantomData<fn() -> T>,
 }
 
-/// A request for a page.
+/// Which page of a list to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListRequest {
-    /// The first page, of the latest state. The query has no `resourceVersion`, so no API server answers from an old cache.
+    /// The first page, of the latest state: the query has no `resourceVersion`.
     ///
-    /// client-go sends `0` (any version) the first time; after a restart that may return an older state than the one that
-    /// the previous process acted on.
+    /// client-go first sends `resourceVersion=0` (any version). After a restart that may return an older state than the
+    /// previous process has seen.
     First,
     /// The next page of the same consistent snapshot.
     Continue(String),
@@ -65,16 +65,19 @@ impl ListRequest {
     }
 }
 
-/// An answer to a [`List`].
+/// The response to a [`ListRequest`].
 #[derive(Debug)]
 pub struct Page<T> {
     /// The objects that could be decoded.
     pub items: Vec<T>,
-    /// Those that could not.
+    /// The objects that could not be decoded.
     pub undecodable: Vec<Undecodable>,
-    /// The version of the snapshot, from which a watch continues.
+    /// The version of the snapshot. A watch from here sends each later change.
+    ///
+    /// It is not the version of the newest object. In a quiet collection that one may be days old and compacted, and a watch
+    /// from there fails (410). And an empty list has no object.
     pub resource_version: String,
-    /// The token for the next page, unless this is the last.
+    /// The `continue` token of the next page; None: this is the last page.
     pub next: Option<String>,
 }
 
@@ -103,13 +106,13 @@ pub enum WatchEvent<T> {
 }
 
 impl<T: Object> ListWatch<T> {
-    /// `path` is where the API server serves the collection.
+    /// Creates the requests for the collection at `path`.
     pub fn new(client: Client, path: impl Into<String>) -> Self {
         let page_size = AtomicU32::new(PAGE_SIZE);
         ListWatch { client, path: path.into(), selectors: String::new(), page_size, decodes: PhantomData }
     }
 
-    /// Only the objects that these selectors choose. For this watch an object that does not match any more is `DELETED`.
+    /// Restricts them to the objects that the selectors choose. An object that no longer matches is `DELETED` for this watch.
     pub fn selecting(mut self, labels: Option<&str>, fields: Option<&str>) -> Self {
         let given = [("labelSelector", labels), ("fieldSelector", fields)];
         let given = given.into_iter().filter_map(|(name, selector)| Some((name, selector?)));
@@ -158,23 +161,23 @@ impl<T: Object> ListWatch<T> {
     }
 }
 
-/// An open watch: a line of JSON for each change. Dropping it closes the connection.
+/// An open watch: one line of JSON per change. Dropping it closes the connection.
 pub struct Watch<T> {
     body: Body,
-    /// Bytes that have arrived and are not returned yet.
+    /// Bytes that have arrived but are not returned yet.
     buffer: BytesMut,
-    /// The length of its start that has no line end: a long line is not searched again from its start at every chunk.
+    /// The length of the part of `buffer` that has no line end, so that each chunk is searched once.
     scanned: usize,
     decodes: PhantomData<fn() -> T>,
 }
 
 impl<T: Object> Watch<T> {
-    /// The next line. None: the server closed the watch, as it does after the time limit.
+    /// Waits for the next line. None: the server closed the watch, as it does after the time limit.
     ///
-    /// Has no deadline of its own. Cancel-safe: bytes that have arrived stay in the buffer.
+    /// It has no deadline. Cancel-safe: bytes that have arrived stay in the buffer.
     ///
     /// # Errors
-    /// The connection broke, or a line is not a watch event. Both end the watch.
+    /// The connection broke, or a line is not a watch event. The watch is of no use after that.
     pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, Failure>> {
         loop {
             if let Some(end) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
@@ -199,8 +202,8 @@ impl<T: Object> Watch<T> {
                 }
             }
         }
-        // A body that ends in the middle of a line is no special case: the half line is dropped with the buffer, and the next
-        // watch, which starts at the last complete version, sends it again.
+        // If the body ends in the middle of a line, that part is dropped with the buffer. The next watch starts at the last
+        // complete version, so the server sends the line again.
     }
 }
 
@@ -219,7 +222,7 @@ struct ListMeta {
     next: Option<String>,
 }
 
-/// Decodes a page in one pass. If that fails, decodes each item alone, to find those that are wrong.
+/// Decodes a page in one pass. If that fails, decodes each item alone, to find the wrong ones.
 ///
 /// # Errors
 /// [`Failure::Malformed`]: not a list.

@@ -1,16 +1,18 @@
-//! The cache: the last known state of every object, and an index to find objects by more than their name.
+//! The store: the last known state of every object, and an index.
+//!
+//! The index finds objects by something else than their key. Pods are indexed by the Secrets that they mount, so the
+//! question "which pods mount this Secret?" costs one look-up, not a scan of every pod.
 //!
 //! Its promises, one test each:
 //!
 //! * **Swap**: [`replace`](Store::replace) replaces the content by a new list at once; no reader ever sees half of it.
 //! * **Deletions**: `replace` returns a deletion for each object that is not in the new list. It was deleted while the watch
 //!   was disconnected, and no watch event will report that.
-//! * **Stingy**: an object in the version that is already cached is not a change.
+//! * **Stingy**: an object with the cached resourceVersion is not a change.
 //! * **Index**: the index and the objects change under one lock and never disagree.
 //!
-//! The cache is always behind the API server: usually by milliseconds, by minutes when the connection is down. That is fine
-//! for code that compares and repeats, and wrong for code that assumes. So everything that the reconcilers write carries a
-//! precondition (`resourceVersion`).
+//! The store lags behind the API server: usually by milliseconds, by minutes when the connection is down. So each write of
+//! a reconciler carries the `resourceVersion` that it is based on: a write based on an old version fails (409).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,13 +37,13 @@ struct Inner<T> {
     objects: HashMap<Key, Arc<T>>,
     /// Index key -> keys of the objects that have it. An empty set is removed, or the map would only ever grow.
     index: HashMap<Key, HashSet<Key>>,
-    /// The first list has arrived.
+    /// Whether the first list has arrived.
     listed: bool,
 }
 
 /// A change of the cache.
 ///
-/// Computed from the old and the new content, so it is right after a reconnect, too, when the watch's own ADDED and MODIFIED
+/// Computed from the old and the new content, so it is also right after a reconnect, when the watch's own ADDED and MODIFIED
 /// are not.
 #[derive(Debug)]
 pub enum Change<T> {
@@ -49,7 +51,7 @@ pub enum Change<T> {
     Added {
         /// The object.
         new: Arc<T>,
-        /// It is from the very first list: it existed before this process started.
+        /// Whether it is from the first list: then it existed before this process started.
         initial: bool,
     },
     /// An object in another version. Pitfall: it may have another UID, if it was deleted and created again before the watch
@@ -91,7 +93,7 @@ impl<T: Object> Store<T> {
         Store { inner: RwLock::new(Inner { objects: HashMap::new(), index: HashMap::new(), listed: false }) }
     }
 
-    /// The object of this key. None: deleted, or not known yet.
+    /// The object with this key. None: it is deleted, or not listed yet.
     pub fn get(&self, key: &Key) -> Option<Arc<T>> {
         self.inner.read().objects.get(key).cloned()
     }
