@@ -1,11 +1,11 @@
-//! Discovery: what is served, in the words that kubectl looks for.
+//! Discovery: groups, versions and resources, as kubectl reads them.
 
 use serde_json::{Value, json};
 
-use crate::world::{Differs, World};
+use crate::test_env::{PerServer, TestEnv};
 
-/// What each group version serves: name, kind, namespaced, verbs, short names, categories.
-pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
+/// Per resource: name, kind, namespaced, verbs, short names, categories.
+pub fn resources_are_listed_with_names_and_verbs(env: &TestEnv) {
     const ALL: &str = "create,delete,deletecollection,get,list,patch,update,watch";
     const SOME: &str = "get,patch,update";
     let cases = [
@@ -43,7 +43,7 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
         words.filter(|words| !words.is_empty()).map_or("-".into(), |words| words.join(","))
     };
     for (path, expected) in cases {
-        let list = w.get(path).is(200);
+        let list = env.get(path).expect(200);
         assert_eq!(list["kind"], "APIResourceList");
         let name = expected.split(' ').next().unwrap_or_default();
         let resources = list["resources"].as_array().cloned().unwrap_or_default();
@@ -56,7 +56,7 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
         assert_eq!(seen, expected.replace("ALL", ALL).replace("SOME", SOME), "{path}");
         let singular = if name.contains('/') { String::new() } else { kind.to_lowercase() };
         assert_eq!(found["singularName"], singular, "{path}: {name}");
-        // Of what is of another group than its path, that is said: so kubectl knows that it can be scaled.
+        // A subresource of another group lists that group and its version.
         let other = match kind {
             "Scale" => json!(["autoscaling", "v1"]),
             "TokenRequest" => json!(["authentication.k8s.io", "v1"]),
@@ -66,35 +66,31 @@ pub fn what_is_served_is_served_as_the_real_one_serves_it(w: &World) {
     }
 }
 
-/// Of a kind that is not here, nothing is said.
-pub fn few_kinds_are_served(w: &World) {
-    let code = w.get("services").code;
-    w.differs("few-kinds", code, crate::world::Differs { embedded: 404, real: 200 });
+pub fn few_kinds_are_served(env: &TestEnv) {
+    let code = env.get("services").code;
+    env.assert_difference("few-kinds", code, PerServer { embedded: 404, real: 200 });
 }
 
-/// What is served is no secret: who is anybody may ask, with no rights at all. What is not served is not found; what is
-/// nowhere below the known roots is forbidden before it can be not found.
-pub fn every_account_may_ask_what_is_served(w: &World) {
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "poor" } })).is(201);
-    let answer = w.post("serviceaccounts/poor/token", &json!({})).is(201);
-    let poor = w.with_token(answer["status"]["token"].as_str().expect("a token"));
+/// An unknown group or version is 404, another path 403.
+pub fn every_account_may_read_discovery(env: &TestEnv) {
+    let account = env.with_new_account();
     for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"] {
-        assert_eq!(poor.get(path).code, 200, "{path}");
+        assert_eq!(account.get(path).code, 200, "{path}");
     }
-    for path in ["/api/v2", "/apis/nobody", "/apis/nobody/v1", "/apis/apps/v7"] {
-        assert_eq!(poor.get(path).code, 404, "{path}");
+    for path in ["/api/v2", "/apis/unknown", "/apis/unknown/v1", "/apis/apps/v7"] {
+        assert_eq!(account.get(path).code, 404, "{path}");
     }
-    assert_eq!(poor.get("/apis/nobody/v1").text, "404 page not found\n");
-    let message = poor.get("/oapi/v1").refusal(403, "Forbidden");
+    assert_eq!(account.get("/apis/unknown/v1").text, "404 page not found\n");
+    let message = account.get("/oapi/v1").error_message(403, "Forbidden");
     assert!(message.ends_with("cannot get path \"/oapi/v1\""), "{message}");
 }
 
-/// All in one answer, which is what kubectl asks for first.
-pub fn discovery_comes_in_one_answer_to_those_who_ask_for_it(w: &World) {
+/// kubectl requests it first.
+pub fn aggregated_discovery_is_served_on_request(env: &TestEnv) {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
-    let answer = w.accepting(accept).get("/apis");
-    assert_eq!(answer.content_type(), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
-    let list = answer.is(200);
+    let response = env.accepting(accept).get("/apis");
+    assert_eq!(response.content_type(), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+    let list = response.expect(200);
     assert_eq!(
         (&list["kind"], &list["apiVersion"]),
         (&json!("APIGroupDiscoveryList"), &json!("apidiscovery.k8s.io/v2"))
@@ -117,41 +113,38 @@ pub fn discovery_comes_in_one_answer_to_those_who_ask_for_it(w: &World) {
     assert_eq!(status["verbs"], json!(["get", "patch", "update"]));
     let scale = parts.iter().find(|part| part["subresource"] == "scale").expect("scale");
     assert_eq!(scale["responseKind"], json!({ "group": "autoscaling", "version": "v1", "kind": "Scale" }));
-    let list = w.accepting(accept).get("/api").is(200);
+    let list = env.accepting(accept).get("/api").expect(200);
     assert_eq!(list["items"][0]["versions"][0]["version"], "v1");
 }
 
-/// The version, and whether all is well.
-pub fn version_and_health_can_be_asked_for(w: &World) {
-    let version = w.get("/version").is(200);
+pub fn version_and_health_are_served(env: &TestEnv) {
+    let version = env.get("/version").expect(200);
     assert_eq!(version["major"], "1");
     assert!(version["gitVersion"].as_str().is_some_and(|text| text.starts_with("v1.")), "{version}");
     for path in ["/healthz", "/livez", "/readyz"] {
-        let answer = w.get(path);
-        assert_eq!((answer.code, answer.text.as_str()), (200, "ok"), "{path}");
-        assert!(answer.content_type().starts_with("text/plain"), "{path}: {}", answer.content_type());
+        let response = env.get(path);
+        assert_eq!((response.code, response.text.as_str()), (200, "ok"), "{path}");
+        assert!(response.content_type().starts_with("text/plain"), "{path}: {}", response.content_type());
     }
 }
 
-/// Faults, compaction and the journal have paths that a cluster does not have.
-pub fn orders_are_taken_by_paths_of_their_own(w: &World) {
-    w.differs("control-paths", w.get("/control/faults").code, Differs { embedded: 200, real: 404 });
+pub fn control_paths_are_served(env: &TestEnv) {
+    env.assert_difference("control-paths", env.get("/control/faults").code, PerServer { embedded: 200, real: 404 });
 }
 
-/// Who needs no credentials has to be told from a page in a browser on the same machine.
-pub fn a_web_page_is_refused(w: &World) {
+/// Requests need no credentials, so a page in a local browser would have all rights.
+pub fn request_of_a_web_page_is_rejected(env: &TestEnv) {
     for header in [("origin", "https://example.org"), ("host", "example.org")] {
-        let code = w.send("GET", "/version", &[header], "").code;
-        w.differs("no-web-pages", code, Differs { embedded: 403, real: 200 });
+        let code = env.send("GET", "/version", &[header], "").code;
+        env.assert_difference("no-web-pages", code, PerServer { embedded: 403, real: 200 });
     }
 }
 
-/// Where the schemas are, group by group.
-pub fn openapi_says_where_each_group_s_schemas_are(w: &World) {
-    let index = w.get("/openapi/v3").is(200);
+pub fn openapi_index_has_a_url_per_group_version(env: &TestEnv) {
+    let index = env.get("/openapi/v3").expect(200);
     for path in ["api/v1", "apis/apps/v1"] {
-        let place = index["paths"][path]["serverRelativeURL"].as_str().unwrap_or_default().to_owned();
-        assert!(place.starts_with(&format!("/openapi/v3/{path}?hash=")), "{path}: {place}");
-        assert!(w.get(&place).is(200)["openapi"].as_str().is_some_and(|version| version.starts_with("3.0")));
+        let url = index["paths"][path]["serverRelativeURL"].as_str().unwrap_or_default().to_owned();
+        assert!(url.starts_with(&format!("/openapi/v3/{path}?hash=")), "{path}: {url}");
+        assert!(env.get(&url).expect(200)["openapi"].as_str().is_some_and(|version| version.starts_with("3.0")));
     }
 }

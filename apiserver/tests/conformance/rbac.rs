@@ -1,177 +1,166 @@
-//! RBAC: what the holder of a ServiceAccount's token may do, and in which words it is refused.
+//! RBAC: rights of a ServiceAccount, and the messages about missing rights.
 //!
-//! The real server learns of roles and bindings a moment later: cases wait for the right, then try what is not part of it.
+//! The real server applies roles and bindings with a delay: cases wait for the right, then send requests without a right.
 
 use serde_json::{Value, json};
 
 use crate::{
     objects::{configmap, pod},
+    test_env::{MERGE, PerServer, TestEnv},
     wait::expect,
-    world::{Differs, MERGE, World},
 };
 
 const ROLES: &str = "rbac.authorization.k8s.io/v1:roles";
 const BINDINGS: &str = "rbac.authorization.k8s.io/v1:rolebindings";
 
-/// The same world as a ServiceAccount `app` sees it, which has no rights yet.
-fn account<'s>(w: &World<'s>) -> World<'s> {
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
-    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
-    w.with_token(answer["status"]["token"].as_str().expect("a token"))
+/// Grants the account these rules in its namespace.
+fn allow(env: &TestEnv, rules: Value) {
+    env.post(ROLES, &json!({ "metadata": { "name": "app" }, "rules": rules })).expect(201);
+    bind(env, BINDINGS, "Role", "app", json!({ "kind": "ServiceAccount", "name": "app", "namespace": env.namespace }));
 }
 
-/// Gives the account these rules in its namespace.
-fn allow(w: &World, rules: Value) {
-    w.post(ROLES, &json!({ "metadata": { "name": "app" }, "rules": rules })).is(201);
-    bind(w, BINDINGS, "Role", "app", json!({ "kind": "ServiceAccount", "name": "app", "namespace": w.namespace }));
-}
-
-fn bind(w: &World, bindings: &str, kind: &str, role: &str, subject: Value) {
-    let name = if bindings.starts_with('/') { w.namespace.as_str() } else { "app" };
+fn bind(env: &TestEnv, bindings: &str, kind: &str, role: &str, subject: Value) {
+    let name = if bindings.starts_with('/') { env.namespace.as_str() } else { "app" };
     let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role });
-    w.post(bindings, &json!({ "metadata": { "name": name }, "roleRef": role, "subjects": [subject] })).is(201);
+    env.post(bindings, &json!({ "metadata": { "name": name }, "roleRef": role, "subjects": [subject] })).expect(201);
 }
 
-fn soon(app: &World, path: &str, code: u16) {
-    app.eventually(format!("{path} is answered {code}"), || {
-        let answer = app.get(path);
-        expect(answer.code == code, answer.text)
+fn wait_for_code(app: &TestEnv, path: &str, code: u16) {
+    app.eventually(format!("GET {path} returns {code}"), || {
+        let response = app.get(path);
+        expect(response.code == code, response.text)
     });
 }
 
-fn user(w: &World) -> String {
-    format!("system:serviceaccount:{}:app", w.namespace)
+fn user_name(env: &TestEnv) -> String {
+    format!("system:serviceaccount:{}:app", env.namespace)
 }
 
-/// The words of the refusal, for each of namespace, cluster and named object.
-pub fn who_has_no_rights_is_told_what_is_missing(w: &World) {
-    let (app, user, namespace) = (account(w), user(w), &w.namespace);
+pub fn forbidden_request_names_the_missing_right(env: &TestEnv) {
+    let (app, user, namespace) = (env.with_new_account(), user_name(env), &env.namespace);
     let message = format!(
         "pods is forbidden: User \"{user}\" cannot list resource \"pods\" in API group \"\" in the namespace \"{namespace}\""
     );
-    assert_eq!(app.get("pods").refused(403, "Forbidden", &message), json!({ "kind": "pods" }));
+    assert_eq!(app.get("pods").expect_error(403, "Forbidden", &message), json!({ "kind": "pods" }));
     let message = format!(
         "deployments.apps \"a\" is forbidden: User \"{user}\" cannot patch resource \"deployments/status\" in API group \"apps\" in the namespace \"{namespace}\""
     );
-    let details = app.patch("apps/v1:deployments/a/status", MERGE, &json!({})).refused(403, "Forbidden", &message);
+    let details = app.patch("apps/v1:deployments/a/status", MERGE, &json!({})).expect_error(403, "Forbidden", &message);
     assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments" }));
     let message = format!(
         "configmaps is forbidden: User \"{user}\" cannot watch resource \"configmaps\" in API group \"\" at the cluster scope"
     );
-    app.get("/api/v1/configmaps?watch=true").refused(403, "Forbidden", &message);
+    app.get("/api/v1/configmaps?watch=true").expect_error(403, "Forbidden", &message);
     let message = format!(
         "namespaces \"{namespace}\" is forbidden: User \"{user}\" cannot get resource \"namespaces\" in API group \"\" in the namespace \"{namespace}\""
     );
-    app.get(&format!("/api/v1/namespaces/{namespace}")).refused(403, "Forbidden", &message);
+    app.get(&format!("/api/v1/namespaces/{namespace}")).expect_error(403, "Forbidden", &message);
 }
 
-/// A rule is verbs, groups and resources: all three have to fit. A subresource is a resource of its own.
-pub fn a_role_allows_what_its_rules_say(w: &World) {
-    let app = account(w);
-    w.post("pods", &pod("a")).is(201);
-    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }]));
-    soon(&app, "pods", 200);
-    app.get("pods/a").is(200);
-    app.get("pods?watch=true").refusal(403, "Forbidden");
-    app.delete("pods/a").refusal(403, "Forbidden");
-    app.delete("pods").refusal(403, "Forbidden");
-    app.get("pods/a/status").refusal(403, "Forbidden");
-    app.get("configmaps").refusal(403, "Forbidden");
-    app.get("/api/v1/pods").refusal(403, "Forbidden");
-    app.get("/api/v1/namespaces/default/pods").refusal(403, "Forbidden");
+/// Verb, group and resource have to match. A subresource is a resource of its own.
+pub fn role_allows_the_requests_of_its_rules(env: &TestEnv) {
+    let app = env.with_new_account();
+    env.post("pods", &pod("a")).expect(201);
+    allow(env, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"] }]));
+    wait_for_code(&app, "pods", 200);
+    app.get("pods/a").expect(200);
+    app.get("pods?watch=true").error_message(403, "Forbidden");
+    app.delete("pods/a").error_message(403, "Forbidden");
+    app.delete("pods").error_message(403, "Forbidden");
+    app.get("pods/a/status").error_message(403, "Forbidden");
+    app.get("configmaps").error_message(403, "Forbidden");
+    app.get("/api/v1/pods").error_message(403, "Forbidden");
+    app.get("/api/v1/namespaces/default/pods").error_message(403, "Forbidden");
 }
 
-/// A rule for names is none for the collection: a list cannot be allowed by name, unless it asks for that name alone.
-pub fn a_rule_for_names_allows_those_alone(w: &World) {
-    let app = account(w);
-    w.post("configmaps", &configmap("a")).is(201);
+/// It allows a list only with a field selector for one of the names.
+pub fn rule_with_resource_names_allows_only_those(env: &TestEnv) {
+    let app = env.with_new_account();
+    env.post("configmaps", &configmap("a")).expect(201);
     let rule = json!({ "apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["get", "list", "create", "deletecollection"] });
-    allow(w, json!([rule]));
-    soon(&app, "configmaps/a", 200);
-    app.get("configmaps/b").refusal(403, "Forbidden");
-    app.get("configmaps").refusal(403, "Forbidden");
-    app.get("configmaps?fieldSelector=metadata.name%3Da").is(200);
-    // A comma with a backslash before it belongs to the name that is excluded.
-    app.get(r"configmaps?fieldSelector=metadata.name!%3Dx%5C,metadata.name%3Da").refusal(403, "Forbidden");
-    // Nor is a deletion of many one of that name alone.
-    app.delete("configmaps?fieldSelector=metadata.name%3Da").refusal(403, "Forbidden");
-    // A create has no name yet, as far as a rule can tell.
-    app.post("configmaps", &configmap("a")).refusal(403, "Forbidden");
+    allow(env, json!([rule]));
+    wait_for_code(&app, "configmaps/a", 200);
+    app.get("configmaps/b").error_message(403, "Forbidden");
+    app.get("configmaps").error_message(403, "Forbidden");
+    app.get("configmaps?fieldSelector=metadata.name%3Da").expect(200);
+    // An escaped comma is a part of the excluded name.
+    app.get(r"configmaps?fieldSelector=metadata.name!%3Dx%5C,metadata.name%3Da").error_message(403, "Forbidden");
+    // The field selector does not allow deletecollection.
+    app.delete("configmaps?fieldSelector=metadata.name%3Da").error_message(403, "Forbidden");
+    // For RBAC, a create has no name.
+    app.post("configmaps", &configmap("a")).error_message(403, "Forbidden");
 }
 
-/// A PUT of what is not there creates some kinds. It takes the right to do both: `update` alone is no way around `create`.
-pub fn a_replace_that_creates_takes_the_right_to_create(w: &World) {
+pub fn replace_that_creates_requires_the_create_verb(env: &TestEnv) {
     const LEASES: &str = "coordination.k8s.io/v1:leases";
-    let app = account(w);
+    let app = env.with_new_account();
     let rule =
         |verbs: &[&str]| json!({ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs });
-    allow(w, json!([rule(&["update", "list"])]));
-    soon(&app, LEASES, 200);
+    allow(env, json!([rule(&["update", "list"])]));
+    wait_for_code(&app, LEASES, 200);
     let lease = json!({ "metadata": { "name": "a" } });
     let message = format!(
         "leases.coordination.k8s.io \"a\" is forbidden: User \"{}\" cannot create resource \"leases\" in API group \"coordination.k8s.io\" in the namespace \"{}\"",
-        user(w),
-        w.namespace
+        user_name(env),
+        env.namespace
     );
-    let details = app.put(&format!("{LEASES}/a"), &lease).refused(403, "Forbidden", &message);
+    let details = app.put(&format!("{LEASES}/a"), &lease).expect_error(403, "Forbidden", &message);
     assert_eq!(details, json!({ "name": "a", "group": "coordination.k8s.io", "kind": "leases" }));
-    w.get(&format!("{LEASES}/a")).refusal(404, "NotFound");
-    // What is there is a matter of `update` alone.
-    let created = w.put(&format!("{LEASES}/a"), &lease).is(201);
-    app.put(&format!("{LEASES}/a"), &created).is(200);
+    env.get(&format!("{LEASES}/a")).error_message(404, "NotFound");
+    // An existing object requires only `update`.
+    let created = env.put(&format!("{LEASES}/a"), &lease).expect(201);
+    app.put(&format!("{LEASES}/a"), &created).expect(200);
 }
 
-/// Stars, and a ClusterRole that is bound in one namespace.
-pub fn a_cluster_role_is_bound_where_its_binding_is(w: &World) {
-    let app = account(w);
+pub fn cluster_role_applies_where_its_binding_is(env: &TestEnv) {
+    let app = env.with_new_account();
     let everything = json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]);
-    let role = json!({ "metadata": { "name": w.namespace }, "rules": everything });
-    w.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).is(201);
+    let role = json!({ "metadata": { "name": env.namespace }, "rules": everything });
+    env.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).expect(201);
     let group = json!({
-        "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": format!("system:serviceaccounts:{}", w.namespace),
+        "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": format!("system:serviceaccounts:{}", env.namespace),
     });
-    bind(w, BINDINGS, "ClusterRole", &w.namespace, group.clone());
-    soon(&app, "configmaps", 200);
-    app.post("pods", &pod("a")).is(201);
-    app.get("/api/v1/configmaps").refusal(403, "Forbidden");
-    bind(w, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "ClusterRole", &w.namespace, group);
-    soon(&app, "/api/v1/configmaps", 200);
+    bind(env, BINDINGS, "ClusterRole", &env.namespace, group.clone());
+    wait_for_code(&app, "configmaps", 200);
+    app.post("pods", &pod("a")).expect(201);
+    app.get("/api/v1/configmaps").error_message(403, "Forbidden");
+    bind(env, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "ClusterRole", &env.namespace, group);
+    wait_for_code(&app, "/api/v1/configmaps", 200);
 }
 
-/// What was given can be taken away.
-pub fn a_binding_that_is_deleted_allows_nothing_any_more(w: &World) {
-    let app = account(w);
-    allow(w, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]));
-    soon(&app, "pods", 200);
-    w.delete(&format!("{BINDINGS}/app")).is(200);
-    soon(&app, "pods", 403);
+pub fn deleted_binding_revokes_its_rights(env: &TestEnv) {
+    let app = env.with_new_account();
+    allow(env, json!([{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }]));
+    wait_for_code(&app, "pods", 200);
+    env.delete(&format!("{BINDINGS}/app")).expect(200);
+    wait_for_code(&app, "pods", 403);
 }
 
-/// `kubectl --as`: who may, is somebody else for one request, with the groups that are named and no others.
-pub fn an_administrator_may_be_somebody_else(w: &World) {
+/// `kubectl --as`: the user has only the groups that the request names.
+pub fn administrator_may_impersonate_a_user(env: &TestEnv) {
     let account = [("impersonate-user", "jane"), ("impersonate-group", "dev")];
     let message = format!(
         "pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"{}\"",
-        w.namespace
+        env.namespace
     );
-    w.send("GET", "pods", &account, "").refused(403, "Forbidden", &message);
+    env.send("GET", "pods", &account, "").expect_error(403, "Forbidden", &message);
     let headers = [account[0], account[1], ("content-type", "application/json")];
-    let me = w.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}").is(201);
+    let me = env.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}").expect(201);
     assert_eq!(me["status"]["userInfo"], json!({ "username": "jane", "groups": ["dev", "system:authenticated"] }));
-    w.send("GET", "pods", &account[1..], "").refusal(400, "BadRequest");
-    let app = self::account(w);
-    app.send("GET", "pods", &account, "").refusal(403, "Forbidden");
+    env.send("GET", "pods", &account[1..], "").error_message(400, "BadRequest");
+    let app = env.with_new_account();
+    app.send("GET", "pods", &account, "").error_message(403, "Forbidden");
 }
 
-/// The right to be one user is not the right to be in any group: with it, everybody would be the administrator.
-pub fn each_group_takes_a_right_of_its_own_to_be_in_it(w: &World) {
-    let app = account(w);
-    let name = &w.namespace;
+/// Otherwise the right to impersonate one user would include `system:masters`.
+pub fn impersonating_a_group_requires_a_right_to_it(env: &TestEnv) {
+    let app = env.with_new_account();
+    let name = &env.namespace;
     let rule = |resource: &str, of: &str| json!({ "apiGroups": [""], "resources": [resource], "resourceNames": [of], "verbs": ["impersonate"] });
     let role = json!({ "metadata": { "name": name }, "rules": [rule("users", "jane"), rule("groups", "dev")] });
-    w.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).is(201);
+    env.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).expect(201);
     let subject = json!({ "kind": "ServiceAccount", "name": "app", "namespace": name });
-    bind(w, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "ClusterRole", name, subject);
+    bind(env, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "ClusterRole", name, subject);
     let whoami = |headers: &[(&str, &str)]| {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         app.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}")
@@ -179,34 +168,33 @@ pub fn each_group_takes_a_right_of_its_own_to_be_in_it(w: &World) {
     let (jane, dev, masters) =
         (("impersonate-user", "jane"), ("impersonate-group", "dev"), ("impersonate-group", "system:masters"));
     let me = app.eventually("the right to be jane in dev", || {
-        let answer = whoami(&[jane, dev]);
-        expect(answer.code == 201, answer.text).map(|()| answer.body)
+        let response = whoami(&[jane, dev]);
+        expect(response.code == 201, response.text).map(|()| response.body)
     });
     assert_eq!(me["status"]["userInfo"], json!({ "username": "jane", "groups": ["dev", "system:authenticated"] }));
     let message = format!(
         "groups \"system:masters\" is forbidden: User \"{}\" cannot impersonate resource \"groups\" in API group \"\" at the cluster scope",
-        user(w)
+        user_name(env)
     );
-    whoami(&[jane, masters]).refused(403, "Forbidden", &message);
-    whoami(&[jane, dev, masters]).refused(403, "Forbidden", &message);
-    whoami(&[("impersonate-user", "john")]).refusal(403, "Forbidden");
-    whoami(&[("impersonate-user", "system:serviceaccount:default:default")]).refusal(403, "Forbidden");
+    whoami(&[jane, masters]).expect_error(403, "Forbidden", &message);
+    whoami(&[jane, dev, masters]).expect_error(403, "Forbidden", &message);
+    whoami(&[("impersonate-user", "john")]).error_message(403, "Forbidden");
+    whoami(&[("impersonate-user", "system:serviceaccount:default:default")]).error_message(403, "Forbidden");
 }
 
 /// The embedded server listens on loopback, and kubectl sends no credentials over plain HTTP.
-pub fn nobody_is_the_administrator(w: &World) {
-    let code = w.anonymous().get("pods").code;
-    w.differs("nobody-is-admin", code, Differs { embedded: 200, real: 403 });
+pub fn anonymous_request_has_all_rights(env: &TestEnv) {
+    let code = env.anonymous().get("pods").code;
+    env.assert_difference("nobody-is-admin", code, PerServer { embedded: 200, real: 403 });
 }
 
-/// Who may write roles may give away any right.
-pub fn role_may_give_more_than_its_writer_has(w: &World) {
-    let app = account(w);
+pub fn role_may_grant_rights_that_its_author_lacks(env: &TestEnv) {
+    let app = env.with_new_account();
     let rule =
         json!({ "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create", "list"] });
-    allow(w, json!([rule]));
-    soon(&app, ROLES, 200);
+    allow(env, json!([rule]));
+    wait_for_code(&app, ROLES, 200);
     let more = json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] }]);
     let code = app.post(ROLES, &json!({ "metadata": { "name": "more" }, "rules": more })).code;
-    w.differs("no-escalation-check", code, Differs { embedded: 201, real: 403 });
+    env.assert_difference("no-escalation-check", code, PerServer { embedded: 201, real: 403 });
 }

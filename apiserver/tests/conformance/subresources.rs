@@ -1,124 +1,117 @@
-//! Subresources: parts of an object that are written by somebody else.
+//! Subresources: status, binding and scale.
 
 use serde_json::json;
 
 use crate::{
-    definitions::{any, definition, serve_definition},
-    objects::{Is, deployment, finalized, pod},
-    world::{Differs, MERGE, STRATEGIC, World},
+    definitions::{any_object, install, widget_definition},
+    objects::{ObjectExt, deployment, pod, with_finalizer},
+    test_env::{MERGE, PerServer, STRATEGIC, TestEnv},
 };
 
-/// Each write takes its own half: spec here, status there.
-pub fn the_status_is_written_by_its_own_path_alone(w: &World) {
-    let mut object = w.post("apps/v1:deployments", &deployment("a")).is(201);
+pub fn status_is_written_only_by_its_subresource(env: &TestEnv) {
+    let mut object = env.post("apps/v1:deployments", &deployment("a")).expect(201);
     object["spec"]["replicas"] = json!(5);
     object["status"] = json!({ "replicas": 3 });
     object["metadata"]["labels"] = json!({ "x": "y" });
-    let written = w.put("apps/v1:deployments/a/status", &object).is(200);
+    let written = env.put("apps/v1:deployments/a/status", &object).expect(200);
     assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(1), &json!(3)));
     assert_eq!(written["metadata"]["labels"], json!(null));
     object["metadata"]["resourceVersion"] = written["metadata"]["resourceVersion"].clone();
     object["status"] = json!({ "replicas": 4 });
-    let written = w.put("apps/v1:deployments/a", &object).is(200);
+    let written = env.put("apps/v1:deployments/a", &object).expect(200);
     assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(5), &json!(3)));
-    assert_eq!(w.get("apps/v1:deployments/a/status").is(200), written);
+    assert_eq!(env.get("apps/v1:deployments/a/status").expect(200), written);
 }
 
-/// It is a part of one object. Without a name it is not that of all of them: rights to it would be rights to everything.
-pub fn a_subresource_without_a_name_is_not_that_of_all(w: &World) {
-    w.post("pods", &pod("a")).is(201);
+/// Otherwise a right to a subresource would be a right to the collection.
+pub fn subresource_without_a_name_is_rejected(env: &TestEnv) {
+    env.post("pods", &pod("a")).expect(201);
     for path in ["pods//status", "pods//status?watch=true"] {
-        w.get(path).refused(400, "BadRequest", "name must be provided");
+        env.get(path).expect_error(400, "BadRequest", "name must be provided");
     }
-    w.put("pods//status", &pod("a")).refused(400, "BadRequest", "name must be provided");
-    w.patch("pods//status", MERGE, &json!({})).refused(400, "BadRequest", "name must be provided");
-    w.delete("pods//status").refusal(405, "MethodNotAllowed");
-    w.get("pods/a").is(200);
+    env.put("pods//status", &pod("a")).expect_error(400, "BadRequest", "name must be provided");
+    env.patch("pods//status", MERGE, &json!({})).expect_error(400, "BadRequest", "name must be provided");
+    env.delete("pods//status").error_message(405, "MethodNotAllowed");
+    env.get("pods/a").expect(200);
 }
 
-/// A create brings no status, except where one is given to every new object.
-pub fn a_new_object_has_no_status_of_its_own(w: &World) {
+pub fn create_ignores_the_status(env: &TestEnv) {
     let mut body = pod("a");
     body["status"] = json!({ "phase": "Running" });
-    assert_eq!(w.post("pods", &body).is(201)["status"]["phase"], "Pending");
+    assert_eq!(env.post("pods", &body).expect(201)["status"]["phase"], "Pending");
     let mut body = deployment("a");
     body["status"] = json!({ "replicas": 3 });
-    assert_eq!(w.post("apps/v1:deployments", &body).is(201)["status"], json!({}));
+    assert_eq!(env.post("apps/v1:deployments", &body).expect(201)["status"], json!({}));
 }
 
-/// A status has a version and a conflict like anything else, and a patch that touches the spec changes nothing.
-pub fn a_status_patch_leaves_the_spec_alone(w: &World) {
-    let created = w.post("apps/v1:deployments", &deployment("a")).is(201);
+/// A stale version is a conflict here, too.
+pub fn status_patch_does_not_change_the_spec(env: &TestEnv) {
+    let created = env.post("apps/v1:deployments", &deployment("a")).expect(201);
     let patch = json!({ "spec": { "replicas": 7 }, "status": { "replicas": 2 } });
-    let written = w.patch("apps/v1:deployments/a/status", MERGE, &patch).is(200);
+    let written = env.patch("apps/v1:deployments/a/status", MERGE, &patch).expect(200);
     assert_eq!((&written["spec"]["replicas"], &written["status"]["replicas"]), (&json!(1), &json!(2)));
-    let patch = json!({ "metadata": { "resourceVersion": created.version() }, "status": { "replicas": 3 } });
-    w.patch("apps/v1:deployments/a/status", MERGE, &patch).refusal(409, "Conflict");
+    let patch = json!({ "metadata": { "resourceVersion": created.resource_version() }, "status": { "replicas": 3 } });
+    env.patch("apps/v1:deployments/a/status", MERGE, &patch).error_message(409, "Conflict");
 }
 
-/// A pod is given to one node, once.
-pub fn a_pod_is_bound_once(w: &World) {
-    w.post("pods", &pod("a")).is(201);
+pub fn pod_is_bound_once(env: &TestEnv) {
+    env.post("pods", &pod("a")).expect(201);
     let binding = |node: &str| json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": node } });
-    let answer = w.post("pods/a/binding", &binding("node-1")).is(201);
-    assert_eq!((&answer["kind"], &answer["status"]), (&json!("Status"), &json!("Success")));
-    let bound = w.get("pods/a").is(200);
+    let response = env.post("pods/a/binding", &binding("node-1")).expect(201);
+    assert_eq!((&response["kind"], &response["status"]), (&json!("Status"), &json!("Success")));
+    let bound = env.get("pods/a").expect(200);
     assert_eq!(bound["spec"]["nodeName"], "node-1");
     let scheduled = &bound["status"]["conditions"][0];
     assert_eq!((&scheduled["type"], &scheduled["status"]), (&json!("PodScheduled"), &json!("True")));
     let message = "Operation cannot be fulfilled on pods/binding \"a\": pod a is already assigned to node \"node-1\"";
-    w.post("pods/a/binding", &binding("node-2")).refused(409, "Conflict", message);
+    env.post("pods/a/binding", &binding("node-2")).expect_error(409, "Conflict", message);
 }
 
-/// A scheduler that comes too late learns it from the refusal.
-pub fn a_pod_that_is_ending_is_bound_to_no_node(w: &World) {
-    w.post("pods", &finalized(pod("a"))).is(201);
-    w.delete("pods/a").is(200);
+pub fn terminating_pod_cannot_be_bound(env: &TestEnv) {
+    env.post("pods", &with_finalizer(pod("a"))).expect(201);
+    env.delete("pods/a").expect(200);
     let binding = json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": "node-1" } });
     let message =
         "Operation cannot be fulfilled on pods/binding \"a\": pod a is being deleted, cannot be assigned to a host";
-    w.post("pods/a/binding", &binding).refused(409, "Conflict", message);
-    assert_eq!(w.get("pods/a").is(200)["spec"]["nodeName"], json!(null));
+    env.post("pods/a/binding", &binding).expect_error(409, "Conflict", message);
+    assert_eq!(env.get("pods/a").expect(200)["spec"]["nodeName"], json!(null));
 }
 
-/// What a subresource does not know how to do.
-pub fn a_subresource_cannot_be_created_or_deleted(w: &World) {
-    w.post("pods", &pod("a")).is(201);
+pub fn unsupported_subresource_method_is_not_allowed(env: &TestEnv) {
+    env.post("pods", &pod("a")).expect(201);
     let message = "the server does not allow this method on the requested resource";
-    w.delete("pods/a/status").refused(405, "MethodNotAllowed", message);
-    w.get("pods/a/binding").refused(405, "MethodNotAllowed", message);
+    env.delete("pods/a/status").expect_error(405, "MethodNotAllowed", message);
+    env.get("pods/a/binding").expect_error(405, "MethodNotAllowed", message);
 }
 
-/// Of those that need a node there is none, of a pod's others none but status and binding, and of a custom resource none
-/// but the status.
-pub fn few_subresources_are_served(w: &World) {
-    w.post("pods", &pod("a")).is(201);
-    let mut definition = definition(w, any());
+/// Of a pod, status and binding; of a custom resource, status.
+pub fn few_subresources_are_served(env: &TestEnv) {
+    env.post("pods", &pod("a")).expect(201);
+    let mut definition = widget_definition(env, any_object());
     let paths = json!({ "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas" });
     definition["spec"]["versions"][0]["subresources"]["scale"] = paths;
-    let t = serve_definition(w, &definition);
-    w.post(&t.things, &t.thing("a", json!({ "replicas": 1 }))).is(201);
-    let codes = [w.get("pods/a/log").code, w.get(&t.one("a/scale")).code];
-    w.differs("few-subresources", codes, Differs { embedded: [404, 404], real: [204, 200] });
-    // `kubectl debug`, and `kubectl drain`.
+    let widgets = install(env, &definition);
+    env.post(&widgets.collection, &widgets.widget("a", json!({ "replicas": 1 }))).expect(201);
+    let codes = [env.get("pods/a/log").code, env.get(&widgets.path("a/scale")).code];
+    env.assert_difference("few-subresources", codes, PerServer { embedded: [404, 404], real: [204, 200] });
+    // `kubectl debug` and `kubectl drain` need these.
     let container = json!({ "name": "b", "image": "b" });
     let debug = json!({ "spec": { "ephemeralContainers": [container] } });
-    let debug = w.patch("pods/a/ephemeralcontainers", STRATEGIC, &debug);
+    let debug = env.patch("pods/a/ephemeralcontainers", STRATEGIC, &debug);
     let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "a" } });
-    let resize = w.patch("pods/a/resize", STRATEGIC, &json!({}));
-    let codes = [debug.code, resize.code, w.post("pods/a/eviction", &eviction).code];
-    w.differs("few-subresources", codes, Differs { embedded: [404; 3], real: [200, 200, 201] });
-    // So that nobody looks for a mistake of their own.
+    let resize = env.patch("pods/a/resize", STRATEGIC, &json!({}));
+    let codes = [debug.code, resize.code, env.post("pods/a/eviction", &eviction).code];
+    env.assert_difference("few-subresources", codes, PerServer { embedded: [404; 3], real: [200, 200, 201] });
+    // The message names the limitation, so that users do not search for a mistake of their own.
     for below in ["log", "ephemeralcontainers", "resize", "eviction"] {
-        let text = w.get(&format!("pods/a/{below}")).text;
-        let told = text.contains(&format!("this embedded API server does not serve pods/{below}"));
-        w.differs("few-subresources", told, Differs { embedded: true, real: false });
+        let text = env.get(&format!("pods/a/{below}")).text;
+        let is_named = text.contains(&format!("this embedded API server does not serve pods/{below}"));
+        env.assert_difference("few-subresources", is_named, PerServer { embedded: true, real: false });
     }
-    w.get("pods/a/nonsense").refused(404, "NotFound", "the server could not find the requested resource");
+    env.get("pods/a/nonsense").expect_error(404, "NotFound", "the server could not find the requested resource");
 }
 
-/// Name and version of the object; replicas that are wanted and that are there; the selector as a text.
-pub fn a_scale_is_a_view_of_what_has_replicas(w: &World) {
+pub fn scale_has_the_replicas_and_the_selector(env: &TestEnv) {
     for (kind, plural) in [("Deployment", "deployments"), ("ReplicaSet", "replicasets")] {
         let mut object = deployment("a");
         object["kind"] = json!(kind);
@@ -133,10 +126,10 @@ pub fn a_scale_is_a_view_of_what_has_replicas(w: &World) {
             ],
         });
         object["spec"]["template"]["metadata"]["labels"] = json!({ "a": "1", "b": "2", "c": "y", "d": "" });
-        w.post(&format!("apps/v1:{plural}"), &object).is(201);
+        env.post(&format!("apps/v1:{plural}"), &object).expect(201);
         let object = format!("apps/v1:{plural}/a");
         let status = json!({ "status": { "replicas": 3 } });
-        let written = w.patch(&format!("{object}/status"), MERGE, &status).is(200);
+        let written = env.patch(&format!("{object}/status"), MERGE, &status).expect(200);
         let mut expected = json!({
             "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {}, "spec": { "replicas": 1 },
             "status": { "replicas": 3, "selector": "a=1,b=2,b in (2),c in (y,z),d,e notin (x),!f" },
@@ -144,12 +137,12 @@ pub fn a_scale_is_a_view_of_what_has_replicas(w: &World) {
         for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
             expected["metadata"][field] = written["metadata"][field].clone();
         }
-        assert_eq!(w.get(&format!("{object}/scale")).is(200), expected, "{plural}");
-        // None wanted: not said. None there: said.
-        let none = w.patch(&format!("{object}/scale"), MERGE, &json!({ "spec": { "replicas": 0 } })).is(200);
+        assert_eq!(env.get(&format!("{object}/scale")).expect(200), expected, "{plural}");
+        // Zero in the spec is omitted, zero in the status is not.
+        let none = env.patch(&format!("{object}/scale"), MERGE, &json!({ "spec": { "replicas": 0 } })).expect(200);
         assert_eq!(none["spec"], json!({}));
-        let none = w.patch(&format!("{object}/status"), MERGE, &json!({ "status": { "replicas": 0 } })).is(200);
-        let scale = w.get(&format!("{object}/scale")).is(200);
-        assert_eq!((scale.version(), &scale["status"]["replicas"]), (none.version(), &json!(0)));
+        let none = env.patch(&format!("{object}/status"), MERGE, &json!({ "status": { "replicas": 0 } })).expect(200);
+        let scale = env.get(&format!("{object}/scale")).expect(200);
+        assert_eq!((scale.resource_version(), &scale["status"]["replicas"]), (none.resource_version(), &json!(0)));
     }
 }

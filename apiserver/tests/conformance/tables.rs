@@ -1,15 +1,15 @@
-//! Tables: what `kubectl get` prints.
+//! Tables, as `kubectl get` prints them.
 
 use serde_json::{Value, json};
 
 use crate::{
-    objects::{Is, configmap, pod},
-    world::{MERGE, World},
+    objects::{ObjectExt, configmap, pod},
+    test_env::{MERGE, TestEnv},
 };
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
-/// The columns of a table: those that are always shown, and after a bar those of `-o wide`.
+/// The names of the columns; those of `-o wide` follow a bar.
 fn columns(table: &Value) -> String {
     let all = table["columnDefinitions"].as_array().cloned().unwrap_or_default();
     let named = |wide: bool| -> Vec<String> {
@@ -19,9 +19,8 @@ fn columns(table: &Value) -> String {
     format!("{} | {}", named(false).join(", "), named(true).join(", ")).trim_end_matches([' ', '|']).to_owned()
 }
 
-/// One table per kind.
-pub fn every_kind_has_the_columns_that_people_know(w: &World) {
-    let w = w.accepting(TABLE);
+pub fn every_kind_has_its_usual_columns(env: &TestEnv) {
+    let tables = env.accepting(TABLE);
     let cases = [
         ("pods", "Name, Ready, Status, Restarts, Age | IP, Node, Nominated Node, Readiness Gates"),
         ("configmaps", "Name, Data, Age"),
@@ -40,17 +39,16 @@ pub fn every_kind_has_the_columns_that_people_know(w: &World) {
         ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "Name, Created At"),
     ];
     for (path, expected) in cases {
-        let table = w.get(path).is(200);
+        let table = tables.get(path).expect(200);
         assert_eq!((table["kind"].as_str(), columns(&table).as_str()), (Some("Table"), expected), "{path}");
     }
 }
 
-/// Rows of a list and of one object; what comes with each row.
-pub fn a_row_is_cells_and_the_object_s_metadata(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let created = w.post("pods", &pod("a")).is(201);
-    let t = w.accepting(TABLE);
-    let table = t.get("pods").is(200);
+pub fn row_has_cells_and_the_metadata_of_its_object(env: &TestEnv) {
+    env.post("configmaps", &configmap("a")).expect(201);
+    let created = env.post("pods", &pod("a")).expect(201);
+    let tables = env.accepting(TABLE);
+    let table = tables.get("pods").expect(200);
     assert_eq!((&table["kind"], &table["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
     assert!(table.revision() >= created.revision());
     let row = &table["rows"][0];
@@ -60,19 +58,19 @@ pub fn a_row_is_cells_and_the_object_s_metadata(w: &World) {
     let object = &row["object"];
     let frame = json!([object["kind"], object["apiVersion"], object["metadata"]["name"], object["spec"]]);
     assert_eq!(frame, json!(["PartialObjectMetadata", "meta.k8s.io/v1", "a", null]));
-    let one = t.get("pods/a").is(200);
+    let one = tables.get("pods/a").expect(200);
     assert_eq!(one["rows"].as_array().map(Vec::len), Some(1));
     assert_eq!(one["rows"][0]["cells"][0], "a");
-    assert_eq!(t.get("configmaps/a").is(200)["rows"][0]["cells"][1], 1);
+    assert_eq!(tables.get("configmaps/a").expect(200)["rows"][0]["cells"][1], 1);
 }
 
-/// What STATUS says is not the phase: whatever is most worth knowing.
-pub fn a_pod_s_status_column_says_what_keeps_it(w: &World) {
-    let t = w.accepting(TABLE);
+/// Without such a reason it shows the phase.
+pub fn pod_status_column_shows_the_container_reason(env: &TestEnv) {
+    let tables = env.accepting(TABLE);
     let status = |name: &str, status: Value| {
-        w.post("pods", &crate::objects::running_pod(name)).is(201);
-        w.patch(&format!("pods/{name}/status"), MERGE, &json!({ "status": status })).is(200);
-        let table = t.get(&format!("pods/{name}")).is(200);
+        env.post("pods", &crate::objects::running_pod(name)).expect(201);
+        env.patch(&format!("pods/{name}/status"), MERGE, &json!({ "status": status })).expect(200);
+        let table = tables.get(&format!("pods/{name}")).expect(200);
         let cells = &table["rows"][0]["cells"];
         [1, 2, 3].map(|cell| cells[cell].as_str().unwrap_or_default().to_owned()).join(" ")
     };
@@ -90,33 +88,31 @@ pub fn a_pod_s_status_column_says_what_keeps_it(w: &World) {
     assert_eq!(status("c", json!({ "phase": "Succeeded", "containerStatuses": ended })), "0/1 Completed 0");
     let failed = container(json!({ "terminated": { "exitCode": 3 } }), 0, false);
     assert_eq!(status("d", json!({ "phase": "Failed", "containerStatuses": failed })), "0/1 ExitCode:3 0");
-    w.delete("pods/b").is(200);
-    assert_eq!(t.get("pods/b").is(200)["rows"][0]["cells"][2], "Terminating");
+    env.delete("pods/b").expect(200);
+    assert_eq!(tables.get("pods/b").expect(200)["rows"][0]["cells"][2], "Terminating");
 }
 
-/// A watch of tables: one row an event, the columns with the first alone.
-pub fn a_watch_of_tables_sends_its_columns_once(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let mut watch = w.accepting(TABLE).watch("configmaps");
+pub fn watch_of_tables_sends_its_columns_once(env: &TestEnv) {
+    env.post("configmaps", &configmap("a")).expect(201);
+    let mut watch = env.accepting(TABLE).watch("configmaps");
     let first = watch.expect("ADDED");
     assert_eq!((columns(&first).as_str(), &first["rows"][0]["cells"][0]), ("Name, Data, Age", &json!("a")));
-    w.post("configmaps", &configmap("b")).is(201);
+    env.post("configmaps", &configmap("b")).expect(201);
     let second = watch.expect("ADDED");
     assert_eq!((&second["kind"], &second["columnDefinitions"]), (&json!("Table"), &json!(null)));
     assert_eq!(second["rows"][0]["object"].name(), "b");
 }
 
-/// Only the metadata: what a garbage collector needs.
-pub fn metadata_alone_can_be_asked_for(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let one = w.accepting("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
-    let seen = one.get("configmaps/a").is(200);
+pub fn partial_object_metadata_is_served(env: &TestEnv) {
+    env.post("configmaps", &configmap("a")).expect(201);
+    let one = env.accepting("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io");
+    let seen = one.get("configmaps/a").expect(200);
     let frame = json!([seen["kind"], seen["apiVersion"], seen["metadata"]["name"], seen["data"]]);
     assert_eq!(frame, json!(["PartialObjectMetadata", "meta.k8s.io/v1", "a", null]));
-    let all = w.accepting("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
-    // Pitfall: of nothing it is null, not an empty list.
-    let none = all.get("configmaps?labelSelector=of%3Dnobody").is(200);
+    let all = env.accepting("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+    // Pitfall: the `items` of an empty list are null.
+    let none = all.get("configmaps?labelSelector=of%3Dnone").expect(200);
     assert_eq!((none.get("items"), none.meta("continue")), (Some(&json!(null)), ""));
-    let list = all.get("configmaps").is(200);
+    let list = all.get("configmaps").expect(200);
     assert_eq!((list["kind"].as_str(), list.names()), (Some("PartialObjectMetadataList"), vec!["a"]));
 }

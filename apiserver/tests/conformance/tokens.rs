@@ -4,79 +4,73 @@ use serde_json::json;
 
 use crate::{
     objects::pod,
+    test_env::{PerServer, TestEnv},
     wait::expect,
-    world::{Differs, World},
 };
 
-/// The answer is the request with its token; default lifetime an hour.
-pub fn a_token_is_made_for_a_service_account(w: &World) {
-    let account = w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
-    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
-    let kind = json!([answer["kind"], answer["apiVersion"]]);
+/// The default lifetime is one hour.
+pub fn token_request_returns_a_token(env: &TestEnv) {
+    let account = env.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).expect(201);
+    let response = env.post("serviceaccounts/app/token", &json!({})).expect(201);
+    let kind = json!([response["kind"], response["apiVersion"]]);
     assert_eq!(kind, json!(["TokenRequest", "authentication.k8s.io/v1"]));
-    assert_eq!(answer["metadata"]["name"], "app");
-    assert_eq!(answer["metadata"]["uid"], account["metadata"]["uid"]);
-    assert_eq!(answer["spec"]["expirationSeconds"], 3600);
-    let expires = answer["status"]["expirationTimestamp"].as_str().expect("a time");
+    assert_eq!(response["metadata"]["name"], "app");
+    assert_eq!(response["metadata"]["uid"], account["metadata"]["uid"]);
+    assert_eq!(response["spec"]["expirationSeconds"], 3600);
+    let expires = response["status"]["expirationTimestamp"].as_str().expect("a time");
     assert!(expires > account["metadata"]["creationTimestamp"].as_str().expect("a time"));
-    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
-    app.get("pods").refusal(403, "Forbidden");
+    let app = env.with_token(response["status"]["token"].as_str().expect("a token"));
+    app.get("pods").error_message(403, "Forbidden");
 }
 
-/// What a token may not be made of.
-pub fn a_token_lives_ten_minutes_at_least_and_needs_its_account(w: &World) {
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
-    let answer = w.post("serviceaccounts/app/token", &json!({ "spec": { "expirationSeconds": 60 } }));
+/// The lifetime is too short, or the account is absent.
+pub fn invalid_token_request_is_rejected(env: &TestEnv) {
+    env.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).expect(201);
+    let response = env.post("serviceaccounts/app/token", &json!({ "spec": { "expirationSeconds": 60 } }));
     let message = "Invalid value: 60: may not specify a duration less than 10 minutes";
-    answer.invalid(json!([["FieldValueInvalid", "spec.expirationSeconds", message]]));
+    response.expect_invalid(json!([["FieldValueInvalid", "spec.expirationSeconds", message]]));
     let message = "serviceaccounts \"none\" not found";
-    w.post("serviceaccounts/none/token", &json!({})).refused(404, "NotFound", message);
+    env.post("serviceaccounts/none/token", &json!({})).expect_error(404, "NotFound", message);
 }
 
-/// A token that nobody made is nobody's, not anonymous.
-pub fn a_token_that_nobody_made_is_unauthorized(w: &World) {
-    w.with_token("nonsense").get("pods").refused(401, "Unauthorized", "Unauthorized");
+pub fn unknown_token_is_unauthorized(env: &TestEnv) {
+    env.with_token("nonsense").get("pods").expect_error(401, "Unauthorized", "Unauthorized");
 }
 
-/// It is for this server, or for somebody else.
-pub fn a_token_for_another_audience_is_unauthorized(w: &World) {
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
-    let answer = w.post("serviceaccounts/app/token", &json!({ "spec": { "audiences": ["elsewhere"] } })).is(201);
-    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
-    app.get("pods").refused(401, "Unauthorized", "Unauthorized");
+pub fn token_for_another_audience_is_unauthorized(env: &TestEnv) {
+    env.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).expect(201);
+    let response =
+        env.post("serviceaccounts/app/token", &json!({ "spec": { "audiences": ["elsewhere"] } })).expect(201);
+    let app = env.with_token(response["status"]["token"].as_str().expect("a token"));
+    app.get("pods").expect_error(401, "Unauthorized", "Unauthorized");
 }
 
-/// A token ends with its account, not with the account's name: the UID decides. (The real server remembers for ten
-/// seconds what it has found good.)
-pub fn a_token_ends_with_its_service_account(w: &World) {
-    let account = json!({ "metadata": { "name": "app" } });
-    w.post("serviceaccounts", &account).is(201);
-    let answer = w.post("serviceaccounts/app/token", &json!({})).is(201);
-    let app = w.with_token(answer["status"]["token"].as_str().expect("a token"));
-    app.get("pods").is(403);
-    w.delete("serviceaccounts/app").is(200);
-    w.post("serviceaccounts", &account).is(201);
-    w.eventually("the token is no longer good", || {
-        let answer = app.get("pods");
-        expect(answer.code == 401, answer.text)
+/// The UID decides, not the name. The real server caches a valid token for ten seconds.
+pub fn token_is_invalid_after_its_account_is_deleted(env: &TestEnv) {
+    let app = env.with_new_account();
+    app.get("pods").expect(403);
+    env.delete("serviceaccounts/app").expect(200);
+    env.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).expect(201);
+    env.eventually("the token is no longer valid", || {
+        let response = app.get("pods");
+        expect(response.code == 401, response.text)
     });
 }
 
-/// Alone: where a pod's account is asked for. The real server's plugin that does so waits for what a controller makes.
-pub fn a_pod_needs_no_account_and_is_given_no_token(w: &World) {
-    let codes = [w.get("serviceaccounts/default").code, w.post("pods", &pod("a")).code];
-    w.differs("no-pod-accounts", codes, Differs { embedded: [404, 201], real: [404, 403] });
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "default" } })).is(201);
-    let volume = w.post("pods", &pod("b")).is(201)["spec"]["volumes"][0]["name"].clone();
+/// Serial, with the ServiceAccount admission plugin and without the controller that creates accounts.
+pub fn pod_needs_no_account_and_gets_no_token(env: &TestEnv) {
+    let codes = [env.get("serviceaccounts/default").code, env.post("pods", &pod("a")).code];
+    env.assert_difference("no-pod-accounts", codes, PerServer { embedded: [404, 201], real: [404, 403] });
+    env.post("serviceaccounts", &json!({ "metadata": { "name": "default" } })).expect(201);
+    let volume = env.post("pods", &pod("b")).expect(201)["spec"]["volumes"][0]["name"].clone();
     let has_token = volume.as_str().is_some_and(|name| name.starts_with("kube-api-access-"));
-    w.differs("no-pod-accounts", has_token, Differs { embedded: false, real: true });
+    env.assert_difference("no-pod-accounts", has_token, PerServer { embedded: false, real: true });
 }
 
-/// A token that ends with a pod or a Secret is refused, not made without that bond.
-pub fn tokens_are_bound_to_no_object(w: &World) {
-    w.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).is(201);
-    w.post("secrets", &json!({ "metadata": { "name": "a" } })).is(201);
+pub fn token_bound_to_an_object_is_rejected(env: &TestEnv) {
+    env.post("serviceaccounts", &json!({ "metadata": { "name": "app" } })).expect(201);
+    env.post("secrets", &json!({ "metadata": { "name": "a" } })).expect(201);
     let bound = json!({ "boundObjectRef": { "apiVersion": "v1", "kind": "Secret", "name": "a" } });
-    let code = w.post("serviceaccounts/app/token", &json!({ "spec": bound })).code;
-    w.differs("unbound-tokens", code, Differs { embedded: 422, real: 201 });
+    let code = env.post("serviceaccounts/app/token", &json!({ "spec": bound })).code;
+    env.assert_difference("unbound-tokens", code, PerServer { embedded: 422, real: 201 });
 }

@@ -1,236 +1,233 @@
-//! Create, get, replace: what is stored, what is answered, what is counted.
+//! Create, get, replace.
 
 use serde_json::json;
 
 use crate::{
-    objects::{Is, configmap, deployment, pod},
-    world::{Differs, World},
+    objects::{ObjectExt, configmap, deployment, pod},
+    test_env::{PerServer, TestEnv},
 };
 
-/// The line that sets uid, creationTimestamp and resourceVersion, and the code 201.
-pub fn a_create_is_answered_201_with_what_is_stored(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
+/// The server sets uid, creationTimestamp and resourceVersion.
+pub fn create_returns_201_and_the_stored_object(env: &TestEnv) {
+    let created = env.post("configmaps", &configmap("a")).expect(201);
     assert_eq!(created["data"], json!({ "a": "1" }));
     assert_eq!((&created["kind"], &created["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
-    assert_eq!(created["metadata"]["namespace"], w.namespace);
+    assert_eq!(created["metadata"]["namespace"], env.namespace);
     assert_eq!(created.uid().len(), 36);
     assert!(created.meta("creationTimestamp").ends_with('Z'));
     assert!(created.revision() > 0);
-    assert_eq!(w.get("configmaps/a").is(200), created);
+    assert_eq!(env.get("configmaps/a").expect(200), created);
 }
 
-/// Kind and apiVersion may be left out: the path says them.
-pub fn what_the_path_says_need_not_stand_in_the_body(w: &World) {
-    let created = w.post("configmaps", &json!({ "metadata": { "name": "a" } })).is(201);
+pub fn kind_and_api_version_default_to_those_of_the_path(env: &TestEnv) {
+    let created = env.post("configmaps", &json!({ "metadata": { "name": "a" } })).expect(201);
     assert_eq!((&created["kind"], &created["apiVersion"]), (&json!("ConfigMap"), &json!("v1")));
 }
 
-/// Nobody is told who set which field.
-pub fn managed_fields_are_not_kept(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
+pub fn managed_fields_are_not_stored(env: &TestEnv) {
+    let created = env.post("configmaps", &configmap("a")).expect(201);
     let kept = !created["metadata"]["managedFields"].is_null();
-    w.differs("no-managed-fields", kept, Differs { embedded: false, real: true });
+    env.assert_difference("no-managed-fields", kept, PerServer { embedded: false, real: true });
 }
 
-/// The check before an object is put under a name that is taken.
-pub fn a_name_that_is_taken_is_already_exists(w: &World) {
-    w.post("configmaps", &configmap("a")).is(201);
-    let answer = w.post("configmaps", &configmap("a"));
-    let details = answer.refused(409, "AlreadyExists", "configmaps \"a\" already exists");
+pub fn create_with_an_existing_name_is_already_exists(env: &TestEnv) {
+    env.post("configmaps", &configmap("a")).expect(201);
+    let response = env.post("configmaps", &configmap("a"));
+    let details = response.expect_error(409, "AlreadyExists", "configmaps \"a\" already exists");
     assert_eq!(details, json!({ "name": "a", "kind": "configmaps" }));
-    w.post("apps/v1:deployments", &deployment("a")).is(201);
-    let answer = w.post("apps/v1:deployments", &deployment("a"));
-    let details = answer.refused(409, "AlreadyExists", "deployments.apps \"a\" already exists");
+    env.post("apps/v1:deployments", &deployment("a")).expect(201);
+    let response = env.post("apps/v1:deployments", &deployment("a"));
+    let details = response.expect_error(409, "AlreadyExists", "deployments.apps \"a\" already exists");
     assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments" }));
 }
 
-/// The line that makes a name out of a prefix: five characters, of those that look like no other.
-pub fn a_generated_name_is_the_prefix_and_five_characters(w: &World) {
+/// Without vowels, so that they form no word.
+pub fn generated_name_is_the_prefix_and_five_characters(env: &TestEnv) {
     let body = json!({ "metadata": { "generateName": "job-" } });
-    let (one, two) = (w.post("configmaps", &body).is(201), w.post("configmaps", &body).is(201));
-    for made in [&one, &two] {
-        let suffix = made.name().strip_prefix("job-").expect("the prefix");
+    let (one, two) = (env.post("configmaps", &body).expect(201), env.post("configmaps", &body).expect(201));
+    for created in [&one, &two] {
+        let suffix = created.name().strip_prefix("job-").expect("the prefix");
         assert!(suffix.len() == 5 && suffix.chars().all(|c| "bcdfghjklmnpqrstvwxz2456789".contains(c)), "{suffix}");
-        assert_eq!(made["metadata"]["generateName"], "job-");
+        assert_eq!(created["metadata"]["generateName"], "job-");
     }
     assert_ne!(one.name(), two.name());
 }
 
-/// The check that there is a name, and that it can stand in a path.
-pub fn a_name_is_required_and_is_a_dns_name(w: &World) {
-    let answer = w.post("configmaps", &json!({ "metadata": {} }));
-    answer.invalid(json!([[
+pub fn create_without_a_valid_name_is_invalid(env: &TestEnv) {
+    let response = env.post("configmaps", &json!({ "metadata": {} }));
+    response.expect_invalid(json!([[
         "FieldValueRequired",
         "metadata.name",
         "Required value: name or generateName is required"
     ]]));
-    let message = w.post("configmaps", &configmap("Bad_Name")).refusal(422, "Invalid");
+    let message = env.post("configmaps", &configmap("Bad_Name")).error_message(422, "Invalid");
     let start = "ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value: \"Bad_Name\": a lowercase RFC 1123 subdomain must consist of";
     assert!(message.starts_with(start), "{message}");
 }
 
-/// What the sender says of uid and creation time does not count, and a version is refused.
-pub fn a_create_may_not_bring_a_version_and_its_uid_is_ignored(w: &World) {
+/// It ignores creationTimestamp and deletionTimestamp, too.
+pub fn create_rejects_resource_version_and_ignores_uid(env: &TestEnv) {
     let mut body = configmap("a");
     body["metadata"]["resourceVersion"] = json!("5");
-    let answer = w.post("configmaps", &body);
-    assert_eq!((answer.code, &answer.body["reason"]), (500, &json!(null)), "{}", answer.text);
-    assert_eq!(answer.body["message"], "resourceVersion should not be set on objects to be created");
+    let response = env.post("configmaps", &body);
+    assert_eq!((response.code, &response.body["reason"]), (500, &json!(null)), "{}", response.text);
+    assert_eq!(response.body["message"], "resourceVersion should not be set on objects to be created");
     body["metadata"] = json!({
         "name": "a", "uid": "mine", "creationTimestamp": "2020-01-01T00:00:00Z", "deletionTimestamp": "2020-01-01T00:00:00Z",
     });
-    let created = w.post("configmaps", &body).is(201);
+    let created = env.post("configmaps", &body).expect(201);
     assert_ne!(created.uid(), "mine");
     assert_ne!(created.meta("creationTimestamp"), "2020-01-01T00:00:00Z");
     assert_eq!(created["metadata"]["deletionTimestamp"], json!(null));
 }
 
-/// The comparison of the body with the path, for each of kind, namespace and name.
-pub fn a_body_that_contradicts_the_path_is_a_bad_request(w: &World) {
+/// The server compares kind, namespace and name.
+pub fn body_that_contradicts_the_path_is_bad_request(env: &TestEnv) {
     let mut body = configmap("a");
     body["metadata"]["namespace"] = json!("elsewhere");
     let message = "the namespace of the provided object does not match the namespace sent on the request";
-    w.post("configmaps", &body).refused(400, "BadRequest", message);
-    w.post("configmaps", &configmap("a")).is(201);
+    env.post("configmaps", &body).expect_error(400, "BadRequest", message);
+    env.post("configmaps", &configmap("a")).expect(201);
     let message = "the name of the object (b) does not match the name on the URL (a)";
-    w.put("configmaps/a", &configmap("b")).refused(400, "BadRequest", message);
-    let message = w.post("configmaps", &pod("a")).refusal(400, "BadRequest");
+    env.put("configmaps/a", &configmap("b")).expect_error(400, "BadRequest", message);
+    let message = env.post("configmaps", &pod("a")).error_message(400, "BadRequest");
     assert!(message.starts_with("Pod in version \"v1\" cannot be handled as a ConfigMap"), "{message}");
 }
 
-/// A body that is no object is told from one that is wrong.
-pub fn a_body_that_is_no_object_is_a_bad_request(w: &World) {
+pub fn body_without_an_object_is_bad_request(env: &TestEnv) {
     let json_type = [("content-type", "application/json")];
     for body in ["", "nope", "[]"] {
-        let message = w.send("POST", "configmaps", &json_type, body).refusal(400, "BadRequest");
+        let message = env.send("POST", "configmaps", &json_type, body).error_message(400, "BadRequest");
         let start = "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: ";
         assert!(message.starts_with(start), "{message}");
     }
 }
 
-/// What a server that speaks only JSON says to those who speak something else.
-pub fn what_is_neither_sent_nor_wanted_as_json_is_refused(w: &World) {
-    let answer = w.send("POST", "configmaps", &[("content-type", "text/plain")], &configmap("a").to_string());
-    let message = answer.refusal(415, "UnsupportedMediaType");
+pub fn content_types_other_than_json_are_rejected(env: &TestEnv) {
+    let response = env.send("POST", "configmaps", &[("content-type", "text/plain")], &configmap("a").to_string());
+    let message = response.error_message(415, "UnsupportedMediaType");
     let start = "the body of the request was in an unknown format - accepted media types include: application/json";
     assert!(message.starts_with(start), "{message}");
-    let message = w.accepting("image/png").get("configmaps").refusal(406, "NotAcceptable");
+    let message = env.accepting("image/png").get("configmaps").error_message(406, "NotAcceptable");
     assert!(message.starts_with("406: Not Acceptable\n\nAvailable representations: application/json"), "{message}");
-    // A client that would rather have something else gets what there is.
-    let answer = w.accepting("image/png, */*").get("configmaps");
-    assert!(answer.content_type().starts_with("application/json"), "{}", answer.content_type());
+    // With a wildcard in `Accept`, the response is JSON.
+    let response = env.accepting("image/png, */*").get("configmaps");
+    assert!(response.content_type().starts_with("application/json"), "{}", response.content_type());
 }
 
-/// The compact binary form that Go clients prefer. What kubectl sends in it is understood; nothing is answered in it.
-pub fn protobuf_is_not_spoken(w: &World) {
-    let answer = w.accepting("application/vnd.kubernetes.protobuf").get("configmaps");
-    w.differs("no-protobuf", answer.code, Differs { embedded: 406, real: 200 });
+/// The server decodes protobuf where kubectl sends nothing else.
+pub fn protobuf_responses_are_not_served(env: &TestEnv) {
+    let response = env.accepting("application/vnd.kubernetes.protobuf").get("configmaps");
+    env.assert_difference("no-protobuf", response.code, PerServer { embedded: 406, real: 200 });
 }
 
-/// The form that people write: kubectl turns it into JSON before it sends it.
-pub fn yaml_is_not_spoken(w: &World) {
+/// kubectl sends JSON, also for a YAML file.
+pub fn yaml_body_is_rejected(env: &TestEnv) {
     let body = "metadata: {name: a}";
-    let code = w.send("POST", "configmaps", &[("content-type", "application/yaml")], body).code;
-    w.differs("no-yaml", code, Differs { embedded: 415, real: 201 });
+    let code = env.send("POST", "configmaps", &[("content-type", "application/yaml")], body).code;
+    env.assert_difference("no-yaml", code, PerServer { embedded: 415, real: 201 });
 }
 
-/// The bound of what is read into memory for one request.
-pub fn a_body_of_more_than_3_mib_is_too_large(w: &World) {
+pub fn body_above_3_mib_is_too_large(env: &TestEnv) {
     let mut body = configmap("a");
     body["data"]["a"] = json!("a".repeat(3 << 20));
-    let answer = w.post("configmaps", &body);
-    assert_eq!((answer.code, &answer.body["reason"]), (413, &json!("RequestEntityTooLarge")), "{:.500}", answer.text);
+    let response = env.post("configmaps", &body);
+    assert_eq!(
+        (response.code, &response.body["reason"]),
+        (413, &json!("RequestEntityTooLarge")),
+        "{:.500}",
+        response.text
+    );
 }
 
-/// It listens on loopback, where nobody else listens in.
-pub fn there_is_no_tls(w: &World) {
-    w.differs("no-tls", w.get_without_tls("/version"), Differs { embedded: 200, real: 400 });
+/// It listens on loopback only.
+pub fn server_uses_plain_http(env: &TestEnv) {
+    env.assert_difference("no-tls", env.get_without_tls("/version"), PerServer { embedded: 200, real: 400 });
 }
 
-/// Nobody is made to wait for their turn: what a request costs is not counted.
-pub fn there_is_no_flow_control(w: &World) {
-    let counted = w.get("configmaps").headers.contains_key("x-kubernetes-pf-flowschema-uid");
-    w.differs("no-flow-control", counted, Differs { embedded: false, real: true });
+pub fn requests_are_not_flow_controlled(env: &TestEnv) {
+    let counted = env.get("configmaps").headers.contains_key("x-kubernetes-pf-flowschema-uid");
+    env.assert_difference("no-flow-control", counted, PerServer { embedded: false, real: true });
 }
 
-/// Absent objects, and paths that are none.
-pub fn what_is_not_there_is_not_found(w: &World) {
-    let details = w.get("configmaps/none").refused(404, "NotFound", "configmaps \"none\" not found");
+pub fn absent_objects_and_paths_are_not_found(env: &TestEnv) {
+    let details = env.get("configmaps/none").expect_error(404, "NotFound", "configmaps \"none\" not found");
     assert_eq!(details, json!({ "name": "none", "kind": "configmaps" }));
-    let nowhere = "the server could not find the requested resource";
-    assert_eq!(w.get("nothings").refused(404, "NotFound", nowhere), json!({}));
-    w.get("apps/v2:deployments").refused(404, "NotFound", nowhere);
-    w.get("configmaps/none/status").refused(404, "NotFound", nowhere);
-    // A group that nobody serves is not even a Status.
-    let answer = w.get("/apis/example.com/v1/things");
-    assert_eq!((answer.code, answer.text.as_str()), (404, "404 page not found\n"));
-    assert!(answer.content_type().starts_with("text/plain"), "{}", answer.content_type());
+    let message = "the server could not find the requested resource";
+    assert_eq!(env.get("nothings").expect_error(404, "NotFound", message), json!({}));
+    env.get("apps/v2:deployments").expect_error(404, "NotFound", message);
+    env.get("configmaps/none/status").expect_error(404, "NotFound", message);
+    // For an unknown group, the response is plain text and not a Status.
+    let response = env.get("/apis/example.com/v1/things");
+    assert_eq!((response.code, response.text.as_str()), (404, "404 page not found\n"));
+    assert!(response.content_type().starts_with("text/plain"), "{}", response.content_type());
 }
 
-/// Methods that make no sense where they are asked for.
-pub fn a_method_that_makes_no_sense_is_not_allowed(w: &World) {
+pub fn unsupported_method_is_not_allowed(env: &TestEnv) {
     let message = "the server does not allow this method on the requested resource";
-    assert_eq!(w.post("configmaps/a", &json!({})).refused(405, "MethodNotAllowed", message), json!({}));
-    w.put("configmaps", &configmap("a")).refused(405, "MethodNotAllowed", message);
-    w.patch("configmaps", "application/merge-patch+json", &json!({})).refused(405, "MethodNotAllowed", message);
+    assert_eq!(env.post("configmaps/a", &json!({})).expect_error(405, "MethodNotAllowed", message), json!({}));
+    env.put("configmaps", &configmap("a")).expect_error(405, "MethodNotAllowed", message);
+    env.patch("configmaps", "application/merge-patch+json", &json!({})).expect_error(405, "MethodNotAllowed", message);
 }
 
-/// A new version of the same object: what is the object's, and what is the version's.
-pub fn a_replace_keeps_uid_and_creation_time_and_raises_the_version(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
+pub fn replace_keeps_uid_and_raises_resource_version(env: &TestEnv) {
+    let created = env.post("configmaps", &configmap("a")).expect(201);
     let body =
         json!({ "metadata": { "name": "a", "creationTimestamp": "2020-01-01T00:00:00Z" }, "data": { "b": "2" } });
-    let replaced = w.put("configmaps/a", &body).is(200);
+    let replaced = env.put("configmaps/a", &body).expect(200);
     assert_eq!(replaced.uid(), created.uid());
     assert_eq!(replaced.meta("creationTimestamp"), created.meta("creationTimestamp"));
     assert_eq!(replaced["data"], json!({ "b": "2" }));
     assert!(replaced.revision() > created.revision());
 }
 
-/// A replace needs something to replace. A Lease is the exception, and it is none of those that may be overwritten unseen.
-pub fn a_replace_of_what_is_not_there_is_not_found_except_of_a_lease(w: &World) {
-    w.put("configmaps/a", &configmap("a")).refused(404, "NotFound", "configmaps \"a\" not found");
+/// An existing Lease is replaced only with a resourceVersion.
+pub fn replace_creates_a_lease_but_no_other_object(env: &TestEnv) {
+    env.put("configmaps/a", &configmap("a")).expect_error(404, "NotFound", "configmaps \"a\" not found");
     let lease = json!({ "metadata": { "name": "a" } });
-    w.put("coordination.k8s.io/v1:leases/a", &lease).is(201);
-    let answer = w.put("coordination.k8s.io/v1:leases/a", &lease);
+    env.put("coordination.k8s.io/v1:leases/a", &lease).expect(201);
+    let response = env.put("coordination.k8s.io/v1:leases/a", &lease);
     let message = "Invalid value: 0: must be specified for an update";
-    answer.invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
+    response.expect_invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
 }
 
-/// The comparison that keeps a write without a change from being one: no version, no event.
-pub fn a_replace_that_changes_nothing_is_no_write(w: &World) {
-    let created = w.post("configmaps", &configmap("a")).is(201);
-    assert_eq!(w.put("configmaps/a", &created).is(200).version(), created.version());
-    assert_eq!(w.put("configmaps/a", &configmap("a")).is(200).version(), created.version());
-    let mut watch = w.watch(&format!("configmaps?resourceVersion={}", created.version()));
-    w.post("configmaps", &configmap("b")).is(201);
+/// It creates neither a version nor a watch event.
+pub fn replace_without_changes_writes_nothing(env: &TestEnv) {
+    let created = env.post("configmaps", &configmap("a")).expect(201);
+    assert_eq!(env.put("configmaps/a", &created).expect(200).resource_version(), created.resource_version());
+    assert_eq!(env.put("configmaps/a", &configmap("a")).expect(200).resource_version(), created.resource_version());
+    let mut watch = env.watch(&format!("configmaps?resourceVersion={}", created.resource_version()));
+    env.post("configmaps", &configmap("b")).expect(201);
     assert_eq!(watch.expect("ADDED").name(), "b");
 }
 
-/// What counts as a change of what is wanted: the spec, not labels, not the status.
-pub fn the_generation_counts_changes_of_the_spec_alone(w: &World) {
-    let mut object = w.post("apps/v1:deployments", &deployment("a")).is(201);
+pub fn generation_counts_changes_of_the_spec_only(env: &TestEnv) {
+    let mut object = env.post("apps/v1:deployments", &deployment("a")).expect(201);
     assert_eq!(object.generation(), Some(1));
     object["metadata"]["labels"] = json!({ "x": "y" });
-    object = w.put("apps/v1:deployments/a", &object).is(200);
+    object = env.put("apps/v1:deployments/a", &object).expect(200);
     assert_eq!(object.generation(), Some(1));
     object["spec"]["replicas"] = json!(2);
-    object = w.put("apps/v1:deployments/a", &object).is(200);
+    object = env.put("apps/v1:deployments/a", &object).expect(200);
     assert_eq!(object.generation(), Some(2));
     object["status"] = json!({ "replicas": 2, "observedGeneration": 2 });
-    object = w.put("apps/v1:deployments/a/status", &object).is(200);
+    object = env.put("apps/v1:deployments/a/status", &object).expect(200);
     assert_eq!(object.generation(), Some(2));
     object["metadata"]["generation"] = json!(7);
-    object = w.put("apps/v1:deployments/a", &object).is(200);
+    object = env.put("apps/v1:deployments/a", &object).expect(200);
     assert_eq!(object.generation(), Some(2));
 }
 
-/// stringData is how a Secret is written, never how it is read; and a type is never changed.
-pub fn a_secret_is_opaque_unless_it_says_so_and_is_written_in_clear(w: &World) {
+/// `stringData` is write-only, and `type` is immutable.
+pub fn secret_is_opaque_and_string_data_is_encoded(env: &TestEnv) {
     let body = json!({ "metadata": { "name": "a" }, "stringData": { "k": "b" } });
-    let created = w.post("secrets", &body).is(201);
+    let created = env.post("secrets", &body).expect(201);
     assert_eq!((&created["type"], &created["data"]), (&json!("Opaque"), &json!({ "k": "Yg==" })));
     assert_eq!(created["stringData"], json!(null));
-    let answer = w.put("secrets/a", &json!({ "metadata": { "name": "a" }, "type": "example.com/b" }));
-    answer.invalid(json!([["FieldValueInvalid", "type", "Invalid value: \"example.com/b\": field is immutable"]]));
+    let response = env.put("secrets/a", &json!({ "metadata": { "name": "a" }, "type": "example.com/b" }));
+    response.expect_invalid(json!([[
+        "FieldValueInvalid",
+        "type",
+        "Invalid value: \"example.com/b\": field is immutable"
+    ]]));
 }

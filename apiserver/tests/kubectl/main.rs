@@ -1,16 +1,16 @@
-//! The real kubectl against this server: each test asserts what a user sees.
+//! The real kubectl with the embedded server: each test asserts what kubectl prints.
 //!
-//! Needs `KUBEBUILDER_ASSETS` with a kubectl in it; skipped, with a line that says so, where there is none.
+//! The tests need the folder `KUBEBUILDER_ASSETS` with kubectl. Without it they are skipped, with a message.
 
-mod cluster;
-mod custom;
+mod custom_resources;
+mod describe;
+mod get;
 mod objects;
-mod tables;
-mod tell;
+mod test_env;
 
-pub use cluster::{Cluster, lines, words};
+pub use test_env::{TestEnv, lines, words};
 
-/// A pod that waits for a node.
+/// A pod without a node.
 pub const POD: &str = "
 apiVersion: v1
 kind: Pod
