@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! The backoff of a reflector: the wait before the next request.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ const FIRST: Duration = Duration::from_millis(800);
 /// The longest wait, jitter included.
 pub const LONGEST: Duration = Duration::from_secs(30);
 
-/// Exponential backoff with jitter: 0.8 s, doubling, at most 30 s.
+/// Exponential backoff with jitter: first 0.8 to 1.6 s, doubled by each failure, at most 30 s.
 ///
-/// Only failures lengthen it and only [`reset`](Backoff::reset) shortens it, and the caller resets it after real
-/// progress alone. (kube-runtime resets its backoff on every successful list; a watch that fails after each list then
-/// makes it list as fast as it can.)
+/// The caller resets it after real progress only. (If each successful list reset it, a watch that fails after each list
+/// would cause lists without a pause.) The work queue has another backoff, per key: see `workqueue/limit.rs`.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The wait after one more failure. `jitter` in `[0, 1)` spreads it over the upper half, so that a thousand
-    /// controllers that lost the same API server do not reconnect in the same instant.
+    /// Counts a failure, and returns the wait after it.
+    ///
+    /// `jitter` in `[0, 1)` spreads the wait over its upper half, so that a thousand controllers do not reconnect to the same
+    /// API server in the same instant.
     pub fn next(&mut self, jitter: f64) -> Duration {
         let doubled = FIRST.saturating_mul(2u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        // client-go adds the jitter (30 to 60 s); subtracting it keeps the promised longest wait.
         doubled.saturating_mul(2).min(LONGEST).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 

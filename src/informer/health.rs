@@ -1,4 +1,4 @@
-//! Whether a cache is synced and its reflector runs, and if not, why.
+//! The health of a cache: is it synced, and does its reflector run?
 
 use std::sync::{
     Arc,
@@ -13,14 +13,14 @@ use tokio::sync::{Notify, watch};
 #[derive(Debug, Default)]
 pub struct Health {
     synced: watch::Sender<bool>,
-    /// The last failure, until a watch works again.
+    /// The last failure, until a watch sends events again.
     last_error: Mutex<Option<String>>,
     not_found: Notify,
     ended: AtomicBool,
 }
 
 impl Health {
-    /// Creates the health of a cache, and adds its checks to `/readyz` and `/healthz` under the name of the resource.
+    /// Creates it, and adds its checks to `/readyz` and `/healthz` under the name of the resource.
     pub fn new(resource: &str, telemetry: &Telemetry) -> Arc<Self> {
         let health = Arc::new(Health::default());
         let (synced, running) = (health.clone(), health.clone());
@@ -31,16 +31,17 @@ impl Health {
 
     /// Waits until the first list is in the cache and the handler has seen each of its changes.
     ///
-    /// A worker that starts sooner takes a missing object for a deleted one. Cancel-safe.
+    /// A worker that starts earlier takes an object that is not listed yet for a deleted one. Cancel-safe.
+    /// (client-go: `WaitForCacheSync`.)
     pub async fn wait_until_synced(&self) {
         // No error is possible: `self` owns the sender.
         let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
     }
 
-    /// Waits until a list or a watch is answered with 404: the API server does not serve this path, or not any more.
+    /// Waits for a 404 to a list or a watch: the API server does not serve this path, or not any more.
     ///
-    /// The reflector continues. A caller that knows another path of the same objects (another version of the CRD) replaces
-    /// it. Cancel-safe.
+    /// The reflector continues to retry. The caller may replace it, for example with one for another version of the CRD.
+    /// Cancel-safe.
     pub async fn not_found(&self) {
         self.not_found.notified().await;
     }
@@ -57,7 +58,7 @@ impl Health {
         Err(format!("not synced: {}", last_error.as_deref().unwrap_or("waiting for the first list")))
     }
 
-    /// Liveness: fails when the reflector has ended although nothing stopped it. The cache is stale from then on.
+    /// Liveness: fails if the reflector has ended before the stop. Its cache is stale from then on.
     ///
     /// # Errors
     /// The reflector has ended.
@@ -80,7 +81,7 @@ impl Health {
         *self.last_error.lock() = Some(why);
     }
 
-    /// Returns whether there was a failure to clear.
+    /// Clears the last failure, and returns whether there was one.
     pub(super) fn clear_last_error(&self) -> bool {
         self.last_error.lock().take().is_some()
     }

@@ -1,22 +1,22 @@
-//! What a reflector does next: list once, then watch from there; and what follows from each failure.
+//! The decisions of a reflector: list once, watch from that version, and recover from each failure.
 //!
-//! A pure state machine: it takes a response, and returns a change of the cache and the next request. It does no I/O; time
-//! and jitter are arguments, so a test can simulate any failure in a microsecond. The [`Reflector`](super::Reflector)
-//! executes what it returns.
+//! A pure state machine: it takes a response, and returns an update of the store and the next request. It does no I/O; time
+//! and jitter are arguments, so a test can simulate any failure in a microsecond. The [`Reflector`](super::Reflector) sends
+//! the requests.
 //!
 //! ```text
 //!             a page, more to come                      an event: apply it, remember its version
 //!                 +------+                                   +------+
 //!                 v      |         the last page             v      |
 //!  start ----->  Listing  -------------------------------->  Watching ---+
-//!                 ^   ^     swap the cache, watch from the    |   ^      |  closed, silent, refused, broken:
-//!                 |   |     version of the list               |   +------+  open again at the same version
+//!                 ^   ^     replace the store, watch from     |   ^      |  closed, silent, refused, broken:
+//!                 |   |     the version of the list           |   +------+  watch again from the same version
 //!                 |   +---------------------------------------+
-//!                 |     410, "too large version", not decodable: that version is of no use, list again
-//!                 +-- any failure of a page (an expired continue token, too): list again from the first page
+//!                 |     410, "too large version", not decodable: that version is useless, list again
+//!                 +-- any failure of a page (also an expired continue token): list again from the first page
 //! ```
 //!
-//! Every arrow that follows a failure waits for a backoff, and only real progress resets the backoff.
+//! Each request after a failure waits for a backoff. Only real progress resets the backoff.
 
 use std::{mem, time::Duration};
 
@@ -28,14 +28,14 @@ use super::{
 };
 use crate::request::Failure;
 
-/// The server ends each watch after a time of our choosing, spread over this range, so that the watches of many clients
-/// that began together (the server came up) do not all end together. client-go's numbers.
+/// The `timeoutSeconds` of a watch are chosen from this range, so that the watches of many clients that began together do not
+/// all end together. The numbers are client-go's.
 const WATCH_TIME: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(10 * 60));
 
 /// A watch that closes sooner than this counts as failed.
 const VERY_SHORT: Duration = Duration::from_secs(1);
 
-/// The longest `Retry-After` that is obeyed: a wrong value must not stop the cache for a day.
+/// The longest `Retry-After` that is obeyed, so that a wrong value cannot stop the cache for a day.
 const LONGEST_RETRY_AFTER: Duration = LONGEST;
 
 /// The result of the last request.
@@ -49,13 +49,13 @@ pub enum Response<T> {
     Event(WatchEvent<T>),
     /// The server ended the watch.
     Closed,
-    /// The watch sent nothing, not even a bookmark, for `--watch-idle`.
+    /// The watch sent nothing for `--watch-idle`, not even a bookmark.
     Silent,
-    /// The request was refused or broke.
+    /// The request failed, or the watch broke.
     Failed(Failure),
 }
 
-/// What to do next, and when.
+/// The next request, and when to send it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NextRequest {
     /// The wait before it.
@@ -69,18 +69,18 @@ pub struct NextRequest {
 pub enum Request {
     /// A page.
     List(ListRequest),
-    /// A new watch of what comes after this version, for this time.
+    /// A new watch of the changes after this version, for at most this time.
     Watch(String, Duration),
-    /// The next line of the watch that is open.
+    /// The next line of the open watch.
     Read,
 }
 
-/// What to do with the cache.
+/// An update of the store.
 #[derive(Debug)]
 pub enum Update<T> {
     /// Nothing.
     None,
-    /// Replace everything by this list; the last good version of these keys stays.
+    /// Replace the content by this list, but keep these keys, which do not decode.
     Replace(Vec<T>, Vec<Key>),
     /// Add or update this object.
     Apply(T),
@@ -88,23 +88,23 @@ pub enum Update<T> {
     Delete(Key),
 }
 
-/// What went wrong: for the log, the metrics and `/readyz`.
+/// A failure, for the log, the metrics and `/readyz`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// For people.
+    /// The error message.
     pub why: String,
-    /// For a metric's label.
+    /// The label `reason` of the metric.
     pub reason: &'static str,
 }
 
-/// What follows from a response.
+/// The decision after a response.
 #[derive(Debug)]
 pub struct Decision<T> {
-    /// For the cache.
+    /// The update of the store.
     pub update: Update<T>,
-    /// For the API server.
+    /// The next request.
     pub next: NextRequest,
-    /// For people.
+    /// The failure to report.
     pub problem: Option<Problem>,
 }
 
@@ -115,14 +115,15 @@ pub struct Machine<T> {
     backoff: Backoffs,
 }
 
-/// Two backoffs for two kinds of failure. A long outage says nothing about the version: the first 410 after it leads to a
-/// list at once, not half a minute later. But a server that answers 410 again and again, between lists that work, has to
-/// be asked ever more slowly.
+/// Two backoffs for two kinds of failure.
+///
+/// After a long outage the `server` backoff is at its maximum, but the first 410 after it should be followed by a list soon.
+/// And if each list succeeds but each watch fails with 410, the lists must become rarer.
 #[derive(Debug, Default)]
 struct Backoffs {
-    /// The server cannot be reached, or refuses.
+    /// The server is unavailable or refuses the request.
     server: Backoff,
-    /// The server answers, but the version is of no use.
+    /// The server responds, but cannot use the version.
     version: Backoff,
 }
 
@@ -135,15 +136,13 @@ impl Backoffs {
 
 #[derive(Debug)]
 enum State<T> {
-    /// Pages are being collected. The cache still has what it had: it changes when the last page is here. A failure
-    /// discards the pages. With an expired continue token the server also offers to go on at its present state
-    /// ("inconsistent continue"). That would miss what changed meanwhile in the pages already read.
+    /// Collects pages. The store keeps its content until the last page has arrived. A failure discards the pages.
     ///
-    /// (A streaming list, `sendInitialEvents`, would be a third state beside this one: collect what the watch sends
-    /// until the annotated bookmark, swap, and go on as Watching on the same stream.)
+    /// If the continue token has expired, the server offers another one, which continues at its present state
+    /// ("inconsistent continue"). It is not used, because the changes in the pages already read would be missed.
     Listing { items: Vec<T>, undecodable: Vec<Key> },
-    /// Watching. A failure leaves `version` where it is, and the next watch goes on from there without a gap; only a
-    /// version that the server does not know (any more, or yet) leads back to Listing.
+    /// Watches. A failure leaves `version` unchanged, so the next watch continues without a gap. Only if the server does not
+    /// know the version (410, or not yet) is the next state Listing.
     Watching { version: String, opened: Option<Instant>, events: u64 },
 }
 
@@ -154,13 +153,13 @@ impl<T> Default for State<T> {
 }
 
 impl<T: Object> Machine<T> {
-    /// Returns a machine in its initial state, and the first request.
+    /// Returns a new machine, and the first request.
     pub fn start() -> (Self, NextRequest) {
         let first = NextRequest { after: Duration::ZERO, request: Request::List(ListRequest::First) };
         (Machine { state: State::default(), backoff: Backoffs::default() }, first)
     }
 
-    /// One step. `jitter` is a random number in `[0, 1)`.
+    /// Decides what follows from a response. `jitter` is a random number in `[0, 1)`.
     pub fn step(&mut self, response: Response<T>, now: Instant, jitter: f64) -> Decision<T> {
         match (&mut self.state, response) {
             (State::Listing { items, undecodable }, Response::Page(page)) => {
@@ -170,7 +169,7 @@ impl<T: Object> Machine<T> {
                     return at_once(Request::List(ListRequest::Continue(token)));
                 }
                 let update = Update::Replace(mem::take(items), mem::take(undecodable));
-                // The backoff is not reset: a list that works is no progress if the watch after it never does.
+                // The backoff is not reset: a list is not progress if each watch after it fails.
                 self.state = State::Watching { version: page.resource_version, opened: None, events: 0 };
                 Decision { update, ..at_once(self.watch_request(jitter)) }
             }
@@ -181,7 +180,7 @@ impl<T: Object> Machine<T> {
             }
             (State::Watching { version, opened, events }, Response::Event(event)) => {
                 *events += 1;
-                // Real progress is a watch that is older than the longest backoff and still sends events.
+                // Real progress: a watch that is open for longer than the longest backoff and still sends events.
                 if age(*opened, now) > LONGEST {
                     self.backoff.reset();
                 }
@@ -193,8 +192,8 @@ impl<T: Object> Machine<T> {
                     WatchEvent::Deleted(key, seen) => (Update::Delete(key), seen, None),
                     WatchEvent::Bookmark(seen) => (Update::None, seen, None),
                     WatchEvent::Undecodable(object, seen) => (Update::None, seen, Some(undecodable(&object))),
-                    // A busy server may recover soon. Any other ERROR inside the stream is final for this version; the same
-                    // watch again (the server cannot decode an old value, for example) might fail forever.
+                    // 429: the server is busy, and the version is still good. After any other ERROR line the same watch might
+                    // fail forever (for example because the server cannot decode an old object), so list.
                     WatchEvent::Error(failure) if failure.code() == Some(429) => return self.rewatch(&failure, jitter),
                     WatchEvent::Error(failure) => return self.relist(&failure, jitter),
                 };
@@ -209,10 +208,10 @@ impl<T: Object> Machine<T> {
                     self.backoff.reset();
                 }
                 if age >= VERY_SHORT {
-                    return at_once(self.watch_request(jitter)); // its time was up: the normal end
+                    return at_once(self.watch_request(jitter)); // the normal end, after its timeoutSeconds
                 }
-                // A server (often a proxy) that accepts watches and drops them. Without a pause this is a hot loop, and
-                // without a list the cache gets stale: so fall back to polling, at the backoff's pace.
+                // The server (often a proxy) accepts watches and closes them at once. Retry with a backoff. If the watch sent
+                // nothing, list: the cache must not become stale.
                 if !empty {
                     let request = self.watch_request(jitter);
                     return self.retry_short_watch(request, jitter);
@@ -220,28 +219,28 @@ impl<T: Object> Machine<T> {
                 self.state = State::default();
                 self.retry_short_watch(Request::List(ListRequest::First), jitter)
             }
-            // Maybe nothing is wrong. A dead connection looks like this, and so does a quiet resource on a server that sends
-            // no bookmarks. Opening the watch again costs one request and misses nothing.
+            // The connection may be dead, or the resource is quiet and the server sends no bookmarks. A new watch costs one
+            // request and misses nothing.
             (State::Watching { .. }, Response::Silent) => at_once(self.watch_request(jitter)),
             (State::Watching { opened, .. }, Response::Failed(failure)) => {
                 if age(*opened, now) > LONGEST {
-                    self.backoff.reset(); // it broke, but it had worked for a long time
+                    self.backoff.reset(); // the watch had worked for a long time
                 }
-                let another_try_helps = match &failure {
+                let can_watch_again = match &failure {
                     _ if failure.is_expired() || failure.is_version_too_large() => false,
                     Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
-                    // 400, 404, 422: the request itself is wrong, and the version is a part of it.
+                    // 400, 404, 422: the request is wrong, and the version is a part of it.
                     Failure::Status { status, .. } => matches!(status.code, 401 | 403 | 429 | 500..),
                     Failure::Malformed(_) => false,
                 };
-                if another_try_helps { self.rewatch(&failure, jitter) } else { self.relist(&failure, jitter) }
+                if can_watch_again { self.rewatch(&failure, jitter) } else { self.relist(&failure, jitter) }
             }
             (State::Listing { .. }, Response::Opened | Response::Event(_) | Response::Closed | Response::Silent)
             | (State::Watching { .. }, Response::Page(_)) => unreachable!("a response to a request that was not made"),
         }
     }
 
-    /// A watch from the current version.
+    /// Returns the request for a watch from the current version.
     fn watch_request(&mut self, jitter: f64) -> Request {
         let State::Watching { version, opened, .. } = &mut self.state else { return Request::List(ListRequest::First) };
         *opened = None;
@@ -249,13 +248,13 @@ impl<T: Object> Machine<T> {
         Request::Watch(version.clone(), least + (most - least).mul_f64(jitter))
     }
 
-    /// Opens the watch again where it was, after a backoff.
+    /// Watches again from the same version, after a backoff.
     fn rewatch(&mut self, failure: &Failure, jitter: f64) -> Decision<T> {
         let request = self.watch_request(jitter);
         self.retry(failure, request, jitter)
     }
 
-    /// Starts again with a list, after a backoff.
+    /// Lists again, after a backoff.
     fn relist(&mut self, failure: &Failure, jitter: f64) -> Decision<T> {
         self.state = State::default();
         self.retry(failure, Request::List(ListRequest::First), jitter)
@@ -268,15 +267,15 @@ impl<T: Object> Machine<T> {
         Decision { update: Update::None, next: NextRequest { after, request }, problem: Some(problem(failure)) }
     }
 
-    /// Waits for a backoff after a very short watch.
+    /// Sends the request after a backoff, because the last watch was very short.
     fn retry_short_watch(&mut self, request: Request, jitter: f64) -> Decision<T> {
-        let why = "the watch was closed as soon as it was open".to_owned();
+        let why = "the server closed the watch at once".to_owned();
         let next = NextRequest { after: self.backoff.server.next(jitter), request };
         Decision { update: Update::None, next, problem: Some(Problem { why, reason: "short_watch" }) }
     }
 }
 
-/// How long a watch has been open.
+/// Returns how long a watch has been open.
 fn age(opened: Option<Instant>, now: Instant) -> Duration {
     opened.map_or(Duration::ZERO, |opened| now.saturating_duration_since(opened))
 }

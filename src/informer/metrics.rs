@@ -32,13 +32,13 @@ impl daemon::Metrics for ReflectorMetrics {
         registry.register("reflector_watch_errors", help, self.errors.clone());
         registry.register("reflector_items", "Objects in the cache", self.items.clone());
         registry.register("reflector_synced", "1 once the first list is in the cache, 0 before", self.synced.clone());
-        let help = "Time of the last answer of the API server about the resource: a list, an event or a bookmark";
+        let help = "Time of the last response of the API server for the resource: a list, an event or a bookmark";
         registry.register_with_unit("reflector_last_event_timestamp", help, Unit::Seconds, self.last_event.clone());
     }
 }
 
 impl ReflectorMetrics {
-    /// The counters of one resource, looked up once.
+    /// Returns the metrics of one resource, looked up once.
     pub(super) fn of(&self, resource: &'static str) -> ResourceMetrics {
         let label = [("resource", resource)];
         ResourceMetrics {
@@ -53,13 +53,13 @@ impl ReflectorMetrics {
     }
 }
 
-/// One reflector's share of the [`ReflectorMetrics`].
+/// The metrics of one reflector.
 pub(super) struct ResourceMetrics {
     pub lists: Counter,
     pub watches: Counter,
     pub items: Gauge,
     pub synced: Gauge,
-    /// Registered by the first answer: 1970 would be wrong before it.
+    /// Created by the first response. Before it, the value would be 0: the year 1970.
     last_event: OnceLock<Gauge<f64, AtomicU64>>,
     all: ReflectorMetrics,
     resource: &'static str,
@@ -70,7 +70,7 @@ impl ResourceMetrics {
         self.all.errors.get_or_create(&[("resource", self.resource), ("reason", reason)]).inc();
     }
 
-    /// The API server has answered. Called for each event.
+    /// Records the time of a response of the API server. Called for each event.
     pub fn record_response(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let last_event = || self.all.last_event.get_or_create_owned(&[("resource", self.resource)]);

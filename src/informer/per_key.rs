@@ -1,4 +1,4 @@
-//! A value per object, beside the cache.
+//! The state that a reconciler keeps for each object.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 
 use super::Key;
 
-/// A value per object, such as its state that was last logged.
+/// A value per key, such as the last logged state of a pod.
 ///
-/// The reconciler that owns it forgets an object's value when the object is gone, so there are never more values than
-/// objects. No two workers have the same key at once; the lock is for workers that have different keys.
+/// The reconciler that owns it calls [`forget`](Self::forget) when the object is deleted, so there are never more values
+/// than objects. The lock is for workers with different keys: no two workers have the same key at once.
 pub struct PerKey<V>(Mutex<HashMap<Key, V>>);
 
 impl<V> PerKey<V> {
-    /// Calls `change` with the key's value, which it may add, replace or take. `change` must be quick: it holds the lock.
+    /// Calls `change` with the key's value, which it may set, replace or take. It runs under the lock, so it must be quick.
     pub fn update<R>(&self, key: &Key, change: impl FnOnce(&mut Option<V>) -> R) -> R {
         let mut values = self.0.lock();
         let mut value = values.remove(key);

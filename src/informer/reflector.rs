@@ -1,5 +1,6 @@
-//! The reflector: the loop around the [machine](super::machine). It has the client, the clock and the random numbers, and
-//! decides nothing.
+//! The reflector: the loop around the [machine](super::machine).
+//!
+//! It sends the requests of the machine, and passes it the responses, the time and random numbers. It decides nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,31 +17,30 @@ use super::{
 };
 use crate::explain;
 
-/// Mirrors one resource into a store: sends the requests of the machine, and executes what it returns.
+/// Keeps a store up to date with one collection of the API server.
 pub struct Reflector<T> {
-    /// For people: `pods`.
+    /// Its name in the log and the metrics: `pods`.
     pub resource: &'static str,
     /// Sends the requests.
     pub list_watch: ListWatch<T>,
     /// The cache. This reflector is its only writer.
     pub store: Arc<Store<T>>,
-    /// Whether the store is synced.
+    /// Its state, for workers and probes.
     pub health: Arc<Health>,
-    /// A watch that sends nothing for this long, not even a bookmark, is opened again. A server sends a bookmark about once
-    /// a minute.
+    /// A watch that sends nothing for this long is opened again. A server sends a bookmark about once a minute.
     pub watch_idle: Duration,
-    /// The counters.
+    /// The metrics of all reflectors.
     pub metrics: ReflectorMetrics,
 }
 
 impl<T: Object> Reflector<T> {
-    /// Mirrors the resource into the store and calls `changed` with every change of it, until `stop`.
+    /// Keeps the store up to date and calls `on_change` with each change, until `stop`.
     ///
-    /// `changed` runs between two reads of the watch, so it must not block: it only puts keys on a queue. (client-go needs an
-    /// unbounded buffer for slow handlers here. The work queue is that buffer, and it holds each key once.)
+    /// `on_change` is the event handler. It runs between two reads of the watch, so it must not block: it only enqueues keys.
+    /// (client-go has an unbounded buffer for slow handlers here. The work queue is that buffer, and holds each key once.)
     ///
-    /// Cancellation: `stop` ends it at the next await; dropping the future does as well.
-    pub async fn run(self, stop: CancellationToken, changed: impl Fn(Change<T>)) {
+    /// Cancellation: `stop` ends it at the next await, and so does dropping the future.
+    pub async fn run(self, stop: CancellationToken, on_change: impl Fn(Change<T>)) {
         let _report_end = ReportEnd { resource: self.resource, health: self.health.clone(), stop: stop.clone() };
         let metrics = self.metrics.of(self.resource);
         let (mut machine, mut next) = Machine::start();
@@ -49,7 +49,7 @@ impl<T: Object> Reflector<T> {
             let work = async {
                 // Pitfall: `sleep(ZERO)` takes up to 1 ms, as tokio's timers are in milliseconds: 1,000 events a second.
                 if next.after.is_zero() {
-                    consume_budget().await; // yields now and then, however many events the buffer holds
+                    consume_budget().await; // yields sometimes, even if the buffer holds many events
                 } else {
                     sleep(next.after).await;
                 }
@@ -65,9 +65,9 @@ impl<T: Object> Reflector<T> {
                 self.report(problem, Some(&step.next), &metrics);
             }
             let listed = matches!(step.update, Update::Replace(..));
-            self.update(step.update).into_iter().for_each(&changed);
+            self.update(step.update).into_iter().for_each(&on_change);
             if listed {
-                // Only now: when the workers start, all keys of the list are in the queue.
+                // After the handler: when the workers start, all keys of the list are in the queue.
                 self.health.set_synced();
                 metrics.synced.set(1);
                 tracing::info!(resource = self.resource, objects = self.store.len(), "listed, the cache is complete");
@@ -83,7 +83,7 @@ impl<T: Object> Reflector<T> {
                 *watch = None;
                 if !matches!(list, ListRequest::Continue(_)) {
                     metrics.lists.inc();
-                    explain!(List, resource = self.resource, "list once what exists");
+                    explain!(List, resource = self.resource, "list the objects that exist");
                 }
                 let page = match self.list_watch.list(list).await {
                     Ok(page) => page,
@@ -96,7 +96,7 @@ impl<T: Object> Reflector<T> {
             Request::Watch(version, time_limit) => {
                 *watch = None; // closes the old connection before the new one opens
                 metrics.watches.inc();
-                explain!(Watch, resource = self.resource, version, "follow what changes after this version");
+                explain!(Watch, resource = self.resource, version, "watch the changes after this version");
                 match self.list_watch.watch(version, *time_limit).await {
                     Ok(open) => *watch = Some(open),
                     Err(failure) => return Response::Failed(failure),
@@ -108,7 +108,7 @@ impl<T: Object> Reflector<T> {
                 match timeout(self.watch_idle, open.next()).await {
                     Ok(Some(Ok(event))) => {
                         metrics.record_response();
-                        // Not as soon as it is open: its first event may be a 410.
+                        // Not when the watch opens: its first event may be a 410.
                         if !matches!(event, WatchEvent::Error(_)) && self.health.clear_last_error() {
                             tracing::info!(resource = self.resource, "the watch works again");
                         }
@@ -117,7 +117,7 @@ impl<T: Object> Reflector<T> {
                     Ok(Some(Err(failure))) => Response::Failed(failure),
                     Ok(None) => Response::Closed,
                     Err(_) => {
-                        tracing::debug!(resource = self.resource, idle = ?self.watch_idle, "silent watch, opening again");
+                        tracing::debug!(resource = self.resource, idle = ?self.watch_idle, "silent watch, will watch again");
                         Response::Silent
                     }
                 }
@@ -134,7 +134,7 @@ impl<T: Object> Reflector<T> {
         }
     }
 
-    /// Reports a problem: in the log, in the metrics and, before the first sync, on `/readyz`.
+    /// Reports a failure: in the log, in the metrics and, before the first sync, on `/readyz`.
     fn report(&self, problem: Problem, next: Option<&NextRequest>, metrics: &ResourceMetrics) {
         metrics.error(problem.reason);
         if problem.reason == "not_found" {
@@ -153,7 +153,7 @@ impl<T: Object> Reflector<T> {
     }
 }
 
-/// Reports a reflector that ends before `stop`, by a return, a panic or an abort: its cache is stale from then on.
+/// Reports a reflector that ends before `stop`, because of a panic or an abort: its store is stale from then on.
 struct ReportEnd {
     resource: &'static str,
     health: Arc<Health>,

@@ -1,4 +1,4 @@
-//! The resync: reconciles every object again from time to time.
+//! The resync: enqueues every key once per interval.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -10,14 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::{Key, Object, Store};
 use crate::explain;
 
-/// Parts of an interval. Each has its share of the keys.
+/// The number of parts of an interval. Each key belongs to one of them.
 const SLOTS: u32 = 64;
 
 /// Enqueues every key of the cache once per interval. It makes no request and recovers no lost event.
 ///
-/// A resync is not a relist: a relist (the reflector does it) asks the API server, a resync repeats the work on what the
-/// cache already holds. It finds what changed outside the watched resource (a deleted Secret; Secrets are not watched) and
-/// retries keys that were dropped.
+/// A resync is not a relist. A relist is a request of the reflector; a resync reconciles the objects that the cache already
+/// holds. Such a reconcile finds changes outside the watched resources (Secrets are not watched), and retries dropped keys.
 ///
 /// The keys are spread over the interval: 10,000 keys at once would be 10,000 requests at once. The hash of a key
 /// selects its slot, so the time between two resyncs of a key is always the interval.
@@ -34,13 +33,13 @@ impl Resync {
     pub async fn run<T: Object>(self, store: &Store<T>, enqueue: impl Fn(Key)) {
         let tick = (self.every / SLOTS).max(Duration::from_millis(1));
         let mut ticks = interval_at(Instant::now() + tick, tick);
-        // After a suspended laptop wakes up, continue with the next slot instead of all that were missed.
+        // After a suspended laptop wakes up, continue with the next slot instead of all missed ones.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for slot in (0..SLOTS).cycle() {
             ticks.tick().await;
             if slot == 0 {
                 let objects = store.len();
-                explain!(Repeat, objects, every = ?self.every, "resync: every cached key is queued once per interval");
+                explain!(Repeat, objects, every = ?self.every, "resync: each cached key is enqueued once per interval");
             }
             store.keys().into_iter().filter(|key| slot_of(key) == slot).for_each(&enqueue);
         }
