@@ -1,20 +1,22 @@
-//! DECIDE: which key is next, and never the same key twice at once.
+//! The work queue: decides which key is processed next, and never gives a key to two workers.
 //!
 //! An event handler [adds](WorkQueue::add) the key of each object that changed. Workers [get](WorkQueue::get) keys, one
 //! claim each. The queue promises:
 //!
-//! 1. **Stingy.** A key that is added many times before it is processed is processed once.
-//! 2. **Alone.** A key is never processed by two workers at once.
-//! 3. **Nothing is lost.** A key that is added while it is processed is processed again afterwards.
+//! 1. **Stingy.** A key that is added several times before it is processed is processed once.
+//! 2. **Exclusive.** A key is never processed by two workers at once.
+//! 3. **Nothing is lost.** A key that is added while it is processed is processed again.
 //! 4. **Fair.** First in, first out.
-//! 5. **A claim always ends.** Dropping it is `done`, after a panic, too.
+//! 5. **A claim always ends.** Dropping it is `done`, also when a panic drops it.
 //! 6. **Done is not forget.** `done` ends the claim, `forget` resets the failure count.
-//! 7. **Only retries wait for the bucket**, the rate limit of all retries. An add, a delayed add and a new change never do.
-//! 8. **An end.** After a shutdown delayed keys are dropped; `get` returns the queued keys, then None.
+//! 7. **Only retries are rate limited.** An add and a delayed add never wait for the token bucket.
+//! 8. **Shutdown.** After it delayed keys are dropped; `get` returns the queued keys, then None.
 //!
-//! The names and rules are client-go's (`util/workqueue`). The files, in reading order: `state.rs` is the machine
-//! behind 1 to 4, `delay.rs` the timers, `limit.rs` the wait of a retry, `metrics.rs` the metrics. `shared.rs` adds a lock,
-//! a clock and wake-ups, and this file is the public interface.
+//! The names and rules are client-go's (`util/workqueue`). Read `state.rs` first: the state machine behind 1 to 4. Then
+//! `delay.rs` (delayed keys), `limit.rs` (how long a retry waits), and this file (the public interface). `shared.rs` adds
+//! the lock, the clock and the wake-ups; it and `metrics.rs` may be skipped at first.
+//!
+//! The next module is [`crate::worker`].
 
 mod delay;
 mod limit;
@@ -38,18 +40,18 @@ pub trait QueueKey: Clone + Eq + Hash + Debug + Send + Sync + 'static {}
 
 impl<T: Clone + Eq + Hash + Debug + Send + Sync + 'static> QueueKey for T {}
 
-/// The queue. Cloning it gives another handle to the same one.
+/// The queue. A clone is another handle to the same queue.
 ///
-/// No method blocks or waits, except `get` and `shut_down_with_drain`, which are async.
+/// No method blocks. `get` and `shut_down_with_drain` are async.
 #[derive(Clone, Debug)]
 pub struct WorkQueue<K: QueueKey>(Arc<Shared<K>>);
 
 impl<K: QueueKey> WorkQueue<K> {
-    /// Creates an empty queue. The name is its label in the metrics, and unique in a process.
+    /// Creates an empty queue. The name is its label in the metrics, and must be unique in the process.
     ///
     /// # Panics
-    /// Outside a tokio runtime: this starts a task, which moves delayed keys when they are due. It ends when the queue is
-    /// shut down or its last handle (or claim) is dropped.
+    /// Outside a tokio runtime: it spawns a task, which enqueues delayed keys when they are due. The task ends when the queue
+    /// is shut down, or when its last handle and claim are dropped.
     pub fn new(name: &'static str, telemetry: &Telemetry) -> Self {
         let shared = Shared::new(name, &telemetry.metrics());
         tokio::spawn(Shared::move_due_keys(&shared));
@@ -61,7 +63,7 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.name
     }
 
-    /// Adds a key whose object has changed. Ignored after a shutdown.
+    /// Adds a key, because its object has changed. Ignored after a shutdown.
     pub fn add(&self, key: K) {
         let added = self.0.lock().state.add(key, Instant::now);
         self.0.record_add(added);
@@ -69,14 +71,14 @@ impl<K: QueueKey> WorkQueue<K> {
 
     /// Waits for the next key. None: the queue is shut down and empty.
     ///
-    /// Cancel-safe: a key is removed in the step that returns it. Several workers may wait at once; each key wakes one.
+    /// Cancel-safe: no key is lost. Several workers may wait at once; each key wakes one of them.
     pub async fn get(&self) -> Option<Claim<K>> {
         loop {
             if let Poll::Ready(answer) = self.try_get() {
                 return answer;
             }
-            // Register for the wake-up, then check once more: otherwise a key that arrives between the check and the
-            // registration would wake no worker.
+            // Register for the wake-up, then check again: otherwise a key that arrives between the check and the registration
+            // would wake no worker.
             let ready = self.0.ready.notified();
             tokio::pin!(ready);
             ready.as_mut().enable();
@@ -87,7 +89,7 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// Pending: no key is queued.
+    /// Takes the next key. Pending: no key is queued.
     fn try_get(&self) -> Poll<Option<Claim<K>>> {
         let mut inner = self.0.lock();
         match inner.state.get(Instant::now()) {
@@ -101,11 +103,10 @@ impl<K: QueueKey> WorkQueue<K> {
         }
     }
 
-    /// Adds the key after a delay. If an earlier delayed add is pending, that one stays; a later one is replaced. An
-    /// [`add`](Self::add) in the meantime changes neither.
+    /// Adds the key after a delay. Of two delayed adds of a key the earlier one counts.
     ///
-    /// Not a retry: it does not wait for the bucket, and has a timer of its own. (client-go has one timer for both, so there
-    /// a retry in 5 ms replaces the renewal next month.)
+    /// It is not a retry: it is not rate limited, and does not share a timer with the retries. (In client-go it does, so a
+    /// retry in 5 ms replaces a renewal next month.)
     pub fn add_after(&self, key: K, delay: Duration) {
         if delay.is_zero() {
             return self.add(key);
@@ -120,8 +121,10 @@ impl<K: QueueKey> WorkQueue<K> {
         self.retry(key, Failures::record)
     }
 
-    /// The same for a failure that says nothing about the key: with another count, which
-    /// [`num_requeues`](Self::num_requeues) does not include, and at most 30 s.
+    /// Adds the key again after a backoff of at most 30 s, because the API server was unavailable.
+    ///
+    /// The key is not at fault, so the failure has a count of its own, which [`num_requeues`](Self::num_requeues) does not
+    /// include. client-go has no such method.
     pub fn add_unavailable(&self, key: K) -> Duration {
         self.retry(key, Failures::record_unavailable)
     }
@@ -135,27 +138,26 @@ impl<K: QueueKey> WorkQueue<K> {
         })
     }
 
-    /// The number of failures since the last [`forget`](Self::forget), without the deferred ones.
+    /// The number of failures since the last [`forget`](Self::forget), without those of [`add_unavailable`](Self::add_unavailable).
     pub fn num_requeues(&self, key: &K) -> u32 {
         self.0.lock().failures.num_requeues(key)
     }
 
-    /// Resets both failure counts: the next retry waits 5 ms again. Call it after a success and when a key is dropped,
-    /// otherwise the counts stay forever. It neither ends the claim nor cancels a pending retry (see
-    /// [`cancel_retry`](Self::cancel_retry)).
+    /// Resets both failure counts: the next retry waits 5 ms again. Call it after a success and when a key is dropped.
+    ///
+    /// It does not end the claim, and does not cancel a pending retry (see [`cancel_retry`](Self::cancel_retry)).
     pub fn forget(&self, key: &K) {
         self.0.lock().failures.forget(key);
     }
 
-    /// Cancels a pending retry of the key, which a later attempt has made useless.
+    /// Cancels a pending retry of the key, because a later reconcile has succeeded or replaced it.
     ///
-    /// client-go has no such method: after an outage each key that failed is retried at the bucket's ten a second, in front
-    /// of the retries that are still needed.
+    /// client-go has no such method. There, useless retries use up the tokens of the bucket after an outage.
     pub fn cancel_retry(&self, key: &K) {
         self.0.lock().retries.cancel(key);
     }
 
-    /// Cancels a pending retry and a delayed add of the key: a deleted object has no timer. A queued key stays.
+    /// Cancels a pending retry and a delayed add of the key. A queued key stays.
     pub fn cancel_pending(&self, key: &K) {
         let mut inner = self.0.lock();
         inner.delayed.cancel(key);
@@ -167,8 +169,7 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.shut_down();
     }
 
-    /// [`shut_down`](Self::shut_down), then waits until no key is claimed, whether or not keys are queued. The caller limits
-    /// the time.
+    /// Calls [`shut_down`](Self::shut_down), then waits until no key is claimed. It has no deadline.
     ///
     /// Cancellation: dropping the future ends the wait, not the shutdown.
     pub async fn shut_down_with_drain(&self) {
@@ -189,13 +190,13 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.lock().state.processing()
     }
 
-    /// The key that has been claimed for the longest time, and that time: for `/healthz`.
+    /// The key that has been claimed longest, and for how long: for `/healthz`.
     pub fn longest_running(&self) -> Option<(K, Duration)> {
         let inner = self.0.lock();
         inner.state.longest_running().map(|(key, since)| (key.clone(), since.elapsed()))
     }
 
-    /// The number of queued keys, neither claimed nor delayed. It may be wrong as soon as it is known: for display only.
+    /// The number of queued keys, without claimed and delayed ones. For display: it changes at any time.
     pub fn len(&self) -> usize {
         self.0.lock().state.len()
     }
@@ -206,7 +207,7 @@ impl<K: QueueKey> WorkQueue<K> {
     }
 }
 
-/// `delay` from now, at most a century, so that the sum cannot overflow.
+/// Returns the time after `delay`, at most a century, so that the sum cannot overflow.
 fn due_time(now: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now + delay.min(CENTURY)
@@ -214,9 +215,9 @@ fn due_time(now: Instant, delay: Duration) -> Instant {
 
 /// The exclusive right to process one key: while it lives, no other worker gets the key.
 ///
-/// Dropping it is client-go's `Done`. There every caller has to call it on each way out; here the compiler does, also when a
-/// panic unwinds. Pitfall: `let _ = queue.get().await` drops it at once.
-#[must_use = "dropping a claim says that the work on the key is done"]
+/// Dropping it is client-go's `Done`. In Go, each caller must not forget to call it (`defer`); here the compiler does it, also
+/// after a panic. Pitfall: `let _ = queue.get().await` drops the claim at once.
+#[must_use = "dropping a claim is `done`: the key may be given to another worker"]
 #[derive(Debug)]
 pub struct Claim<K: QueueKey> {
     key: K,
@@ -224,7 +225,7 @@ pub struct Claim<K: QueueKey> {
 }
 
 impl<K: QueueKey> Claim<K> {
-    /// The key to process. Everything else is read from the cache, as it is now: the cause of the add may be outdated.
+    /// The key to process. Read the object from the cache: it may have changed since the key was added.
     pub fn key(&self) -> &K {
         &self.key
     }

@@ -1,11 +1,11 @@
-//! Keys that are due later: a pure priority queue of (due, key).
+//! Delayed keys: a pure priority queue of keys by due time.
 //!
 //! 1. A key has one due time. A second one for the same key replaces it only if it is **earlier**.
 //! 2. Keys are returned in the order of their due times, then in the order of their insertion.
 //! 3. A cancelled key uses no memory.
 //!
-//! Not a binary heap: it cannot remove from its middle, so a cancelled entry would stay until it is due. With timers of days
-//! (the renewal of a certificate) for objects that live for seconds, that is a leak. A B-tree can remove any entry.
+//! Why not a binary heap? It cannot remove an entry from its middle, so a cancelled renewal would stay for months. A B-tree
+//! can remove any entry.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// A due time, and a number that orders entries with the same due time by age.
 type Slot = (Instant, u64);
 
-/// See the [module's documentation](self).
+/// Keys by due time.
 #[derive(Debug)]
 pub struct DelayQueue<K> {
     /// The keys by due time, earliest first. It always has the same entries as `slots`.
@@ -32,7 +32,7 @@ impl<K: Clone + Eq + Hash> DelayQueue<K> {
         DelayQueue { by_time: BTreeMap::new(), slots: HashMap::new(), inserted: 0 }
     }
 
-    /// Makes a key due at this time, or leaves it if it is due earlier.
+    /// Inserts a key, unless it is due earlier already.
     pub fn insert(&mut self, key: K, due: Instant) {
         if let Some(slot) = self.slots.get(&key) {
             if slot.0 <= due {

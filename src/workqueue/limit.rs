@@ -1,13 +1,12 @@
-//! How long a retry waits: for its key's own backoff, and for the rate limit of all retries.
+//! The rate limiters of retries: how long a retry waits.
 //!
-//! 1. **Per key** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. An object that cannot succeed is
-//!    soon retried rarely, and does not affect the others.
-//! 2. **All retries together** ([`Bucket`]): ten a second, and a hundred at once. When everything fails, because the API
-//!    server is overloaded, ten thousand keys at their first failures would send ten thousand requests after 5 ms.
+//! 1. **Per key** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. So a key that always fails is
+//!    retried rarely.
+//! 2. **All retries of a queue** ([`Bucket`]): ten a second, and a hundred at once. If 10,000 keys fail at the same time,
+//!    because the API server is overloaded, they do not cause 10,000 requests after 5 ms.
 //!
-//! Both rules and their numbers are client-go's `DefaultTypedControllerRateLimiter`. The second count is an addition: a
-//! failure that says nothing about the key (no connection, a conflict) has a backoff of at most 30 s, and does not use up
-//! the key's retries.
+//! Both rules and their numbers are client-go's `DefaultTypedControllerRateLimiter`. An addition is the second count per key,
+//! for failures that are not the key's fault (no connection, a conflict): at most 30 s, and without a limit on the retries.
 //!
 //! There is no jitter: the bucket spreads the retries.
 
@@ -21,11 +20,11 @@ use tokio::time::Instant;
 pub const FIRST: Duration = Duration::from_millis(5);
 /// The longest wait between counted failures; reached with the 19th.
 pub const LONGEST: Duration = Duration::from_secs(1000);
-/// The longest wait between deferred failures. Short, because the API server may be available again at any time.
+/// The longest wait while the API server is unavailable. Short, because it may be available again at any time.
 pub const LONGEST_UNAVAILABLE: Duration = Duration::from_secs(30);
 /// Retries of all keys per second.
 pub const PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Retries of all keys at once, after a quiet time.
+/// Most retries of all keys at once.
 pub const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The failures in a row of each key. Pure.
@@ -36,29 +35,29 @@ pub struct Failures<K>(HashMap<K, FailureCounts>);
 
 #[derive(Debug, Default)]
 struct FailureCounts {
-    counted: u32,
-    deferred: u32,
+    failures: u32,
+    unavailable: u32,
 }
 
 impl<K: Eq + Hash> Failures<K> {
-    /// No key has failed.
+    /// Creates the counts: no key has failed.
     pub fn new() -> Self {
         Failures(HashMap::new())
     }
 
     /// FailureCounts a failure, and returns the wait after it.
     pub fn record(&mut self, key: K) -> Duration {
-        doubled(&mut self.0.entry(key).or_default().counted, LONGEST)
+        next_wait(&mut self.0.entry(key).or_default().failures, LONGEST)
     }
 
     /// FailureCounts a failure that says nothing about the key, and returns the wait after it.
     pub fn record_unavailable(&mut self, key: K) -> Duration {
-        doubled(&mut self.0.entry(key).or_default().deferred, LONGEST_UNAVAILABLE)
+        next_wait(&mut self.0.entry(key).or_default().unavailable, LONGEST_UNAVAILABLE)
     }
 
-    /// The number of failures, without the deferred ones.
+    /// The number of failures, without those that are not the key's fault.
     pub fn num_requeues(&self, key: &K) -> u32 {
-        self.0.get(key).map_or(0, |counts| counts.counted)
+        self.0.get(key).map_or(0, |counts| counts.failures)
     }
 
     /// Resets both counts.
@@ -67,9 +66,9 @@ impl<K: Eq + Hash> Failures<K> {
     }
 }
 
-/// 5 ms x 2^(failures before this one), at most `longest`.
-fn doubled(failures: &mut u32, longest: Duration) -> Duration {
-    // A factor that does not fit is far beyond the longest wait.
+/// Counts a failure, and returns 5 ms x 2^(failures before it), at most `longest`.
+fn next_wait(failures: &mut u32, longest: Duration) -> Duration {
+    // A factor that does not fit into 32 bits is far beyond the longest wait.
     let factor = 1_u32.checked_shl(*failures).unwrap_or(u32::MAX);
     *failures = failures.saturating_add(1);
     FIRST.saturating_mul(factor).min(longest)
@@ -77,8 +76,8 @@ fn doubled(failures: &mut u32, longest: Duration) -> Duration {
 
 /// The token bucket that all retries of a queue share.
 ///
-/// client-go reserves a token when a retry is *scheduled*. `governor` cannot reserve, so here a token is taken when the retry
-/// is *due*. So a retry that is cancelled before takes no token.
+/// client-go reserves a token when a retry is *scheduled*. Here the token is taken when the retry is *due*, so a retry that is
+/// cancelled before that takes none.
 #[derive(Debug)]
 pub struct Bucket {
     limiter: RateLimiter<state::NotKeyed, state::InMemoryState, TokioClock, NoOpMiddleware<Nanos>>,
@@ -86,7 +85,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub fn new() -> Self {
         let clock = TokioClock(Instant::now());
         let quota = Quota::per_second(PER_SECOND).allow_burst(BURST);

@@ -1,7 +1,6 @@
 //! The metrics of the queue, under client-go's names, so that existing dashboards work.
 //!
-//! Adds, retries and durations are counted as they happen. The depth and the unfinished work are computed at each scrape.
-//! (client-go updates them twice a second, by a goroutine for each queue.)
+//! Adds, retries and durations are counted when they happen. The depth and the unfinished work are computed at each scrape.
 
 use std::{
     fmt,
@@ -24,7 +23,7 @@ type Name = [(&'static str, &'static str); 1];
 /// client-go's buckets, in seconds: ten decades from 10 ns to 10 s.
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
 
-/// The counts of all queues of a process, with the label `name`. Cloning copies pointers.
+/// The metrics of all queues of a process, with the label `name`. A clone shares the counters.
 #[derive(Clone)]
 pub struct WorkQueueMetrics {
     adds: Family<Name, Counter>,
@@ -48,20 +47,20 @@ impl Default for WorkQueueMetrics {
 
 impl daemon::Metrics for WorkQueueMetrics {
     fn register(&self, registry: &mut Registry) {
-        registry.register("workqueue_adds", "Keys added that were not waiting already", self.adds.clone());
-        registry.register("workqueue_retries", "Retries asked for, deferred ones included", self.retries.clone());
+        registry.register("workqueue_adds", "Adds, except of keys that were dirty already", self.adds.clone());
+        registry.register("workqueue_retries", "Retries", self.retries.clone());
         let (queued, work) = (self.queue_duration.clone(), self.work_duration.clone());
-        let help = "How long a key stays in the queue before it is processed";
+        let help = "Time that a key waits in the queue";
         registry.register_with_unit("workqueue_queue_duration", help, Unit::Seconds, queued);
-        let help = "How long processing a key takes";
+        let help = "Time that a worker needs for a key";
         registry.register_with_unit("workqueue_work_duration", help, Unit::Seconds, work);
         registry.register_collector(Box::new(self.queues.clone()));
     }
 }
 
 impl WorkQueueMetrics {
-    /// The counts of one queue, looked up once and not at each step. Each scrape reads the load of `queue` while it lives. A
-    /// later queue of the same name replaces it.
+    /// Returns the metrics of one queue, looked up once. Each scrape reads the load of `queue`, until it is dropped or a later
+    /// queue has the same name.
     pub(super) fn of(&self, name: &'static str, queue: Weak<dyn HasLoad>) -> QueueMetrics {
         let mut queues = self.queues.0.lock();
         queues.retain(|(other, queue)| *other != name && queue.strong_count() > 0);
@@ -76,18 +75,17 @@ impl WorkQueueMetrics {
     }
 }
 
-/// One queue's own counts.
+/// The metrics of one queue.
 #[derive(Debug)]
 pub(super) struct QueueMetrics {
     pub adds: Counter,
-    /// Retries, deferred ones included. client-go counts every delayed add here, but after a reminder or a renewal nothing has
-    /// failed.
+    /// Retries of both kinds. client-go counts delayed adds here, too, which are not failures.
     pub retries: Counter,
     pub queue_duration: Histogram,
     pub work_duration: Histogram,
 }
 
-/// A queue whose load can be read.
+/// A queue, for the scrape.
 pub(super) trait HasLoad: Send + Sync {
     /// Returns its load now.
     fn load(&self) -> Load;
@@ -114,11 +112,11 @@ impl Collector for Queues {
             let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
             loads.iter().try_for_each(|(name, load)| family.encode_family(name)?.encode_gauge(&value(load)))
         };
-        gauge("workqueue_depth", None, "Keys that wait to be worked on.", |load| load.dirty as f64)?;
+        gauge("workqueue_depth", None, "Keys to be processed", |load| load.dirty as f64)?;
         let seconds = Some(&Unit::Seconds);
-        let help = "The age of all work in progress, added up: grows by the number of stuck workers each second.";
+        let help = "Sum of the ages of all keys in workers; grows by the number of stuck workers each second";
         gauge("workqueue_unfinished_work", seconds, help, |load| load.unfinished.as_secs_f64())?;
-        let help = "The age of the oldest work in progress.";
+        let help = "Age of the oldest key in a worker";
         gauge("workqueue_longest_running_processor", seconds, help, |load| load.longest.as_secs_f64())
     }
 }

@@ -1,4 +1,4 @@
-//! The state that all handles of a queue share: the pure parts under one lock, the wake-ups, and the task that moves due keys.
+//! The state that all handles of a queue share: the lock around the pure parts, the wake-ups, and the task for due keys.
 
 use std::{
     future::Future,
@@ -19,7 +19,7 @@ use super::{
     state::{Added, Load, QueueState},
 };
 
-/// See the [module's documentation](self).
+/// The shared state of a queue.
 #[derive(Debug)]
 pub(super) struct Shared<K: QueueKey> {
     pub name: &'static str,
@@ -28,10 +28,10 @@ pub(super) struct Shared<K: QueueKey> {
     pub ready: Notify,
     /// Wakes `shut_down_with_drain`.
     pub idle: Notify,
-    /// Wakes the task that moves due keys: a key is due earlier than its sleep ends, or the queue has ended. In an `Arc`,
-    /// because the task waits on it without keeping the queue alive.
+    /// Wakes the task for due keys, if a key is due before its sleep ends or the queue ends. In an `Arc`, because the task
+    /// must not keep the queue alive.
     timer: Arc<Notify>,
-    /// Not tokio's Mutex: it is held for a few hundred nanoseconds, never across an await, and `add` and `drop` are not async.
+    /// Not tokio's Mutex: it is never held across an await, and `add` and `drop` are not async.
     inner: Mutex<Inner<K>>,
 }
 
@@ -40,13 +40,13 @@ pub(super) struct Inner<K> {
     pub state: QueueState<K>,
     /// Delayed adds: queued when they are due.
     pub delayed: DelayQueue<K>,
-    /// Retries: queued when they are due **and** the bucket has a token. Without a token they stay here, in their order.
+    /// Retries: queued when they are due **and** the bucket has a token.
     pub retries: DelayQueue<K>,
     pub failures: Failures<K>,
     bucket: Bucket,
-    /// The bucket has no token before that, so it is not asked again until then.
+    /// The bucket has no token before this time, so it is not checked again until then.
     no_token_before: Instant,
-    /// The end of the task's sleep; None: it sleeps until it is woken.
+    /// When the task wakes up; None: it sleeps until it is notified.
     pub wake_at: Option<Instant>,
 }
 
@@ -128,7 +128,7 @@ impl<K: QueueKey> Shared<K> {
         self.timer.notify_one();
     }
 
-    /// The task that queues due keys. It holds only a weak reference while it sleeps, so it does not keep the queue alive.
+    /// The task that enqueues due keys. While it sleeps it has only a weak reference, so it does not keep the queue alive.
     pub fn move_due_keys(this: &Arc<Self>) -> impl Future<Output = ()> + use<K> {
         let (queue, timer) = (Arc::downgrade(this), this.timer.clone());
         async move {
@@ -146,7 +146,7 @@ impl<K: QueueKey> Shared<K> {
         }
     }
 
-    /// Queues the due keys, and returns until when the task may sleep. None: the queue is shut down.
+    /// Enqueues the due keys, and returns when the next one is due. None: the queue is shut down.
     fn queue_due_keys(&self) -> Option<Option<Instant>> {
         let now = Instant::now();
         let mut inner = self.lock();

@@ -1,7 +1,7 @@
-//! Which keys have to be processed, and which are being processed: a pure state machine.
+//! The state of each key: a pure state machine.
 //!
-//! Two properties decide what may happen to a key. Is it **dirty**: did anything change since the last processing of it
-//! began? Is it being **processed**: does a worker hold its claim? That makes four states:
+//! Two properties of a key matter. It is **dirty** if it was added since its last processing began: it needs to be processed.
+//! It is **processing** while a worker holds its claim. That makes four states:
 //!
 //! ```text
 //!            add              get                  done
@@ -18,12 +18,12 @@
 //! | [`Processing`](KeyState::Processing) | clean | ProcessingDirty | never: it is not queued | absent |
 //! | [`ProcessingDirty`](KeyState::ProcessingDirty) | dirty | nothing | never: it is not queued | Queued, at the end |
 //!
-//! client-go (`util/workqueue/queue.go`) keeps a `dirty` set, a `processing` set and a `queue`, with the invariant that
-//! the queue is a subset of the dirty and disjoint from the processing. Here the state is one value per key, so no update
-//! can break the invariant, and a step costs one look-up.
+//! client-go (`util/workqueue/queue.go`) has a `dirty` set, a `processing` set and a `queue`, and must keep them consistent:
+//! each key of the queue is dirty and not processing. Here the state is one value per key, so it cannot be inconsistent, and
+//! a step costs one look-up.
 //!
-//! Not a channel of keys: it holds a key as often as it was sent, so an object is processed once per change instead of once
-//! for all of them, and its buffer fills up. It also returns the same key to two workers at once.
+//! Why not a channel of keys? A channel holds a key once per change, so each change costs a reconcile and the buffer fills
+//! up. And it gives the same key to two workers at once.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -33,14 +33,14 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The state of a key that is not absent, and since when (for the metrics; no decision here depends on the time).
+/// The state of a key that is not absent. The times are for the metrics: no decision depends on them.
 #[derive(Clone, Copy, Debug)]
 enum KeyState {
-    /// It is in the queue, exactly once.
+    /// The key is in the queue, exactly once.
     Queued { since: Instant },
-    /// A worker holds its claim, and nothing has changed since.
+    /// A worker holds its claim, and it was not added since.
     Processing { since: Instant },
-    /// A worker holds its claim, and it has changed since, so it has to be processed again. It is not in the queue: no second
+    /// A worker holds its claim, and it was added since, so it is processed again afterwards. It is not in the queue: no other
     /// worker may get it now.
     ProcessingDirty { since: Instant, dirty_since: Instant },
 }
@@ -48,29 +48,29 @@ enum KeyState {
 /// The result of an add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
-    /// The key is queued, and one waiting `get` can take it.
+    /// The key is queued: wake one waiting `get`.
     Queued,
-    /// The key is being processed; it is queued when that is done.
+    /// The key is being processed: it is queued when that is done.
     Later,
-    /// No change: it was dirty already, or the queue is shut down.
+    /// No change: the key was dirty already, or the queue is shut down.
     Ignored,
 }
 
 /// The result of a done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// How long the key was being processed.
+    /// How long the key was processed.
     pub worked: Duration,
-    /// The key has changed in the meantime and is queued again.
+    /// Whether the key is queued again, because it was added while it was processed.
     pub queued: bool,
-    /// No key is being processed now.
+    /// Whether no key is being processed now.
     pub idle: bool,
 }
 
 /// The queue's load at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// The number of dirty keys: those that are queued, and those that will be when they are done.
+    /// The number of dirty keys: the queued ones, and those that are queued when they are done.
     pub dirty: usize,
     /// The sum of the ages of all claims.
     pub unfinished: Duration,
@@ -81,11 +81,10 @@ pub struct Load {
 /// See the [module's documentation](self).
 #[derive(Debug)]
 pub struct QueueState<K> {
-    /// Every key that is not absent. With the standard hasher: users choose the names of objects, and must not be able to make
-    /// them collide.
+    /// Every key that is not absent.
     keys: HashMap<K, KeyState>,
-    /// The keys in state Queued, first in, first out. So a key that changes all the time goes to the end each time and does
-    /// not delay the others.
+    /// The keys in state Queued, first in, first out. A key that changes all the time is added at the end each time, so it
+    /// does not delay the others.
     queue: VecDeque<K>,
     shut_down: bool,
 }
@@ -96,8 +95,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         QueueState { keys: HashMap::new(), queue: VecDeque::new(), shut_down: false }
     }
 
-    /// Makes a key dirty. `clock` is called only if it was not dirty yet: most adds of a busy object find it dirty, and
-    /// reading the clock would double the cost of such an add.
+    /// Makes a key dirty. `clock` is called only if the key was not dirty: it would double the cost of such an add.
     pub fn add(&mut self, key: K, clock: impl FnOnce() -> Instant) -> Added {
         if self.shut_down {
             return Added::Ignored;
@@ -118,7 +116,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         }
     }
 
-    /// Takes the key that waits longest, and returns how long it waited. None: no key is queued.
+    /// Takes the first key of the queue, and returns how long it waited. None: no key is queued.
     pub fn get(&mut self, now: Instant) -> Option<(K, Duration)> {
         let key = self.queue.pop_front()?;
         let key_state = self.keys.get_mut(&key)?; // always present: every key in the queue is Queued
@@ -130,7 +128,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         Some((key, waited))
     }
 
-    /// Ends the processing of a key. None, and no change, if it was not processed.
+    /// Ends the processing of a key. None: it was not being processed.
     pub fn done(&mut self, key: &K, now: Instant) -> Option<Done> {
         let key_state = self.keys.get_mut(key)?;
         let (since, queued) = match *key_state {
@@ -164,7 +162,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         self.queue.len()
     }
 
-    /// Whether no key is being processed: then every key that is present is in the queue.
+    /// Whether no key is being processed: then each key that is not absent is in the queue.
     pub fn is_idle(&self) -> bool {
         self.keys.len() == self.queue.len()
     }
@@ -175,7 +173,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         claimed.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The key that has been processed for the longest time, and since when. Reads every key, as `load` does.
+    /// The key that has been processed longest, and since when. It reads every key, as `load` does.
     pub fn longest_running(&self) -> Option<(&K, Instant)> {
         let claimed = self.keys.iter().filter_map(|(key, key_state)| match *key_state {
             KeyState::Queued { .. } => None,
@@ -184,7 +182,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         claimed.min_by_key(|(_, since)| *since)
     }
 
-    /// Reads every key, so it is for a scrape, not for each step.
+    /// Returns the load. It reads every key, so it is for a scrape, not for each step.
     pub fn load(&self, now: Instant) -> Load {
         let mut load = Load { dirty: self.queue.len(), ..Load::default() };
         for key_state in self.keys.values() {
