@@ -46,8 +46,8 @@ push-image: image-settings ## push the image, with the same DOCKER_REPO
 	$(ENGINE) push $(IMAGE)
 	@echo "put this into demo-controller.yaml: image: $(IMAGE)"
 
-# What can be tested without a container engine. Needs root: it makes a root directory of its own.
-image-check: build ## the binary alone in an empty root, as the manifest runs it; needs root and KUBEBUILDER_ASSETS
+# Tests the image without a container engine. Needs root to create a root directory.
+image-check: build ## the binary alone in an empty root directory, with the manifest's settings; needs root and KUBEBUILDER_ASSETS
 	IMAGE_BINARY=$(CURDIR)/demo-controller cargo test --locked --test e2e -- --real image::
 
 test: ## all tests, except those on real API servers

@@ -1,7 +1,7 @@
-//! What an informer spends its time on: decoding what comes in, and keeping the cache.
+//! The two expensive parts of an informer: decoding objects, and updating the cache.
 //!
-//! The pods are copies of one that a real API server served (`pod.json`: two containers, an init container, three
-//! volumes, managed fields), each with a name, a UID and a version of its own.
+//! The pods are copies of one from a real API server (`pod.json`: two containers, an init container, three volumes,
+//! managed fields), each with its own name, UID and resourceVersion.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 const PAGE: usize = 500;
 const CACHED: usize = 10_000;
 
-fn wire(i: usize, version: usize) -> Value {
+/// A pod as the API server sends it.
+fn full_pod(i: usize, version: usize) -> Value {
     let mut pod: Value = serde_json::from_str(include_str!("pod.json")).expect("pod.json");
     pod["metadata"]["name"] = format!("storefront-7c9d8b6f5-{i:06}").into();
     pod["metadata"]["uid"] = format!("1b4e28ba-2fa1-11d2-883f-{i:012}").into();
@@ -25,14 +26,14 @@ fn wire(i: usize, version: usize) -> Value {
     pod
 }
 
-fn page(items: &[Value]) -> Vec<u8> {
+fn encode_page(items: &[Value]) -> Vec<u8> {
     json!({ "kind": "PodList", "apiVersion": "v1", "metadata": { "resourceVersion": "1" }, "items": items })
         .to_string()
         .into_bytes()
 }
 
-/// What is left of such a pod in the cache, made quickly: the store does not care where it comes from.
-fn pod(i: usize, version: usize) -> Pod {
+/// The same pod as the cache stores it, decoded from a shorter text to save time.
+fn cached_pod(i: usize, version: usize) -> Pod {
     let text = format!(
         r#"{{"metadata":{{"name":"storefront-7c9d8b6f5-{i:06}","namespace":"web","uid":"1b4e28ba-2fa1-11d2-883f-{i:012}",
         "resourceVersion":"{version}"}},"spec":{{"nodeName":"node-17","volumes":[{{"secret":{{"secretName":"storefront-tls"}}}}],
@@ -41,18 +42,14 @@ fn pod(i: usize, version: usize) -> Pod {
     serde_json::from_str(&text).expect("a pod")
 }
 
-fn store() -> Store<Pod> {
-    Store::new()
-}
-
 fn decode(c: &mut Criterion) {
-    let bytes = page(&(0..PAGE).map(|i| wire(i, i)).collect::<Vec<_>>());
+    let bytes = encode_page(&(0..PAGE).map(|i| full_pod(i, i)).collect::<Vec<_>>());
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("a page of 500 pods, slim", |b| {
         b.iter(|| decode_page::<Pod>(black_box(&bytes)).expect("a page"));
     });
-    // The peer in the same run: what building whole pods costs, which a cache of full objects has to do.
+    // For comparison: the cost of whole pods, for a cache of full objects.
     group.bench_function("a page of 500 pods, whole (k8s-openapi)", |b| {
         b.iter(|| {
             serde_json::from_slice::<k8s_openapi::List<k8s_openapi::api::core::v1::Pod>>(black_box(&bytes))
@@ -64,20 +61,20 @@ fn decode(c: &mut Criterion) {
 
 fn cache(c: &mut Criterion) {
     let mut group = c.benchmark_group("store");
-    // Making 10,000 pods for each round takes longer than the round.
+    // Creating 10,000 pods for each iteration takes longer than the iteration.
     group.sample_size(20).measurement_time(Duration::from_secs(3));
     group.bench_function("replace, 10,000 new pods", |b| {
         b.iter_batched(
-            || (store(), (0..CACHED).map(|i| pod(i, i)).collect::<Vec<_>>()),
+            || (Store::new(), (0..CACHED).map(|i| cached_pod(i, i)).collect::<Vec<_>>()),
             |(store, list)| (store.replace(list, &[]), store),
             BatchSize::PerIteration,
         );
     });
-    let full = store();
-    full.replace((0..CACHED).map(|i| pod(i, i)).collect(), &[]);
+    let full = Store::new();
+    full.replace((0..CACHED).map(|i| cached_pod(i, i)).collect(), &[]);
     group.bench_function("replace, 10,000 pods of which none changed", |b| {
         b.iter_batched(
-            || (0..CACHED).map(|i| pod(i, i)).collect::<Vec<_>>(),
+            || (0..CACHED).map(|i| cached_pod(i, i)).collect::<Vec<_>>(),
             |list| full.replace(list, &[]),
             BatchSize::PerIteration,
         );
@@ -88,7 +85,7 @@ fn cache(c: &mut Criterion) {
         b.iter_batched(
             || {
                 version += 1;
-                pod(version % CACHED, version)
+                cached_pod(version % CACHED, version)
             },
             |pod| full.apply(pod),
             BatchSize::SmallInput,
@@ -97,11 +94,11 @@ fn cache(c: &mut Criterion) {
     group.finish();
 }
 
-/// From the bytes of the watch to the handler, in real time. The peer in the same run is the decoder alone.
+/// From the bytes of the watch to the event handler, and for comparison the decoder alone.
 fn watch(c: &mut Criterion) {
     const EVENTS: usize = 10_000;
     let lines: String =
-        (0..EVENTS).map(|i| format!("{}\n", json!({ "type": "ADDED", "object": wire(i, i + 2) }))).collect();
+        (0..EVENTS).map(|i| format!("{}\n", json!({ "type": "ADDED", "object": full_pod(i, i + 2) }))).collect();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut group = c.benchmark_group("watch");
     group.throughput(Throughput::Elements(EVENTS as u64)).sample_size(10);
@@ -110,10 +107,10 @@ fn watch(c: &mut Criterion) {
             let (client, mut server) = testkit::api_server();
             let path = "/api/v1/pods".to_owned();
             let informer = Informer::<Pod>::new(client, "pods", path, Duration::from_secs(150), &Telemetry::default());
-            let (seen, mut changes) = tokio::sync::mpsc::unbounded_channel();
+            let (sender, mut changes) = tokio::sync::mpsc::unbounded_channel();
             let stop = CancellationToken::new();
-            let running = tokio::spawn(informer.run(stop.clone(), move |change| drop(seen.send(change))));
-            server.next().await.bytes(200, &[], page(&[]));
+            let running = tokio::spawn(informer.run(stop.clone(), move |change| drop(sender.send(change))));
+            server.next().await.bytes(200, &[], encode_page(&[]));
             let stream = server.next().await.stream();
             stream.raw(lines.clone());
             for _ in 0..EVENTS {
@@ -125,14 +122,14 @@ fn watch(c: &mut Criterion) {
     });
     group.bench_function("the same 10,000 objects, decoded alone", |b| {
         #[derive(serde::Deserialize)]
-        struct Line<'a> {
+        struct WatchEvent<'a> {
             #[serde(borrow)]
             object: &'a serde_json::value::RawValue,
         }
         b.iter(|| {
             for line in lines.lines() {
-                let line: Line = serde_json::from_str(line).expect("an event");
-                black_box(serde_json::from_str::<Pod>(line.object.get()).expect("a pod"));
+                let event: WatchEvent = serde_json::from_str(line).expect("an event");
+                black_box(serde_json::from_str::<Pod>(event.object.get()).expect("a pod"));
             }
         });
     });

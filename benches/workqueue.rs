@@ -1,6 +1,6 @@
-//! The work queue's verbs, one thread, nobody else about: what a step costs when the queue is not the bottleneck.
+//! The cost of each operation of the work queue on one thread, without contention.
 //!
-//! Metrics are on, as they always are here, so an add, a get and a done read the clock once each.
+//! Metrics are always on, so add, get and done each read the clock once.
 
 use std::{hint::black_box, time::Duration};
 
@@ -11,7 +11,7 @@ use futures::FutureExt;
 
 const KEYS: u64 = 1000;
 
-fn keys() -> Vec<Key> {
+fn create_keys() -> Vec<Key> {
     (0..KEYS).map(|n| Key::new("apps", &format!("app-{n}"))).collect()
 }
 
@@ -21,31 +21,31 @@ fn queue() -> WorkQueue<Key> {
 
 fn workqueue(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let _inside = runtime.enter(); // the queue starts a task
-    let keys = keys();
+    let _inside = runtime.enter(); // the queue spawns a task
+    let keys = create_keys();
     let mut group = c.benchmark_group("workqueue");
 
     let cycled = queue();
     let mut next = keys.iter().cycle();
     group.bench_function("add, get, done", |b| {
         b.iter(|| {
-            cycled.add(next.next().expect("without end").clone());
-            black_box(cycled.get().now_or_never()); // dropping the claim is done
+            cycled.add(next.next().expect("a key").clone());
+            black_box(cycled.get().now_or_never()); // dropping the claim calls done
         })
     });
 
     let full = queue();
     keys.iter().for_each(|key| full.add(key.clone()));
-    group.bench_function("add, deduplicated", |b| b.iter(|| full.add(next.next().expect("without end").clone())));
+    group.bench_function("add, deduplicated", |b| b.iter(|| full.add(next.next().expect("a key").clone())));
 
-    // From here on each step has to meet a key that it has not met before, so a thousand steps share one fresh queue.
+    // These operations need keys that the queue does not have yet, so each new queue gets a thousand of them.
     group.throughput(Throughput::Elements(KEYS));
     group.bench_function("add_after, 1000 keys", |b| {
         b.iter_batched_ref(
             queue,
             |queue| {
                 for (n, key) in keys.iter().enumerate() {
-                    // Not in order, as in life; within ten minutes, so none falls due meanwhile.
+                    // Not in order, and at least five minutes away, so no key is due during the benchmark.
                     let seconds = 300 + (n as u64 * 7919) % 300;
                     queue.add_after(key.clone(), Duration::from_secs(seconds));
                 }

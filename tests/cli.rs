@@ -1,4 +1,4 @@
-//! The built binary without an API server: what it prints, how it starts and ends.
+//! The built binary without an API server: output, start, and exit codes.
 
 use std::{
     fs,
@@ -9,6 +9,7 @@ use std::{
 use testkit::{
     Folder, Process, http,
     log::text,
+    process::{run, wait_exit},
     server::{free_port, signal},
     wait::{eventually, expect},
 };
@@ -22,8 +23,8 @@ users: [{name: u, user: {token: s3cret}}]
 contexts: [{name: dev, context: {cluster: c, user: u, namespace: team}}]
 "#;
 
-/// The binary in an empty environment, with this folder as its home.
-fn binary(home: &Path) -> Command {
+/// Returns a command for the binary, in an empty environment with this home folder.
+fn new_command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
     command.env_clear().env("HOME", home).current_dir(home).stdin(Stdio::null());
     command
@@ -38,7 +39,7 @@ fn help_version_and_crd_are_printed_to_stdout() {
         (&["--version"], concat!("demo-controller ", env!("CARGO_PKG_VERSION"))),
         (&["crd"], "kind: CustomResourceDefinition"),
     ] {
-        let output = binary(&home).args(args).output().unwrap();
+        let output = run(new_command(&home).args(args));
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(output.stderr.is_empty(), "{args:?}");
         assert!(String::from_utf8(output.stdout).unwrap().contains(expected), "{args:?}");
@@ -46,7 +47,7 @@ fn help_version_and_crd_are_printed_to_stdout() {
 }
 
 #[test]
-fn wrong_input_exits_2_and_the_first_line_names_it() {
+fn wrong_input_exits_2_and_is_named_in_the_first_line() {
     let home = Folder::new("wrong").with(&[("kube", KUBECONFIG)]);
     let none = ("NONE", "");
     for (args, variable, expected) in [
@@ -58,7 +59,7 @@ fn wrong_input_exits_2_and_the_first_line_names_it() {
         (&["--kubeconfig", "kube", "--context", "prod"], none, "prod"),
         (&[], none, "kubeconfig"),
     ] {
-        let output = binary(&home).args(args).envs([variable]).output().unwrap();
+        let output = run(new_command(&home).args(args).envs([variable]));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
         let line = stderr.lines().next().unwrap_or_default();
@@ -68,10 +69,10 @@ fn wrong_input_exits_2_and_the_first_line_names_it() {
 }
 
 #[test]
-fn port_answers_without_an_api_server_and_a_signal_exits_0() {
+fn process_serves_http_without_api_server_until_a_signal() {
     let home = Folder::new("signal").with(&[(".kube/config", KUBECONFIG)]);
     for name in ["TERM", "INT"] {
-        let (mut command, port) = (binary(&home), free_port());
+        let (mut command, port) = (new_command(&home), free_port());
         command.args(["--log-format", "json", "--listen", &format!("127.0.0.1:{port}")]);
         let mut process = Process::start(command, port);
         let line = process.wait_line("demo-controller starts");
@@ -90,10 +91,10 @@ fn port_answers_without_an_api_server_and_a_signal_exits_0() {
 }
 
 #[test]
-fn lease_is_in_pod_namespace_else_in_that_of_the_context() {
+fn lease_is_in_pod_namespace_else_in_context_namespace() {
     let home = Folder::new("lease").with(&[(".kube/config", KUBECONFIG)]);
     for (variable, namespace) in [("pods", "pods"), ("", "team")] {
-        let (mut command, port) = (binary(&home), free_port());
+        let (mut command, port) = (new_command(&home), free_port());
         command.env("POD_NAMESPACE", variable).args(["--leader-elect", "--listen", &format!("127.0.0.1:{port}")]);
         let process = Process::start(command, port);
         eventually("/readyz names the Lease", || {
@@ -104,15 +105,15 @@ fn lease_is_in_pod_namespace_else_in_that_of_the_context() {
 }
 
 #[test]
-fn full_disk_under_the_log_ends_nothing() {
+fn full_disk_for_the_log_does_not_end_the_process() {
     let home = Folder::new("full").with(&[(".kube/config", KUBECONFIG)]);
-    let (mut command, port) = (binary(&home), free_port());
+    let (mut command, port) = (new_command(&home), free_port());
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut child = command.args(["--listen", &format!("127.0.0.1:{port}")]).stderr(full).spawn().unwrap();
-    eventually("a list has failed, which is logged", || {
+    eventually("a list fails, which is logged", || {
         let (_, body) = http::get(port, "/readyz")?;
         expect(body.contains("no connection"), body)
     });
     signal(child.id(), "TERM");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(wait_exit(&mut child).code(), Some(0));
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use testkit::{
     Cluster,
     objects::{key, meta},
-    widgets,
+    widget_crd,
 };
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ const MANIFEST: &str = include_str!("../event-controller.yaml");
 async fn cluster(seed: u64) -> Cluster {
     let cluster = Cluster::new(seed, "event-controller/event-controller");
     cluster.apply(MANIFEST, |_| true).await;
-    cluster.namespace("ns").await;
+    cluster.create_namespace("ns").await;
     cluster
 }
 
@@ -67,7 +67,7 @@ impl Running {
     async fn end(self, cluster: &Cluster) {
         self.stop.cancel();
         self.task.await.expect("no panic");
-        cluster.assert_rights_were_enough();
+        cluster.assert_nothing_forbidden();
     }
 }
 
@@ -113,7 +113,7 @@ impl Recorded {
             let events = self.0.lock().unwrap().get(object).cloned().unwrap_or_default();
             if events == wanted { Ok(()) } else { Err(events) }
         };
-        cluster.until(now).await;
+        cluster.wait_until(now).await;
     }
 }
 
@@ -135,12 +135,12 @@ async fn resource_may_come_late_move_to_another_version_and_return() {
         let why = running.telemetry.readiness().err().unwrap_or_default();
         if why.contains("serves no w") { Ok(()) } else { Err(why) }
     };
-    cluster.until(not_ready).await;
+    cluster.wait_until(not_ready).await;
     let widget = |version: &str, name: &str| {
         let (version, metadata) = (format!("example.net/{version}"), json!({ "name": name, "namespace": "ns" }));
         json!({ "apiVersion": version, "kind": "Widget", "metadata": metadata, "spec": {} })
     };
-    let (beta, stable) = (widgets("example.net", "v1beta1"), widgets("example.net", "v1"));
+    let (beta, stable) = (widget_crd("example.net", "v1beta1"), widget_crd("example.net", "v1"));
     cluster.create(&beta).await;
     cluster.create(&widget("v1beta1", "before")).await;
     plugin.wait(&cluster, "ns/before", "ADDED").await;
@@ -157,9 +157,9 @@ async fn resource_may_come_late_move_to_another_version_and_return() {
 
     cluster.delete(&beta).await;
     plugin.wait(&cluster, "ns/after", "ADDED DELETED").await;
-    cluster.until(not_ready).await;
+    cluster.wait_until(not_ready).await;
     cluster.create(&stable).await;
-    cluster.until(async || running.telemetry.readiness()).await;
+    cluster.wait_until(async || running.telemetry.readiness()).await;
     cluster.create(&widget("v1", "again")).await;
     plugin.wait(&cluster, "ns/again", "ADDED").await;
     running.end(&cluster).await;
@@ -206,7 +206,7 @@ impl Plugin for Believer {
 async fn events_are_consistent_and_end_with_the_truth() {
     for seed in 1..=2 {
         let (cluster, mut random) = (cluster(seed).await, StdRng::seed_from_u64(seed));
-        cluster.storm();
+        cluster.add_random_faults();
         let believed = Mutex::default();
         let plugin = Arc::new(Believer { believed, random: Mutex::new(StdRng::seed_from_u64(seed)) });
         // A dropped event would stay unknown.
@@ -233,8 +233,8 @@ async fn events_are_consistent_and_end_with_the_truth() {
         cluster.server.clear_faults();
         let state = |pod: &Value| (meta(pod, "uid").to_owned(), meta(pod, "resourceVersion").to_owned());
         cluster
-            .until(async || {
-                let pods = cluster.all("/api/v1/pods").await;
+            .wait_until(async || {
+                let pods = cluster.list("/api/v1/pods").await;
                 let truth: BTreeMap<_, _> = pods.values().map(|pod| (key(pod), state(pod))).collect();
                 let believed = plugin.believed.lock().unwrap().clone();
                 if truth == believed { Ok(()) } else { Err((truth, believed)) }

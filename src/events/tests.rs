@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Call, Log, Server, api_server, status, terminating};
+use testkit::{Call, FakeApiServer, Log, api_server, status, terminating};
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -25,7 +25,7 @@ pub fn pod_reference(name: &str) -> ObjectReference {
 
 struct Harness {
     recorder: Recorder,
-    server: Server,
+    server: FakeApiServer,
     telemetry: Telemetry,
 }
 
@@ -73,7 +73,7 @@ fn accept(call: Call) -> Value {
 }
 
 /// Responds to a POST with 409 and to the next GET with the Event, at this count and version. Returns the PATCH.
-async fn report_existing(server: &mut Server, count: i32, version: &str) -> Call {
+async fn report_existing(server: &mut FakeApiServer, count: i32, version: &str) -> Call {
     let call = server.next().await;
     let mut event = call.body.clone();
     event["count"] = json!(count);

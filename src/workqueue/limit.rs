@@ -45,12 +45,12 @@ impl<K: Eq + Hash> Failures<K> {
         Failures(HashMap::new())
     }
 
-    /// FailureCounts a failure, and returns the wait after it.
+    /// Counts a failure, and returns the wait after it.
     pub fn record(&mut self, key: K) -> Duration {
         next_wait(&mut self.0.entry(key).or_default().failures, LONGEST)
     }
 
-    /// FailureCounts a failure that says nothing about the key, and returns the wait after it.
+    /// Counts a failure that is not the fault of the key, and returns the wait after it.
     pub fn record_unavailable(&mut self, key: K) -> Duration {
         next_wait(&mut self.0.entry(key).or_default().unavailable, LONGEST_UNAVAILABLE)
     }

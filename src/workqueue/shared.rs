@@ -74,7 +74,7 @@ impl<K: QueueKey> Shared<K> {
         self.inner.lock()
     }
 
-    /// QueueMetrics an add, and wakes a worker. Called without the lock, so that the worker finds it free.
+    /// Counts an add, and wakes a worker. Call it without the lock, which the worker needs.
     pub fn record_add(&self, added: Added) {
         if added != Added::Ignored {
             self.metrics.adds.inc();

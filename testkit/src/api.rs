@@ -1,7 +1,6 @@
-//! A scripted API server: the test answers each request.
+//! A fake API server: the test answers each request.
 //!
-//! It is a tower service below `kube::Client`. Everything above the socket is the real code, and without a socket tokio's
-//! clock can be paused.
+//! It replaces the HTTP connection below `kube::Client`. Without a socket, tokio's clock can be paused.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -15,25 +14,25 @@ use tower_test::mock;
 
 type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// A client and its server.
-pub fn api_server() -> (Client, Server) {
+/// Returns a client and the server that it is connected to.
+pub fn api_server() -> (Client, FakeApiServer) {
     let (service, handle) = mock::pair::<Request<Body>, Reply>();
-    (Client::new(service, "default"), Server(handle))
+    (Client::new(service, "default"), FakeApiServer(handle))
 }
 
-/// The server's side of every connection.
-pub struct Server(mock::Handle<Request<Body>, Reply>);
+/// The server's end of the client's requests.
+pub struct FakeApiServer(mock::Handle<Request<Body>, Reply>);
 
-impl Server {
-    /// The next request that the client makes.
+impl FakeApiServer {
+    /// Returns the client's next request.
     ///
     /// # Panics
-    /// There is none for an hour, usually of paused time.
+    /// No request arrives within an hour, usually of paused time.
     pub async fn next(&mut self) -> Call {
         self.next_within(Duration::from_secs(3600)).await.expect("a request within an hour")
     }
 
-    /// The next request, or None if there is none for this long.
+    /// Returns the next request, or None if none arrives within `limit`.
     pub async fn next_within(&mut self, limit: Duration) -> Option<Call> {
         let (request, reply) = tokio::time::timeout(limit, self.0.next_request()).await.ok()??;
         let (parts, body) = request.into_parts();
@@ -54,13 +53,13 @@ impl Server {
     }
 }
 
-/// A request without an answer yet. Dropping it breaks the connection.
+/// A request that waits for its response. Dropping it breaks the connection.
 pub struct Call {
     pub method: String,
     pub path: String,
-    /// As on the wire: percent-encoding is left alone.
+    /// As sent: percent-encoding is not decoded.
     pub query: BTreeMap<String, String>,
-    /// The body where it is JSON, else Null.
+    /// The body if it is JSON, else Null.
     pub body: Value,
     reply: mock::SendResponse<Reply>,
 }
@@ -110,16 +109,16 @@ impl Call {
     }
 }
 
-/// The open body of an answer. Dropping it ends the body, as the server does at its time-out.
+/// The open body of a response. Dropping it ends the body, as the API server does when a watch times out.
 pub struct Stream(mpsc::UnboundedSender<Result<http_body::Frame<Bytes>, io::Error>>);
 
 impl Stream {
-    /// One line of a watch.
+    /// Sends one event of a watch.
     pub fn event(&self, kind: &str, object: &Value) {
         self.raw(format!("{}\n", json!({ "type": kind, "object": object })));
     }
 
-    /// Any bytes. Ignored when the client has gone away.
+    /// Sends any bytes. Does nothing if the client has closed the connection.
     pub fn raw(&self, bytes: impl Into<Bytes>) {
         let _ = self.0.unbounded_send(Ok(http_body::Frame::data(bytes.into())));
     }
@@ -129,24 +128,24 @@ impl Stream {
         let _ = self.0.unbounded_send(Err(io::ErrorKind::ConnectionReset.into()));
     }
 
-    /// Whether the client has dropped its end.
+    /// Returns whether the client has closed the connection.
     pub fn is_abandoned(&self) -> bool {
         self.0.is_closed()
     }
 }
 
-/// Lets this much of the paused clock's time pass. The clock moves only when all tasks wait for it.
+/// Advances the paused clock, and lets all other tasks run until then.
 pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// A `Status` of a failure.
+/// A `Status` object that reports a failure.
 pub fn status(code: u16, reason: &str, message: &str) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "code": code, "reason": reason, "message": message })
 }
 
-/// The answer to a creation in a namespace that is being deleted.
+/// The response to a creation in a namespace that is being deleted.
 pub fn terminating() -> Value {
     let mut refusal = status(403, "Forbidden", "because it is being terminated");
     refusal["details"] = json!({ "causes": [{ "reason": "NamespaceTerminating", "message": "" }] });

@@ -1,7 +1,6 @@
 //! An API server in this process, for tests under a paused clock.
 //!
-//! There is no socket: the client calls the server as a function. So tokio's clock can be paused, and an hour of waiting
-//! takes only as long as the work in it.
+//! The client calls the server as a function. Without a socket, tokio's clock can be paused, and hours pass in milliseconds.
 
 use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
@@ -14,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::{Service, ServiceExt};
 
-use crate::objects::{collection, documents, key, path};
+use crate::objects::{collection, documents, key, path, pod, watch_rights};
 
-/// An API server, and the ServiceAccount of the controller under test.
+/// An embedded API server, and the ServiceAccount of the controller under test.
 pub struct Cluster {
     pub server: ApiServer,
     account: (&'static str, &'static str),
@@ -44,15 +43,15 @@ impl Cluster {
         Client::new(self.service().await, self.account.0)
     }
 
-    /// The server, as [`Cluster::client`] reaches it.
+    /// The service below [`Cluster::client`].
     pub async fn service(
         &self,
     ) -> impl Service<Request<Outgoing>, Response = Response<Incoming>, Error = Reset, Future: Send> + Clone + Send + use<>
     {
         let (namespace, name) = self.account;
         let token = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let answer = self.ask(Method::POST, &token, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
-        let token = answer["status"]["token"].as_str().expect("a token");
+        let response = self.request(Method::POST, &token, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
+        let token = response["status"]["token"].as_str().expect("a token");
         let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
         self.server.clone().map_request(move |mut request: Request<Outgoing>| {
             request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
@@ -67,26 +66,18 @@ impl Cluster {
 
     /// Lets the ServiceAccount list and watch one more resource.
     pub async fn grant(&self, group: &str, plural: &str) {
-        let (api, name) = ("rbac.authorization.k8s.io", format!("{plural}.{group}"));
-        let rules = json!([{ "apiGroups": [group], "resources": [plural], "verbs": ["list", "watch"] }]);
-        let (version, metadata) = (format!("{api}/v1"), json!({ "name": name }));
-        let role = json!({ "apiVersion": version, "kind": "ClusterRole", "metadata": metadata, "rules": rules });
-        let subject = json!({ "kind": "ServiceAccount", "namespace": self.account.0, "name": self.account.1 });
-        let binding = json!({
-            "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": metadata, "subjects": [subject],
-            "roleRef": { "apiGroup": api, "kind": "ClusterRole", "name": name },
-        });
-        self.create(&role).await;
-        self.create(&binding).await;
+        for object in watch_rights(self.account, group, plural) {
+            self.create(&object).await;
+        }
     }
 
     /// Adds a fault to the ServiceAccount's requests.
-    pub fn fault(&self, rule: Rule) {
+    pub fn add_fault(&self, rule: Rule) {
         self.server.fault(rule.user(self.user()));
     }
 
-    /// Lets a third of the ServiceAccount's requests fail, in every way except undecodable answers.
-    pub fn storm(&self) {
+    /// Makes about a third of the ServiceAccount's requests fail, with every fault except undecodable objects.
+    pub fn add_random_faults(&self) {
         let seconds = Duration::from_secs;
         for (fault, probability) in [
             (Fault::Delay { duration: seconds(3) }, 0.1),
@@ -105,17 +96,17 @@ impl Cluster {
             (Fault::WatchCutInLine { after: 9 }, 0.2),
             (Fault::WatchSilent { after: 11 }, 0.1),
         ] {
-            self.fault(Rule::new(fault).probability(probability));
+            self.add_fault(Rule::new(fault).probability(probability));
         }
     }
 
-    /// Breaks the ServiceAccount's connections, and each new one at once, until the faults are cleared.
-    pub fn cut(&self) {
-        self.fault(Rule::new(Fault::ResetBefore));
+    /// Breaks the ServiceAccount's connections and refuses new ones, until the faults are cleared.
+    pub fn break_connections(&self) {
+        self.add_fault(Rule::new(Fault::ResetBefore));
         self.server.cut_watches();
     }
 
-    /// The ServiceAccount's requests by verb and resource: `patch pkis/status`.
+    /// Counts the ServiceAccount's requests by verb and resource: `patch pkis/status`.
     pub fn requests(&self) -> BTreeMap<String, usize> {
         let (user, mut counts) = (self.user(), BTreeMap::new());
         for entry in self.server.requests().iter().filter(|entry| entry.user == user) {
@@ -124,45 +115,42 @@ impl Cluster {
         counts
     }
 
-    /// # Panics
-    /// A request of the ServiceAccount was refused for lack of rights.
-    pub fn assert_rights_were_enough(&self) {
+    /// Panics if a request of the ServiceAccount was forbidden.
+    pub fn assert_nothing_forbidden(&self) {
         let user = self.user();
         let forbidden = self.server.requests().into_iter().filter(|entry| entry.user == user && entry.code == 403);
         let forbidden: Vec<_> = forbidden.collect();
-        assert!(forbidden.is_empty(), "outside the rights of the manifest: {forbidden:?}");
+        assert!(forbidden.is_empty(), "the manifest does not allow: {forbidden:?}");
     }
 
     /// Waits, in tokio's time, until `check` returns Ok.
     ///
     /// # Panics
-    /// It still fails after an hour.
-    pub async fn until<T, E: Debug>(&self, check: impl AsyncFn() -> Result<T, E>) -> T {
+    /// `check` still fails after an hour.
+    pub async fn wait_until<T, E: Debug>(&self, check: impl AsyncFn() -> Result<T, E>) -> T {
         let start = Instant::now();
         loop {
             match check().await {
                 Ok(found) => return found,
-                Err(wrong) if start.elapsed() > Duration::from_secs(3600) => panic!("still after an hour: {wrong:?}"),
-                // Ever more rarely: the checks are all that takes real time here.
+                Err(last) if start.elapsed() > Duration::from_secs(3600) => panic!("still after an hour: {last:?}"),
+                // The delay grows: under a paused clock, only the checks take real time.
                 Err(_) => tokio::time::sleep(Duration::from_secs(1) + start.elapsed() / 10).await,
             }
         }
     }
 
     /// Creates a namespace.
-    pub async fn namespace(&self, name: &str) {
+    pub async fn create_namespace(&self, name: &str) {
         self.create(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })).await;
     }
 
     /// Creates a pod of one container with these volumes.
     pub async fn create_pod(&self, namespace: &str, name: &str, volumes: Value) -> Value {
-        let metadata = json!({ "namespace": namespace, "name": name });
-        let spec = json!({ "containers": [{ "name": "web", "image": "web" }], "volumes": volumes });
-        self.create(&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })).await
+        self.create(&pod(namespace, name, volumes)).await
     }
 
-    /// Sends a request of the administrator and returns the answer, also a refusal.
-    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
+    /// Sends a request as the administrator and returns the response, even if it is an error.
+    pub async fn request(&self, method: Method, path: &str, body: &Value) -> Value {
         let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, kind);
@@ -171,50 +159,50 @@ impl Cluster {
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Bytes {
-        let answer = self.server.clone().call(request).await.expect("an answer");
-        answer.into_body().collect().await.expect("a whole answer").to_bytes()
+        let response = self.server.clone().call(request).await.expect("a response");
+        response.into_body().collect().await.expect("a complete response").to_bytes()
     }
 
-    async fn done(&self, method: Method, path: &str, body: &Value) -> Value {
-        let answer = self.ask(method.clone(), path, body).await;
-        assert_ne!(answer["status"], "Failure", "{method} {path}: {answer}");
-        answer
+    async fn request_ok(&self, method: Method, path: &str, body: &Value) -> Value {
+        let response = self.request(method.clone(), path, body).await;
+        assert_ne!(response["status"], "Failure", "{method} {path}: {response}");
+        response
     }
 
-    /// Reads what is at `path`; panics if it is refused, as the following do.
+    /// Reads the object or list at `path`. It panics on an error, like the methods below.
     pub async fn get(&self, path: &str) -> Value {
-        self.done(Method::GET, path, &Value::Null).await
+        self.request_ok(Method::GET, path, &Value::Null).await
     }
 
     /// Creates an object.
     pub async fn create(&self, object: &Value) -> Value {
-        self.done(Method::POST, &collection(object), object).await
+        self.request_ok(Method::POST, &collection(object), object).await
     }
 
-    /// Changes an object, by merge patch.
+    /// Patches an object, by merge patch.
     pub async fn patch(&self, object: &Value, patch: Value) -> Value {
-        self.done(Method::PATCH, &path(object), &patch).await
+        self.request_ok(Method::PATCH, &path(object), &patch).await
     }
 
-    /// Changes an object's status, by merge patch.
+    /// Patches an object's status, by merge patch.
     pub async fn patch_status(&self, object: &Value, status: Value) -> Value {
-        self.done(Method::PATCH, &format!("{}/status", path(object)), &json!({ "status": status })).await
+        self.request_ok(Method::PATCH, &format!("{}/status", path(object)), &json!({ "status": status })).await
     }
 
     /// Deletes an object at once.
     pub async fn delete(&self, object: &Value) {
-        self.done(Method::DELETE, &format!("{}?gracePeriodSeconds=0", path(object)), &Value::Null).await;
+        self.request_ok(Method::DELETE, &format!("{}?gracePeriodSeconds=0", path(object)), &Value::Null).await;
     }
 
-    /// The objects of a collection by `namespace/name`.
-    pub async fn all(&self, path: &str) -> BTreeMap<String, Value> {
+    /// Lists a collection, by `namespace/name`.
+    pub async fn list(&self, path: &str) -> BTreeMap<String, Value> {
         let mut list = self.get(path).await;
         let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         items.into_iter().map(|item| (key(&item), item)).collect()
     }
 
-    /// The watch events of a collection since a revision.
-    pub async fn history(&self, path: &str, since: u64) -> Vec<Value> {
+    /// Returns the watch events of a collection since a revision.
+    pub async fn watch_events(&self, path: &str, since: u64) -> Vec<Value> {
         let uri = format!("{path}?watch=true&resourceVersion={since}&timeoutSeconds=1");
         let text = self.send(Request::get(uri).body(Full::default()).expect("a request")).await;
         text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()

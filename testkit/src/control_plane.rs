@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::{
-    server::{Server, free_port},
+    server::{ServerProcess, free_port},
     wait::within,
 };
 
 /// The administrator's token.
 pub const TOKEN: &str = "the-administrator-of-these-tests";
 
-/// All requests of the controller's ServiceAccount, and no others. A watch appears when it is opened.
+/// Logs the requests of the controller's ServiceAccount only. A watch is logged when it is opened.
 const AUDIT_POLICY: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -33,9 +33,9 @@ rules:
 - level: None
 ";
 
-/// The servers, their ports and their files. Dropping it stops them.
+/// The servers, their ports and their files. Dropping it stops the servers.
 pub struct ControlPlane {
-    /// Where their files are: the logs, `audit.log`, `ca.crt`, `kubeconfig`.
+    /// The folder of their files: logs, `audit.log`, `ca.crt`, `kubeconfig`.
     pub dir: PathBuf,
     /// The CA of the API server's certificate.
     pub ca_der: Vec<u8>,
@@ -44,15 +44,15 @@ pub struct ControlPlane {
     flags: Vec<(&'static str, String)>,
     runtime: Handle,
     // Dropped in this order.
-    manager: Option<Server>,
-    apiserver: Option<Server>,
-    _etcd: Server,
+    manager: Option<ServerProcess>,
+    apiserver: Option<ServerProcess>,
+    _etcd: ServerProcess,
 }
 
 impl ControlPlane {
     /// Starts etcd and the API server with these additional flags, and waits until it is ready.
     pub fn start(dir: &Path, runtime: Handle, flags: &[(&'static str, &str)]) -> ControlPlane {
-        // One key for everything: it signs the certificate, which is its own CA, and the tokens.
+        // The same key signs the certificate, which is its own CA, and the tokens.
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
         let rcgen::CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(names).expect("a certificate");
@@ -107,12 +107,12 @@ impl ControlPlane {
         plane
     }
 
-    /// Starts the API server again and waits until it is ready.
+    /// Starts the API server and waits until it is ready.
     pub fn start_apiserver(&mut self) {
         let client = self.client();
         let server = self.apiserver.insert(start(&self.dir, "kube-apiserver", &self.flags));
         within(Duration::from_secs(90), "the API server is ready", || {
-            server.alive().unwrap_or_else(|ended| panic!("kube-apiserver {ended}"));
+            server.check_alive().unwrap_or_else(|ended| panic!("kube-apiserver {ended}"));
             let request = Request::get("/readyz").header(AUTHORIZATION, format!("Bearer {TOKEN}"));
             let request = request.body(Vec::new()).expect("a request");
             self.runtime.block_on(client.request_text(request)).map_err(|e| e.to_string())
@@ -120,12 +120,12 @@ impl ControlPlane {
     }
 
     /// The API server's process, to stop or pause it.
-    pub fn apiserver(&mut self) -> &mut Option<Server> {
+    pub fn apiserver(&mut self) -> &mut Option<ServerProcess> {
         &mut self.apiserver
     }
 
-    /// Starts these of Kubernetes' own controllers. Install definitions first: the garbage collector learns of later ones
-    /// half a minute late.
+    /// Starts kube-controller-manager with these controllers. Install CustomResourceDefinitions first: the garbage
+    /// collector discovers later ones only after half a minute.
     pub fn start_controllers(&mut self, names: &str) {
         let flags = [
             ("kubeconfig", self.dir.join("kubeconfig").display().to_string()),
@@ -148,7 +148,7 @@ impl ControlPlane {
     pub fn client(&self) -> Client {
         let mut config = Config::new(format!("https://127.0.0.1:{}", self.port).parse().expect("a URL"));
         config.root_cert = Some(vec![self.ca_der.clone()]);
-        // Otherwise it retries by itself, and no test sees the answer.
+        // Otherwise the client retries, and tests do not see the first response.
         config.default_retry = false;
         let _inside = self.runtime.enter();
         Client::try_from(config).expect("a client")
@@ -166,25 +166,25 @@ pub fn kubeconfig(cluster: &Value, token: &str) -> String {
     .to_string()
 }
 
-/// A program in the folder KUBEBUILDER_ASSETS; it may not exist.
+/// The path of a program in the folder KUBEBUILDER_ASSETS, whether or not it exists.
 pub fn asset(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_default()).join(name)
 }
 
-/// Returns what is missing to start a control plane, in one line.
+/// Returns an error message if a program of the control plane is missing.
 pub fn missing() -> Option<String> {
     let programs = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
     let absent = programs.iter().find(|program| !asset(program).is_file())?;
     Some(format!(
-        "KUBEBUILDER_ASSETS={}: {absent} is not there: expected a folder with {}. `setup-envtest use -p path` prints one \
+        "KUBEBUILDER_ASSETS={}: {absent} is missing: expected a folder with {}. `setup-envtest use -p path` prints one \
          that lacks only kube-controller-manager, see https://dl.k8s.io/VERSION/bin/linux/amd64/kube-controller-manager",
         asset("").display(),
         programs.join(", ")
     ))
 }
 
-fn start(dir: &Path, program: &str, flags: &[(&str, String)]) -> Server {
+fn start(dir: &Path, program: &str, flags: &[(&str, String)]) -> ServerProcess {
     let mut command = Command::new(asset(program));
     command.current_dir(dir).args(flags.iter().map(|(flag, value)| format!("--{flag}={value}")));
-    Server::start(command, &dir.join(format!("{program}.log")))
+    ServerProcess::start(command, &dir.join(format!("{program}.log")))
 }

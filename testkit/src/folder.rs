@@ -1,4 +1,4 @@
-//! A temporary folder for the files of one test.
+//! Temporary folders, and the files of this repository.
 
 use std::{
     fs,
@@ -8,17 +8,17 @@ use std::{
 
 use tempfile::TempDir;
 
-/// An empty folder, removed when dropped.
+/// A temporary folder. Dropping it removes it.
 pub struct Folder(TempDir);
 
 impl Folder {
-    /// Creates the folder. `name` is a part of its name.
+    /// Creates an empty folder with `name` in its name.
     pub fn new(name: &str) -> Folder {
         let prefix = format!("demo-controller-{name}-");
         Folder(tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder"))
     }
 
-    /// Adds files, by their relative paths.
+    /// Writes files at these relative paths.
     pub fn with(self, files: &[(&str, &str)]) -> Folder {
         for (name, text) in files {
             self.file(name, text);
@@ -41,4 +41,14 @@ impl Deref for Folder {
     fn deref(&self) -> &Path {
         self.0.path()
     }
+}
+
+/// The folder of the repository.
+pub fn repo() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Reads a file of the repository.
+pub fn repo_file(name: &str) -> String {
+    fs::read_to_string(repo().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }

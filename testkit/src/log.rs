@@ -1,4 +1,4 @@
-//! Log lines: those of the test's own thread, and how lines are read.
+//! Captures the log of the test's thread, and reads log lines.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-/// The log of this thread, until it is dropped.
+/// Captures the log of this thread until it is dropped.
 pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
     _second: tracing::Dispatch,
@@ -15,11 +15,11 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts to collect lines of this level and of those above.
+    /// Starts to capture lines of this level and above.
     pub fn start(level: tracing::Level) -> Log {
-        // Pitfall: tracing caches for each log statement whether a subscriber wants it. While there is only one
-        // subscriber, only the first thread that arrives is asked: a test on another thread, without a subscriber,
-        // would switch the statement off for this one. With a second subscriber all are asked.
+        // Pitfall: tracing caches for each log statement whether it is enabled. While only one subscriber exists, the
+        // first thread that reaches the statement decides, and a thread without a subscriber disables it for all
+        // threads. With a second subscriber, tracing asks the subscriber of each thread.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         let text = Arc::new(Mutex::new(Vec::new()));
         let shared = text.clone();
@@ -34,7 +34,7 @@ impl Log {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    /// The first line that contains these words, except those of `--explain`; all lines if there is none.
+    /// Returns the first line that contains `words`, else all lines. Lines of `--explain` are left out.
     pub fn find(&self, words: &str) -> Result<Value, Vec<Value>> {
         let mut lines = self.lines();
         lines.retain(|line| line["target"] != "demo_controller::explain");
@@ -42,7 +42,7 @@ impl Log {
     }
 }
 
-/// A field of a line as text, empty if it is absent.
+/// Returns a field of a line as text, empty if it is absent.
 pub fn text(line: &Value, field: &str) -> String {
     match &line[field] {
         Value::Null => String::new(),
@@ -51,22 +51,23 @@ pub fn text(line: &Value, field: &str) -> String {
     }
 }
 
-/// The lifecycle log of a pod (`namespace/name`): `none>Pending baseline`, `Ready>Ready restarts=1`.
+/// Returns the lifecycle log of a pod (`namespace/name`): `none>Pending baseline`, `Ready>Ready restarts=1`.
 pub fn lifecycle(lines: &[Value], pod: &str) -> Vec<String> {
-    let of_it = lines.iter().filter(|line| line["message"] == "pod lifecycle" && line["pod"] == pod);
+    let of_pod = lines.iter().filter(|line| line["message"] == "pod lifecycle" && line["pod"] == pod);
     let short = |line: &Value| {
         let restarts = text(line, "restarts");
         let restarts = if restarts.is_empty() { restarts } else { format!(" restarts={restarts}") };
         let flag = |name: &str| if text(line, name) == "true" { format!(" {name}") } else { String::new() };
         format!("{}>{}{restarts}{}{}", text(line, "from"), text(line, "to"), flag("replaced"), flag("baseline"))
     };
-    of_it.map(short).collect()
+    of_pod.map(short).collect()
 }
 
-/// The events of an object (`namespace/name`) that a plugin has handled: `ADDED MODIFIED`.
+/// Returns the events of an object (`namespace/name`) that a plugin has handled: `ADDED MODIFIED`.
 pub fn handled(lines: &[Value], object: &str) -> String {
-    let of_it = lines.iter().filter(|line| line["object"] == object && line["target"] != "demo_controller::explain");
-    let types: Vec<String> = of_it.map(|line| text(line, "type")).filter(|kind| !kind.is_empty()).collect();
+    let of_object =
+        lines.iter().filter(|line| line["object"] == object && line["target"] != "demo_controller::explain");
+    let types: Vec<String> = of_object.map(|line| text(line, "type")).filter(|kind| !kind.is_empty()).collect();
     types.join(" ")
 }
 

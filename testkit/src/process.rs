@@ -1,9 +1,9 @@
-//! A built binary as a child process: its log, its pages, its end.
+//! A built binary as a child process.
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -11,14 +11,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    Page, http,
+    MetricsPage, http,
     log::text,
     server::{signal, tail},
-    wait::{eventually, expect, within},
+    wait::{DEADLINE, eventually, expect, within},
 };
 
-/// A running process that logs JSON and serves its pages at `port`. Dropping it kills it; while a test fails, the end of
-/// its log is printed.
+/// A running process that logs JSON and serves HTTP at `port`. Dropping it kills it, and prints the end of its log if the
+/// test fails.
 pub struct Process {
     child: Child,
     port: u16,
@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it in the environment of `command`, and waits for nothing.
+    /// Starts the process without waiting until it is ready.
     pub fn start(mut command: Command, port: u16) -> Process {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
@@ -61,14 +61,14 @@ impl Process {
         });
     }
 
-    /// The status code and the body of a page.
+    /// Returns the status code and the body of a page.
     pub fn page(&self, path: &str) -> Result<(u16, String), String> {
         http::get(self.port, path)
     }
 
-    /// The sum of a counter or gauge; 0 if there is no such metric, or no answer.
+    /// Returns the sum of a counter or gauge, 0 if it cannot be read.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.page("/metrics").map_or(0.0, |(_, text)| Page(text).sum(name, labels))
+        self.page("/metrics").map_or(0.0, |(_, text)| MetricsPage(text).sum(name, labels))
     }
 
     /// Its log.
@@ -76,18 +76,18 @@ impl Process {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The lines of its log that are JSON: all of them, except those of a panic.
+    /// The JSON lines of its log. Only a panic prints other lines.
     pub fn lines(&self) -> Vec<Value> {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits for a line with this text in the message or in a field.
+    /// Waits for a line with `words` in the message or in another field.
     #[track_caller]
     pub fn wait_line(&self, words: &str) -> Value {
-        let holds =
+        let matches =
             |line: &Value| line.as_object().is_some_and(|all| all.keys().any(|f| text(line, f).contains(words)));
         eventually(format!("a log line contains {words:?}"), || {
-            self.lines().into_iter().find(holds).ok_or_else(|| tail(&self.log(), 10))
+            self.lines().into_iter().find(matches).ok_or_else(|| tail(&self.log(), 10))
         })
     }
 
@@ -96,20 +96,17 @@ impl Process {
         signal(self.child.id(), name);
     }
 
-    /// Sends SIGTERM and returns the exit code, once all of its log is read.
+    /// Sends SIGTERM, then [`Process::wait_end`].
     #[track_caller]
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal("TERM");
         self.wait_end()
     }
 
-    /// Waits for its end and returns the exit code, once all of its log is read.
+    /// Waits until it has ended and its log is complete. Returns the exit code.
     #[track_caller]
     pub fn wait_end(&mut self) -> Option<i32> {
-        let status = eventually("the process ends", || match self.child.try_wait() {
-            Ok(Some(status)) => Ok(status),
-            other => Err(format!("{other:?}")),
-        });
+        let status = wait_exit(&mut self.child);
         self.reader.take().into_iter().for_each(|reader| drop(reader.join()));
         status.code()
     }
@@ -120,7 +117,35 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("the end of the process's log:\n{}", tail(&self.log(), 40));
+            eprintln!("the end of the log of the process:\n{}", tail(&self.log(), 40));
         }
     }
+}
+/// Waits until a child process has ended.
+#[track_caller]
+pub fn wait_exit(child: &mut Child) -> ExitStatus {
+    eventually("the process ends", || match child.try_wait() {
+        Ok(Some(status)) => Ok(status),
+        other => Err(format!("{other:?}")),
+    })
+}
+
+/// Runs a command to its end and returns its output, as [`Command::output`] does, but with a deadline.
+///
+/// # Panics
+/// The command still runs after [`DEADLINE`]. The message has its output.
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    let (pid, (sender, receiver)) = (child.id(), mpsc::channel());
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let received = receiver.recv_timeout(DEADLINE);
+    let has_ended = received.is_ok();
+    if !has_ended {
+        signal(pid, "KILL");
+    }
+    let output = received.or_else(|_| receiver.recv()).expect("the thread sends").expect("its output can be read");
+    assert!(has_ended, "{command:?} has not ended within {DEADLINE:?}: {output:?}");
+    output
 }

@@ -1,47 +1,38 @@
-//! Prometheus' own checks of metrics and alert rules.
+//! Checks metrics and alert rules with Prometheus' promtool.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, io::Write, path::PathBuf, process::Command};
 
-use crate::Folder;
+use crate::{Folder, repo};
 
-/// Runs promtool with these arguments in this folder. Without promtool (on the PATH or as `target/promtool`) it only
-/// says so, except in CI.
+/// Runs promtool in the folder of the repository. Without promtool (on the PATH or in `target/`) it prints a warning.
 ///
 /// # Panics
-/// promtool finds an error, or there is no promtool and `CI=true`.
-pub fn run(arguments: &[&str], workspace: &Path) {
-    let Some(promtool) = find(workspace) else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "there is no promtool on the PATH or in target/");
-        // Not eprintln, which the test harness captures.
-        let _ = std::io::stderr().write_all(b"skipped: there is no promtool on the PATH or in target/\n");
+/// promtool finds an error, or it is missing and `CI=true`.
+pub fn run(arguments: &[&str]) {
+    let Some(promtool) = find() else {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "promtool is neither on the PATH nor in target/");
+        // The test harness captures the output of eprintln.
+        let _ = std::io::stderr().write_all(b"skipped: promtool is neither on the PATH nor in target/\n");
         return;
     };
-    let done = Command::new(promtool).args(arguments).current_dir(workspace).output().expect("promtool can be started");
+    let done = Command::new(promtool).args(arguments).current_dir(repo()).output().expect("promtool can be started");
     let text = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
     assert!(done.status.success(), "promtool {arguments:?}: {text}");
 }
 
-/// Checks that a page is valid OpenMetrics, by an import: promtool has no command that only checks this format.
-///
-/// # Panics
-/// See [`run`].
-pub fn check_page(page: &str, workspace: &Path) {
+/// Checks that a page is valid OpenMetrics, like [`run`]. promtool can only import this format, so it does.
+pub fn check_page(page: &str) {
     let folder = Folder::new("openmetrics");
-    // An import takes only samples with a time.
+    // An import needs samples with a timestamp.
     let line = |line: &str| if line.starts_with('#') { format!("{line}\n") } else { format!("{line} 1700000000\n") };
     let file = folder.join("page");
     fs::write(&file, page.lines().map(line).collect::<String>()).expect("a file can be written");
     let [file, data] = [file, folder.join("data")].map(|path| path.display().to_string());
-    run(&["tsdb", "create-blocks-from", "openmetrics", &file, &data], workspace);
+    run(&["tsdb", "create-blocks-from", "openmetrics", &file, &data]);
 }
 
-fn find(workspace: &Path) -> Option<PathBuf> {
+fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([workspace.join("target")]);
+    let folders = std::env::split_paths(&path).chain([repo().join("target")]);
     folders.map(|folder| folder.join("promtool")).find(|program| program.is_file())
 }

@@ -1,4 +1,4 @@
-//! A child process that logs to a file and is killed when dropped.
+//! A server as a child process, its port and its signals.
 
 use std::{
     fs::{self, File},
@@ -8,27 +8,27 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// A running server. Dropping it kills it.
-pub struct Server {
+/// A running server that logs to a file. Dropping it kills it.
+pub struct ServerProcess {
     child: Child,
     log: PathBuf,
 }
 
-impl Server {
-    /// Starts `command`, with both of its outputs appended to `log`.
-    pub fn start(mut command: Command, log: &Path) -> Server {
+impl ServerProcess {
+    /// Starts `command` and appends its stdout and stderr to `log`.
+    pub fn start(mut command: Command, log: &Path) -> ServerProcess {
         let file = File::options().create(true).append(true).open(log).expect("a log file can be opened");
         let both = file.try_clone().expect("a file handle can be cloned");
         command.stdin(Stdio::null()).stdout(file).stderr(both);
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-        Server { child, log: log.to_owned() }
+        ServerProcess { child, log: log.to_owned() }
     }
 
-    /// An error with the end of its log, if it has ended.
-    pub fn alive(&mut self) -> Result<(), String> {
+    /// Returns the end of its log as an error if it has ended.
+    pub fn check_alive(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            ended => Err(format!("ended by itself ({ended:?}):\n{}", self.tail(15))),
+            ended => Err(format!("ended unexpectedly ({ended:?}):\n{}", self.tail(15))),
         }
     }
 
@@ -37,13 +37,13 @@ impl Server {
         signal(self.child.id(), name);
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of its log.
     pub fn tail(&self, lines: usize) -> String {
         tail(&fs::read_to_string(&self.log).unwrap_or_default(), lines)
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         // An API server that has lost its etcd does not stop at SIGTERM.
         let _ = self.child.kill();
@@ -57,14 +57,14 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "signal {name} to {pid}");
 }
 
-/// The last lines of a text.
+/// Returns the last lines of a text.
 pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// Returns a free port of the loopback address, each time another. It is below the kernel's range for outgoing
-/// connections, so a server that is killed can use it again.
+/// Returns a free port of the loopback address, a different one each time. It is below the kernel's range for outgoing
+/// connections, so a restarted server finds it free.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 20_000 + (std::process::id() % 10_000) as u16;

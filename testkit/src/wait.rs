@@ -1,7 +1,7 @@
 //! Waits for a condition, with a deadline.
 //!
-//! No test sleeps for a fixed time: that is always too long on this machine and too short on the next one. That something
-//! does *not* happen is bounded by an event that does (three resyncs are counted), never by time.
+//! No test sleeps for a fixed time, which is too long on a fast machine and too short on a slow one. To show that
+//! something does *not* happen, a test waits for another event: for three resyncs, for example.
 
 use std::{
     fmt::Display,
@@ -9,41 +9,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Far longer than anything takes, even on two busy cores: it ends a test that has failed.
+/// Ends a test that has failed. Much longer than any wait takes, even on two busy cores.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The wait before the second attempt.
-const FIRST_PACE: Duration = Duration::from_millis(2);
+/// The delay between two checks, at first. It doubles up to [`LAST_DELAY`].
+const FIRST_DELAY: Duration = Duration::from_millis(2);
 
-/// It doubles up to this.
-const LAST_PACE: Duration = Duration::from_millis(20);
+const LAST_DELAY: Duration = Duration::from_millis(20);
 
-/// Calls `look` until it returns Ok, and returns its result.
+/// Calls `check` until it returns Ok, and returns its result.
 ///
 /// # Panics
-/// [`DEADLINE`] is over; the message has the last error.
+/// `check` still fails after [`DEADLINE`]. The message has its last error.
 #[track_caller]
-pub fn eventually<T, E: Display>(what: impl Display, look: impl FnMut() -> Result<T, E>) -> T {
-    within(DEADLINE, what, look)
+pub fn eventually<T, E: Display>(what: impl Display, check: impl FnMut() -> Result<T, E>) -> T {
+    within(DEADLINE, what, check)
 }
 
 /// [`eventually`], with another deadline.
 #[track_caller]
-pub fn within<T, E: Display>(limit: Duration, what: impl Display, mut look: impl FnMut() -> Result<T, E>) -> T {
-    let (begun, mut pace) = (Instant::now(), FIRST_PACE);
+pub fn within<T, E: Display>(limit: Duration, what: impl Display, mut check: impl FnMut() -> Result<T, E>) -> T {
+    let (start, mut delay) = (Instant::now(), FIRST_DELAY);
     loop {
-        match look() {
+        match check() {
             Ok(found) => return found,
-            Err(seen) if begun.elapsed() > limit => panic!("not within {limit:?}: {what}\n  last seen: {seen}"),
+            Err(last) if start.elapsed() > limit => panic!("not within {limit:?}: {what}\n  last seen: {last}"),
             Err(_) => {
-                thread::sleep(pace);
-                pace = (pace * 2).min(LAST_PACE);
+                thread::sleep(delay);
+                delay = (delay * 2).min(LAST_DELAY);
             }
         }
     }
 }
 
-/// Ok if `holds`, otherwise what was seen.
+/// Returns `seen` as an error unless `holds`.
 pub fn expect(holds: bool, seen: impl Display) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.to_string()) }
 }

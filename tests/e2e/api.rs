@@ -1,6 +1,6 @@
-//! The administrator's own requests: JSON in, JSON out, by path.
+//! A blocking client for the API server: JSON objects by path.
 //!
-//! A process of kubectl for each of them would be most of the work that the machine does.
+//! It is much cheaper than one kubectl process per request.
 
 use std::{fmt, future::Future, sync::LazyLock, time::Duration};
 
@@ -9,100 +9,101 @@ use kube::{Client, Config, config::AuthInfo};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-/// The tests are plain blocking code; the client is not.
+/// Runs the client: the tests are blocking code.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().expect("a runtime")
 });
 
-/// The API server, as the administrator sees it.
+/// A client with the credentials of one user.
 #[derive(Clone)]
-pub struct Api(Client);
+pub struct ApiClient(Client);
 
-/// A request without a good answer.
+/// A request that failed.
 #[derive(Debug)]
-pub struct Refused {
-    /// 0 if there was no answer.
+pub struct ApiError {
+    /// The status code, 0 without a response.
     pub code: u16,
     /// The message of the server or of the client.
-    pub why: String,
+    pub message: String,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code, self.why)
+        write!(f, "{} {}", self.code, self.message)
     }
 }
 
-impl From<Refused> for String {
-    fn from(refused: Refused) -> String {
-        refused.to_string()
+impl From<ApiError> for String {
+    fn from(error: ApiError) -> String {
+        error.to_string()
     }
 }
 
-type Answer = Result<Value, Refused>;
+/// The object in a response, or the error.
+pub type Response = Result<Value, ApiError>;
 
-impl Api {
-    /// Sends nothing yet. Without a CA it is plain HTTP.
-    pub fn new(server: &str, ca_der: Option<Vec<u8>>, token: Option<&str>) -> Api {
+impl ApiClient {
+    /// Creates a client for this URL. It sends nothing yet.
+    pub fn new(server: &str, ca_der: Option<Vec<u8>>, token: Option<&str>) -> ApiClient {
         let mut config = Config::new(server.parse().expect("a URL"));
         config.root_cert = ca_der.map(|der| vec![der]);
         config.auth_info = AuthInfo { token: token.map(|token| token.to_owned().into()), ..AuthInfo::default() };
         config.default_retry = false;
         let _inside = RUNTIME.enter();
-        Api(Client::try_from(config).expect("a client"))
+        ApiClient(Client::try_from(config).expect("a client"))
     }
 
-    /// The object at `path`.
-    pub fn get(&self, path: &str) -> Answer {
+    /// Reads the object at `path`.
+    pub fn get(&self, path: &str) -> Response {
         self.send(Method::GET, path, "", &Value::Null)
     }
 
-    /// The object at `path`, or None if there is none.
-    pub fn find(&self, path: &str) -> Result<Option<Value>, Refused> {
+    /// Reads the object at `path`. Returns None on 404.
+    pub fn find(&self, path: &str) -> Result<Option<Value>, ApiError> {
         match self.get(path) {
-            Err(Refused { code: 404, .. }) => Ok(None),
-            answer => answer.map(Some),
+            Err(ApiError { code: 404, .. }) => Ok(None),
+            response => response.map(Some),
         }
     }
 
-    /// The items of the list at `path`.
-    pub fn list(&self, path: &str) -> Result<Vec<Value>, Refused> {
+    /// Lists the objects at `path`.
+    pub fn list(&self, path: &str) -> Result<Vec<Value>, ApiError> {
         let mut list = self.get(path)?;
         Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
-    /// Creates.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    /// Creates an object.
+    pub fn post(&self, path: &str, body: &Value) -> Response {
         self.send(Method::POST, path, "application/json", body)
     }
 
-    /// Changes, by merge patch.
-    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+    /// Patches an object, by merge patch.
+    pub fn patch(&self, path: &str, body: &Value) -> Response {
         self.send(Method::PATCH, path, "application/merge-patch+json", body)
     }
 
-    /// Deletes.
-    pub fn delete(&self, path: &str) -> Answer {
+    /// Deletes an object.
+    pub fn delete(&self, path: &str) -> Response {
         self.send(Method::DELETE, path, "", &Value::Null)
     }
 
-    fn send(&self, method: Method, path: &str, content: &str, body: &Value) -> Answer {
+    fn send(&self, method: Method, path: &str, content_type: &str, body: &Value) -> Response {
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let mut request = Request::builder().method(method).uri(path);
-        if !content.is_empty() {
-            request = request.header(CONTENT_TYPE, content);
+        if !content_type.is_empty() {
+            request = request.header(CONTENT_TYPE, content_type);
         }
-        wait(self.0.request(request.body(bytes).expect("a request")))
+        block_on(self.0.request(request.body(bytes).expect("a request")))
     }
 }
 
-fn wait<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Refused> {
+fn block_on<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     let limit = Duration::from_secs(10);
     match RUNTIME.block_on(async { tokio::time::timeout(limit, request).await }) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) => Err(Refused { code: status.code, why: status.message }),
-        Ok(Err(error)) => Err(Refused { code: 0, why: daemon::error_chain(&error) }),
-        Err(_) => Err(Refused { code: 0, why: format!("no answer within {limit:?}") }),
+        Ok(Ok(object)) => Ok(object),
+        Ok(Err(kube::Error::Api(status))) => Err(ApiError { code: status.code, message: status.message }),
+        Ok(Err(error)) => Err(ApiError { code: 0, message: daemon::error_chain(&error) }),
+        Err(_) => Err(ApiError { code: 0, message: format!("no answer within {limit:?}") }),
     }
 }

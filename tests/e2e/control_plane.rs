@@ -1,4 +1,4 @@
-//! A real control plane as the servers of a scenario.
+//! A real control plane, for `--real`.
 
 use std::path::Path;
 
@@ -6,72 +6,74 @@ use serde_json::Value;
 use testkit::control_plane::{ControlPlane, TOKEN, asset};
 
 use crate::{
-    api::{Api, RUNTIME},
-    audit::Audit,
+    api::{ApiClient, RUNTIME},
+    audit::AuditLog,
     kubectl::Kubectl,
     servers::Servers,
 };
 
-/// Not the pod garbage collector: it deletes pods on nodes that do not exist.
+/// Without the pod garbage collector, which deletes pods on nodes that do not exist.
 const CONTROLLERS: &str =
     "deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller";
 
-/// The control plane and its kubectl.
-pub struct Real(ControlPlane, Kubectl);
+/// A real control plane and its kubectl.
+pub struct RealServers {
+    plane: ControlPlane,
+    kubectl: Kubectl,
+}
 
-impl Real {
-    /// Starts it.
-    pub fn start(dir: &Path) -> Real {
-        // With that plugin, a pod could only be created once its namespace has a default ServiceAccount.
+impl RealServers {
+    pub fn start(dir: &Path) -> RealServers {
+        // Otherwise pods cannot be created until their namespace has a default ServiceAccount.
         let flags = [("disable-admission-plugins", "ServiceAccount")];
         let plane = ControlPlane::start(dir, RUNTIME.handle().clone(), &flags);
-        Real(plane, Kubectl::new(asset("kubectl"), dir.join("kubeconfig")))
+        RealServers { plane, kubectl: Kubectl::new(asset("kubectl"), dir.join("kubeconfig")) }
     }
 
-    /// The API as the administrator.
-    pub fn api(&self) -> Api {
+    /// A client of the administrator.
+    pub fn api(&self) -> ApiClient {
         self.api_as(TOKEN)
     }
 }
 
-impl Servers for Real {
+impl Servers for RealServers {
     fn start(&mut self) {
-        self.0.start_apiserver();
+        self.plane.start_apiserver();
     }
 
     fn kill(&mut self) {
-        *self.0.apiserver() = None;
+        *self.plane.apiserver() = None;
     }
 
     fn pause(&mut self) {
-        self.0.apiserver().as_ref().expect("it runs").signal("STOP");
+        self.plane.apiserver().as_ref().expect("the API server runs").signal("STOP");
     }
 
     fn resume(&mut self) {
-        self.0.apiserver().as_ref().expect("it runs").signal("CONT");
+        self.plane.apiserver().as_ref().expect("the API server runs").signal("CONT");
     }
 
     fn start_controllers(&mut self) {
-        self.0.start_controllers(CONTROLLERS);
+        self.plane.start_controllers(CONTROLLERS);
     }
 
-    fn audit(&self) -> Audit {
-        Audit::read(&self.0.dir.join("audit.log"))
+    fn audit_log(&self) -> AuditLog {
+        AuditLog::read(&self.plane.dir.join("audit.log"))
     }
 
     fn port(&self) -> u16 {
-        self.0.port
+        self.plane.port
     }
 
     fn cluster(&self) -> Value {
-        self.0.cluster()
+        self.plane.cluster()
     }
 
-    fn api_as(&self, token: &str) -> Api {
-        Api::new(&format!("https://127.0.0.1:{}", self.0.port), Some(self.0.ca_der.clone()), Some(token))
+    fn api_as(&self, token: &str) -> ApiClient {
+        ApiClient::new(&format!("https://127.0.0.1:{}", self.plane.port), Some(self.plane.ca_der.clone()), Some(token))
     }
 
     fn kubectl(&self) -> Option<&Kubectl> {
-        Some(&self.1)
+        Some(&self.kubectl)
     }
 }

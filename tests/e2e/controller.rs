@@ -1,4 +1,4 @@
-//! The controller as it is deployed: with the token of its ServiceAccount.
+//! The controller as a child process, with the token of its ServiceAccount.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -14,7 +14,7 @@ use testkit::{
     wait::{eventually, expect, within},
 };
 
-use crate::{servers::write_kubeconfig, stage::Stage};
+use crate::{servers::write_kubeconfig, test_env::TestEnv};
 
 /// A running controller.
 pub struct Controller(Process);
@@ -34,35 +34,35 @@ impl DerefMut for Controller {
 }
 
 impl Controller {
-    /// Starts it with these flags (separated by blanks) and waits until it is ready.
-    pub fn start(stage: &Stage, flags: &str) -> Controller {
-        Controller::start_with(stage, flags, &stage.token(), &[])
+    /// Starts the controller with these flags, separated by blanks, and waits until it is ready.
+    pub fn start(env: &TestEnv, flags: &str) -> Controller {
+        Controller::start_with(env, flags, &env.token(), &[])
     }
 
-    /// [`Controller::start`] with this token and these variables.
-    pub fn start_with(stage: &Stage, flags: &str, token: &str, env: &[(&str, &str)]) -> Controller {
+    /// [`Controller::start`] with this token and these environment variables.
+    pub fn start_with(env: &TestEnv, flags: &str, token: &str, variables: &[(&str, &str)]) -> Controller {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("replica-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let (port, kubeconfig) = (free_port(), stage.dir.join(format!("{name}-kubeconfig")));
-        write_kubeconfig(&kubeconfig, &stage.servers.cluster(), token);
-        // An environment of its own: neither our KUBECONFIG nor our RUST_LOG.
+        let (port, kubeconfig) = (free_port(), env.dir.join(format!("{name}-kubeconfig")));
+        write_kubeconfig(&kubeconfig, &env.servers.cluster(), token);
+        // Without the KUBECONFIG and RUST_LOG of the test.
         let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
-        command.env_clear().env("HOME", &stage.dir).env("POD_NAME", &name).env("POD_NAMESPACE", "controlplane");
-        command.envs(env.iter().copied()).arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
+        command.env_clear().env("HOME", &env.dir).env("POD_NAME", &name).env("POD_NAMESPACE", "controlplane");
+        command.envs(variables.iter().copied()).arg("--kubeconfig").arg(&kubeconfig).args(["--log-format", "json"]);
         command.args(["--listen", &format!("127.0.0.1:{port}")]).args(flags.split_whitespace());
         let mut controller = Controller(Process::start(command, port));
         controller.wait_ready();
         controller
     }
 
-    /// Waits until each Pki was reconciled at least this many times more. It is the resync that enqueues them.
+    /// Waits until resyncs have reconciled each Pki at least `times` more times.
     #[track_caller]
     pub fn wait_resyncs(&self, times: u32) {
-        let done = || self.metric("reconcile_total", &[("queue", "pki")]);
-        // One more: the first one may be half over.
-        let wanted = done() + f64::from(times + 1) * self.metric("reflector_items", &[("resource", "pkis")]);
+        let reconciles = || self.metric("reconcile_total", &[("queue", "pki")]);
+        // One more, because a resync may be in progress.
+        let wanted = reconciles() + f64::from(times + 1) * self.metric("reflector_items", &[("resource", "pkis")]);
         within(Duration::from_secs(60), format!("{times} resyncs"), || {
-            expect(done() >= wanted, format!("{} reconciles of {wanted}", done()))
+            expect(reconciles() >= wanted, format!("{} of {wanted} reconciles", reconciles()))
         });
     }
 

@@ -13,21 +13,20 @@ use tokio::{net::TcpListener, runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::Api,
-    audit::{Audit, Request},
+    api::ApiClient,
+    audit::{AuditEvent, AuditLog},
     kubectl::Kubectl,
     servers::{Servers, write_kubeconfig},
 };
 
-/// See the module.
-pub struct Embedded {
+pub struct EmbeddedServers {
     server: ApiServer,
     port: u16,
     kubectl: Option<Kubectl>,
     running: Option<Running>,
 }
 
-/// The thread that does all of the server's work.
+/// The only thread of the server.
 struct Running {
     thread: thread::JoinHandle<Option<()>>,
     kill: CancellationToken,
@@ -35,21 +34,21 @@ struct Running {
     paused: Option<mpsc::Sender<()>>,
 }
 
-impl Embedded {
-    /// Starts it.
-    pub fn start(dir: &Path) -> Embedded {
+impl EmbeddedServers {
+    pub fn start(dir: &Path) -> EmbeddedServers {
         let port = free_port();
         let kubeconfig = dir.join("kubeconfig");
         write_kubeconfig(&kubeconfig, &cluster(port), "");
         let kubectl = kubectl_program().map(|program| Kubectl::new(program, kubeconfig));
-        let mut embedded = Embedded { server: ApiServer::new(Settings::default()), port, kubectl, running: None };
+        let mut embedded =
+            EmbeddedServers { server: ApiServer::new(Settings::default()), port, kubectl, running: None };
         Servers::start(&mut embedded);
         embedded
     }
 
-    /// As the administrator.
-    pub fn api(&self) -> Api {
-        Api::new(&self.url(), None, None)
+    /// A client of the administrator.
+    pub fn api(&self) -> ApiClient {
+        ApiClient::new(&self.url(), None, None)
     }
 
     fn url(&self) -> String {
@@ -57,13 +56,13 @@ impl Embedded {
     }
 }
 
-impl Servers for Embedded {
+impl Servers for EmbeddedServers {
     fn start(&mut self) {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (kill, handle, server) = (CancellationToken::new(), runtime.handle().clone(), self.server.clone());
-        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", self.port))).expect("its port is free");
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", self.port))).expect("the port is free");
         let killed = kill.clone();
-        // Open connections are closed with the runtime, also in the middle of a line.
+        // Dropping the runtime closes open connections, even within a line.
         let run = move || runtime.block_on(killed.run_until_cancelled(server.serve(listener, std::future::pending())));
         self.running = Some(Running { thread: thread::spawn(run), kill, handle, paused: None });
     }
@@ -73,35 +72,35 @@ impl Servers for Embedded {
             drop(running.paused);
             running.kill.cancel();
             running.thread.join().expect("the server does not panic");
-            // The watch cache of a real one starts empty: a watch from before the restart gets 410.
+            // The watch cache of a real server is empty after a restart: earlier versions get 410.
             self.server.compact();
         }
     }
 
     fn pause(&mut self) {
         let (resume, resumed) = mpsc::channel::<()>();
-        let (begin, begun) = mpsc::channel::<()>();
-        let running = self.running.as_mut().expect("it runs");
+        let (start, started) = mpsc::channel::<()>();
+        let running = self.running.as_mut().expect("the server runs");
         running.paused = Some(resume);
-        // Blocks its only thread.
+        // Blocks the only thread of the server.
         running.handle.spawn(async move {
-            drop(begin);
+            drop(start);
             resumed.recv().unwrap_or_default();
         });
-        begun.recv().unwrap_or_default();
+        started.recv().unwrap_or_default();
     }
 
     fn resume(&mut self) {
-        self.running.as_mut().expect("it runs").paused = None;
+        self.running.as_mut().expect("the server runs").paused = None;
     }
 
-    /// It collects garbage by itself.
+    /// The embedded server has a garbage collector and no other controllers.
     fn start_controllers(&mut self) {}
 
-    fn audit(&self) -> Audit {
+    fn audit_log(&self) -> AuditLog {
         let requests = self.server.requests().into_iter();
-        let ours = requests.filter(|request| request.user == "system:serviceaccount:controlplane:demo-controller");
-        let request = |entry: Entry| Request {
+        let requests = requests.filter(|request| request.user == "system:serviceaccount:controlplane:demo-controller");
+        let event = |entry: Entry| AuditEvent {
             verb: entry.verb,
             resource: entry.resource,
             namespace: entry.namespace,
@@ -110,7 +109,7 @@ impl Servers for Embedded {
             code: entry.code.into(),
             credential: String::new(),
         };
-        Audit::new(ours.map(request).collect())
+        AuditLog::new(requests.map(event).collect())
     }
 
     fn port(&self) -> u16 {
@@ -121,8 +120,8 @@ impl Servers for Embedded {
         cluster(self.port)
     }
 
-    fn api_as(&self, token: &str) -> Api {
-        Api::new(&self.url(), None, Some(token))
+    fn api_as(&self, token: &str) -> ApiClient {
+        ApiClient::new(&self.url(), None, Some(token))
     }
 
     fn kubectl(&self) -> Option<&Kubectl> {
@@ -130,12 +129,11 @@ impl Servers for Embedded {
     }
 }
 
-/// Plain HTTP on the loopback address.
 fn cluster(port: u16) -> Value {
     json!({ "server": format!("http://127.0.0.1:{port}") })
 }
 
-/// The kubectl of KUBEBUILDER_ASSETS, if there is one.
+/// The kubectl of KUBEBUILDER_ASSETS, if it exists.
 pub fn kubectl_program() -> Option<PathBuf> {
     Some(asset("kubectl")).filter(|program| program.is_file())
 }

@@ -1,4 +1,4 @@
-//! event-controller as its manifest deploys it: with the token of its own ServiceAccount.
+//! event-controller as a child process, with the token of its own ServiceAccount.
 
 use std::{
     env, fs,
@@ -10,75 +10,75 @@ use std::{
     },
 };
 
-use serde_json::json;
 use testkit::{
     Process,
     log::handled,
+    objects::watch_rights,
     server::free_port,
     wait::{eventually, expect},
 };
 
-use crate::{servers::write_kubeconfig, stage::Stage};
+use crate::{servers::write_kubeconfig, test_env::TestEnv};
 
-/// Built once. It is another package, so cargo does not do it for this test.
+/// Builds the binary. It belongs to another package, so cargo does not build it for this test.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let ours = Path::new(env!("CARGO_BIN_EXE_demo-controller"));
+    let demo_controller = Path::new(env!("CARGO_BIN_EXE_demo-controller"));
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--locked", "--quiet", "-p", "event-controller"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // Those of this package would make cargo build dependencies again whose build scripts read them.
-    let of_the_package = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
-    for (name, _) in env::vars().filter(|(name, _)| of_the_package(name)) {
+    // Build scripts read these variables: cargo would rebuild dependencies if they named this package.
+    let of_this_package = |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in env::vars().filter(|(name, _)| of_this_package(name)) {
         build.env_remove(name);
     }
-    if ours.parent().is_some_and(|folder| folder.ends_with("release")) {
+    if demo_controller.parent().is_some_and(|folder| folder.ends_with("release")) {
         build.arg("--release");
     }
     assert!(build.status().is_ok_and(|status| status.success()), "event-controller cannot be built");
-    ours.with_file_name("event-controller")
+    demo_controller.with_file_name("event-controller")
 });
 
-/// How it is started.
-pub struct Start<'a> {
-    stage: &'a Stage,
+/// A builder for the process.
+pub struct EventController<'a> {
+    test_env: &'a TestEnv,
     command: Command,
     port: u16,
-    /// For files of this process.
+    /// The folder for files of this process.
     pub dir: PathBuf,
 }
 
-impl<'a> Start<'a> {
+impl<'a> EventController<'a> {
     /// Without a connection and without a resource.
-    pub fn new(stage: &'a Stage) -> Start<'a> {
+    pub fn new(test_env: &'a TestEnv) -> EventController<'a> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let dir = stage.dir.join(format!("event-controller-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let dir = test_env.dir.join(format!("event-controller-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir_all(&dir).expect("a folder");
         let (mut command, port) = (Command::new(&*BINARY), free_port());
         command.env_clear().env("HOME", &dir).env("PATH", env::var_os("PATH").unwrap_or_default());
         command.args(["--log-format", "json", "--listen", &format!("127.0.0.1:{port}")]);
-        Start { stage, command, port, dir }
+        EventController { test_env, command, port, dir }
     }
 
-    /// With a kubeconfig.
+    /// Adds a kubeconfig.
     pub fn kubeconfig(mut self) -> Self {
         let file = self.dir.join("kubeconfig");
-        write_kubeconfig(&file, &self.stage.servers.cluster(), &token(self.stage));
+        write_kubeconfig(&file, &self.test_env.servers.cluster(), &create_token(self.test_env));
         self.command.arg("--kubeconfig").arg(file);
         self
     }
 
-    /// With flags, separated by blanks.
+    /// Adds flags, separated by blanks.
     pub fn flags(mut self, flags: &str) -> Self {
         self.command.args(flags.split_whitespace());
         self
     }
 
-    /// With a variable.
+    /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// With an ini file, named by a variable as in the manifest.
+    /// Adds an ini file. As in the manifest, CONFIG_FILE has its path.
     pub fn config(self, text: &str) -> Self {
         let file = self.dir.join("config.ini");
         fs::write(&file, text).expect("an ini file can be written");
@@ -86,37 +86,30 @@ impl<'a> Start<'a> {
         self.env("CONFIG_FILE", &name)
     }
 
-    /// Starts it and waits until it is ready.
-    pub fn ready(self) -> Process {
+    /// Starts the process and waits until it is ready.
+    pub fn start(self) -> Process {
         let mut process = Process::start(self.command, self.port);
         process.wait_ready();
         process
     }
 }
 
-/// A token of its ServiceAccount.
-pub fn token(stage: &Stage) -> String {
-    stage.token_of("event-controller", "event-controller")
+/// Creates a token of the ServiceAccount.
+pub fn create_token(env: &TestEnv) -> String {
+    env.create_token("event-controller", "event-controller")
 }
 
-/// Lets it list and watch one more resource of the core group.
-pub fn grant(stage: &Stage, plural: &str) {
-    let (name, version) = (format!("watch-{plural}"), "rbac.authorization.k8s.io/v1");
-    let rules = json!([{ "apiGroups": [""], "resources": [plural], "verbs": ["list", "watch"] }]);
-    let role = json!({ "apiVersion": version, "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules });
-    let binding = json!({
-        "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": { "name": name },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
-        "subjects": [{ "kind": "ServiceAccount", "name": "event-controller", "namespace": "event-controller" }],
-    });
-    [role, binding].iter().for_each(|object| drop(stage.create(object)));
+/// Lets event-controller list and watch one more resource of the core group.
+pub fn grant(env: &TestEnv, plural: &str) {
+    let objects = watch_rights(("event-controller", "event-controller"), "", plural);
+    objects.iter().for_each(|object| drop(env.create(object)));
 }
 
-/// Waits until the plugin has handled just these events of an object (`namespace/name`).
+/// Waits until the plugin has handled exactly these events of an object (`namespace/name`).
 #[track_caller]
 pub fn wait_handled(process: &Process, object: &str, wanted: &str) {
     eventually(format!("the events of {object} are {wanted}"), || {
-        let now = handled(&process.lines(), object);
-        expect(now == wanted, now)
+        let events = handled(&process.lines(), object);
+        expect(events == wanted, events)
     });
 }

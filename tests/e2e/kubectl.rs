@@ -1,4 +1,4 @@
-//! kubectl as the administrator.
+//! Runs kubectl as the administrator.
 
 use std::{
     io::Write,
@@ -6,45 +6,44 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// kubectl with its kubeconfig.
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
 }
 
 impl Kubectl {
-    /// Runs nothing.
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Kubectl {
         Kubectl { program, kubeconfig }
     }
 
-    /// Runs it with these words, separated by blanks, and returns its output.
+    /// Runs kubectl with these arguments, separated by blanks, and returns its output.
     ///
     /// # Panics
-    /// It fails.
+    /// kubectl fails.
     #[track_caller]
-    pub fn run(&self, words: &str) -> String {
-        self.run_args(&words.split(' ').collect::<Vec<_>>())
+    pub fn run(&self, args: &str) -> String {
+        self.run_args(&args.split(' ').collect::<Vec<_>>())
     }
 
-    /// [`Kubectl::run`] with arguments that contain blanks.
+    /// [`Kubectl::run`], for arguments that contain blanks.
     #[track_caller]
     pub fn run_args(&self, args: &[&str]) -> String {
-        self.feed(args, "").unwrap_or_else(|why| panic!("kubectl {}: {why}", args.join(" ")))
+        self.run_with_input(args, "").unwrap_or_else(|why| panic!("kubectl {}: {why}", args.join(" ")))
     }
 
     /// Applies a manifest.
     #[track_caller]
     pub fn apply(&self, manifest: &str) -> String {
-        self.feed(&["apply", "-f", "-"], manifest).unwrap_or_else(|why| panic!("kubectl apply: {why}\n{manifest}"))
+        self.run_with_input(&["apply", "-f", "-"], manifest)
+            .unwrap_or_else(|why| panic!("kubectl apply: {why}\n{manifest}"))
     }
 
-    /// Runs it with this input, and returns its output or its error.
-    pub fn feed(&self, args: &[&str], input: &str) -> Result<String, String> {
+    /// Runs kubectl with this input, and returns its stdout, or its stderr if it fails.
+    pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.program)
             .args(args)
             .env("KUBECONFIG", &self.kubeconfig)
-            // For its cache of the API server's resources.
+            // kubectl caches the API server's resources there.
             .env("HOME", self.kubeconfig.with_file_name("home"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,7 +51,7 @@ impl Kubectl {
             .spawn()
             .map_err(|e| format!("cannot be started: {e}"))?;
         let mut stdin = child.stdin.take().ok_or("no stdin")?;
-        // It may end without reading all of it; its error is better than a broken pipe.
+        // kubectl may fail before it has read everything. Its error is more useful than a broken pipe.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().map_err(|e| e.to_string())?;

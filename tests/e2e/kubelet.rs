@@ -1,5 +1,5 @@
 //! A simulated scheduler and kubelet: pods get a node, wait for the Secrets that they mount, run, and end when they are
-//! deleted. Where no controller makes the pods of Deployments, it does that, too.
+//! deleted. On the embedded server, it also creates one pod per Deployment.
 
 use std::{
     collections::BTreeSet,
@@ -12,25 +12,24 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testkit::objects::{key, meta, path};
+use testkit::objects::{key, meta, pod_path};
 
-use crate::api::{Api, Refused};
+use crate::api::{ApiClient, ApiError};
 
-/// Acts on all pods ten times a second until it is dropped.
+/// Updates all pods ten times a second until it is dropped.
 pub struct Kubelet {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Kubelet {
-    /// Starts it.
-    pub fn start(api: Api, makes_pods: bool) -> Kubelet {
+    pub fn start(api: ApiClient, creates_pods: bool) -> Kubelet {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                // An API server that is away, or a pod that changes at the same time: the next round will do.
-                let _ = round(&api, makes_pods);
+                // If the API server is unavailable, the next call repeats this one.
+                let _ = update_pods(&api, creates_pods);
                 thread::sleep(Duration::from_millis(100));
             }
         });
@@ -45,28 +44,28 @@ impl Drop for Kubelet {
     }
 }
 
-fn round(api: &Api, makes_pods: bool) -> Result<(), Refused> {
+fn update_pods(api: &ApiClient, creates_pods: bool) -> Result<(), ApiError> {
     let pods = api.list("/api/v1/pods")?;
-    if makes_pods {
+    if creates_pods {
         for deployment in api.list("/apis/apps/v1/deployments")? {
             let (namespace, name) = (meta(&deployment, "namespace"), format!("{}-0", meta(&deployment, "name")));
             let template = &deployment["spec"]["template"];
             let metadata = json!({ "name": name, "labels": template["metadata"]["labels"] });
             let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"] });
-            // 409: it exists.
+            // 409: the pod exists.
             let _ = api.post(&format!("/api/v1/namespaces/{namespace}/pods"), &pod);
         }
     }
     let secrets: BTreeSet<String> = api.list("/api/v1/secrets")?.iter().map(key).collect();
     for pod in &pods {
-        // One pod's failure is not another's.
-        let _ = act(api, pod, &secrets);
+        // The next call retries a pod that failed, for example with a conflict.
+        let _ = update_pod(api, pod, &secrets);
     }
     Ok(())
 }
 
-fn act(api: &Api, pod: &Value, secrets: &BTreeSet<String>) -> Result<(), Refused> {
-    let path = path(&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"] }));
+fn update_pod(api: &ApiClient, pod: &Value, secrets: &BTreeSet<String>) -> Result<(), ApiError> {
+    let path = pod_path(meta(pod, "namespace"), meta(pod, "name"));
     if !meta(pod, "deletionTimestamp").is_empty() {
         return api.delete(&format!("{path}?gracePeriodSeconds=0")).map(drop);
     }
@@ -76,30 +75,31 @@ fn act(api: &Api, pod: &Value, secrets: &BTreeSet<String>) -> Result<(), Refused
         let body = json!({ "apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target });
         api.post(&format!("{path}/binding"), &body)?;
     }
-    let status = match (pod["status"]["phase"].as_str(), mounted(pod).iter().all(|secret| secrets.contains(secret))) {
-        (Some("Pending"), true) => running(pod),
-        (Some("Pending"), false) if pod["status"]["containerStatuses"].is_null() => {
-            status(pod, "Pending", false, &json!({ "waiting": { "reason": "ContainerCreating" } }))
-        }
-        _ => return Ok(()),
-    };
+    let status =
+        match (pod["status"]["phase"].as_str(), mounted_secrets(pod).iter().all(|secret| secrets.contains(secret))) {
+            (Some("Pending"), true) => ready_status(pod),
+            (Some("Pending"), false) if pod["status"]["containerStatuses"].is_null() => {
+                pod_status(pod, "Pending", false, &json!({ "waiting": { "reason": "ContainerCreating" } }))
+            }
+            _ => return Ok(()),
+        };
     api.patch(&format!("{path}/status"), &json!({ "status": status })).map(drop)
 }
 
 /// The status of a pod that is Ready.
-pub fn running(pod: &Value) -> Value {
-    status(pod, "Running", true, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
+pub fn ready_status(pod: &Value) -> Value {
+    pod_status(pod, "Running", true, &json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } }))
 }
 
-fn status(pod: &Value, phase: &str, ready: bool, state: &Value) -> Value {
+fn pod_status(pod: &Value, phase: &str, ready: bool, state: &Value) -> Value {
     let container = |c: &Value| json!({ "name": c["name"], "image": c["image"], "imageID": "", "ready": ready, "restartCount": 0, "state": state });
     let containers: Vec<Value> = pod["spec"]["containers"].as_array().into_iter().flatten().map(container).collect();
     let ready = if ready { "True" } else { "False" };
     json!({ "phase": phase, "conditions": [{ "type": "Ready", "status": ready }], "containerStatuses": containers })
 }
 
-/// The Secrets of its volumes: `namespace/name`.
-fn mounted(pod: &Value) -> Vec<String> {
+/// The Secrets that the pod mounts as volumes: `namespace/name`.
+fn mounted_secrets(pod: &Value) -> Vec<String> {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
     let names = volumes.filter_map(|volume| volume["secret"]["secretName"].as_str());
     names.map(|name| format!("{}/{name}", meta(pod, "namespace"))).collect()

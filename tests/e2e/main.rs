@@ -1,4 +1,4 @@
-//! The built binaries against an API server: what can only be seen from outside.
+//! Tests of the built binaries on an API server.
 //!
 //! ```text
 //! cargo test --test e2e -- [PART OF A NAME]                              on the embedded API server
@@ -19,24 +19,23 @@ mod embedded;
 mod event_controller;
 mod kubectl;
 mod kubelet;
-mod objects;
 mod scenarios;
 mod servers;
-mod stage;
+mod test_env;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use scenarios::{image, *};
-use servers::Kind;
-use stage::{Setup, Stage};
+use servers::ServerKind;
+use test_env::{Setup, TestEnv};
 
 /// What a scenario needs besides the embedded server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
     Kubectl,
-    /// The embedded server does not evaluate policies, CEL rules and pod security, and its request log has no tokens.
+    /// The embedded server has no admission policies, CEL rules and pod security, and does not log token IDs.
     RealServer,
     /// The release build: `make image-check`.
     Image,
@@ -48,11 +47,12 @@ impl Needs {
             Needs::Nothing => true,
             Needs::Kubectl => embedded::kubectl_program().is_some(),
             Needs::RealServer => real,
-            Needs::Image => real && image::is_there(),
+            Needs::Image => real && image::is_requested(),
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Printed beside an ignored scenario.
+    fn label(self) -> &'static str {
         match self {
             Needs::Nothing => "",
             Needs::Kubectl => "needs kubectl in KUBEBUILDER_ASSETS",
@@ -62,7 +62,7 @@ impl Needs {
     }
 }
 
-type Scenario = (Setup, Needs, &'static str, fn(&mut Stage));
+type Scenario = (Setup, Needs, &'static str, fn(&mut TestEnv));
 
 macro_rules! scenarios {
     ($($setup:ident, $needs:ident: $($path:path),+;)+) => {
@@ -70,11 +70,11 @@ macro_rules! scenarios {
     };
 }
 
-/// Scenarios of one setup share servers, one after the other.
+/// Scenarios with the same setup use the same servers, one after the other.
 const SCENARIOS: &[Scenario] = scenarios! {
-    Nodes, Kubectl: story::owner_reads_what_is_wrong_and_fixes_it;
+    Nodes, Kubectl: story::owner_reads_the_event_and_fixes_the_typo;
     Nodes, Nothing:
-        deletion::deleted_pki_takes_its_secret_along,
+        deletion::deleted_pki_loses_its_secret_and_metric,
         deletion::recreated_pki_gets_a_new_certificate;
     Installed, Nothing:
         secrets::damaged_or_deleted_secret_is_repaired,
@@ -82,24 +82,24 @@ const SCENARIOS: &[Scenario] = scenarios! {
         secrets::immutable_secret_is_reported_at_once,
         process::sigterm_finishes_work_in_progress_and_exits_0,
         process::expired_grace_exits_1_and_names_the_keys,
-        process::restarted_api_server_costs_no_change,
+        process::restarted_api_server_loses_no_change,
         quiet::settled_controller_writes_nothing,
-        rights::verbs_are_those_that_it_uses,
-        rights::creating_pkis_takes_a_right_of_its_own,
+        rights::rights_are_only_the_verbs_in_use,
+        rights::pki_creation_needs_a_right_of_its_own,
         rights::roles_for_one_namespace_are_enough,
         leader::standby_takes_over_when_the_leader_is_stopped;
     Installed, RealServer:
         definition::wrong_spec_is_refused_by_the_api_server,
-        rights::policy_limits_it_to_labelled_tls_secrets,
-        rights::stolen_token_reads_only_what_it_can_name,
-        leader::paused_leader_writes_nothing_when_it_continues;
+        rights::policy_allows_only_labelled_tls_secrets,
+        rights::stolen_token_reads_only_secrets_of_known_name,
+        leader::paused_leader_writes_nothing_after_it_resumes;
     EventController, Nothing:
         plugins::manifest_settings_and_rights_are_enough,
         plugins::original_sample_file_is_enough,
-        plugins::plugin_ends_with_the_grace_and_all_its_children,
-        plugins::plugin_ends_with_the_second_signal,
+        plugins::expired_grace_ends_the_plugin_and_its_children,
+        plugins::second_signal_ends_the_plugin_and_its_children,
         leaks::no_credential_or_key_is_readable;
-    Bare, Kubectl: manifest::one_create_on_an_empty_cluster_is_enough;
+    Bare, Kubectl: manifest::manifest_is_installed_by_one_kubectl_create;
     Bare, RealServer: manifest::namespace_admits_only_restricted_pods;
     Installed, Image:
         image::binary_is_static_and_at_most_10_mb,
@@ -107,22 +107,22 @@ const SCENARIOS: &[Scenario] = scenarios! {
 };
 
 fn main() -> ExitCode {
-    let (real, words): (Vec<String>, _) = std::env::args().partition(|word| word == "--real");
-    let (real, mut arguments) = (!real.is_empty(), Arguments::from_iter(words));
-    if let Some(why) = testkit::control_plane::missing().or_else(image::impossible).filter(|_| real) {
-        eprintln!("{why}");
+    let (real, args): (Vec<String>, _) = std::env::args().partition(|arg| arg == "--real");
+    let (real, mut arguments) = (!real.is_empty(), Arguments::from_iter(args));
+    if let Some(error) = testkit::control_plane::missing().or_else(image::missing).filter(|_| real) {
+        eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    if real { Kind::Real } else { Kind::Embedded }.choose();
-    // A real control plane is four processes; on the embedded server the scenarios mostly wait.
+    if real { ServerKind::Real } else { ServerKind::Embedded }.choose();
+    // A real control plane needs more CPU. On the embedded server, scenarios mostly wait.
     arguments.test_threads.get_or_insert(if real { 2 } else { 4 });
     let trial = |&(setup, needs, name, run): &Scenario| {
         let ignored = !needs.are_met(real);
-        Trial::test(name, move || stage::with(setup, run).map_err(Failed::from))
-            .with_kind(if ignored { needs.name() } else { "" })
+        Trial::test(name, move || test_env::run(setup, run).map_err(Failed::from))
+            .with_kind(if ignored { needs.label() } else { "" })
             .with_ignored_flag(ignored)
     };
     let conclusion = libtest_mimic::run(&arguments, SCENARIOS.iter().map(trial).collect());
-    stage::stop_idle();
+    test_env::stop_idle();
     conclusion.exit_code()
 }

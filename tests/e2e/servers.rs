@@ -5,50 +5,49 @@ use std::{fs, path::Path, sync::OnceLock};
 use serde_json::Value;
 use testkit::control_plane::kubeconfig;
 
-use crate::{api::Api, audit::Audit, kubectl::Kubectl};
+use crate::{api::ApiClient, audit::AuditLog, kubectl::Kubectl};
 
 /// An API server and the processes behind it.
 pub trait Servers: Send {
-    /// Starts it again: the same port, the same data.
+    /// Starts the API server again, with the same port and data.
     fn start(&mut self);
-    /// Ends it, as a power failure would.
+    /// Kills the API server.
     fn kill(&mut self);
-    /// Stops answering, with connections open, until [`Servers::resume`].
+    /// Stops responding, with connections open, until [`Servers::resume`].
     fn pause(&mut self);
-    /// Answers again.
     fn resume(&mut self);
-    /// Starts Kubernetes' own controllers: Deployments, and garbage collection. Install definitions first.
+    /// Starts Kubernetes' own controllers. Install CustomResourceDefinitions first.
     fn start_controllers(&mut self);
-    /// The requests of our ServiceAccount.
-    fn audit(&self) -> Audit;
-    /// Its port on the loopback address.
+    /// The requests of the controller's ServiceAccount.
+    fn audit_log(&self) -> AuditLog;
+    /// The port of the API server on the loopback address.
     fn port(&self) -> u16;
     /// The `cluster` of a kubeconfig.
     fn cluster(&self) -> Value;
-    /// The API with this token.
-    fn api_as(&self, token: &str) -> Api;
-    /// kubectl as the administrator, if there is one.
+    /// A client with this token.
+    fn api_as(&self, token: &str) -> ApiClient;
+    /// kubectl as the administrator, if it is installed.
     fn kubectl(&self) -> Option<&Kubectl>;
 }
 
 /// Which servers the scenarios run on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ServerKind {
     Embedded,
     Real,
 }
 
-static KIND: OnceLock<Kind> = OnceLock::new();
+static KIND: OnceLock<ServerKind> = OnceLock::new();
 
-impl Kind {
-    /// Sets the kind, once.
+impl ServerKind {
+    /// Sets the kind for all scenarios, once.
     pub fn choose(self) {
-        KIND.set(self).expect("it is chosen once");
+        KIND.set(self).expect("it is set once");
     }
 
     /// The kind that was set.
-    pub fn chosen() -> Kind {
-        *KIND.get().expect("main has chosen")
+    pub fn chosen() -> ServerKind {
+        *KIND.get().expect("main has set it")
     }
 }
 

@@ -1,5 +1,5 @@
-//! Liveness and readiness while the API server is away, slow or refuses. (That liveness fails for a key that is stuck and
-//! for a reflector that has ended: `src/worker/tests.rs`, `src/informer/reflector/tests.rs`.)
+//! Liveness and readiness while the API server is unavailable, slow or returns errors. (`src/worker/tests.rs` and
+//! `src/informer/reflector/tests.rs` test that liveness fails for a stuck key and for a reflector that has ended.)
 
 use std::time::Duration;
 
@@ -8,41 +8,41 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     fleet,
-    world::{World, config},
+    test_env::{TestEnv, config},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Half an hour of faults, six times the limit of a stuck key; then the controller recovers by itself.
-async fn stays_alive(faults: Vec<Rule>, from_the_start: bool) {
-    let mut world = World::new().await;
-    let begin = |world: &World| faults.iter().for_each(|rule| world.fault(rule.clone()));
+/// Half an hour of faults, six times the limit for a stuck key, does not fail liveness. Then the controller recovers.
+async fn check_liveness(faults: Vec<Rule>, from_the_start: bool) {
+    let mut env = TestEnv::new().await;
+    let add_faults = |env: &TestEnv| faults.iter().for_each(|rule| env.add_fault(rule.clone()));
     if from_the_start {
-        begin(&world);
+        add_faults(&env);
     }
-    // Many workers: then each of a sequence of requests takes longest.
-    world.run(controller_config()).await;
-    fleet::create(&world).await;
+    // Many workers wait for the same read of the CA, so that a reconcile takes longest.
+    env.run(controller_config()).await;
+    fleet::create(&env).await;
     if !from_the_start {
-        world.until(async || fleet::check(&world).await).await;
-        begin(&world);
-        // Old enough that the CA is read again.
+        env.wait_until(async || fleet::check(&env).await).await;
+        add_faults(&env);
+        // Until the CA is so old that it is read again.
         sleep(Duration::from_secs(120)).await;
-        fleet::change(&world).await;
+        fleet::change(&env).await;
     }
     let start = Instant::now();
     while start.elapsed() < HOUR / 2 {
         sleep(Duration::from_secs(10)).await;
-        assert_eq!(world.telemetry.liveness(), Ok(()), "after {:?}", start.elapsed());
+        assert_eq!(env.telemetry.liveness(), Ok(()), "after {:?}", start.elapsed());
         if from_the_start {
-            let why = world.telemetry.readiness().unwrap_err();
-            assert!(why.contains("pkis: not synced") && why.contains("pods: not synced"), "{why}");
+            let reason = env.telemetry.readiness().unwrap_err();
+            assert!(reason.contains("pkis: not synced") && reason.contains("pods: not synced"), "{reason}");
         }
     }
-    world.server.clear_faults();
-    world.ready().await;
-    world.until(async || fleet::check(&world).await).await;
-    world.end().await;
+    env.server.clear_faults();
+    env.wait_ready().await;
+    env.wait_until(async || fleet::check(&env).await).await;
+    env.end().await;
 }
 
 fn controller_config() -> demo_controller::controller::Config {
@@ -50,20 +50,20 @@ fn controller_config() -> demo_controller::controller::Config {
 }
 
 fn slow() -> Rule {
-    // A second less than the limit of a request.
+    // A second less than the time limit of a request.
     Rule::new(Fault::Delay { duration: Duration::from_secs(29) })
 }
 
 #[tokio::test(start_paused = true)]
 async fn unreachable_server_leaves_liveness_ok_and_not_ready() {
     for fault in [Fault::ResetBefore, Fault::ServiceUnavailable, Fault::Delay { duration: 3 * HOUR }] {
-        stays_alive(vec![Rule::new(fault)], true).await;
+        check_liveness(vec![Rule::new(fault)], true).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn faults_of_a_working_server_leave_liveness_ok() {
-    stays_alive(vec![Rule::new(Fault::ResetBefore)], false).await;
-    stays_alive(vec![slow(), Rule::new(Fault::InternalError).probability(0.5)], false).await;
-    stays_alive(vec![Rule::new(Fault::WatchSilent { after: 0 }).verb(Verb::Watch)], false).await;
+    check_liveness(vec![Rule::new(Fault::ResetBefore)], false).await;
+    check_liveness(vec![slow(), Rule::new(Fault::InternalError).probability(0.5)], false).await;
+    check_liveness(vec![Rule::new(Fault::WatchSilent { after: 0 }).verb(Verb::Watch)], false).await;
 }

@@ -1,7 +1,7 @@
-//! The controller and the embedded API server in one process, under a paused clock: hours of a scenario in milliseconds.
+//! The controller and the embedded API server in one process, under a paused clock.
 //!
-//! `tests/e2e/` runs the built binary, whose clock cannot be paused. Here [`controller::run`](demo_controller::controller::run)
-//! runs, so this is the place for everything that takes long or has to fail at a certain moment.
+//! These tests call [`controller::run`](demo_controller::controller::run): here belongs everything that takes hours or needs a
+//! fault at a certain moment. `tests/e2e/` runs the built binary in real time.
 
 mod faults;
 mod fleet;
@@ -13,5 +13,5 @@ mod outage;
 mod quiet;
 mod refusals;
 mod retries;
+mod test_env;
 mod waiting;
-mod world;

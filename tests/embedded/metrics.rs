@@ -1,24 +1,20 @@
-//! `/metrics` beside docs/metrics.md, docs/dashboard.json and docs/alerts.yaml.
+//! Compares `/metrics` with docs/metrics.md, docs/dashboard.json and docs/alerts.yaml.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use apiserver::{Fault, Rule, Verb};
 use serde_json::Value;
-use testkit::{Page, promtool};
+use testkit::{MetricsPage, promtool};
 
 use crate::{
     fleet,
-    world::{World, config},
+    test_env::{TestEnv, config},
 };
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
 const ALERTS: &str = include_str!("../../docs/alerts.yaml");
 const DASHBOARD: &str = include_str!("../../docs/dashboard.json");
 const MONITORING: &str = include_str!("../../docs/monitoring.md");
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The rows of the table in docs/metrics.md whose first column has this title.
 fn table(title: &str) -> impl Iterator<Item = Vec<&'static str>> {
@@ -34,46 +30,46 @@ fn words(cell: &str) -> Vec<&str> {
 
 #[tokio::test(start_paused = true)]
 async fn page_has_the_documented_metrics_labels_and_values() {
-    let mut world = World::new().await;
-    // For reflector_watch_errors_total.
-    world.fault(Rule::new(Fault::InternalError).verb(Verb::List).times(1));
-    world.run(config()).await;
-    world.ready().await;
-    let start = Page(world.telemetry.encode().expect("text"));
+    let mut env = TestEnv::new().await;
+    // Creates a sample of reflector_watch_errors_total.
+    env.add_fault(Rule::new(Fault::InternalError).verb(Verb::List).times(1));
+    env.run(config()).await;
+    env.wait_ready().await;
+    let first_page = MetricsPage(env.telemetry.encode().expect("text"));
     for row in table("label").filter(|row| words(row[0]) != ["reason"]) {
         let (label, metric) = (words(row[0])[0], words(row[1])[0]);
         for value in words(row[2]) {
             let wanted = format!("{label}=\"{value}\"");
-            let found = start
+            let found = first_page
                 .samples()
                 .any(|(name, labels, _)| name.starts_with(metric.trim_end_matches('*')) && labels.contains(&wanted));
-            assert!(found, "{metric} has no {wanted} from the start");
+            assert!(found, "{metric} has no {wanted} at the start");
         }
     }
 
-    fleet::create(&world).await;
-    world.until(async || fleet::check(&world).await).await;
-    let page = Page(world.telemetry.encode().expect("text"));
-    let of_the_controller = |row: &Vec<&str>| {
-        let of_the_process =
+    fleet::create(&env).await;
+    env.wait_until(async || fleet::check(&env).await).await;
+    let page = MetricsPage(env.telemetry.encode().expect("text"));
+    let is_of_controller = |row: &Vec<&str>| {
+        let is_of_process =
             ["process_", "leader_", "demo_controller_"].iter().any(|prefix| words(row[0])[0].starts_with(prefix));
-        row[3].contains("demo-controller") && !of_the_process
+        row[3].contains("demo-controller") && !is_of_process
     };
     let line = |row: Vec<&str>| format!("{} {} {}", words(row[0])[0], row[1], words(row[2]).join(", "));
     let documented: BTreeSet<String> =
-        table("metric").filter(of_the_controller).map(|row| line(row).trim_end().to_owned()).collect();
-    let served: BTreeSet<String> = page.metrics().into_iter().map(|(name, of_it)| format!("{name} {of_it}")).collect();
+        table("metric").filter(is_of_controller).map(|row| line(row).trim_end().to_owned()).collect();
+    let served: BTreeSet<String> = page.metrics().into_iter().map(|(name, rest)| format!("{name} {rest}")).collect();
     assert_eq!(served, documented);
-    promtool::check_page(&page.0, workspace());
-    world.end().await;
+    promtool::check_page(&page.0);
+    env.end().await;
 }
 
-/// Every word outside quotes and brackets is a metric, a label, or a part of the query language.
+/// Every word outside quotes and brackets is a metric, a label or a word of PromQL.
 #[test]
 fn dashboard_and_alerts_use_documented_metrics_and_labels() {
-    const LANGUAGE: &str = "sum max min count bottomk by and or offset time rate increase min_over_time absent vector \
+    const PROMQL: &str = "sum max min count bottomk by and or offset time rate increase min_over_time absent vector \
         histogram_quantile job instance le";
-    let mut known: BTreeSet<String> = LANGUAGE.split_whitespace().map(str::to_owned).collect();
+    let mut known: BTreeSet<String> = PROMQL.split_whitespace().map(str::to_owned).collect();
     for row in table("metric") {
         let metric = words(row[0])[0];
         known.extend(["", "_bucket", "_sum", "_count"].map(|suffix| format!("{metric}{suffix}")));
@@ -109,13 +105,13 @@ fn collect_expressions(value: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn each_alert_has_a_runbook_and_fires_only_when_it_should() {
+fn each_alert_has_a_runbook_and_passes_its_rule_tests() {
     let alerts = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect::<Vec<_>>();
     assert!(!alerts.is_empty());
     for alert in alerts {
         assert!(MONITORING.contains(&format!("\n### {alert}\n")), "docs/monitoring.md has no section {alert}");
         assert!(ALERTS.contains(&format!("docs/monitoring.md#{}", alert.to_lowercase())), "{alert} has no runbook_url");
     }
-    promtool::run(&["check", "rules", "docs/alerts.yaml"], workspace());
-    promtool::run(&["test", "rules", "docs/alerts_test.yaml"], workspace());
+    promtool::run(&["check", "rules", "docs/alerts.yaml"]);
+    promtool::run(&["test", "rules", "docs/alerts_test.yaml"]);
 }

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use testkit::{Call, Log, Server, api_server, pass};
+use testkit::{Call, FakeApiServer, Log, api_server, pass};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
@@ -14,7 +14,7 @@ type LeadResult = Result<(), LeadError<&'static str>>;
 
 /// A process under [`lead`], and the API server.
 struct Harness {
-    server: Server,
+    server: FakeApiServer,
     telemetry: Telemetry,
     stop: CancellationToken,
     lead: JoinHandle<LeadResult>,

@@ -1,6 +1,6 @@
 use demo_controller::worker::ReconcileError;
 use serde_json::{Value, json};
-use testkit::{Server, api_server};
+use testkit::{FakeApiServer, api_server};
 use tokio::time::timeout;
 
 use super::*;
@@ -18,7 +18,7 @@ impl Plugin for Slow {
 }
 
 struct Setup {
-    server: Server,
+    server: FakeApiServer,
     telemetry: Telemetry,
     stop: CancellationToken,
     events: tokio::sync::mpsc::UnboundedReceiver<String>,

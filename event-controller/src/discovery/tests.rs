@@ -1,6 +1,6 @@
 use kube::core::discovery::v2::APIGroupDiscoveryList;
 use serde_json::{Value, json};
-use testkit::{Log, Server, api_server};
+use testkit::{FakeApiServer, Log, api_server};
 use tokio::time::{Instant, timeout};
 
 use super::*;
@@ -109,7 +109,7 @@ fn group_that_is_down_is_part_of_the_reason() {
     assert!(choose(&[], &Wanted::parse("pods", None, None).unwrap(), None).unwrap_err().contains("Kubernetes 1.26"));
 }
 
-async fn serve(server: &mut Server, things: &Value) {
+async fn serve(server: &mut FakeApiServer, things: &Value) {
     let call = server.next().await;
     assert_eq!(call.path, "/api");
     call.json(200, &document(&[CORE]));

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
-use testkit::{Call, Server, api_server};
+use testkit::{Call, FakeApiServer, api_server};
 
 use crate::informer::tests::{TestObject, summary, test_json};
 
 struct Harness {
-    server: Server,
+    server: FakeApiServer,
     changes: mpsc::UnboundedReceiver<String>,
     store: Arc<Store<TestObject>>,
     health: Arc<Health>,

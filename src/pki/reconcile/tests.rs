@@ -1,7 +1,7 @@
 //! Reconciles of one Pki against a scripted API server.
 
 use serde_json::Value;
-use testkit::{Call, Server, api_server, status, terminating};
+use testkit::{Call, FakeApiServer, api_server, status, terminating};
 use tokio::{task::JoinHandle, time::advance};
 
 use super::*;
@@ -16,9 +16,9 @@ const STATUS: &str = "PATCH /apis/box.com/v1/namespaces/app1/pkis/app1-pki/statu
 
 struct Harness {
     job: Arc<Certificates>,
-    server: Server,
+    server: FakeApiServer,
     /// The server of the recorder. A server of its own keeps the order of the other requests certain.
-    events: Server,
+    events: FakeApiServer,
     telemetry: Telemetry,
     authority: Authority,
 }

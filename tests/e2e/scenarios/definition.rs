@@ -1,11 +1,12 @@
-//! The definition of Pki: its schema and CEL rules, as a real API server evaluates them.
+//! The CustomResourceDefinition of Pki: a real API server evaluates its schema and CEL rules.
 
 use serde_json::{Value, json};
+use testkit::objects::pki;
 
-use crate::{objects::pki, stage::Stage};
+use crate::test_env::TestEnv;
 
-pub fn wrong_spec_is_refused_by_the_api_server(stage: &mut Stage) {
-    stage.namespace("typed");
+pub fn wrong_spec_is_refused_by_the_api_server(env: &mut TestEnv) {
+    env.create_namespace("typed");
     let with = |field: &str, value: Value| {
         let mut spec = json!({ "serviceName": "app1" });
         spec[field] = value;
@@ -28,11 +29,11 @@ pub fn wrong_spec_is_refused_by_the_api_server(stage: &mut Stage) {
         ("renew-late", renew("4m"), "renewBefore"),
         ("renew-always", renew("1h"), "renewBefore"),
     ] {
-        let refused = stage.api.post("/apis/box.com/v1/namespaces/typed/pkis", &pki("typed", name, spec));
-        let refused = refused.expect_err(name);
-        assert!(refused.code == 422 && refused.why.contains(field), "{name}: {refused}");
+        let response = env.api.post("/apis/box.com/v1/namespaces/typed/pkis", &pki("typed", name, spec));
+        let error = response.expect_err(name);
+        assert!(error.code == 422 && error.message.contains(field), "{name}: {error}");
     }
     for (name, duration) in [("shortest", "1h"), ("longest", "8760h")] {
-        stage.create_pki("typed", name, json!({ "serviceName": "app1", "duration": duration }));
+        env.create_pki("typed", name, json!({ "serviceName": "app1", "duration": duration }));
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that people can read, and the log at its loudest level, is searched for everything that must stay secret.
+//! Searches everything that users can read, and the log at TRACE, for private keys, tokens and passwords.
 
 use std::{collections::BTreeMap, fs};
 
@@ -6,57 +6,57 @@ use serde_json::{Value, json};
 use testkit::{
     Process,
     log::handled,
+    objects::{pki_path, pod_mounting, secret_data, secret_path},
+    repo_file,
     wait::{eventually, expect},
 };
 
 use crate::{
     controller::Controller,
-    event_controller::{Start, grant, token},
-    objects::{data, pki_path, pod, secret_path},
-    stage::{Stage, repo_file},
+    event_controller::{EventController, create_token, grant},
+    test_env::TestEnv,
 };
 
 const NS: &str = "leaks";
-/// In a Secret that the controller reads because a Pki has its name.
+/// Part of a Secret that the controller reads because a Pki has its name.
 const FOREIGN: &str = "correct-horse-battery-staple";
-/// In the plugin's settings, and on its command line.
+/// In the plugin's settings and on its command line.
 const PASSWORDS: [&str; 2] = ["plugin-pa55word-in-a-setting", "plugin-pa55word-in-the-command"];
 
-/// What must not be found, by its description.
+/// Secret texts by their descriptions.
 #[derive(Default)]
 struct Secrets(BTreeMap<String, String>);
 
 impl Secrets {
-    fn add(&mut self, what: String, text: &str) {
-        self.0.insert(what, text.to_owned());
+    fn add(&mut self, description: String, text: &str) {
+        self.0.insert(description, text.to_owned());
     }
 
-    /// A token, and each of its parts.
-    fn token(&mut self, of: &str, token: &str) {
+    /// Adds a token and each of its parts.
+    fn add_token(&mut self, of: &str, token: &str) {
         let parts = token.split('.').filter(|part| part.len() > 20).chain([token]);
         parts.enumerate().for_each(|(n, part)| self.add(format!("part {n} of the token of {of}"), part));
     }
 
-    /// A private key: the lines of the PEM, and pieces of it as it stands in a Secret.
-    fn key(&mut self, of: &str, secret: &Value) {
-        let pem = String::from_utf8(data(secret, "tls.key")).expect("PEM");
+    /// Adds a private key: the lines of the PEM, and parts of the encoded key in the Secret.
+    fn add_key(&mut self, of: &str, secret: &Value) {
+        let pem = String::from_utf8(secret_data(secret, "tls.key")).expect("PEM");
         assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----"), "{of} has a key");
         for (n, line) in pem.lines().filter(|line| !line.starts_with('-')).enumerate() {
             self.add(format!("line {n} of the key of {of}"), line);
         }
         let encoded: Vec<char> = secret["data"]["tls.key"].as_str().unwrap_or_default().chars().collect();
-        // Without the beginning, which all keys have in common.
-        for (n, piece) in encoded.chunks(40).enumerate().skip(2).filter(|(_, piece)| piece.len() == 40) {
-            self.add(format!("piece {n} of the encoded key of {of}"), &piece.iter().collect::<String>());
+        // All keys start with the same bytes.
+        for (n, part) in encoded.chunks(40).enumerate().skip(2).filter(|(_, part)| part.len() == 40) {
+            self.add(format!("part {n} of the encoded key of {of}"), &part.iter().collect::<String>());
         }
     }
 
-    /// # Panics
-    /// One of them is in the text. It is not printed again.
+    /// Panics if the text has a secret, with only its description in the message.
     fn assert_none_in(&self, place: &str, text: &str) {
         assert!(!text.is_empty(), "{place} is empty");
         let found: Vec<_> =
-            self.0.iter().filter(|(_, secret)| text.contains(&**secret)).map(|(what, _)| what).collect();
+            self.0.iter().filter(|(_, secret)| text.contains(&**secret)).map(|(name, _)| name).collect();
         assert!(found.is_empty(), "{place} has {found:?}");
         let lower = text.to_lowercase();
         for word in ["bearer ey", "bearer:", "\"authorization\"", "authorization: ", "begin private key"] {
@@ -65,84 +65,85 @@ impl Secrets {
     }
 }
 
-pub fn no_credential_or_key_is_readable(stage: &mut Stage) {
-    stage.install("demo-controller.yaml");
-    stage.namespace(NS);
-    grant(stage, "secrets");
-    stage.is_spoiled = true;
+pub fn no_credential_or_key_is_readable(env: &mut TestEnv) {
+    env.install("demo-controller.yaml");
+    env.create_namespace(NS);
+    grant(env, "secrets");
+    env.is_dirty = true;
     let mut secrets = Secrets::default();
     secrets.add("a Secret of another owner".to_owned(), FOREIGN);
     PASSWORDS.iter().for_each(|password| secrets.add(format!("the plugin's {password}"), password));
-    secrets.token("demo-controller", &stage.token());
-    let other_token = token(stage);
-    secrets.token("event-controller", &other_token);
+    secrets.add_token("demo-controller", &env.token());
+    let other_token = create_token(env);
+    secrets.add_token("event-controller", &other_token);
 
-    let loud = [("RUST_LOG", "trace")];
-    let mut controller = Controller::start_with(stage, "--resync 150ms", &stage.token(), &loud);
-    let (mut watcher, heard) = watcher(stage, &other_token);
+    let variables = [("RUST_LOG", "trace")];
+    let mut controller = Controller::start_with(env, "--resync 150ms", &env.token(), &variables);
+    let (mut watcher, received) = start_event_controller(env, &other_token);
 
     // A Pki in each state.
     let metadata = json!({ "name": "conflict", "namespace": NS });
     let data = json!({ "password": FOREIGN });
-    stage.create(&json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data }));
+    env.create(&json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data }));
     for (name, service, reason) in [
         ("good", "app1", "Issued"),
         ("refused", "appp1", "NameNotAllowed"),
         ("conflict", "app1", "SecretConflict"),
         ("immutable", "app1", "Issued"),
     ] {
-        stage.create_pki(NS, name, json!({ "serviceName": service }));
-        stage.create(&pod(NS, name, name));
-        stage.wait_pki(NS, name, reason);
+        env.create_pki(NS, name, json!({ "serviceName": service }));
+        env.create(&pod_mounting(NS, name, name));
+        env.wait_pki(NS, name, reason);
     }
-    secrets.key("the first good", &stage.secret(NS, "good"));
-    secrets.key("immutable", &stage.secret(NS, "immutable"));
-    secrets.key("the CA", &stage.secret("controlplane", "demo-controller-ca"));
-    stage.patch(&secret_path(NS, "immutable"), &json!({ "immutable": true }));
+    secrets.add_key("the first good", &env.secret(NS, "good"));
+    secrets.add_key("immutable", &env.secret(NS, "immutable"));
+    secrets.add_key("the CA", &env.secret("controlplane", "demo-controller-ca"));
+    env.patch(&secret_path(NS, "immutable"), &json!({ "immutable": true }));
     for name in ["good", "immutable"] {
-        stage.patch(&pki_path(NS, name), &json!({ "spec": { "dnsNames": ["app2"] } }));
+        env.patch(&pki_path(NS, name), &json!({ "spec": { "dnsNames": ["app2"] } }));
     }
-    stage.wait_event(NS, "Pki/good", "Renewed");
-    stage.wait_pki(NS, "immutable", "IssueFailed");
-    secrets.key("the second good", &stage.secret(NS, "good"));
+    env.wait_event(NS, "Pki/good", "Renewed");
+    env.wait_pki(NS, "immutable", "IssueFailed");
+    secrets.add_key("the second good", &env.secret(NS, "good"));
 
-    // The plugin has got whole Secrets and its settings, and fails with them.
+    // The plugin gets whole Secrets and its settings, then fails.
     eventually("the plugin gets the change", || {
         let all = handled(&watcher.lines(), "leaks/good");
         expect(all.contains("MODIFIED"), all)
     });
-    stage.patch(&secret_path(NS, "good"), &json!({ "metadata": { "labels": { "poison": "yes" } } }));
+    env.patch(&secret_path(NS, "good"), &json!({ "metadata": { "labels": { "poison": "yes" } } }));
     watcher.wait_line("reconcile failed, trying again");
-    let heard = fs::read_to_string(heard).unwrap_or_default();
-    let known = &secrets.0["piece 3 of the encoded key of the first good"];
-    assert!(heard.contains(known) && heard.contains(PASSWORDS[0]), "the plugin got no Secret");
-    // The server restarts; a key does not fit its certificate.
+    let received = fs::read_to_string(received).unwrap_or_default();
+    let known = &secrets.0["part 3 of the encoded key of the first good"];
+    assert!(received.contains(known) && received.contains(PASSWORDS[0]), "the plugin got no Secret");
+    // The API server restarts, and a key does not match its certificate.
     let errors = || controller.metric("reflector_watch_errors_total", &[]);
     let before = errors();
-    stage.servers.kill();
-    eventually("the controller notices", || expect(errors() > before, errors()));
-    stage.servers.start();
-    let other = stage.secret(NS, "immutable")["data"]["tls.key"].clone();
-    stage.patch(&secret_path(NS, "good"), &json!({ "data": { "tls.key": other } }));
-    let repaired = stage.wait_for(&secret_path(NS, "good"), "is repaired", |s| s["data"]["tls.key"] != other);
-    secrets.key("the third good", &repaired);
+    env.servers.kill();
+    eventually("the watch of the controller fails", || expect(errors() > before, errors()));
+    env.servers.start();
+    let other = env.secret(NS, "immutable")["data"]["tls.key"].clone();
+    env.patch(&secret_path(NS, "good"), &json!({ "data": { "tls.key": other } }));
+    let repaired = env.wait_for(&secret_path(NS, "good"), "is repaired", |s| s["data"]["tls.key"] != other);
+    secrets.add_key("the third good", &repaired);
 
     for (name, process) in [("demo-controller", &mut *controller), ("event-controller", &mut watcher)] {
-        search(&secrets, name, process);
+        check_process(&secrets, name, process);
     }
     for path in ["/api/v1/events", "/apis/box.com/v1/pkis"] {
-        secrets.assert_none_in(path, &Value::from(stage.api.list(path).expect("a list")).to_string());
+        secrets.assert_none_in(path, &Value::from(env.api.list(path).expect("a list")).to_string());
     }
 }
 
-/// event-controller on Secrets, with its token and a password in its file. Also what its plugin has got.
-fn watcher(stage: &Stage, token: &str) -> (Process, std::path::PathBuf) {
-    let (server, start) = (stage.servers.cluster(), Start::new(stage).env("RUST_LOG", "trace"));
-    let (script, heard) = (start.dir.join("plugin.sh"), start.dir.join("heard"));
+/// Starts event-controller for Secrets, with a token and passwords in its file. Also returns the file with the input of
+/// its plugin.
+fn start_event_controller(env: &TestEnv, token: &str) -> (Process, std::path::PathBuf) {
+    let (server, builder) = (env.servers.cluster(), EventController::new(env).env("RUST_LOG", "trace"));
+    let (script, received) = (builder.dir.join("plugin.sh"), builder.dir.join("received"));
     let text = format!(
         "while IFS= read -r line; do\nprintf '%s\\n' \"$line\" >> '{}'\ncase \"$line\" in *poison*) exit 3 ;; esac\n\
          echo '{{\"message\":\"seen\",\"level\":\"INFO\"}}'\ndone\n",
-        heard.display()
+        received.display()
     );
     fs::write(&script, text).unwrap();
     let field = |field: &str| server[field].as_str().unwrap_or_default();
@@ -156,15 +157,16 @@ fn watcher(stage: &Stage, token: &str) -> (Process, std::path::PathBuf) {
         PASSWORDS[1],
         PASSWORDS[0],
     );
-    (start.config(&config).ready(), heard)
+    (builder.config(&config).start(), received)
 }
 
-fn search(secrets: &Secrets, name: &str, process: &mut Process) {
+/// Searches the pages and the log of a process, and stops it.
+fn check_process(secrets: &Secrets, name: &str, process: &mut Process) {
     for page in ["/metrics", "/readyz", "/healthz"] {
-        secrets.assert_none_in(&format!("{page} of {name}"), &process.page(page).expect("an answer").1);
+        secrets.assert_none_in(&format!("{page} of {name}"), &process.page(page).expect("a response").1);
     }
-    // Both pages are those of a process in the middle of its work: they have every documented metric.
-    let metrics = process.page("/metrics").expect("an answer").1;
+    // Both processes have done all of their work, so their pages have every documented metric.
+    let metrics = process.page("/metrics").expect("a response").1;
     let documented = repo_file("docs/metrics.md");
     let rows = documented
         .lines()

@@ -1,4 +1,4 @@
-//! event-controller with its own manifest, the original's file, and a plugin that hangs.
+//! event-controller with its own manifest, with the original's settings file, and with a plugin that hangs.
 
 use std::{fs, path::PathBuf, thread, time::Duration};
 
@@ -6,41 +6,41 @@ use serde_json::json;
 use testkit::{
     Process,
     log::{handled, text},
-    objects::documents,
+    objects::{documents, pod_mounting, pod_path},
+    repo_file,
     wait::{eventually, expect},
 };
 
 use crate::{
-    event_controller::{Start, token, wait_handled},
-    objects::{pod, pod_path},
-    stage::{Stage, repo_file},
+    event_controller::{EventController, create_token, wait_handled},
+    test_env::TestEnv,
 };
 
-pub fn manifest_settings_and_rights_are_enough(stage: &mut Stage) {
+pub fn manifest_settings_and_rights_are_enough(env: &mut TestEnv) {
     let manifest = documents(&repo_file("event-controller/event-controller.yaml"));
     let config = manifest.iter().find_map(|object| object["stringData"]["config.ini"].as_str()).expect("a config.ini");
-    let mut process = Start::new(stage).kubeconfig().config(config).ready();
-    stage.namespace("manifest");
-    stage.create(&pod("manifest", "web", "none"));
+    let mut process = EventController::new(env).kubeconfig().config(config).start();
+    env.create_namespace("manifest");
+    env.create(&pod_mounting("manifest", "web", "none"));
     wait_handled(&process, "manifest/web", "ADDED");
-    stage.patch(&pod_path("manifest", "web"), &json!({ "metadata": { "labels": { "touched": "yes" } } }));
+    env.patch(&pod_path("manifest", "web"), &json!({ "metadata": { "labels": { "touched": "yes" } } }));
     wait_handled(&process, "manifest/web", "ADDED MODIFIED");
-    stage.delete(&format!("{}?gracePeriodSeconds=0", pod_path("manifest", "web")));
+    env.delete(&format!("{}?gracePeriodSeconds=0", pod_path("manifest", "web")));
     let line = process.wait_line("Kind: Pod; Name: web; Event Type: DELETED");
     assert_eq!(text(&line, "object"), "manifest/web");
-    assert!(handled(&process.lines(), "manifest/web").ends_with("DELETED"), "the last known object");
+    assert!(handled(&process.lines(), "manifest/web").ends_with("DELETED"), "the plugin gets the last known object");
     assert_eq!(process.terminate(), Some(0));
 }
 
-pub fn original_sample_file_is_enough(stage: &mut Stage) {
-    stage.namespace("sample");
-    stage.create(&pod("sample", "web", "none"));
-    let server = stage.servers.cluster();
+pub fn original_sample_file_is_enough(env: &mut TestEnv) {
+    env.create_namespace("sample");
+    env.create(&pod_mounting("sample", "web", "none"));
+    let server = env.servers.cluster();
     let field = |field: &str| server[field].as_str().unwrap_or_default().to_owned();
     let mut file = repo_file("event-controller/config.ini.sample");
     for (key, value) in [
         ("k8s_api_endpoint", field("server")),
-        ("k8s_token", token(stage)),
+        ("k8s_token", create_token(env)),
         ("k8s_ca", field("certificate-authority")),
         ("k8s_namespaced", "True".to_owned()),
         ("k8s_namespace", "sample".to_owned()),
@@ -52,15 +52,15 @@ pub fn original_sample_file_is_enough(stage: &mut Stage) {
         let line = line.unwrap_or_else(|| panic!("the sample has no line for {key}"));
         file = file.replacen(&format!("\n{line}\n"), &format!("\n{key} = {value}\n"), 1);
     }
-    let process = Start::new(stage).config(&file).ready();
+    let process = EventController::new(env).config(&file).start();
     wait_handled(&process, "sample/web", "ADDED");
 }
 
-/// A process whose plugin has got an event, has started a process of its own, and hangs. Also its folder.
-fn hanging(stage: &Stage, namespace: &str, flags: &str) -> (Process, PathBuf) {
-    stage.namespace(namespace);
-    let start = Start::new(stage).kubeconfig();
-    let dir = start.dir.clone();
+/// Starts event-controller with a plugin that has started a child process and hangs. Also returns its folder.
+fn start_hanging(env: &TestEnv, namespace: &str, flags: &str) -> (Process, PathBuf) {
+    env.create_namespace(namespace);
+    let builder = EventController::new(env).kubeconfig();
+    let dir = builder.dir.clone();
     let script = "echo $$ > \"$DIR/child\"\nread -r line\nsleep 1000 &\necho $! > \"$DIR/grandchild\"\nwait\n";
     fs::write(dir.join("plugin.sh"), script).unwrap();
     let config = format!(
@@ -68,8 +68,8 @@ fn hanging(stage: &Stage, namespace: &str, flags: &str) -> (Process, PathBuf) {
          [plugin_exec]\ncommand = sh '{}'\ntimeout = 60s\n",
         dir.join("plugin.sh").display()
     );
-    let process = start.config(&config).env("DIR", &dir.display().to_string()).flags(flags).ready();
-    stage.create(&pod(namespace, "web", "none"));
+    let process = builder.config(&config).env("DIR", &dir.display().to_string()).flags(flags).start();
+    env.create(&pod_mounting(namespace, "web", "none"));
     eventually("the plugin hangs", || {
         let id = fs::read_to_string(dir.join("grandchild")).unwrap_or_default();
         expect(id.ends_with('\n'), "not yet")
@@ -77,7 +77,7 @@ fn hanging(stage: &Stage, namespace: &str, flags: &str) -> (Process, PathBuf) {
     (process, dir)
 }
 
-/// Waits until the plugin and its child have ended (or are zombies).
+/// Waits until the plugin and its child have ended or are zombies.
 #[track_caller]
 fn wait_ended(dir: &std::path::Path) {
     for file in ["child", "grandchild"] {
@@ -91,17 +91,18 @@ fn wait_ended(dir: &std::path::Path) {
     }
 }
 
-pub fn plugin_ends_with_the_grace_and_all_its_children(stage: &mut Stage) {
-    let (mut process, dir) = hanging(stage, "outlasts", "--shutdown-grace 500ms");
+pub fn expired_grace_ends_the_plugin_and_its_children(env: &mut TestEnv) {
+    let (mut process, dir) = start_hanging(env, "outlasts", "--shutdown-grace 500ms");
     assert_eq!(process.terminate(), Some(1));
     process.wait_line("outlasts/web");
     wait_ended(&dir);
 }
 
-pub fn plugin_ends_with_the_second_signal(stage: &mut Stage) {
-    let (mut process, dir) = hanging(stage, "abandoned", "");
+pub fn second_signal_ends_the_plugin_and_its_children(env: &mut TestEnv) {
+    let (mut process, dir) = start_hanging(env, "abandoned", "");
     process.signal("INT");
     process.wait_line("shutting down");
+    // Real time: within a second, a signal counts as a repetition of the first one.
     thread::sleep(Duration::from_millis(1100));
     process.signal("INT");
     assert_eq!(process.wait_end(), Some(128 + 2));

@@ -1,4 +1,4 @@
-//! The servers of a scenario, with our manifests installed.
+//! The servers of a scenario, with the project's manifests installed.
 
 use std::{
     cell::RefCell,
@@ -12,51 +12,52 @@ use std::{
 
 use serde_json::{Value, json};
 use testkit::{
-    objects::{collection, documents, ready},
+    objects::{collection, documents, pki, pki_path, ready, secret_path},
+    repo_file,
     wait::{eventually, expect},
 };
 
 use crate::{
-    api::Api,
-    control_plane::Real,
-    embedded::Embedded,
+    api::ApiClient,
+    control_plane::RealServers,
+    embedded::EmbeddedServers,
     kubelet::Kubelet,
-    objects::{pki, pki_path, secret_path},
-    servers::{Kind, Servers},
+    servers::{ServerKind, Servers},
 };
 
-/// What is installed.
+/// What is installed on the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
     /// Nothing.
     Bare,
-    /// demo-controller.yaml. The Deployment is removed: the test runs the binary.
+    /// demo-controller.yaml, without its Deployment: the test runs the binary.
     Installed,
-    /// The same, with Kubernetes' own controllers and nodes that run pods.
+    /// [`Setup::Installed`] with Kubernetes' own controllers and a simulated kubelet.
     Nodes,
     /// The manifest of event-controller, without its Deployment.
     EventController,
 }
 
-/// Servers that no scenario uses at the moment.
-static IDLE: Mutex<Vec<Stage>> = Mutex::new(Vec::new());
+/// Servers that no scenario uses now.
+static IDLE: Mutex<Vec<TestEnv>> = Mutex::new(Vec::new());
 
-/// Runs a scenario on idle servers of this setup, or on new ones. At most as many servers run as scenarios: for each new
-/// one, an idle one of another setup is stopped.
-pub fn with(setup: Setup, scenario: fn(&mut Stage)) -> Result<(), String> {
+/// Runs a scenario on idle servers of this setup, or on new ones.
+///
+/// New servers replace idle ones of another setup, so there are never more servers than scenarios in progress.
+pub fn run(setup: Setup, scenario: fn(&mut TestEnv)) -> Result<(), String> {
     let found = {
         let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = idle.iter().position(|stage| stage.setup == setup);
+        let same = idle.iter().position(|env| env.setup == setup);
         same.map(|index| idle.swap_remove(index)).ok_or_else(|| idle.pop())
     };
-    let mut stage = found.unwrap_or_else(|other| {
+    let mut env = found.unwrap_or_else(|other| {
         drop(other);
-        Stage::new(setup)
+        TestEnv::new(setup)
     });
-    // A panic drops the stage, and with it what the scenario has left there.
-    scenario(&mut stage);
-    if !stage.is_spoiled && setup != Setup::Bare {
-        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(stage);
+    // A panic drops the servers, with everything that the scenario has created.
+    scenario(&mut env);
+    if !env.is_dirty && setup != Setup::Bare {
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(env);
     }
     Ok(())
 }
@@ -66,50 +67,50 @@ pub fn stop_idle() {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
-/// Servers and the files of their scenarios. Dropping it stops and removes everything.
-pub struct Stage {
-    /// The API as the administrator.
-    pub api: Api,
+/// Servers, and the files of their scenarios. Dropping it stops the servers and removes the files.
+pub struct TestEnv {
+    /// A client of the administrator.
+    pub api: ApiClient,
     pub servers: Box<dyn Servers>,
     pub dir: PathBuf,
-    /// Set by a scenario that leaves the servers unfit for others.
-    pub is_spoiled: bool,
+    /// Set by a scenario after which no other one can use the servers.
+    pub is_dirty: bool,
     setup: Setup,
     token: RefCell<Option<String>>,
     kubelet: Option<Kubelet>,
 }
 
-impl Stage {
-    fn new(setup: Setup) -> Stage {
+impl TestEnv {
+    fn new(setup: Setup) -> TestEnv {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("e2e-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&dir).expect("a folder for the servers");
-        let (api, servers): (Api, Box<dyn Servers>) = match Kind::chosen() {
-            Kind::Real => {
-                let plane = Real::start(&dir);
+        let (api, servers): (ApiClient, Box<dyn Servers>) = match ServerKind::chosen() {
+            ServerKind::Real => {
+                let plane = RealServers::start(&dir);
                 (plane.api(), Box::new(plane))
             }
-            Kind::Embedded => {
-                let embedded = Embedded::start(&dir);
+            ServerKind::Embedded => {
+                let embedded = EmbeddedServers::start(&dir);
                 (embedded.api(), Box::new(embedded))
             }
         };
         let (token, kubelet) = (RefCell::default(), None);
-        let mut stage = Stage { api, servers, dir, is_spoiled: false, setup, token, kubelet };
+        let mut env = TestEnv { api, servers, dir, is_dirty: false, setup, token, kubelet };
         match setup {
             Setup::Bare => {}
-            Setup::EventController => stage.install("event-controller/event-controller.yaml"),
-            Setup::Installed | Setup::Nodes => stage.install("demo-controller.yaml"),
+            Setup::EventController => env.install("event-controller/event-controller.yaml"),
+            Setup::Installed | Setup::Nodes => env.install("demo-controller.yaml"),
         }
         if setup == Setup::Nodes {
-            stage.servers.start_controllers();
-            stage.kubelet = Some(Kubelet::start(stage.api.clone(), Kind::chosen() == Kind::Embedded));
+            env.servers.start_controllers();
+            env.kubelet = Some(Kubelet::start(env.api.clone(), ServerKind::chosen() == ServerKind::Embedded));
         }
-        stage
+        env
     }
 
-    /// Applies a manifest of ours, without its Deployment: the test runs the binary.
+    /// Creates the objects of a manifest except its Deployment: the test runs the binary.
     pub fn install(&self, file: &str) {
         let objects = documents(&repo_file(file));
         let objects = objects.iter().filter(|object| object["kind"] != "Deployment");
@@ -122,20 +123,20 @@ impl Stage {
     /// The token of the controller's ServiceAccount.
     pub fn token(&self) -> String {
         let mut token = self.token.borrow_mut();
-        token.get_or_insert_with(|| self.token_of("controlplane", "demo-controller")).clone()
+        token.get_or_insert_with(|| self.create_token("controlplane", "demo-controller")).clone()
     }
 
-    /// A new token of a ServiceAccount.
-    pub fn token_of(&self, namespace: &str, name: &str) -> String {
+    /// Creates a token of a ServiceAccount.
+    pub fn create_token(&self, namespace: &str, name: &str) -> String {
         let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let answer = self.api.post(&path, &request).unwrap_or_else(|why| panic!("{path}: {why}"));
-        answer["status"]["token"].as_str().expect("a token").to_owned()
+        let response = self.api.post(&path, &request).unwrap_or_else(|why| panic!("{path}: {why}"));
+        response["status"]["token"].as_str().expect("a token").to_owned()
     }
 
     /// Creates a namespace.
     #[track_caller]
-    pub fn namespace(&self, name: &str) {
+    pub fn create_namespace(&self, name: &str) {
         self.create(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
     }
 
@@ -151,7 +152,7 @@ impl Stage {
         self.create(&pki(namespace, name, spec))
     }
 
-    /// Changes an object, by merge patch.
+    /// Patches an object, by merge patch.
     #[track_caller]
     pub fn patch(&self, path: &str, body: &Value) -> Value {
         self.api.patch(path, body).unwrap_or_else(|why| panic!("cannot patch {path} with {body}: {why}"))
@@ -163,16 +164,17 @@ impl Stage {
         self.api.delete(path).unwrap_or_else(|why| panic!("cannot delete {path}: {why}"));
     }
 
-    /// The object at `path`, if there is one.
+    /// Reads the object at `path`, if it exists.
     #[track_caller]
     pub fn find(&self, path: &str) -> Option<Value> {
         self.api.find(path).unwrap_or_else(|why| panic!("cannot get {path}: {why}"))
     }
 
-    /// The Secret of a Pki.
+    /// Reads the Secret of a Pki.
     #[track_caller]
     pub fn secret(&self, namespace: &str, name: &str) -> Value {
-        self.find(&secret_path(namespace, name)).unwrap_or_else(|| panic!("there is no Secret {namespace}/{name}"))
+        self.find(&secret_path(namespace, name))
+            .unwrap_or_else(|| panic!("the Secret {namespace}/{name} does not exist"))
     }
 
     /// Waits until the condition Ready of a Pki has this reason for its present generation, and returns the Pki.
@@ -185,25 +187,25 @@ impl Stage {
         })
     }
 
-    /// Waits until the object at `path` is as it should be, and returns it.
+    /// Waits until the object at `path` fulfils a condition, and returns it.
     #[track_caller]
-    pub fn wait_for(&self, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub fn wait_for(&self, path: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         eventually(format!("{path} {what}"), || {
             let object = self.api.get(path)?;
-            if holds(&object) { Ok(object) } else { Err(short(object)) }
+            if condition(&object) { Ok(object) } else { Err(format_short(object)) }
         })
     }
 
-    /// Waits until there is no object at `path`.
+    /// Waits until the object at `path` does not exist.
     #[track_caller]
     pub fn wait_gone(&self, path: &str) {
         eventually(format!("{path} is gone"), || {
             let found = self.api.find(path)?;
-            expect(found.is_none(), short(found.unwrap_or_default()))
+            expect(found.is_none(), format_short(found.unwrap_or_default()))
         });
     }
 
-    /// Waits for an Event of ours with this reason about the object `KIND/NAME`, and returns it.
+    /// Waits for the controller's Event with this reason about the object `KIND/NAME`, and returns it.
     #[track_caller]
     pub fn wait_event(&self, namespace: &str, about: &str, reason: &str) -> Value {
         let (kind, name) = about.split_once('/').expect("KIND/NAME");
@@ -211,15 +213,20 @@ impl Stage {
         eventually(format!("{about} in {namespace} has an Event {reason:?}"), || {
             let events = self.api.list(&path)?;
             let wanted = |event: &&Value| {
-                let ours = event["source"]["component"] == "controlplane";
-                ours && event["involvedObject"]["kind"] == kind && event["reason"] == reason
+                event["source"]["component"] == "controlplane"
+                    && event["involvedObject"]["kind"] == kind
+                    && event["reason"] == reason
             };
-            events.iter().find(wanted).cloned().ok_or_else(|| events.iter().cloned().map(short).collect::<String>())
+            events
+                .iter()
+                .find(wanted)
+                .cloned()
+                .ok_or_else(|| events.iter().cloned().map(format_short).collect::<String>())
         })
     }
 }
 
-impl Drop for Stage {
+impl Drop for TestEnv {
     fn drop(&mut self) {
         self.kubelet = None;
         self.servers.kill();
@@ -229,8 +236,8 @@ impl Drop for Stage {
     }
 }
 
-/// An object in a report, shortened.
-pub fn short(mut object: Value) -> String {
+/// Formats an object for an error message, shortened.
+pub fn format_short(mut object: Value) -> String {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("managedFields");
         metadata.remove("annotations");
@@ -239,10 +246,4 @@ pub fn short(mut object: Value) -> String {
         object["data"] = "…".into();
     }
     format!("\n{object:#}")
-}
-
-/// A file of this repository.
-pub fn repo_file(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

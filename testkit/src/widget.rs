@@ -1,9 +1,9 @@
-//! A custom resource.
+//! A custom resource for tests.
 
 use serde_json::{Value, json};
 
-/// The definition of widgets in this group, with one version.
-pub fn widgets(group: &str, version: &str) -> Value {
+/// The CustomResourceDefinition of widgets in this group, with one version.
+pub fn widget_crd(group: &str, version: &str) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": format!("widgets.{group}") },

@@ -1,4 +1,4 @@
-//! A cluster in this process with demo-controller.yaml applied, and the controller as the manifest runs it.
+//! An embedded API server with demo-controller.yaml applied, and the controller as the manifest runs it.
 
 use std::{ops::Deref, time::Duration};
 
@@ -6,12 +6,11 @@ use daemon::{Telemetry, shutdown::Unfinished};
 use demo_controller::{
     controller::{self, Config},
     informer::Key,
-    pki,
 };
 use serde_json::{Value, json};
 use testkit::{
-    Cluster, Page,
-    objects::{path, ready},
+    Cluster, MetricsPage,
+    objects::{path, pki, ready},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +26,7 @@ pub fn config() -> Config {
         resync: Some(Duration::from_secs(600)),
         watch_idle: Duration::from_secs(150),
         shutdown_grace: Duration::from_secs(20),
-        pki: pki::Config {
+        pki: demo_controller::pki::Config {
             allowed_names: None,
             ca_secret: Key::new("controlplane", "demo-controller-ca"),
             cluster_domain: "cluster.local".to_owned(),
@@ -38,14 +37,14 @@ pub fn config() -> Config {
 }
 
 /// The cluster, and the controller while it runs.
-pub struct World {
+pub struct TestEnv {
     cluster: Cluster,
     pub telemetry: Telemetry,
     stop: CancellationToken,
     controller: Option<JoinHandle<Result<(), Unfinished>>>,
 }
 
-impl Deref for World {
+impl Deref for TestEnv {
     type Target = Cluster;
 
     fn deref(&self) -> &Cluster {
@@ -53,23 +52,23 @@ impl Deref for World {
     }
 }
 
-impl World {
-    /// A cluster with demo-controller.yaml applied. The controller does not run yet.
-    pub async fn new() -> World {
-        World::seeded(1).await
+impl TestEnv {
+    /// Applies demo-controller.yaml to a new cluster. The controller does not run yet.
+    pub async fn new() -> TestEnv {
+        TestEnv::with_seed(1).await
     }
 
-    /// The same, with another seed of its randomness.
-    pub async fn seeded(seed: u64) -> World {
-        let world = World::empty(seed);
-        world.apply(|_| true).await;
-        world
+    /// [`TestEnv::new`] with this seed for random faults.
+    pub async fn with_seed(seed: u64) -> TestEnv {
+        let env = TestEnv::empty(seed);
+        env.apply(|_| true).await;
+        env
     }
 
-    /// A cluster in which nothing has been applied.
-    pub fn empty(seed: u64) -> World {
+    /// Creates an empty cluster.
+    pub fn empty(seed: u64) -> TestEnv {
         let cluster = Cluster::new(seed, "controlplane/demo-controller");
-        World { cluster, telemetry: Telemetry::default(), stop: CancellationToken::new(), controller: None }
+        TestEnv { cluster, telemetry: Telemetry::default(), stop: CancellationToken::new(), controller: None }
     }
 
     /// Applies the objects of demo-controller.yaml that are of these kinds.
@@ -81,48 +80,47 @@ impl World {
     pub async fn run(&mut self, config: Config) {
         let (client, telemetry, stop) = (self.client().await, self.telemetry.clone(), self.stop.clone());
         self.controller = Some(tokio::spawn(async move { controller::run(client, config, &telemetry, stop).await }));
-        // It begins, and adds its checks to the telemetry.
+        // The controller starts, and adds its checks to the telemetry.
         tokio::task::yield_now().await;
     }
 
-    /// Stops the controller. Another one can be started.
+    /// Stops the controller, which can be started again.
     ///
     /// # Panics
-    /// It does not end within its grace period.
+    /// The controller does not end within its grace period.
     pub async fn stop(&mut self) {
         self.stop.cancel();
         if let Some(controller) = self.controller.take() {
-            controller.await.expect("no panic").expect("it finishes in time");
+            controller.await.expect("no panic").expect("the controller ends in time");
         }
         (self.telemetry, self.stop) = (Telemetry::default(), CancellationToken::new());
     }
 
-    /// Stops the controller, and checks that the rights of demo-controller.yaml were enough.
+    /// Stops the controller, and checks that no request was forbidden.
     pub async fn end(mut self) {
         self.stop().await;
-        self.assert_rights_were_enough();
+        self.assert_nothing_forbidden();
     }
 
     /// Waits until the caches are synced.
-    pub async fn ready(&self) {
-        self.until(async || self.telemetry.readiness()).await;
+    pub async fn wait_ready(&self) {
+        self.wait_until(async || self.telemetry.readiness()).await;
     }
 
     /// The sum of a counter or gauge.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        Page(self.telemetry.encode().expect("text")).sum(name, labels)
+        MetricsPage(self.telemetry.encode().expect("text")).sum(name, labels)
     }
 
     /// Creates a Pki and returns it.
     pub async fn create_pki(&self, namespace: &str, name: &str, service: &str) -> Value {
-        let (metadata, spec) = (json!({ "namespace": namespace, "name": name }), json!({ "serviceName": service }));
-        self.create(&json!({ "apiVersion": "box.com/v1", "kind": "Pki", "metadata": metadata, "spec": spec })).await
+        self.create(&pki(namespace, name, json!({ "serviceName": service }))).await
     }
 
     /// Waits until the condition Ready of a Pki has this reason for its present generation, and returns the Pki.
-    pub async fn reconciled(&self, pki: &Value, reason: &str) -> Value {
+    pub async fn wait_pki(&self, pki: &Value, reason: &str) -> Value {
         let path = path(pki);
-        self.until(async || {
+        self.wait_until(async || {
             let pki = self.get(&path).await;
             let current = pki["status"]["observedGeneration"] == pki["metadata"]["generation"];
             if current && ready(&pki, "reason") == reason { Ok(pki) } else { Err(pki) }
