@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use daemon::{
     Error,
-    args::{duration, positive_duration},
+    args::{parse_duration, parse_positive_duration},
     connect::Target,
 };
 
@@ -41,10 +41,10 @@ pub struct Run {
     #[arg(long, value_name = "FILE", env = "DEMO_CONTROLLER_ALLOWED_NAMES", value_parser = allowed_names)]
     allowed_names: Option<PathBuf>,
     /// Reconcile every cached object once per interval, spread over it (0: never)
-    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_RESYNC", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_RESYNC", default_value = "10m", value_parser = parse_duration)]
     resync: Duration,
     /// Record the event of a persistent error again at this interval. (An event lives for an hour.)
-    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_REMIND", default_value = "30m", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_REMIND", default_value = "30m", value_parser = parse_positive_duration)]
     remind: Duration,
     /// Secret with the CA that signs; created if absent, never overwritten
     #[arg(long, value_name = "NS/NAME", env = "DEMO_CONTROLLER_CA_SECRET",

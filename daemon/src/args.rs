@@ -1,4 +1,4 @@
-//! The flags that both binaries have, and parsers for their values.
+//! The flags of both binaries, and parsers for their values.
 
 use std::{ffi::OsString, fmt::Debug, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::{log::LogArgs, names, serve::Listen};
 
-/// The flags that both binaries have. Each has an environment variable.
+/// The flags of both binaries. Each has an environment variable.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Kubeconfig file, or several separated by `:` [default: ~/.kube/config, else the pod's service account]
@@ -16,33 +16,33 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "DEMO_CONTROLLER_CONTEXT")]
     pub context: Option<String>,
     /// Namespace to watch [default: all]
-    #[arg(short, long, value_name = "NS", env = "DEMO_CONTROLLER_NAMESPACE", value_parser = namespace)]
+    #[arg(short, long, value_name = "NS", env = "DEMO_CONTROLLER_NAMESPACE", value_parser = parse_namespace)]
     pub namespace: Option<String>,
     #[command(flatten)]
     pub log: LogArgs,
-    /// Address for /healthz, /readyz and /metrics; `:8080` for every address of the machine, port 0 for a free one, `off`
+    /// Address of /healthz, /readyz and /metrics, or `off`; `:8080` means every address, port 0 a free port
     #[arg(long, value_name = "ADDR", env = "DEMO_CONTROLLER_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: Listen,
     /// Time to finish work in progress after SIGTERM or SIGINT
     #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_SHUTDOWN_GRACE", default_value = "20s",
-          value_parser = positive_duration)]
+          value_parser = parse_positive_duration)]
     pub shutdown_grace: Duration,
     /// Reopen a watch that has sent nothing, not even a bookmark, for this long
     #[arg(long, value_name = "DURATION", env = "DEMO_CONTROLLER_WATCH_IDLE", default_value = "150s",
-          value_parser = positive_duration)]
+          value_parser = parse_positive_duration)]
     pub watch_idle: Duration,
     /// Concurrent workers per queue
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_WORKERS", default_value_t = 4,
-          value_parser = |text: &str| number::<usize>(text, 1..=1024))]
+          value_parser = |text: &str| parse_number::<usize>(text, 1..=1024))]
     pub workers: usize,
     /// Retries of a failing key before it is dropped until its next change or resync
     #[arg(long, value_name = "N", env = "DEMO_CONTROLLER_MAX_RETRIES", default_value_t = 12,
-          value_parser = |text: &str| number::<u32>(text, 0..=1000))]
+          value_parser = |text: &str| parse_number::<u32>(text, 0..=1000))]
     pub max_retries: u32,
 }
 
-/// Parses a number. (clap's own parser reports only what is wrong with it.)
-fn number<N: FromStr + PartialOrd + Debug>(text: &str, accepted: RangeInclusive<N>) -> Result<N, String> {
+/// Parses a number. (The error of clap's parser lacks the accepted range.)
+fn parse_number<N: FromStr + PartialOrd + Debug>(text: &str, accepted: RangeInclusive<N>) -> Result<N, String> {
     let number = text.parse().ok().filter(|number| accepted.contains(number));
     number.ok_or_else(|| format!("expected a number in {accepted:?}"))
 }
@@ -50,8 +50,8 @@ fn number<N: FromStr + PartialOrd + Debug>(text: &str, accepted: RangeInclusive<
 /// Parses a duration: `3s`, `10m`, `1h30m`, or `0`; at most 8760h.
 ///
 /// # Errors
-/// What is accepted.
-pub fn duration(text: &str) -> Result<Duration, String> {
+/// The accepted form.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_hours(8760);
     let parsed = if text == "0" { Some(SignedDuration::ZERO) } else { text.parse().ok() };
     parsed
@@ -63,17 +63,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// Parses a duration that is not 0.
 ///
 /// # Errors
-/// What is accepted.
-pub fn positive_duration(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
+/// The accepted form.
+pub fn parse_positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
     if duration.is_zero() { Err("expected a duration of more than 0, such as 20s".to_owned()) } else { Ok(duration) }
 }
 
 /// Parses the name of a namespace.
 ///
 /// # Errors
-/// What is accepted.
-pub fn namespace(text: &str) -> Result<String, String> {
+/// The accepted form.
+pub fn parse_namespace(text: &str) -> Result<String, String> {
     match names::is_label(text) {
         true => Ok(text.to_owned()),
         false => Err("expected a namespace: at most 63 of a-z, 0-9 and -, with no - at either end".to_owned()),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_values_are_named_with_what_is_accepted() {
+    fn error_names_the_flag_the_value_and_the_accepted_form() {
         for (flag, value, accepted) in [
             ("--namespace", "Team", "a-z"),
             ("--log-level", "loud", "trace, debug, info, warn or error"),
@@ -128,10 +128,10 @@ mod tests {
     #[test]
     fn duration_has_a_unit_and_a_limit() {
         for (text, seconds) in [("3s", 3), ("10m", 600), ("1h30m", 5400), ("0", 0), ("8760h", 31_536_000)] {
-            assert_eq!(duration(text).map(|d| d.as_secs()), Ok(seconds), "{text}");
+            assert_eq!(parse_duration(text).map(|d| d.as_secs()), Ok(seconds), "{text}");
         }
-        for text in ["", "3", "-3s", "3 apples", "8761h", "1d", "1e9s", "99999999999999999999h"] {
-            assert!(duration(text).is_err(), "{text}");
+        for text in ["", "3", "-3s", "3 days", "8761h", "1d", "1e9s", "99999999999999999999h"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A client for the API server, as kubectl would connect.
+//! Builds a client for the API server, connected as kubectl would be.
 //!
-//! The order is kubectl's: the kubeconfig of `--kubeconfig` or `KUBECONFIG`, else `~/.kube/config`, else the pod's service
-//! account. Three decisions about the client:
+//! The order is kubectl's: the kubeconfig of `--kubeconfig` or `KUBECONFIG`, else `~/.kube/config`, else the pod's
+//! service account. Three decisions about the client:
 //!
-//! * **It does not retry.** kube would repeat a 429, 503 or 504 up to 15 times and obey any `Retry-After`. Here one request
-//!   is one attempt; the worker and the reflector decide about the next one.
-//! * **It has no read time-out**, because a watch may be silent for minutes. The callers limit each request.
-//! * **A connection takes at most 10 s**, so that a server that drops packets is noticed.
+//! * **It does not retry.** kube would repeat a 429, 503 or 504 up to 15 times and obey any `Retry-After`. Here one
+//!   request is one attempt; the worker and the reflector decide about the next one.
+//! * **It has no read timeout**, because a watch may be silent for minutes. The callers limit each request.
+//! * **It connects within 10 s or fails**, so that a server that drops packets is noticed.
 
 use std::{
     env,
@@ -33,8 +33,8 @@ mod token;
 use service_account::ServiceAccount;
 use token::TokenFile;
 
-/// Time limit for a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Time limit for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The API server to connect to.
 #[derive(Clone, Debug)]
@@ -46,13 +46,13 @@ pub enum Target {
         /// None or empty: the current context.
         context: Option<String>,
     },
-    /// A server that the user names. If it is the pod's own cluster, the service account replaces what is None.
+    /// A server given by the user. In the pod's own cluster, the service account provides a token or CA that is None.
     Server {
-        /// Its URL, with a scheme.
+        /// The URL, with a scheme.
         url: Uri,
         /// The bearer token.
         token: Option<Token>,
-        /// File with its CA certificates; None: those of the system.
+        /// File with the CA certificates. None: those of the system.
         ca: Option<PathBuf>,
     },
 }
@@ -75,34 +75,33 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A client, and what is known about it.
+/// A client and its server.
 pub struct Connection {
-    /// One attempt per request; the token that it sends is up to date.
+    /// Makes one attempt per request, always with the current token.
     pub client: Client,
     /// The namespace of the context or of the pod, else `default`.
     pub default_namespace: String,
-    /// The namespace of the pod that this process runs in.
+    /// The namespace of this pod. None outside a cluster.
     pub pod_namespace: Option<String>,
     /// The server and its source, for the log: `https://10.0.0.1:6443 (context dev of ~/.kube/config)`.
     pub server: String,
     /// Host and port of the server.
     pub endpoint: String,
-    /// The file with the CA certificates that the server is verified with.
+    /// The file with the CA certificates of the server.
     pub ca: Option<PathBuf>,
     /// For the log.
     pub warnings: Vec<String>,
 }
 
-/// Makes the client. Needs a tokio runtime.
+/// Builds the client. Needs a tokio runtime.
 ///
-/// No request is sent: the server may be down. An exec plugin of the kubeconfig does run, and blocks.
+/// No request is sent: the server may be down. But an exec plugin of the kubeconfig runs, and blocks.
 ///
 /// # Errors
-/// [`Error::Usage`]: a file that is missing or wrong, an unknown context, no server at all. [`Error::Failed`]: an exec
-/// plugin that failed.
+/// [`Error::Usage`]: a missing or invalid file, an unknown context, no server. [`Error::Failed`]: a failed exec plugin.
 pub async fn connect(target: Target) -> Result<Connection, Error> {
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    connect_in(target, home.as_deref(), &ServiceAccount::of_pod()).await
+    connect_in(target, home.as_deref(), &ServiceAccount::from_env()).await
 }
 
 async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccount) -> Result<Connection, Error> {
@@ -110,7 +109,7 @@ async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccoun
     let (config, token, source) = match target {
         Target::Server { url, token, ca } => {
             let source = "--api-endpoint".to_owned();
-            let (config, token) = named_server(url, token, ca, account, &mut warnings)
+            let (config, token) = server_config(url, token, ca, account, &mut warnings)
                 .map_err(|why| Error::Usage(format!("{source}: {why}")))?;
             (config, token, source)
         }
@@ -129,7 +128,7 @@ async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccoun
             }
         }
     };
-    let header = token.map(Header::new).transpose().map_err(|why| Error::Usage(format!("{source}: {why}")))?;
+    let header = token.map(AuthHeader::new).transpose().map_err(|why| Error::Usage(format!("{source}: {why}")))?;
     Ok(Connection {
         server: format!("{} ({source})", config.cluster_url.to_string().trim_end_matches('/')),
         default_namespace: Some(config.default_namespace.trim())
@@ -139,44 +138,44 @@ async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccoun
         pod_namespace: account.namespace(),
         endpoint: config.cluster_url.authority().map_or(String::new(), ToString::to_string),
         ca: config.root_cert_file.clone(),
-        client: client(config, header, &source)?,
+        client: build_client(config, header, &source)?,
         warnings,
     })
 }
 
-/// Returns a client for a server on this machine, in plain HTTP. Needs a tokio runtime.
+/// Builds a client for a server on this machine, over plain HTTP. Needs a tokio runtime.
 ///
 /// # Errors
 /// [`Error::Failed`]: not a URL, or not a token.
 pub fn local_client(url: &str, token: Option<&str>) -> Result<Client, Error> {
     let uri = url.parse().map_err(|e| Error::Failed(format!("{url}: {e}")))?;
-    let header = token.map(|token| Header::new(Token::Inline(token.to_owned()))).transpose();
-    client(Config::new(uri), header.map_err(|why| Error::Failed(format!("{url}: {why}")))?, url)
+    let header = token.map(|token| AuthHeader::new(Token::Inline(token.to_owned()))).transpose();
+    build_client(Config::new(uri), header.map_err(|why| Error::Failed(format!("{url}: {why}")))?, url)
 }
 
-/// The configuration for a server that the user names.
-fn named_server(
+/// Returns the configuration for a server given by the user.
+fn server_config(
     url: Uri,
     token: Option<Token>,
     ca: Option<PathBuf>,
     account: &ServiceAccount,
     warnings: &mut Vec<String>,
 ) -> Result<(Config, Option<Token>), String> {
-    let own = |path: PathBuf| Some(path).filter(|path| account.is_for(&url) && path.exists());
-    let token = token.or_else(|| own(account.token()).map(Token::File));
-    let ca = ca.or_else(|| own(account.ca()));
+    let own_file = |path: PathBuf| Some(path).filter(|path| account.is_own_cluster(&url) && path.exists());
+    let token = token.or_else(|| own_file(account.token()).map(Token::File));
+    let ca = ca.or_else(|| own_file(account.ca()));
     if !is_loopback(&url) {
         match token {
             None => warnings.push(format!("no token is sent to {url}: expected --token-file or --token")),
             Some(_) if url.scheme_str() == Some("http") => {
-                warnings.push(format!("the token is sent to {url} over plain http, where others can read it"));
+                warnings.push(format!("the token is sent to {url} over plain http, which others can read"));
             }
             Some(_) => {}
         }
     }
     let mut config = Config::new(url);
     if let Some(ca) = ca {
-        config.root_cert = Some(certificates(&ca)?);
+        config.root_cert = Some(read_certificates(&ca)?);
         config.root_cert_file = Some(ca);
     }
     config.default_namespace = account.namespace().unwrap_or_default();
@@ -189,18 +188,18 @@ fn is_loopback(url: &Uri) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn client(mut config: Config, header: Option<Header>, source: &str) -> Result<Client, Error> {
+fn build_client(mut config: Config, header: Option<AuthHeader>, source: &str) -> Result<Client, Error> {
     if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
-        // Nothing is verified, so a system without CA certificates (an image from scratch) is no error.
+        // Nothing is verified, so the system's CA certificates may be missing, as in an image from scratch.
         config.root_cert.get_or_insert_default();
     }
-    config.connect_timeout = Some(CONNECT_LIMIT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = None;
     config.default_retry = false;
-    let builder = ClientBuilder::try_from(config).map_err(|e| unusable(source, &e))?;
+    let builder = ClientBuilder::try_from(config).map_err(|e| client_error(source, &e))?;
     let Some(header) = header else { return Ok(builder.build()) };
     let authorize = move |mut request: Request<Body>| {
-        request.headers_mut().insert(AUTHORIZATION, header.now());
+        request.headers_mut().insert(AUTHORIZATION, header.current());
         request
     };
     Ok(builder.with_layer(&MapRequestLayer::new(authorize)).build())
@@ -208,32 +207,32 @@ fn client(mut config: Config, header: Option<Header>, source: &str) -> Result<Cl
 
 /// The `Authorization` header of each request.
 #[derive(Clone)]
-enum Header {
+enum AuthHeader {
     Fixed(HeaderValue),
     File(Arc<TokenFile>),
 }
 
-impl Header {
+impl AuthHeader {
     fn new(token: Token) -> Result<Self, String> {
         Ok(match token {
-            Token::Inline(text) => Header::Fixed(token::bearer(&text)?),
+            Token::Inline(text) => AuthHeader::Fixed(token::bearer_header(&text)?),
             Token::File(path) => {
-                let why = |why| format!("token file {}: {why}", path.display());
-                Header::File(Arc::new(TokenFile::open(path.clone(), Instant::now()).map_err(why)?))
+                let in_file = |why| format!("token file {}: {why}", path.display());
+                AuthHeader::File(Arc::new(TokenFile::open(path.clone(), Instant::now()).map_err(in_file)?))
             }
         })
     }
 
-    fn now(&self) -> HeaderValue {
+    fn current(&self) -> HeaderValue {
         match self {
-            Header::Fixed(header) => header.clone(),
-            Header::File(file) => file.header(Instant::now()),
+            AuthHeader::Fixed(header) => header.clone(),
+            AuthHeader::File(file) => file.header(Instant::now()),
         }
     }
 }
 
-/// Reads the certificates of a PEM file, as DER. None at all is an error here, as each connection would fail later.
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+/// Reads the certificates of a PEM file, as DER. A file without any is an error: later, each connection would fail.
+fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("CA file {}: {e}", path.display()))?;
     let blocks = pem::parse_many(bytes).unwrap_or_default().into_iter();
     let certificates: Vec<_> = blocks.filter(|b| b.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
@@ -243,13 +242,13 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     }
 }
 
-/// Why no client could be made.
-fn unusable(source: &str, error: &kube::Error) -> Error {
+/// Returns the error for a client that cannot be built.
+fn client_error(source: &str, error: &kube::Error) -> Error {
     let why = format!("{source}: {}", error_chain(error));
     match error {
         kube::Error::Auth(AuthError::AuthExecRun { .. } | AuthError::AuthExecParse(_)) => Error::Failed(why),
         kube::Error::RustlsTls(_) => {
-            Error::Usage(format!("{why}: expected CA certificates, and a key for the client's"))
+            Error::Usage(format!("{why}: expected CA certificates, and a key for a client certificate"))
         }
         _ => Error::Usage(why),
     }

@@ -1,4 +1,4 @@
-//! Why a process ends, and errors as text.
+//! The error that ends a process, and errors as text.
 
 use std::{
     error::Error as StdError,
@@ -8,14 +8,14 @@ use std::{
 
 use kube::client::AuthError;
 
-/// Why a process ends.
+/// The error that ends a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The user has to change the input. Exit code 2.
+    /// The input is wrong. Exit code 2.
     Usage(String),
-    /// The same input may work at another time. Exit code 1.
+    /// The same input may work later. Exit code 1.
     Failed(String),
-    /// As `Failed`, but the log has the reason already.
+    /// As `Failed`, but the reason was already logged.
     Logged,
 }
 
@@ -33,7 +33,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Usage(why) | Error::Failed(why) => one_line(f, format_args!("{why}")),
+            Error::Usage(why) | Error::Failed(why) => write_one_line(f, format_args!("{why}")),
             Error::Logged => f.write_str("the reason is in the log"),
         }
     }
@@ -41,29 +41,28 @@ impl fmt::Display for Error {
 
 impl StdError for Error {}
 
-/// Returns an error with all its causes, `outer: inner: innermost`.
+/// Formats an error with all its causes: `outer: inner: innermost`.
 ///
-/// A cause that its parent repeats is left out, as are the names of kube's types. The text never contains what an exec
-/// plugin printed, its arguments or its environment.
+/// Omits a cause that the text already contains. Never contains the output, arguments or environment of an exec plugin.
 pub fn error_chain(error: &(dyn StdError + 'static)) -> String {
     let (mut text, mut next) = (String::new(), Some(error));
     while let Some(cause) = next {
-        // Instead of everything: the outer errors repeat its own text.
-        if let Some(words) = cause.downcast_ref().and_then(plugin_error) {
-            return words;
+        // Replaces the whole text: the outer errors repeat the plugin's output.
+        if let Some(message) = cause.downcast_ref().and_then(exec_plugin_error) {
+            return message;
         }
-        let words = plain(cause);
-        if !text.contains(&words) {
+        let message = strip_library_text(cause);
+        if !text.contains(&message) {
             let separator = if text.is_empty() { "" } else { ": " };
-            text.extend([separator, &words]);
+            text.extend([separator, &message]);
         }
         next = cause.source();
     }
     text
 }
 
-/// Returns the text for an error of an exec plugin, without what it printed: that may be the token.
-fn plugin_error(error: &AuthError) -> Option<String> {
+/// Formats an error of an exec plugin without the plugin's output, which may contain the token.
+fn exec_plugin_error(error: &AuthError) -> Option<String> {
     match error {
         AuthError::AuthExecRun { out, .. } => Some(format!("the exec plugin of the kubeconfig failed: {}", out.status)),
         AuthError::AuthExecStart(e) => Some(format!("the exec plugin of the kubeconfig cannot be started: {e}")),
@@ -72,15 +71,15 @@ fn plugin_error(error: &AuthError) -> Option<String> {
     }
 }
 
-/// Removes a link into a library's documentation and the name of a library's type.
-fn plain(error: &dyn StdError) -> String {
+/// Removes the name of kube's type and a link to a library's documentation.
+fn strip_library_text(error: &dyn StdError) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("ServiceError: ").unwrap_or(&text);
     text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
 
-/// Writes text with its control characters escaped: text from outside cannot begin a line or move a terminal's cursor.
-pub(crate) fn one_line(to: &mut impl Write, text: fmt::Arguments<'_>) -> fmt::Result {
+/// Writes text with escaped control characters, so that it stays on one line and cannot control a terminal.
+pub(crate) fn write_one_line(to: &mut impl Write, text: fmt::Arguments<'_>) -> fmt::Result {
     text.to_string().chars().try_for_each(|c| {
         if c.is_control() && c != '\t' { write!(to, "{}", c.escape_default()) } else { to.write_char(c) }
     })
@@ -97,7 +96,7 @@ mod tests {
     struct Layer(&'static str, #[source] Option<Box<dyn StdError + Send + Sync>>);
 
     #[test]
-    fn error_chain_names_every_cause_once() {
+    fn error_chain_contains_every_cause_once() {
         let inner = Layer("connection refused", None);
         let middle = Layer("tcp connect error: connection refused", Some(Box::new(inner)));
         let outer = Layer("error trying to connect", Some(Box::new(middle)));
@@ -113,14 +112,14 @@ mod tests {
         let failed = || AuthError::AuthExecRun { cmd: r#"SECRET="planted" "aws""#.into(), out: out.clone() };
         let expected = "the exec plugin of the kubeconfig failed: exit status: 1";
         assert_eq!(error_chain(&kube::Error::Auth(failed())), expected);
-        // As a refresh before a request fails: the layers of the client repeat its text.
+        // A failed refresh of the token before a request: the layers of the client repeat the output.
         let refresh = kube::Error::Service(Box::new(failed()));
         assert!(refresh.to_string().contains("planted"));
         assert_eq!(error_chain(&refresh), expected);
     }
 
     #[test]
-    fn error_is_one_line_whatever_it_contains() {
+    fn error_with_control_characters_is_one_line() {
         let error = Error::Usage("first\r\nsecond\u{1b}[31m\u{9b}".to_owned());
         assert_eq!(error.to_string(), r"first\r\nsecond\u{1b}[31m\u{9b}");
     }

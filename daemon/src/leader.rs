@@ -1,20 +1,22 @@
-//! Leader election: of several replicas, the one that holds a Lease runs.
+//! Leader election: of several replicas, only the holder of a Lease runs.
 //!
-//! Two controllers do no harm here, because every write names the version that it is based on, but they do everything
-//! twice. The rules and the numbers are client-go's (`tools/leaderelection`).
+//! Two controllers do no damage, because every write names the version that it is based on, but they do all the work
+//! twice. The rules and the numbers are those of client-go (`tools/leaderelection`).
 //!
-//! * `machine.rs`: what a candidate does next, and why two never lead at once. Pure.
-//! * `fence.rs`: a write leaves the process only while it leads.
-//! * This file: the loop with client, clock and random numbers, and [`lead`], which wraps the work.
+//! * `machine.rs`: what a candidate does next, and why two processes never lead at once. Pure.
+//! * `fence.rs`: blocks writes while this process does not lead.
+//! * `lease_lock.rs`: the requests for the Lease.
+//! * This file: [`lead`], and the loop that drives the state machine with a client, a clock and random numbers.
 //!
 //! # Promises
 //!
 //! * Of all processes that use one Lease, at most one has its fence open, if their monotonic clocks run at about the same
 //!   speed and nothing else edits the Lease.
-//! * When the leader dies, another leads within 20 s; when it ends, within 5 s, because it releases the Lease.
-//! * The Lease is released after the work, with the fence closed, and only if it has this process's name.
-//! * A process that has lost the Lease does not lead again: it ends with exit code 1. A restart forgets retries, events and
-//!   log state of the old term, which a controller in place would have to find one by one.
+//! * When the leader dies, another process leads within 20 s. When the leader stops, it releases the Lease, and another
+//!   process leads within 5 s.
+//! * The Lease is released after the work, with the fence closed, and only by its holder.
+//! * A process that has lost the Lease ends with exit code 1. The restart clears retries, events and log state of the old
+//!   term, which a controller that kept running would have to find one by one.
 
 use std::{env, fmt, sync::Arc, time::Duration};
 
@@ -30,32 +32,32 @@ use tokio_util::sync::CancellationToken;
 use crate::{Error, LogThrottle, Metrics, Telemetry, connect::Connection, names};
 
 mod fence;
+mod lease_lock;
 mod machine;
-mod requests;
 
 pub use fence::NotSent;
 
 use fence::Fence;
-use machine::{Answer, Machine, Next, REQUEST_LIMIT, Request, Role};
-use requests::Requests;
+use lease_lock::LeaseLock;
+use machine::{LeaseRequest, Machine, NextRequest, REQUEST_TIMEOUT, Response, Role};
 
 /// Name of the Lease, and of the election in the metric.
-const LEASE: &str = "demo-controller";
+const LEASE_NAME: &str = "demo-controller";
 /// Time limit for the release of the Lease.
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A process that wants to lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Name of the pod, for people. None: the host name.
+    /// Name of the pod, the readable part of the identity. None: the host name.
     pub name: Option<String>,
     /// Namespace of the Lease.
     pub namespace: String,
 }
 
 impl Candidate {
-    /// Reads `POD_NAME` and `POD_NAMESPACE`, which a manifest sets. The namespace is else the service account's, else the
-    /// context's.
+    /// Reads `POD_NAME` and `POD_NAMESPACE`, which a manifest sets. Without `POD_NAMESPACE` the namespace is that of the
+    /// service account or of the context.
     ///
     /// # Errors
     /// [`Error::Usage`]: `POD_NAMESPACE` is not a namespace.
@@ -65,30 +67,30 @@ impl Candidate {
         if let Some(wrong) = namespace.as_deref().filter(|namespace| !names::is_label(namespace)) {
             return Err(Error::Usage(format!("POD_NAMESPACE={wrong}: expected the name of a namespace")));
         }
-        let known = || connection.pod_namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
-        Ok(Candidate { name: variable("POD_NAME"), namespace: namespace.unwrap_or_else(known) })
+        let default = || connection.pod_namespace.clone().unwrap_or_else(|| connection.default_namespace.clone());
+        Ok(Candidate { name: variable("POD_NAME"), namespace: namespace.unwrap_or_else(default) })
     }
 
-    /// Unique among all processes ever: after a restart of the pod, the Lease is another process's.
-    fn identity(&self) -> String {
+    /// Returns an identity that no other process has, not even this pod before a restart.
+    fn new_identity(&self) -> String {
         let host = || nix::unistd::gethostname().ok()?.into_string().ok();
         let name = self.name.clone().or_else(host).unwrap_or_else(|| "unknown".to_owned());
         format!("{name}_{:016x}", rand::random::<u64>())
     }
 }
 
-/// This process led, and has lost the Lease. The work was dropped.
+/// This process led and has lost the Lease. Its work was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseLost {
     /// `namespace/name` of the Lease.
     pub lease: String,
-    /// Why.
+    /// The reason.
     pub why: String,
 }
 
 impl fmt::Display for LeaseLost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no longer the leader: the Lease {} is lost: {}; a restart takes part again", self.lease, self.why)
+        write!(f, "lost the Lease {}: {}; the process ends, and may lead again after a restart", self.lease, self.why)
     }
 }
 
@@ -110,14 +112,14 @@ impl<E: fmt::Display> fmt::Display for LeadError<E> {
     }
 }
 
-/// Acquires the Lease, runs `work` with a client whose writes pass the fence, and releases the Lease.
+/// Acquires the Lease, runs `work` with a fenced client, and releases the Lease.
 ///
-/// Returns without work if `stop` comes first. `stop` does not end the work: `work` watches it itself. If `work` fails, the
-/// Lease is not released, because its writes may still be on their way. Cancellation: a dropped future releases nothing,
-/// and the fence closes within 10 s.
+/// If `stop` is cancelled before this process leads, `work` does not run. After that, `work` itself has to watch
+/// `stop`. If `work` fails, the Lease is not released, because a write may still be in flight. Cancellation: a dropped
+/// future does not release the Lease, and the fence closes within 10 s.
 ///
 /// # Errors
-/// The error of `work`, or [`LeaseLost`]: then `stop` was cancelled and `work` dropped.
+/// The error of `work`, or [`LeaseLost`] after cancelling `stop` and dropping `work`.
 pub async fn lead<F, E>(
     client: Client,
     candidate: Candidate,
@@ -128,29 +130,29 @@ pub async fn lead<F, E>(
 where
     F: Future<Output = Result<(), E>>,
 {
-    let mut election = Election::new(client.clone(), &candidate, telemetry);
+    let mut elector = LeaderElector::new(client.clone(), &candidate, telemetry);
     let elected = tokio::select! {
         biased;
         () = stop.cancelled() => false,
-        () = election.acquire() => true,
+        () = elector.acquire() => true,
     };
     if elected {
-        let work = work(election.fence.guard(&client));
+        let working = work(elector.fence.guard(&client));
         let renew = async {
-            let lost = election.renew().await;
-            stop.cancel(); // the tasks of `work` end with it, which is no error of theirs
+            let lost = elector.renew().await;
+            stop.cancel(); // so that the tasks of `work` end without an error
             lost
         };
         tokio::select! {
             lost = renew => return Err(LeadError::Lost(lost)),
-            result = work => result.map_err(LeadError::Work)?,
+            result = working => result.map_err(LeadError::Work)?,
         }
     }
-    election.release().await;
+    elector.release().await;
     Ok(())
 }
 
-/// client-go's metric: 1 in the leader, 0 in a standby.
+/// client-go's metric.
 #[derive(Clone, Default)]
 struct LeaderMetrics(Family<[(&'static str, &'static str); 1], Gauge>);
 
@@ -161,42 +163,42 @@ impl Metrics for LeaderMetrics {
     }
 }
 
-/// One candidate's part in the election.
-struct Election {
-    requests: Requests,
+/// Runs the election for one candidate.
+struct LeaderElector {
+    lease: LeaseLock,
     identity: String,
     machine: Machine,
-    next: Next,
+    next: NextRequest,
     role: Role,
     fence: Fence,
     metric: Gauge,
     throttle: LogThrottle,
-    /// Whether the Lease could ever be read or written.
+    /// Ok once the Lease was read or written; else the last error.
     health: Arc<Mutex<Result<(), String>>>,
 }
 
-impl Election {
+impl LeaderElector {
     fn new(client: Client, candidate: &Candidate, telemetry: &Telemetry) -> Self {
-        let requests = Requests::new(client, &candidate.namespace);
-        let identity = candidate.identity();
+        let lease = LeaseLock::new(client, &candidate.namespace);
+        let identity = candidate.new_identity();
         let (machine, next) = Machine::start(identity.clone());
-        let metric = telemetry.metrics::<LeaderMetrics>().0.get_or_create(&[("name", LEASE)]).clone();
-        let health = Arc::new(Mutex::new(Err("waiting for the first answer".to_owned())));
-        let (lease, known) = (requests.lease(), health.clone());
+        let metric = telemetry.metrics::<LeaderMetrics>().0.get_or_create(&[("name", LEASE_NAME)]).clone();
+        let health = Arc::new(Mutex::new(Err("waiting for the first response".to_owned())));
+        let (name, checked) = (lease.describe(), health.clone());
         telemetry.add_readiness("leader", move || {
-            known.lock().clone().map_err(|why| format!("Lease {lease} cannot be used yet: {why}"))
+            checked.lock().clone().map_err(|why| format!("Lease {name} cannot be used yet: {why}"))
         });
         let (role, fence, throttle) = (Role::Standby, Fence::default(), LogThrottle::default());
-        Election { requests, identity, machine, next, role, fence, metric, throttle, health }
+        LeaderElector { lease, identity, machine, next, role, fence, metric, throttle, health }
     }
 
-    /// Returns when this process leads, with the fence open.
+    /// Returns when this process leads and the fence is open.
     async fn acquire(&mut self) {
         while !matches!(self.role, Role::Leader(_)) {
             self.step().await;
         }
         self.metric.set(1);
-        tracing::info!(lease = self.requests.lease(), identity = self.identity, "became the leader");
+        tracing::info!(lease = self.lease.describe(), identity = self.identity, "became the leader");
     }
 
     /// Renews the Lease until it is lost.
@@ -204,55 +206,56 @@ impl Election {
         loop {
             if let Role::Lost(why) = &self.role {
                 self.close();
-                return LeaseLost { lease: self.requests.lease(), why: why.clone() };
+                return LeaseLost { lease: self.lease.describe(), why: why.clone() };
             }
             self.step().await;
         }
     }
 
-    /// One request. Dropped before the answer, it changes nothing.
+    /// Sends the next request and applies the response. Cancel-safe.
     async fn step(&mut self) {
         sleep(self.next.after).await;
         let sent = Instant::now();
-        // A process that was stopped for long does not renew a Lease that it is about to give up.
+        // After the deadline no renewal is sent: this process is about to give up the Lease.
         let limit = match self.role {
-            Role::Leader(until) => REQUEST_LIMIT.min(until.saturating_duration_since(sent)),
-            _ => REQUEST_LIMIT,
+            Role::Leader(deadline) => REQUEST_TIMEOUT.min(deadline.saturating_duration_since(sent)),
+            _ => REQUEST_TIMEOUT,
         };
-        let answer = if limit.is_zero() {
+        let response = if limit.is_zero() {
             Err("the last renewal was too long ago".to_owned())
         } else {
-            let answer = timeout(limit, self.requests.send(&self.next.request)).await;
-            answer.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
+            let response = timeout(limit, self.lease.send(&self.next.request)).await;
+            response.unwrap_or_else(|_| Err(format!("no response within {limit:?}")))
         };
-        self.report(&answer);
-        let holder = self.machine.holder();
-        let answer = answer.unwrap_or(Answer::Failed);
-        (self.role, self.next) = self.machine.on(answer, sent, Instant::now(), rand::random());
-        if let Role::Leader(until) = self.role {
-            self.fence.open_until(until);
+        self.report(&response);
+        let old_holder = self.machine.holder();
+        let response = response.unwrap_or(Response::Failed);
+        (self.role, self.next) = self.machine.step(response, sent, Instant::now(), rand::random());
+        if let Role::Leader(deadline) = self.role {
+            self.fence.open_until(deadline);
         }
         match self.machine.holder() {
-            now if now == holder => {}
+            // `acquire` logs the start of a leader, the caller of `lead` its loss.
+            holder if holder == old_holder || self.role != Role::Standby => {}
             Some(holder) if holder == self.identity => {}
-            Some(holder) => tracing::info!(lease = self.requests.lease(), holder, "standby: another process leads"),
-            None => tracing::info!(lease = self.requests.lease(), "the Lease has no holder"),
+            Some(holder) => tracing::info!(lease = self.lease.describe(), holder, "standby: another process leads"),
+            None => tracing::info!(lease = self.lease.describe(), "the Lease has no holder"),
         }
     }
 
-    /// Keeps an error for `/readyz` and logs it. An absent Lease is not yet a success: perhaps it cannot be created.
-    fn report(&self, answer: &Result<Answer, String>) {
-        match answer {
+    /// Logs an error, and keeps it for `/readyz`. An absent Lease is not a success: perhaps it cannot be created.
+    fn report(&self, response: &Result<Response, String>) {
+        match response {
             Err(error) => {
                 if let Err(why) = &mut *self.health.lock() {
                     why.clone_from(error);
                 }
                 if let Some(permit) = self.throttle.allow() {
-                    let (lease, suppressed) = (self.requests.lease(), permit.suppressed);
-                    tracing::warn!(lease, error, suppressed, "the Lease cannot be read or written, retrying");
+                    let (lease, suppressed) = (self.lease.describe(), permit.suppressed);
+                    tracing::warn!(lease, error, suppressed, "cannot read or write the Lease, retrying");
                 }
             }
-            Ok(Answer::Found(_) | Answer::Written(_)) => *self.health.lock() = Ok(()),
+            Ok(Response::Found(_) | Response::Written(_)) => *self.health.lock() = Ok(()),
             Ok(_) => {}
         }
     }
@@ -265,16 +268,16 @@ impl Election {
     /// Closes the fence, then releases the Lease if this process holds it.
     async fn release(&self) {
         self.close();
-        // A write that is on its way may be done: then this process holds the Lease as well.
-        if self.role == Role::Standby && self.next.request == Request::Get {
+        // If a write is in flight, this process may hold the Lease although it got no response.
+        if self.role == Role::Standby && self.next.request == LeaseRequest::Get {
             return;
         }
-        let lease = self.requests.lease();
-        match timeout(RELEASE_LIMIT, self.requests.release(&self.identity)).await {
+        let lease = self.lease.describe();
+        match timeout(RELEASE_TIMEOUT, self.lease.release(&self.identity)).await {
             Ok(Ok(true)) => tracing::info!(lease, "released the Lease"),
             Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::warn!(lease, error, "the Lease is not released and will expire"),
-            Err(_) => tracing::warn!(lease, "the Lease is not released and will expire: no answer within 2 s"),
+            Ok(Err(error)) => tracing::warn!(lease, error, "cannot release the Lease, it will expire"),
+            Err(_) => tracing::warn!(lease, "cannot release the Lease, it will expire: no response within 2 s"),
         }
     }
 }

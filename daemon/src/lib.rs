@@ -1,12 +1,12 @@
-//! What a Kubernetes daemon needs and no lesson needs to show.
+//! Infrastructure of a Kubernetes daemon, which no lesson needs to show.
 //!
-//! * [`args`]: the flags that both binaries have.
-//! * [`process`]: from the flags to a running process, and to its exit code.
-//! * [`connect`]: a client, as kubectl would connect.
-//! * [`log`]: lines on stderr, as text or JSON.
-//! * [`telemetry`]: metrics, liveness and readiness of the process; [`serve`]: the HTTP endpoint that shows them.
+//! * [`args`]: the flags of both binaries.
+//! * [`process`]: starts a process and ends it with an exit code.
+//! * [`connect`]: builds a client, connected as kubectl would be.
+//! * [`log`]: log lines on stderr, as text or JSON.
+//! * [`telemetry`]: metrics, liveness and readiness of the process; [`serve`]: the HTTP endpoint for them.
 //! * [`shutdown`]: signals and the grace period.
-//! * [`leader`]: of several replicas, one runs.
+//! * [`leader`]: leader election.
 //! * [`names`]: the names that the API server accepts.
 //! * [`throttle`]: limits repeated log lines.
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
-//! The log: lines on stderr, text for a person at a terminal, JSON for a collector.
+//! The log on stderr: text for a terminal, JSON for a log collector.
 //!
-//! A JSON line has `timestamp`, `level`, `message`, `target` and the fields beside them. An event is always one line:
-//! text from outside in a field cannot begin a line that looks like another event.
+//! A JSON line has `timestamp`, `level`, `message`, `target` and the fields beside them. A log event is always one line:
+//! text in a field cannot fake another event.
 
 use std::{
     env, fmt,
@@ -19,35 +19,35 @@ use tracing_subscriber::{
     },
 };
 
-use crate::{Error, error::one_line};
+use crate::{Error, error::write_one_line};
 
-/// The crates that the level is about; all others log at WARN at most.
+/// The crates that `--log-level` applies to. All others log WARN and ERROR only.
 const CRATES: [&str; 4] = ["demo_controller", "daemon", "event_controller", "playground"];
 /// The log target of the lines that `--explain` adds.
 const EXPLAIN: &str = "demo_controller::explain";
 
-/// The flags about the log.
+/// The flags of the log.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LogArgs {
     /// Log level: trace, debug, info, warn or error; RUST_LOG sets a filter instead [default: info]
-    #[arg(long, value_name = "LEVEL", env = "DEMO_CONTROLLER_LOG_LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", env = "DEMO_CONTROLLER_LOG_LEVEL", value_parser = parse_level)]
     pub log_level: Option<LevelFilter>,
     /// Log format: text or json [default: text on a terminal, else json]
-    #[arg(long, value_name = "FORMAT", env = "DEMO_CONTROLLER_LOG_FORMAT", value_parser = form)]
+    #[arg(long, value_name = "FORMAT", env = "DEMO_CONTROLLER_LOG_FORMAT", value_parser = parse_format)]
     pub log_format: Option<Format>,
 }
 
-/// The form of the log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For a person.
+    /// For a terminal.
     Text,
-    /// For a collector.
+    /// For a log collector.
     Json,
 }
 
-/// Parses a level. Python's names are accepted, too: an ini file of event-controller may have them.
-fn level(text: &str) -> Result<LevelFilter, String> {
+/// Parses a level. Accepts Python's names, too, which an ini file of event-controller may contain.
+fn parse_level(text: &str) -> Result<LevelFilter, String> {
     Ok(match text.to_ascii_lowercase().as_str() {
         "trace" => LevelFilter::TRACE,
         "debug" => LevelFilter::DEBUG,
@@ -58,7 +58,7 @@ fn level(text: &str) -> Result<LevelFilter, String> {
     })
 }
 
-fn form(text: &str) -> Result<Format, String> {
+fn parse_format(text: &str) -> Result<Format, String> {
     match text {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
@@ -66,25 +66,25 @@ fn form(text: &str) -> Result<Format, String> {
     }
 }
 
-/// Starts the log on stderr, for the rest of the process. Does nothing when called again.
+/// Starts the log on stderr. Does nothing when called again.
 ///
 /// # Errors
 /// [`Error::Usage`]: `RUST_LOG` is not a filter.
 pub fn start(args: &LogArgs, explain: bool) -> Result<(), Error> {
-    let filter = filter_of_process(args, explain)?;
+    let filter = filter_from_env(args, explain)?;
     let terminal = io::stderr().is_terminal();
     let colours = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match args.log_format.unwrap_or(if terminal { Format::Text } else { Format::Json }) {
-        Format::Text => drop(text(filter, io::stderr, colours).try_init()),
+        Format::Text => drop(build_subscriber(filter, io::stderr, colours).try_init()),
         Format::Json => {
-            let lines = text(filter, io::stderr, false).json().flatten_event(true);
+            let lines = build_subscriber(filter, io::stderr, false).json().flatten_event(true);
             drop(lines.with_current_span(false).with_span_list(false).with_target(true).try_init());
         }
     }
     Ok(())
 }
 
-/// As [`start`], but with text lines that begin with the time of day (UTC), to a writer of the caller.
+/// As [`start`], but writes text lines that start with the time of day (UTC) to `writer`.
 ///
 /// # Errors
 /// [`Error::Usage`]: `RUST_LOG` is not a filter.
@@ -92,8 +92,8 @@ pub fn start_on<W>(args: &LogArgs, explain: bool, writer: W) -> Result<(), Error
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter_of_process(args, explain)?;
-    drop(text(filter, writer, false).with_timer(TimeOfDay).try_init());
+    let filter = filter_from_env(args, explain)?;
+    drop(build_subscriber(filter, writer, false).with_timer(TimeOfDay).try_init());
     Ok(())
 }
 
@@ -105,20 +105,20 @@ impl FormatTime for TimeOfDay {
     }
 }
 
-/// Returns the filter of `--log-level`, else of `RUST_LOG`, else INFO.
-fn filter_of_process(args: &LogArgs, explain: bool) -> Result<EnvFilter, Error> {
+/// Builds the filter from `--log-level`, else from `RUST_LOG`, else for INFO.
+fn filter_from_env(args: &LogArgs, explain: bool) -> Result<EnvFilter, Error> {
     let rust_log = env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
-    filter(args.log_level, rust_log.as_deref().unwrap_or_default(), explain)
+    build_filter(args.log_level, rust_log.as_deref().unwrap_or_default(), explain)
 }
 
-fn filter(level: Option<LevelFilter>, rust_log: &str, explain: bool) -> Result<EnvFilter, Error> {
+fn build_filter(level: Option<LevelFilter>, rust_log: &str, explain: bool) -> Result<EnvFilter, Error> {
     let text = if level.is_none() && !rust_log.trim().is_empty() {
         rust_log.to_owned()
     } else {
         let level = level.unwrap_or(LevelFilter::INFO);
         CRATES.iter().fold(level.min(LevelFilter::WARN).to_string(), |text, name| format!("{text},{name}={level}"))
     };
-    // The client logs each failed request, which the caller logs, too, and whole bodies: one may be a Secret.
+    // The client logs whole bodies, which may contain a Secret, and failed requests, which the caller logs, too.
     let is_named = |part: &str| part.split('=').next().unwrap_or_default().trim() == "kube_client";
     let client = if text.split(',').any(is_named) { "" } else { ",kube_client=off" };
     let explain = if explain { "info" } else { "off" };
@@ -127,19 +127,18 @@ fn filter(level: Option<LevelFilter>, rust_log: &str, explain: bool) -> Result<E
     })
 }
 
-type Text<W> = SubscriberBuilder<OneLine, format::Format<format::Full>, EnvFilter, W>;
+type TextSubscriber<W> = SubscriberBuilder<OneLine, format::Format<format::Full>, EnvFilter, W>;
 
-fn text<W>(filter: EnvFilter, writer: W, colours: bool) -> Text<W>
+fn build_subscriber<W>(filter: EnvFilter, writer: W, colours: bool) -> TextSubscriber<W>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
-    // Pitfall: by default a line that cannot be written (a full disk) is reported on stderr, which panics there.
+    // Pitfall: by default a failed write (a full disk) is reported on stderr, which panics if stderr failed, too.
     lines.log_internal_errors(false).fmt_fields(OneLine).with_target(false)
 }
 
-/// Formats fields as text with their control characters escaped. tracing-subscriber escapes only some, and none in a field
-/// with `%`.
+/// Formats fields as text with escaped control characters. tracing-subscriber escapes only some, and none after `%`.
 struct OneLine;
 
 impl<'w> FormatFields<'w> for OneLine {
@@ -148,7 +147,7 @@ impl<'w> FormatFields<'w> for OneLine {
             if field.name() != "message" {
                 write!(writer, "{field}=")?;
             }
-            one_line(writer, format_args!("{value:?}"))
+            write_one_line(writer, format_args!("{value:?}"))
         });
         escaped.delimited(" ").format_fields(writer, fields)
     }
@@ -163,15 +162,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn level_is_about_the_crates_of_this_workspace() {
-        let filter = |level, rust_log| filter(level, rust_log, false).unwrap().to_string();
-        let ours = |level| CRATES.map(|name| format!("{name}={level}")).join(",");
+    fn level_applies_to_the_crates_of_this_workspace() {
+        let filter = |level, rust_log| build_filter(level, rust_log, false).unwrap().to_string();
+        let of_crates = |level| CRATES.map(|name| format!("{name}={level}")).join(",");
         let sorted = |text: &str| {
             let mut parts: Vec<String> = text.split(',').map(str::to_owned).collect();
             parts.sort();
             parts
         };
-        let expected = |level, others| sorted(&format!("{},{EXPLAIN}=off,kube_client=off,{others}", ours(level)));
+        let expected = |level, others| sorted(&format!("{},{EXPLAIN}=off,kube_client=off,{others}", of_crates(level)));
         assert_eq!(sorted(&filter(None, " ")), expected("info", "warn"));
         assert_eq!(sorted(&filter(Some(LevelFilter::ERROR), "debug")), expected("error", "error"));
         assert_eq!(sorted(&filter(None, "debug")), sorted(&format!("{EXPLAIN}=off,debug,kube_client=off")));
@@ -180,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn rust_log_that_is_no_filter_is_a_usage_error() {
-        let error = filter(None, "a=b=c", false).unwrap_err();
+    fn invalid_rust_log_is_a_usage_error() {
+        let error = build_filter(None, "a=b=c", false).unwrap_err();
         assert!(matches!(&error, Error::Usage(why) if why.starts_with("RUST_LOG=a=b=c")), "{error}");
     }
 
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Memory {
+    impl Write for Buffer {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().write(bytes)
         }
@@ -198,17 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn event_is_one_line_whatever_its_fields_contain() {
+    fn event_with_control_characters_is_one_line() {
         for colours in [false, true] {
-            let memory = Memory::default();
-            let writer = memory.clone();
-            let lines = text(EnvFilter::new("info"), move || writer.clone(), colours).finish();
+            let buffer = Buffer::default();
+            let writer = buffer.clone();
+            let lines = build_subscriber(EnvFilter::new("info"), move || writer.clone(), colours).finish();
             let evil = "no\r\n2026-01-01T00:00:00Z  INFO certificate issued\x1b[2J\u{9b}2J\u{e9}";
             tracing::subscriber::with_default(lines, || {
                 tracing::warn!(error = %evil, "it failed");
-                tracing::info!(text = evil, "it says {evil}");
+                tracing::info!(text = evil, "text: {evil}");
             });
-            let text = String::from_utf8(memory.0.lock().clone()).unwrap();
+            let text = String::from_utf8(buffer.0.lock().clone()).unwrap();
             assert_eq!(text.matches('\n').count(), 2, "{text:?}");
             assert!(!text.contains(['\r', '\u{9b}']) && !text.contains("\x1b[2J"), "{text:?}");
             assert!(text.contains(r"it failed error=no\r\n2026-01-01") && text.contains('\u{e9}'), "{text}");

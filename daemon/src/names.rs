@@ -2,16 +2,16 @@
 
 /// Returns whether `text` is a DNS-1123 label: 1 to 63 of `a-z`, `0-9` and `-`, with no `-` at either end.
 pub fn is_label(text: &str) -> bool {
-    text.len() <= 63 && is_part(text)
+    text.len() <= 63 && is_label_of_any_length(text)
 }
 
-/// Returns whether `text` is a DNS-1123 subdomain: parts as in a label, separated by dots, at most 253 bytes. As in
-/// Kubernetes, a part may be longer than 63 bytes.
+/// Returns whether `text` is a DNS-1123 subdomain: labels separated by dots, at most 253 bytes. As in Kubernetes, a
+/// label in it may be longer than 63 bytes.
 pub fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_part)
+    text.len() <= 253 && text.split('.').all(is_label_of_any_length)
 }
 
-fn is_part(text: &str) -> bool {
+fn is_label_of_any_length(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -1,4 +1,4 @@
-//! A process from its flags to its exit code.
+//! Starts a process and ends it with an exit code.
 
 use std::{
     fmt::Display,
@@ -15,11 +15,11 @@ use crate::{
     log, process_metrics, serve, shutdown,
 };
 
-/// A started process: signals are handled, the log and the endpoint work, a client is there.
+/// A started process: it handles signals, logs, serves the endpoint and has a client.
 pub struct Process {
-    /// The client, and what is known about it.
+    /// The client and its server.
     pub connection: Connection,
-    /// Metrics and checks, which the endpoint shows.
+    /// Metrics and checks for the endpoint.
     pub telemetry: Telemetry,
     /// Cancelled by the first signal.
     pub stop: CancellationToken,
@@ -29,19 +29,18 @@ pub struct Process {
 impl Process {
     /// Starts the process, in this order: signal handlers, connection, port, log, endpoint.
     ///
-    /// The connection is only prepared: no request is sent. `explain` shows the lines of `--explain`. `on_kill` runs when
-    /// another signal ends the process at once, and must not block.
+    /// No request is sent. `explain` shows the lines of `--explain`. `on_kill`: see [`shutdown::setup_signal_handler`].
     ///
     /// # Errors
-    /// [`Error::Usage`]: a wrong connection or `RUST_LOG`. [`Error::Failed`]: a port that is taken, an exec plugin that
-    /// failed.
+    /// [`Error::Usage`]: invalid connection or `RUST_LOG`. [`Error::Failed`]: a taken port, a failed exec plugin.
     pub async fn start(
         args: &Args,
         target: Target,
         explain: bool,
         on_kill: impl FnOnce() + Send + 'static,
     ) -> Result<Process, Error> {
-        let stop = shutdown::on_signal(on_kill).map_err(|e| Error::Failed(format!("no signal handlers: {e}")))?;
+        let stop =
+            shutdown::setup_signal_handler(on_kill).map_err(|e| Error::Failed(format!("signal handler: {e}")))?;
         let connection = connect(target).await?;
         let listener = match args.listen.0 {
             Some(address) => Some(serve::bind(address).await?),
@@ -53,7 +52,7 @@ impl Process {
         }
         let telemetry = Telemetry::default();
         telemetry.metrics::<process_metrics::ProcessMetrics>();
-        // Not `stop`: a process that finishes its work is alive, and probes should see that.
+        // Not `stop`: the endpoint has to answer probes while the process finishes its work.
         let end = CancellationToken::new();
         if let Some(listener) = listener {
             let listen = listener.local_addr().map_or(String::new(), |address| address.to_string());
@@ -63,7 +62,7 @@ impl Process {
         Ok(Process { connection, telemetry, stop, _endpoint: end.drop_guard() })
     }
 
-    /// Logs the last line, ends the endpoint and returns what [`main`] needs for the exit code.
+    /// Logs the last line, closes the endpoint and returns the result for [`main`].
     ///
     /// # Errors
     /// [`Error::Logged`] if `result` is an error.
@@ -81,11 +80,11 @@ impl Process {
     }
 }
 
-/// Builds the runtime, runs `process` and returns the exit code. Prints an error that is not in the log.
+/// Builds the runtime, runs `process` and returns the exit code. Prints an error that was not logged.
 pub fn main(process: impl Future<Output = Result<(), Error>>) -> ExitCode {
-    let result = Runtime::new().map_err(|e| Error::Failed(format!("no threads: {e}"))).and_then(|runtime| {
+    let result = Runtime::new().map_err(|e| Error::Failed(format!("cannot start threads: {e}"))).and_then(|runtime| {
         let result = runtime.block_on(process);
-        // A thread that reads a file from a file system that hangs does not delay the end.
+        // Do not wait for threads that read files: a file system may hang.
         runtime.shutdown_background();
         result
     });
@@ -93,7 +92,7 @@ pub fn main(process: impl Future<Output = Result<(), Error>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if error != Error::Logged {
-                // If stderr is closed, the exit code is all that is left.
+                // If stderr is closed, the exit code still reports the error.
                 let _ = writeln!(io::stderr(), "error: {error}");
             }
             error.exit_code()
@@ -101,7 +100,7 @@ pub fn main(process: impl Future<Output = Result<(), Error>>) -> ExitCode {
     }
 }
 
-/// Prints text to stdout. A closed pipe (`| head`) is no failure.
+/// Prints text to stdout. A closed pipe (`| head`) is not a failure.
 pub fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

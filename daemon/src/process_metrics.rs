@@ -1,6 +1,6 @@
-//! Metrics of the process itself, with the names that every Prometheus client library uses.
+//! Metrics of the process, with the names that all Prometheus client libraries use.
 //!
-//! They are read from `/proc` at each scrape. Where there is no `/proc` (macOS), only version and start time are shown.
+//! Each scrape reads `/proc`. Without `/proc` (macOS) only the version and the start time are exported.
 
 use std::{
     fmt, fs,
@@ -21,10 +21,10 @@ use prometheus_client::{
 
 use crate::Metrics;
 
-/// Linux's unit of CPU time for programs.
+/// Linux's unit of CPU time.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Metrics of the process. It has started, as far as a scrape shows, when they are registered.
+/// Metrics of the process. Their registration counts as the start of the process.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessMetrics;
 
@@ -49,10 +49,10 @@ impl Collector for Proc {
             metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
         };
         let read = |path| fs::read_to_string(path).ok();
-        if let Some(seconds) = read("/proc/self/stat").as_deref().and_then(cpu_seconds) {
+        if let Some(seconds) = read("/proc/self/stat").as_deref().and_then(parse_cpu_seconds) {
             add("process_cpu", "CPU time of the process", Some(&Unit::Seconds), &ConstCounter::new(seconds))?;
         }
-        if let Some(bytes) = read("/proc/self/status").as_deref().and_then(resident_bytes) {
+        if let Some(bytes) = read("/proc/self/status").as_deref().and_then(parse_resident_bytes) {
             add("process_resident_memory", "Resident memory", Some(&Unit::Bytes), &ConstGauge::new(bytes))?;
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
@@ -63,16 +63,16 @@ impl Collector for Proc {
     }
 }
 
-/// Adds `utime` and `stime`, the 14th and 15th field. The second field, the program's name in parentheses, may contain
-/// blanks and parentheses.
-fn cpu_seconds(stat: &str) -> Option<f64> {
+/// Adds `utime` and `stime`, the 14th and 15th field. The second one, the program's name in parentheses, may contain
+/// spaces and parentheses.
+fn parse_cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u32>().ok();
     Some((f64::from(ticks()?) + f64::from(ticks()?)) / TICKS_PER_SECOND)
 }
 
 /// Reads `VmRSS:     1234 kB`.
-fn resident_bytes(status: &str) -> Option<i64> {
+fn parse_resident_bytes(status: &str) -> Option<i64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()?.checked_mul(1024)
 }
@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn process_metrics_are_read_from_proc() {
-        assert_eq!(cpu_seconds("7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 8 9 20 0 4 0 100"), Some(2.0));
-        assert_eq!(cpu_seconds("7 (short) S 1"), None);
-        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    1234 kB\nThreads:\t1\n"), Some(1234 * 1024));
+        assert_eq!(parse_cpu_seconds("7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 8 9 20 0 4 0 100"), Some(2.0));
+        assert_eq!(parse_cpu_seconds("7 (short) S 1"), None);
+        assert_eq!(parse_resident_bytes("Name:\tx\nVmRSS:\t    1234 kB\nThreads:\t1\n"), Some(1234 * 1024));
         let telemetry = Telemetry::default();
         telemetry.metrics::<ProcessMetrics>();
         let text = telemetry.encode().unwrap();

@@ -1,7 +1,7 @@
 //! The HTTP endpoint: health and metrics of the process.
 //!
-//! * `/healthz`: 200, or 503 with a line per liveness check that fails.
-//! * `/readyz`: 200, or 503 with a line per readiness check that fails.
+//! * `/healthz`: 200, or 503 with a line per failed liveness check.
+//! * `/readyz`: 200, or 503 with a line per failed readiness check.
 //! * `/metrics`: OpenMetrics text.
 
 use std::{
@@ -26,13 +26,12 @@ use crate::{Error, Telemetry};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen(pub Option<SocketAddr>);
 
-/// Accepts `IP:PORT`, `localhost:PORT`, `:PORT` (every address) and `off`, but no other host name, because it may have
-/// several addresses.
+/// Accepts `IP:PORT`, `localhost:PORT`, `:PORT` (every address) and `off`. Another host name may have several addresses.
 impl FromStr for Listen {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let address = |text: &str| {
+        let parse_address = |text: &str| {
             let (host, port) = text.rsplit_once(':')?;
             let ip: IpAddr = match host {
                 "" => Ipv6Addr::UNSPECIFIED.into(),
@@ -43,7 +42,7 @@ impl FromStr for Listen {
         };
         match text {
             "off" => Ok(Listen(None)),
-            _ => address(text)
+            _ => parse_address(text)
                 .map(|address| Listen(Some(address)))
                 .ok_or("expected IP:PORT such as 127.0.0.1:8080, :8080 for every address, or off"),
         }
@@ -56,7 +55,7 @@ impl FromStr for Listen {
 /// [`Error::Failed`]: the port is taken, or the address does not belong to this machine.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     let bound = match TcpListener::bind(address).await {
-        // `[::]` includes IPv4, except where the kernel has no IPv6.
+        // `[::]` includes IPv4, unless the kernel has no IPv6.
         Err(e) if address.ip() == Ipv6Addr::UNSPECIFIED && e.kind() != io::ErrorKind::AddrInUse => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
         }
@@ -68,26 +67,26 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 /// Serves the endpoint until `stop`.
 pub async fn serve(listener: TcpListener, telemetry: Telemetry, stop: CancellationToken) {
     let router = Router::new()
-        .route("/healthz", get(|State(t): State<Telemetry>| async move { verdict(t.liveness()) }))
-        .route("/readyz", get(|State(t): State<Telemetry>| async move { verdict(t.readiness()) }))
-        .route("/metrics", get(|State(t): State<Telemetry>| async move { metrics(&t) }))
+        .route("/healthz", get(|State(t): State<Telemetry>| async move { health_response(t.liveness()) }))
+        .route("/readyz", get(|State(t): State<Telemetry>| async move { health_response(t.readiness()) }))
+        .route("/metrics", get(|State(t): State<Telemetry>| async move { metrics_response(&t) }))
         .fallback(|| async { (StatusCode::NOT_FOUND, "expected /healthz, /readyz or /metrics\n") })
         .with_state(telemetry);
-    // Not graceful: an idle connection would delay the end of the process.
+    // No graceful shutdown: an idle connection would delay the exit of the process.
     tokio::select! {
         _ = axum::serve(listener, router) => {}
         () = stop.cancelled() => {}
     }
 }
 
-fn verdict(checked: Result<(), String>) -> (StatusCode, String) {
-    match checked {
+fn health_response(health: Result<(), String>) -> (StatusCode, String) {
+    match health {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(lines) => (StatusCode::SERVICE_UNAVAILABLE, lines),
     }
 }
 
-fn metrics(telemetry: &Telemetry) -> Response {
+fn metrics_response(telemetry: &Telemetry) -> Response {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match telemetry.encode() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
@@ -109,7 +108,7 @@ mod tests {
     use super::*;
 
     /// Serves on a free port until the guard is dropped.
-    async fn serving(telemetry: &Telemetry) -> (SocketAddr, DropGuard) {
+    async fn start_server(telemetry: &Telemetry) -> (SocketAddr, DropGuard) {
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         tokio::spawn(serve(listener, telemetry.clone(), stop.clone()));
@@ -121,18 +120,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_show_the_checks_and_the_metrics() {
+    async fn endpoint_shows_the_checks_and_the_metrics() {
         let telemetry = Telemetry::default();
-        let (address, _stop) = serving(&telemetry).await;
+        let (address, _stop) = start_server(&telemetry).await;
         assert_eq!(get(address, "/readyz").await, (503, "starting\n".to_owned()));
-        let (alive, seen) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
-        let (a, s) = (alive.clone(), seen.clone());
+        let (alive, synced) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let (a, s) = (alive.clone(), synced.clone());
         telemetry.add_liveness("queue", move || a.load(Ordering::Relaxed).then_some(()).ok_or("stuck".to_owned()));
         telemetry.add_readiness("pods", move || s.load(Ordering::Relaxed).then_some(()).ok_or("not synced".to_owned()));
         assert_eq!(get(address, "/readyz").await, (503, "pods: not synced\n".to_owned()));
         assert_eq!(get(address, "/healthz").await, (200, "ok\n".to_owned()));
         alive.store(false, Ordering::Relaxed);
-        seen.store(true, Ordering::Relaxed);
+        synced.store(true, Ordering::Relaxed);
         assert_eq!(get(address, "/readyz").await, (200, "ok\n".to_owned()));
         assert_eq!(get(address, "/healthz").await, (503, "queue: stuck\n".to_owned()));
         assert!(get(address, "/metrics").await.1.ends_with("# EOF\n"));
@@ -141,26 +140,26 @@ mod tests {
 
     #[test]
     fn metrics_have_the_content_type_of_openmetrics() {
-        let answer = metrics(&Telemetry::default());
-        assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
+        let response = metrics_response(&Telemetry::default());
+        assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
     }
 
-    /// Real sockets, as a paused clock cannot show it.
+    /// Real sockets and real time: a paused clock would hide a delay.
     #[tokio::test]
     async fn idle_connections_do_not_delay_healthz() {
-        let (address, _stop) = serving(&Telemetry::default()).await;
+        let (address, _stop) = start_server(&Telemetry::default()).await;
         let mut idle = Vec::new();
         for connections in [64, 200] {
             while idle.len() < connections {
                 idle.push(TcpStream::connect(address).await.unwrap());
             }
-            let answer = tokio::time::timeout(std::time::Duration::from_secs(1), get(address, "/healthz")).await;
-            assert_eq!(answer.map(|(code, _)| code), Ok(200), "{connections} connections");
+            let response = tokio::time::timeout(std::time::Duration::from_secs(1), get(address, "/healthz")).await;
+            assert_eq!(response.map(|(code, _)| code), Ok(200), "{connections} connections");
         }
     }
 
     #[tokio::test]
-    async fn port_that_is_taken_is_no_usage_error() {
+    async fn taken_port_is_not_a_usage_error() {
         let first = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
         let address = first.local_addr().unwrap();
         let error = bind(address).await.unwrap_err();

@@ -1,6 +1,6 @@
-//! From the first signal to the exit code.
+//! Signals and the grace period.
 //!
-//! The first SIGTERM or SIGINT cancels a token: nothing new begins, and work in progress is finished within the grace
+//! The first SIGTERM or SIGINT cancels a token: no new work starts, and work in progress may finish within the grace
 //! period. Another signal ends the process at once. Kubernetes kills a pod `terminationGracePeriodSeconds` (30 s) after
 //! SIGTERM, so the grace period (`--shutdown-grace`, 20 s) has to be shorter.
 
@@ -12,17 +12,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Signals within this time are one. `timeout`, for example, sends each signal to the process and to its group.
-const ONE_SIGNAL: Duration = Duration::from_secs(1);
+/// Signals within this time count as one. `timeout`, for example, signals both the process and its group.
+const SIGNAL_WINDOW: Duration = Duration::from_secs(1);
 
 /// Installs the signal handlers and returns the token that the first signal cancels. Needs a tokio runtime.
 ///
-/// Call it early: as process 1 of a container, a process without a handler ignores SIGTERM. `on_kill` runs when another
-/// signal ends the process, where nothing is dropped. It must not block.
+/// Call it early: without a handler, process 1 of a container ignores SIGTERM. `on_kill` runs before another
+/// signal ends the process, because that runs no destructors. It must not block.
 ///
 /// # Errors
-/// The system accepts no handlers.
-pub fn on_signal(on_kill: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
+/// The system rejects the handlers.
+pub fn setup_signal_handler(on_kill: impl FnOnce() + Send + 'static) -> io::Result<CancellationToken> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let token = stop.clone();
@@ -34,13 +34,13 @@ pub fn on_signal(on_kill: impl FnOnce() + Send + 'static) -> io::Result<Cancella
                 _ = interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
             };
             if first.is_none() {
-                // First, because the process may end as soon as the token is cancelled.
+                // Logged first: the process may end as soon as the token is cancelled.
                 tracing::info!(signal, "shutting down; another signal ends the process at once");
                 token.cancel();
             }
-            if first.get_or_insert_with(Instant::now).elapsed() > ONE_SIGNAL {
-                tracing::error!(signal, "ended by another signal, with work unfinished");
-                // Last: `main` may return as soon as the child processes are gone.
+            if first.get_or_insert_with(Instant::now).elapsed() > SIGNAL_WINDOW {
+                tracing::error!(signal, "another signal: the process ends with unfinished work");
+                // Called last: `main` may return as soon as the child processes have ended.
                 on_kill();
                 std::process::exit(128 + kind.as_raw_value());
             }
@@ -49,19 +49,19 @@ pub fn on_signal(on_kill: impl FnOnce() + Send + 'static) -> io::Result<Cancella
     Ok(stop)
 }
 
-/// The grace period ended with work in progress.
+/// The grace period ended before the work did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// The grace period.
     pub after: Duration,
-    /// What was in progress.
+    /// The keys in progress.
     pub keys: Vec<String>,
 }
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = if self.keys.is_empty() { "nothing that has a name".to_owned() } else { self.keys.join(", ") };
-        write!(f, "still unfinished after the grace of {:?}: {keys}", self.after)
+        let keys = if self.keys.is_empty() { "(no key)".to_owned() } else { self.keys.join(", ") };
+        write!(f, "unfinished after the grace period of {:?}: {keys}", self.after)
     }
 }
 

@@ -1,7 +1,6 @@
-//! Metrics, liveness and readiness of one process, collected where they arise.
+//! Metrics, liveness and readiness of one process.
 //!
-//! A part that has something to report gets the [`Telemetry`] as an argument, and adds its metrics and checks itself. So no
-//! code that puts parts together has to pass them on. The HTTP endpoint reads them.
+//! Each component gets the [`Telemetry`] as an argument, and adds its metrics and checks. The HTTP endpoint reads them.
 
 use std::{
     any::{Any, TypeId},
@@ -13,16 +12,16 @@ use std::{
 use parking_lot::Mutex;
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-/// The metrics of one kind of part (all work queues, all reflectors). Clones share their counters.
+/// The metrics of one kind of component, such as all work queues. Clones share their counters.
 pub trait Metrics: Clone + Default + Send + Sync + 'static {
     /// Adds the metrics to the registry. Called once per process.
     fn register(&self, registry: &mut Registry);
 }
 
-/// A question that `/healthz` or `/readyz` asks at each request; must not block. The error is one line for a person.
+/// Runs at each request to `/healthz` or `/readyz`. Must not block; the error is one line.
 type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Metrics and checks of one process. A clone is another handle to the same.
+/// Metrics and checks of one process. Clones share them.
 #[derive(Clone, Default)]
 pub struct Telemetry(Arc<Mutex<Inner>>);
 
@@ -35,11 +34,11 @@ struct Inner {
 }
 
 impl Telemetry {
-    /// Returns the process's `M`, registered at the first call.
+    /// Returns the metrics of this type. The first call registers them.
     pub fn metrics<M: Metrics>(&self) -> M {
         let mut inner = self.0.lock();
-        if let Some(known) = inner.metrics.get(&TypeId::of::<M>()).and_then(|any| any.downcast_ref::<M>()) {
-            return known.clone();
+        if let Some(metrics) = inner.metrics.get(&TypeId::of::<M>()).and_then(|any| any.downcast_ref::<M>()) {
+            return metrics.clone();
         }
         let metrics = M::default();
         metrics.register(&mut inner.registry);
@@ -47,7 +46,7 @@ impl Telemetry {
         metrics
     }
 
-    /// Adds a check to `/healthz`. A failure means that only a restart helps.
+    /// Adds a check to `/healthz`. A failure makes the kubelet restart the container.
     pub fn add_liveness(
         &self,
         name: impl Into<String>,
@@ -68,22 +67,22 @@ impl Telemetry {
     /// Runs every liveness check.
     ///
     /// # Errors
-    /// A line `name: reason` per check that fails.
+    /// A line `name: reason` per failed check.
     pub fn liveness(&self) -> Result<(), String> {
         let checks = self.0.lock().liveness.clone();
-        run(&checks)
+        run_checks(&checks)
     }
 
-    /// Runs every readiness check. A process without any is not ready: it has not started its parts yet.
+    /// Runs every readiness check. Without any check the process is not ready: it is still starting.
     ///
     /// # Errors
-    /// A line `name: reason` per check that fails.
+    /// A line `name: reason` per failed check.
     pub fn readiness(&self) -> Result<(), String> {
         let checks = self.0.lock().readiness.clone();
         if checks.is_empty() {
             return Err("starting\n".to_owned());
         }
-        run(&checks)
+        run_checks(&checks)
     }
 
     /// Returns all metrics as OpenMetrics text.
@@ -97,8 +96,8 @@ impl Telemetry {
     }
 }
 
-/// Runs checks without the lock: a check may take other locks.
-fn run(checks: &[(String, Check)]) -> Result<(), String> {
+/// Runs the checks. The caller has released the lock, because a check may take other locks.
+fn run_checks(checks: &[(String, Check)]) -> Result<(), String> {
     let failed = checks.iter().filter_map(|(name, check)| check().err().map(|why| format!("{name}: {why}\n")));
     let lines: String = failed.collect();
     if lines.is_empty() { Ok(()) } else { Err(lines) }
@@ -111,9 +110,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Count(Counter);
+    struct TestMetrics(Counter);
 
-    impl Metrics for Count {
+    impl Metrics for TestMetrics {
         fn register(&self, registry: &mut Registry) {
             registry.register("count", "A count", self.0.clone());
         }
@@ -122,8 +121,8 @@ mod tests {
     #[test]
     fn metrics_of_one_type_are_registered_once() {
         let telemetry = Telemetry::default();
-        telemetry.metrics::<Count>().0.inc();
-        telemetry.metrics::<Count>().0.inc();
+        telemetry.metrics::<TestMetrics>().0.inc();
+        telemetry.metrics::<TestMetrics>().0.inc();
         let text = telemetry.encode().unwrap();
         assert_eq!(text.matches("count_total 2").count(), 1, "{text}");
     }
@@ -140,7 +139,7 @@ mod tests {
         let telemetry = Telemetry::default();
         telemetry.add_readiness("pods", || Err("not synced".to_owned()));
         telemetry.add_readiness("pkis", || Ok(()));
-        telemetry.add_readiness("leader", || Err("no answer".to_owned()));
-        assert_eq!(telemetry.readiness(), Err("pods: not synced\nleader: no answer\n".to_owned()));
+        telemetry.add_readiness("leader", || Err("no response".to_owned()));
+        assert_eq!(telemetry.readiness(), Err("pods: not synced\nleader: no response\n".to_owned()));
     }
 }

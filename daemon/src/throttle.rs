@@ -8,20 +8,20 @@ use tokio::time::Instant;
 
 /// Allows one log line per [`INTERVAL`](LogThrottle::INTERVAL) and counts the suppressed ones.
 ///
-/// While the API server is away every key fails for the same reason. One line says it.
+/// During an outage of the API server every key fails for the same reason. One line is enough.
 #[derive(Debug, Default)]
-pub struct LogThrottle(Mutex<State>);
+pub struct LogThrottle(Mutex<ThrottleState>);
 
 #[derive(Debug, Default)]
-struct State {
-    logged: Option<Instant>,
+struct ThrottleState {
+    last_allowed: Option<Instant>,
     suppressed: u64,
 }
 
 /// Permission for one log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogPermit {
-    /// Lines suppressed since the last permitted one; None for none, so that the field is left out of the line.
+    /// Number of lines suppressed since the last permit. None instead of 0: the log line then has no such field.
     pub suppressed: Option<u64>,
 }
 
@@ -33,17 +33,17 @@ impl LogThrottle {
     pub fn allow(&self) -> Option<LogPermit> {
         let now = Instant::now();
         let mut state = self.0.lock();
-        if state.logged.is_some_and(|then| now.duration_since(then) < Self::INTERVAL) {
+        if state.last_allowed.is_some_and(|last| now.duration_since(last) < Self::INTERVAL) {
             state.suppressed += 1;
             return None;
         }
-        state.logged = Some(now);
+        state.last_allowed = Some(now);
         let suppressed = mem::take(&mut state.suppressed);
         Some(LogPermit { suppressed: (suppressed > 0).then_some(suppressed) })
     }
 }
 
-/// tokio's clock for `governor`, counted from the instant in it. Unlike governor's own clock, tests can pause it.
+/// tokio's clock for `governor`: the time since its instant. Tests can pause it.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock(pub Instant);
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_line_per_interval_counts_the_suppressed() {
+    async fn one_line_per_interval_counts_the_suppressed_ones() {
         let throttle = LogThrottle::default();
         assert_eq!(throttle.allow(), Some(LogPermit { suppressed: None }));
         assert!((0..500).all(|_| throttle.allow().is_none()));

@@ -1,13 +1,13 @@
-//! The cost of an event: with `simple`, and with two children of `exec` that do nothing but answer.
+//! Cost of an event: with `simple`, and with two children of `exec` that only respond.
 //!
-//! `awk` reads a block at a time, `sh` a byte at a time; many plugins are written in it. The objects are copies of a pod that a real
-//! API server served.
+//! `awk` reads in blocks, `sh` byte by byte; many plugins are shell scripts. The objects are copies of a pod from a
+//! real API server.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use event_controller::{
-    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, Plugin, Settings, Simple},
+    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, ExecSettings, Plugin, Simple},
     resource::Resource,
 };
 use tokio::runtime::Runtime;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 const EVENTS: usize = 1000;
 
-/// mawk reads a block without the option, and writes one without the flush. (Other kinds of awk ignore the option.)
+/// The option and the flush keep mawk from buffering. (Other awks ignore the option.)
 const AWK: &str = r#"awk -W interactive '{ print "{\"message\":\"fine\",\"level\":\"INFO\"}"; fflush() }'"#;
 const SH: &str = r#"sh -c 'while read -r line; do echo "{\"message\":\"fine\",\"level\":\"INFO\"}"; done'"#;
 
@@ -33,7 +33,7 @@ fn events() -> Vec<Event> {
 
 async fn handle<P: Plugin>(events: &[Event], plugin: &P) {
     for event in events {
-        black_box(plugin.handle_event(event, &Config::new()).await).expect("an answer");
+        black_box(plugin.handle_event(event, &Config::new()).await).expect("a response");
     }
 }
 
@@ -43,7 +43,7 @@ fn plugins(c: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Elements(EVENTS as u64));
     group.bench_function("simple", |b| b.iter(|| runtime.block_on(handle(&events, &Simple))));
     for (name, command) in [("awk", AWK), ("sh", SH)] {
-        let settings = Settings::read(&Config::from([("command".into(), command.into())])).expect("a command");
+        let settings = ExecSettings::parse(&Config::from([("command".into(), command.into())])).expect("a command");
         let plugin = Exec::new(settings, Environment::new(), ChildGroup::default(), CancellationToken::new());
         group.bench_function(format!("exec, the child is {name}"), |b| {
             b.iter(|| runtime.block_on(handle(&events, &plugin)));

@@ -1,8 +1,8 @@
-//! The command line: flags, variables and the ini file.
+//! The command line: flags, environment variables and the ini file.
 //!
-//! A value comes from the first of these that has it: flag, variable, file. The file's values are defaults of the command, so
-//! clap's [`ValueSource`] tells the three apart. What names a server or a resource decides for its source and all weaker ones:
-//! a token of the environment never goes to a server of the command line.
+//! A value comes from the first of these sources that has it: flag, variable, file. The file's values are defaults of
+//! the command, so clap's [`ValueSource`] distinguishes the three. The source that names a server or a resource hides
+//! the settings for it in weaker sources: a token from a variable is never sent to a server from a flag.
 
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
@@ -18,17 +18,17 @@ use http::Uri;
 use crate::{
     controller,
     plugin::{self, Simple},
-    resource::Wanted,
+    resource::ResourceArg,
 };
 
 mod file;
 use file::Sections;
 
-/// Hand each event of any resource to a plugin, which returns a line for the log.
+/// Send each event of any resource to a plugin, which returns a message for the log.
 ///
-/// An object that appears, changes or is deleted is an event: ADDED, MODIFIED or DELETED. A value comes from a flag, else from
-/// its variable, else from the ini file: section `global`, keys as the variables in lower case. Exit codes: 0 stopped by a
-/// signal, 1 failed, 2 wrong input.
+/// When an object appears, changes or is deleted, the plugin gets an event: ADDED, MODIFIED or DELETED. A value comes
+/// from a flag, else from its variable, else from the ini file: section `global`, keys as the variables in lower case.
+/// Exit codes: 0 stopped by a signal, 1 failed, 2 wrong input.
 #[derive(Debug, Parser)]
 #[command(name = "event-controller", version, after_help = EXAMPLES)]
 struct Cli {
@@ -40,16 +40,16 @@ struct Cli {
     /// Resource as kubectl names it: pods, deploy, deployments.apps, routes.v1.route.openshift.io
     #[arg(long, value_name = "RES", env = "K8S_RESOURCE")]
     resource: Option<String>,
-    /// Its API group; the original's form too: api, apis/GROUP [default: the group that has it]
+    /// API group of the resource; also in the original's form: api, apis/GROUP [default: any group with the resource]
     #[arg(long, value_name = "GROUP", env = "K8S_API_GROUP")]
     api_group: Option<String>,
-    /// Its API version, such as v1 [default: the one that the server prefers]
+    /// API version of the resource, such as v1 [default: the preferred version]
     #[arg(long, value_name = "VERSION", env = "K8S_API_VERSION")]
     api_version: Option<String>,
-    /// Path of the collection instead: apis/apps/v1/namespaces/a/deployments
+    /// Path of the collection, instead of a resource: apis/apps/v1/namespaces/a/deployments
     #[arg(long, value_name = "PATH", env = "K8S_API_PATH")]
     api_path: Option<String>,
-    /// true: without --namespace, the namespace of the pod or the context; false: all namespaces, whatever --namespace is
+    /// true: without --namespace, the namespace of the pod or the context; false: all namespaces, even with --namespace
     #[arg(long, value_name = "BOOL", env = "K8S_NAMESPACED", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = BoolishValueParser::new())]
     namespaced: Option<bool>,
@@ -59,13 +59,13 @@ struct Cli {
     /// Only objects with these fields: metadata.name=web,status.phase!=Running
     #[arg(long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_FIELD_SELECTOR")]
     field_selector: Option<String>,
-    /// What gets the events: `simple` logs a line, `exec` runs a program; settings are in section `plugin_NAME` of the file
+    /// Plugin for the events: `simple` logs a line, `exec` runs a program; settings: section `plugin_NAME` of the file
     #[arg(long, value_name = "NAME", env = "WATCHER_PLUGIN", default_value = "simple", value_parser = ["simple", "exec"])]
     plugin: String,
-    /// API server HOST:PORT or URL, instead of a kubeconfig's
-    #[arg(long, value_name = "HOST:PORT", env = "K8S_API_ENDPOINT", value_parser = endpoint)]
+    /// API server as HOST:PORT or URL, instead of a kubeconfig
+    #[arg(long, value_name = "HOST:PORT", env = "K8S_API_ENDPOINT", value_parser = parse_endpoint)]
     api_endpoint: Option<Uri>,
-    /// Bearer token for --api-endpoint. As a flag, other users of the machine can see it
+    /// Bearer token for --api-endpoint; as a flag it is visible to other users of the machine
     #[arg(long, value_name = "TOKEN", env = "K8S_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// File with the bearer token for --api-endpoint, read again when it changes
@@ -84,56 +84,56 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   event-controller --resource pods                        a log line per event, in all namespaces
   event-controller --resource deploy -n app1 -l app=web   one namespace, one label
-  event-controller -c config.ini --plugin exec            a program of yours: [plugin_exec] has its command";
+  event-controller -c config.ini --plugin exec            your own program, the command in [plugin_exec]";
 
-/// What the process is started with.
+/// The settings of the process.
 #[derive(Debug)]
 pub struct Settings {
     /// For [`daemon::Process`].
     pub daemon: daemon::Args,
     /// The API server.
     pub target: Target,
-    /// For the log, once it has started.
+    /// To log once the log has started.
     pub warnings: Vec<String>,
-    /// Show the lines of `--explain`.
+    /// Whether to log the lines of `--explain`.
     pub explain: bool,
-    /// The namespace is the pod's or the context's, known once connected.
+    /// Whether to watch the namespace of the pod or the context, which is known after connecting.
     pub own_namespace: bool,
-    /// What the controller does.
+    /// The settings of the controller.
     pub controller: controller::Config,
-    /// The child of the plugin `exec`; None: the plugin is `simple`.
-    pub exec: Option<plugin::Settings>,
-    /// What the child finds in its environment.
+    /// The settings of the plugin `exec`. None: the plugin is `simple`.
+    pub exec: Option<plugin::ExecSettings>,
+    /// Changes to the environment of the plugin's child.
     pub environment: plugin::Environment,
 }
 
-/// Reads flags, variables and the file.
+/// Parses flags, variables and the file.
 ///
 /// # Errors
-/// Help and version, too; `exit` prints the error, and ends the process with code 2 for wrong input.
+/// Wrong input, or a request for help or the version. `exit` prints it and ends the process.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Settings, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut matches = command(&plugin::Config::new()).try_get_matches_from(&args)?;
+    let mut matches = build_command(&plugin::Config::new()).try_get_matches_from(&args)?;
     let mut sections = Sections::default();
     if let Some(path) = matches.get_one::<PathBuf>("config") {
-        let wrong = |why: String| usage(format!("--config {}: {why}", path.display()));
-        sections = Sections::read(path).map_err(wrong)?;
+        let file_error = |why: String| usage_error(format!("--config {}: {why}", path.display()));
+        sections = Sections::read(path).map_err(file_error)?;
         let global = sections.get("global");
-        check(&global).map_err(wrong)?;
-        matches = command(&global).try_get_matches_from(&args)?;
+        check_global(&global).map_err(file_error)?;
+        matches = build_command(&global).try_get_matches_from(&args)?;
     }
     let cli = Cli::from_arg_matches(&matches)?;
-    Sources { matches: &matches, warnings: Vec::new() }.settings(cli, &sections).map_err(usage)
+    Sources { matches: &matches, warnings: Vec::new() }.resolve(cli, &sections).map_err(usage_error)
 }
 
-fn usage(why: String) -> clap::Error {
+fn usage_error(why: String) -> clap::Error {
     Cli::command().error(ErrorKind::ValueValidation, why)
 }
 
-/// The derived command, with the original's variables, and with the values of `[global]` as defaults.
-fn command(global: &plugin::Config) -> Command {
+/// Builds the command, with the original's variables, and with the values of `[global]` as defaults.
+fn build_command(global: &plugin::Config) -> Command {
     Cli::command().mut_args(|arg| {
-        let Some(variable) = variable(&arg) else { return arg };
+        let Some(variable) = variable_of(&arg) else { return arg };
         let arg = match arg.get_id().as_str() {
             "max_retries" => arg.default_value("5").help("Retries before an event is dropped"),
             _ => arg,
@@ -148,8 +148,8 @@ fn command(global: &plugin::Config) -> Command {
     })
 }
 
-/// The variable of a flag. Those of [`daemon::Args`] get this program's prefix, or the original's name.
-fn variable(arg: &clap::Arg) -> Option<String> {
+/// Returns the variable of a flag. Those of [`daemon::Args`] get this program's prefix, or the original's name.
+fn variable_of(arg: &clap::Arg) -> Option<String> {
     let variable = arg.get_env()?.to_str()?;
     Some(match variable {
         "DEMO_CONTROLLER_NAMESPACE" => "K8S_NAMESPACE".to_owned(),
@@ -158,52 +158,52 @@ fn variable(arg: &clap::Arg) -> Option<String> {
     })
 }
 
-/// Checks the keys and values of `[global]`: as flags, since clap expects defaults to be right.
-fn check(global: &plugin::Config) -> Result<(), String> {
-    let known = Cli::command();
+/// Checks the keys and values of `[global]` by parsing them as flags, because clap expects valid defaults.
+fn check_global(global: &plugin::Config) -> Result<(), String> {
+    let cli = Cli::command();
     let mut flags = vec!["event-controller".to_owned()];
     for (key, value) in global {
-        let arg = known.get_arguments().find(|arg| variable(arg).is_some_and(|name| name.to_lowercase() == *key));
+        let arg = cli.get_arguments().find(|arg| variable_of(arg).is_some_and(|name| name.to_lowercase() == *key));
         match arg.and_then(clap::Arg::get_long).filter(|long| *long != "config") {
             Some(long) => flags.push(format!("--{long}={value}")),
             None => return Err(format!("unknown key {key} in [global]: expected a variable of --help, in lower case")),
         }
     }
-    let checked = command(&plugin::Config::new()).try_get_matches_from(flags);
+    let checked = build_command(&plugin::Config::new()).try_get_matches_from(flags);
     checked.map(drop).map_err(|error| {
         let text = error.to_string();
         text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
     })
 }
 
-/// Where values come from, and what is ignored for that.
+/// The sources of the values, and a warning for each ignored value.
 struct Sources<'a> {
     matches: &'a ArgMatches,
     warnings: Vec<String>,
 }
 
 impl Sources<'_> {
-    fn settings(mut self, cli: Cli, sections: &Sections) -> Result<Settings, String> {
-        let (wanted, (namespace, own_namespace)) = match self.path(&cli)? {
-            Some((wanted, namespace)) => (wanted, (namespace, false)),
-            None => (self.name(&cli)?, self.namespace(&cli)),
+    fn resolve(mut self, cli: Cli, sections: &Sections) -> Result<Settings, String> {
+        let (resource, (namespace, own_namespace)) = match self.resource_by_path(&cli)? {
+            Some((resource, namespace)) => (resource, (namespace, false)),
+            None => (self.resource_by_name(&cli)?, self.resolve_namespace(&cli)),
         };
-        let target = self.target(&cli)?;
+        let target = self.resolve_target(&cli)?;
         let config = sections.get(&format!("plugin_{}", cli.plugin));
         let exec = match cli.plugin.as_str() {
-            "exec" => Some(plugin::Settings::read(&config)?),
+            "exec" => Some(plugin::ExecSettings::parse(&config)?),
             _ => Simple::check(&config).map(|_| None)?,
         };
-        let slow = exec.as_ref().map_or(Duration::ZERO, |exec| exec.longest_reconcile(cli.daemon.workers));
+        let slow = exec.as_ref().map_or(Duration::ZERO, |exec| exec.max_reconcile_time(cli.daemon.workers));
         let level = cli.daemon.log.log_level.map(|level| level.to_string());
         let environment = [
             ("CONFIG_FILE", cli.config.map(|path| path.display().to_string())),
-            ("K8S_RESOURCE", Some(wanted.to_string())),
+            ("K8S_RESOURCE", Some(resource.to_string())),
         ];
         let level = level.map(|level| ("LOG_LEVEL", Some(level)));
         Ok(Settings {
             controller: controller::Config {
-                wanted,
+                resource,
                 namespace,
                 labels: cli.selector,
                 fields: cli.field_selector,
@@ -224,34 +224,34 @@ impl Sources<'_> {
         })
     }
 
-    /// None: not given.
+    /// Returns the source of a value. None: not given. Stronger sources are greater.
     fn source(&self, id: &str) -> Option<ValueSource> {
         self.matches.value_source(id)
     }
 
     fn ignore(&mut self, id: &str, winner: &str) {
         self.warnings
-            .push(format!("--{} is ignored, because {winner} is given in a stronger place", id.replace('_', "-")));
+            .push(format!("--{} is ignored, because {winner} comes from a stronger source", id.replace('_', "-")));
     }
 
-    /// The resource and its namespace, if a path is given in the same place as a name or in a stronger one.
-    fn path(&self, cli: &Cli) -> Result<Option<(Wanted, Option<String>)>, String> {
+    /// Returns the resource and namespace of `--api-path`, if its source is at least as strong as that of `--resource`.
+    fn resource_by_path(&self, cli: &Cli) -> Result<Option<(ResourceArg, Option<String>)>, String> {
         let path = cli.api_path.as_deref().filter(|_| self.source("api_path") >= self.source("resource"));
-        path.map(|path| Wanted::from_path(path).map_err(|why| format!("--api-path {path}: {why}"))).transpose()
+        path.map(|path| ResourceArg::parse_path(path).map_err(|why| format!("--api-path {path}: {why}"))).transpose()
     }
 
-    /// The resource by its name. A group or version in a weaker place is that of another resource.
-    fn name(&mut self, cli: &Cli) -> Result<Wanted, String> {
+    /// Returns the resource of `--resource`. A group or version from a weaker source belongs to another resource.
+    fn resource_by_name(&mut self, cli: &Cli) -> Result<ResourceArg, String> {
         let Some(resource) = &cli.resource else {
-            return Err("no resource to watch: give --resource, K8S_RESOURCE or k8s_resource in the file".to_owned());
+            return Err("no resource: expected --resource, K8S_RESOURCE or k8s_resource in the file".to_owned());
         };
-        self.beside_name("api_path", &cli.api_path);
-        let group = self.beside_name("api_group", &cli.api_group);
-        let version = self.beside_name("api_version", &cli.api_version);
-        Wanted::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))
+        self.unless_weaker("api_path", &cli.api_path);
+        let group = self.unless_weaker("api_group", &cli.api_group);
+        let version = self.unless_weaker("api_version", &cli.api_version);
+        ResourceArg::parse(resource, group, version).map_err(|why| format!("--resource {resource}: {why}"))
     }
 
-    fn beside_name<'a>(&mut self, id: &str, value: &'a Option<String>) -> Option<&'a str> {
+    fn unless_weaker<'a>(&mut self, id: &str, value: &'a Option<String>) -> Option<&'a str> {
         if value.is_some() && self.source(id) < self.source("resource") {
             self.ignore(id, "--resource");
             return None;
@@ -259,8 +259,8 @@ impl Sources<'_> {
         value.as_deref()
     }
 
-    /// The namespace, and whether it is the pod's or the context's own.
-    fn namespace(&mut self, cli: &Cli) -> (Option<String>, bool) {
+    /// Returns the namespace, and whether to use that of the pod or the context.
+    fn resolve_namespace(&mut self, cli: &Cli) -> (Option<String>, bool) {
         let namespace = cli.daemon.namespace.clone();
         match cli.namespaced {
             Some(true) if namespace.is_none() => (None, true),
@@ -272,9 +272,9 @@ impl Sources<'_> {
         }
     }
 
-    /// The API server. It gets only the token and the CA of the place that names it.
-    fn target(&mut self, cli: &Cli) -> Result<Target, String> {
-        // The variable KUBECONFIG names no server: it is often set for other programs.
+    /// Returns the API server. It gets only a token and a CA from the source that names it.
+    fn resolve_target(&mut self, cli: &Cli) -> Result<Target, String> {
+        // The variable KUBECONFIG does not count: it is often set for other programs.
         let kubeconfig = self.source("kubeconfig").filter(|source| *source != ValueSource::EnvVariable);
         let (server, context) = (self.source("api_endpoint"), kubeconfig.max(self.source("context")));
         if server.is_some() && server == context {
@@ -287,8 +287,8 @@ impl Sources<'_> {
                 Some(source) if server <= context || Some(source) > server => {
                     let flag = id.replace('_', "-");
                     return Err(format!(
-                        "--{flag} goes only to a server that is named in the same place (flag, variable or file): expected \
-                         --api-endpoint there, too"
+                        "--{flag} is only for a server from the same source (flag, variable or file): expected --api-endpoint \
+                         there, too"
                     ));
                 }
                 _ => {}
@@ -303,18 +303,18 @@ impl Sources<'_> {
                 context: cli.daemon.context.clone(),
             });
         };
-        let is_its_own = |id| self.source(id) == server;
-        let token = cli.token.clone().filter(|_| is_its_own("token")).map(Token::Inline);
-        let file = cli.token_file.clone().filter(|_| is_its_own("token_file")).map(Token::File);
+        let same_source = |id| self.source(id) == server;
+        let token = cli.token.clone().filter(|_| same_source("token")).map(Token::Inline);
+        let file = cli.token_file.clone().filter(|_| same_source("token_file")).map(Token::File);
         if token.is_some() && file.is_some() {
             return Err("--token contradicts --token-file: expected one of the two".to_owned());
         }
-        Ok(Target::Server { url, token: token.or(file), ca: cli.ca.clone().filter(|_| is_its_own("ca")) })
+        Ok(Target::Server { url, token: token.or(file), ca: cli.ca.clone().filter(|_| same_source("ca")) })
     }
 }
 
-/// Reads `HOST:PORT` or a URL. Without a scheme it is https, because a token goes there.
-fn endpoint(text: &str) -> Result<Uri, String> {
+/// Parses `HOST:PORT` or a URL. Without a scheme it is https, because a token is sent there.
+fn parse_endpoint(text: &str) -> Result<Uri, String> {
     let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
     let uri = full.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("https" | "http")));
     uri.ok_or_else(|| "expected HOST:PORT or a URL such as https://api.example.com:6443".to_owned())

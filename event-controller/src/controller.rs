@@ -1,7 +1,7 @@
-//! Puts the modules together: one cache, one queue, one job, whatever the resource. Read it beside `demo_controller::controller`.
+//! Connects the modules: one cache, one queue, one reconciler, for any resource. Compare `demo_controller::controller`.
 //!
 //! ```text
-//!  discovery --path--> reflector --> cache of Dynamic --key--> queue --> workers: Dispatcher --> plugin --> log
+//!  discovery --path--> reflector --> cache of DynamicObject --key--> queue --> workers: Dispatcher --> plugin --> log
 //! ```
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -21,19 +21,19 @@ use crate::{
     discovery::Search,
     dispatcher::Dispatcher,
     plugin::{self, Plugin},
-    resource::Wanted,
+    resource::ResourceArg,
 };
 
-/// What the controller does.
+/// The settings of the controller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The resource, as the user names it.
-    pub wanted: Wanted,
-    /// One namespace, or None for all.
+    /// The resource to watch.
+    pub resource: ResourceArg,
+    /// The namespace to watch. None: all.
     pub namespace: Option<String>,
-    /// Label selector, which the API server reads.
+    /// Label selector, parsed by the API server.
     pub labels: Option<String>,
-    /// Field selector, which the API server reads.
+    /// Field selector, parsed by the API server.
     pub fields: Option<String>,
     /// The plugin's section of the file.
     pub plugin: plugin::Config,
@@ -41,18 +41,18 @@ pub struct Config {
     pub workers: usize,
     /// Retries before an event is dropped.
     pub max_retries: u32,
-    /// How long a watch may be silent before it is opened again.
+    /// Longest silence of a watch before it is opened again.
     pub watch_idle: Duration,
-    /// How long work in progress may take to finish after the stop.
+    /// Longest time for work in progress after the stop.
     pub shutdown_grace: Duration,
-    /// How long an event may be with the plugin before `/healthz` fails.
+    /// Longest time of a reconcile before `/healthz` fails.
     pub stuck_after: Duration,
 }
 
-/// Runs the controller until `stop`, then finishes what is in progress.
+/// Runs the controller until `stop`, then finishes work in progress.
 ///
 /// # Errors
-/// The grace period ended before that; the error names the keys.
+/// The grace period ended before the work did.
 pub async fn run<P: Plugin>(
     client: Client,
     config: Config,
@@ -60,17 +60,17 @@ pub async fn run<P: Plugin>(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> Result<(), Unfinished> {
-    // 1. Where the resource is served. It may not be there yet.
-    let mut search = Search::new(client.clone(), config.wanted, config.namespace, telemetry);
+    // 1. Find the resource. It may not exist yet.
+    let mut search = Search::new(client.clone(), config.resource, config.namespace, telemetry);
     let Some(mut resource) = stop.run_until_cancelled(search.run()).await.map(Arc::new) else { return Ok(()) };
 
-    // 2. The cache and its health, the queue, the job. (`leak`: a metric's label, once in the life of the process.)
+    // 2. The cache and its health, the queue, the reconciler. (`leak`: metric labels are static; this runs once.)
     let name: &'static str = resource.name.clone().leak();
     let (store, health) = (Arc::new(Store::new()), Health::new(name, telemetry));
     let queue = WorkQueue::new("event", telemetry);
     let dispatcher = Arc::new(Dispatcher::new(store.clone(), resource.clone(), plugin, config.plugin));
 
-    // 3. The workers take keys from the queue, as soon as the cache is synced.
+    // 3. The workers process keys once the cache has synced.
     let pool = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
     let mut workers = pool.stuck_after(config.stuck_after);
     workers.spawn(&queue, dispatcher.clone(), {
@@ -78,10 +78,10 @@ pub async fn run<P: Plugin>(
         async move { health.wait_until_synced().await }
     });
 
-    // 4. What enqueues keys: changes. When the path is not served any more, the resource is searched again. The cache stays, so
-    //    that no object is DELETED by that.
+    // 4. Changes of the cache enqueue keys. When the path is not served any more, the resource is searched again. The
+    //    cache is kept, so that no object is DELETED.
     let (metrics, stopped) = (telemetry.metrics::<ReflectorMetrics>(), stop.clone());
-    let mirror = async move {
+    let watch = async move {
         let mut backoff = Backoff::default();
         loop {
             let list_watch = ListWatch::new(client.clone(), &*resource.path);
@@ -93,27 +93,27 @@ pub async fn run<P: Plugin>(
                 watch_idle: config.watch_idle,
                 metrics: metrics.clone(),
             };
-            let moved = stopped.child_token();
-            let mut run = pin!(reflector.run(moved.clone(), |change| {
+            let not_served = stopped.child_token();
+            let mut run = pin!(reflector.run(not_served.clone(), |change| {
                 dispatcher.track(&change);
-                explain!(Change, object = %change.key(), "a change in the cache: the object's key goes on the queue");
+                explain!(Change, object = %change.key(), "the cache changed: enqueue the object's key");
                 queue.add(change.key().clone());
             }));
             tokio::select! {
                 () = &mut run => return, // stopped
-                () = health.not_found() => moved.cancel(),
+                () = health.not_found() => not_served.cancel(),
             }
             run.await;
-            // Discovery may be ahead of what it describes, or behind.
+            // Discovery and the served paths may disagree for a moment.
             sleep(backoff.next(rand::random())).await;
             resource = Arc::new(search.run_again(&resource).await);
             dispatcher.set_resource(resource.clone());
         }
     };
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { stop.run_until_cancelled(mirror).await.unwrap_or_default() });
+    tasks.spawn(async move { stop.run_until_cancelled(watch).await.unwrap_or_default() });
 
-    // 5. Run until the stop, then finish what is in progress, within the grace period.
+    // 5. Run until the stop, then finish work in progress within the grace period.
     workers.until_stopped(&mut tasks).await;
     workers.drain(config.shutdown_grace).await
 }

@@ -1,10 +1,11 @@
-//! Where the API server serves the resource that a person named.
+//! Finds the resource that the user names, in the API server's discovery documents.
 //!
-//! A program cannot contain a table of resources: a CRD adds one while it runs. So it asks the API server, which describes all
-//! of them in two documents (aggregated discovery, since Kubernetes 1.26).
+//! A program cannot contain a table of all resources, because a CRD may add one at any time. The API server lists them
+//! in two documents (aggregated discovery, since Kubernetes 1.26).
 //!
-//! * The core group comes first, then the groups of Kubernetes, then all others. So a CRD cannot hide what is Kubernetes' own.
-//! * Two groups of the same rank that both have the name are ambiguous: the error names them.
+//! * The core group comes first, then the groups of Kubernetes, then all others. So a CRD cannot hide a Kubernetes
+//!   resource.
+//! * If two groups of the same rank have the name, it is ambiguous; the error lists them.
 //! * Only a resource that can be listed and watched counts.
 
 use std::{sync::Arc, time::Duration};
@@ -21,134 +22,128 @@ use kube::{
 use parking_lot::Mutex;
 use tokio::time::sleep;
 
-use crate::resource::{Resource, Wanted};
+use crate::resource::{Resource, ResourceArg};
 
-/// Asks until the resource is found, and reports on `/readyz` and in the log why it is not.
+/// Retries discovery until the resource is found. The log and `/readyz` show why it is not.
 ///
-/// A resource that is not served is no reason to end: its CRD may come a minute later, from the same `kubectl apply`.
+/// A missing resource does not end the process: the same `kubectl apply` may create its CRD a minute later.
 pub struct Search {
     client: Client,
-    wanted: Wanted,
+    arg: ResourceArg,
     namespace: Option<String>,
-    state: Arc<Mutex<Result<(), String>>>,
+    health: Arc<Mutex<Result<(), String>>>,
 }
 
 impl Search {
-    /// Creates the search, in one namespace or in all, and its readiness check.
-    pub fn new(client: Client, wanted: Wanted, namespace: Option<String>, telemetry: &Telemetry) -> Self {
-        let state = Arc::new(Mutex::new(Err("asking the API server for it".to_owned())));
-        telemetry.add_readiness(wanted.to_string(), {
-            let state = state.clone();
-            move || state.lock().clone()
+    /// Creates the search, for one namespace or for all, and its readiness check.
+    pub fn new(client: Client, arg: ResourceArg, namespace: Option<String>, telemetry: &Telemetry) -> Self {
+        let health = Arc::new(Mutex::new(Err("waiting for discovery".to_owned())));
+        telemetry.add_readiness(arg.to_string(), {
+            let health = health.clone();
+            move || health.lock().clone()
         });
-        Search { client, wanted, namespace, state }
+        Search { client, arg, namespace, health }
     }
 
-    /// Asks until the resource is found: after 0.8 s, doubling, at least every 30 s. Cancel-safe.
+    /// Retries until the resource is found: after 0.8 s, doubling, at least every 30 s. Cancel-safe.
     pub async fn run(&self) -> Resource {
         let mut backoff = Backoff::default();
         loop {
-            let (why, retry_after) = match self.ask().await {
+            let (why, retry_after) = match self.discover().await {
                 Ok(resource) => {
-                    *self.state.lock() = Ok(());
-                    tracing::info!(wanted = %self.wanted, path = resource.path, kind = resource.kind, "resource found");
+                    *self.health.lock() = Ok(());
+                    tracing::info!(name = %self.arg, path = resource.path, kind = resource.kind, "resource found");
                     if let Some(namespace) = self.namespace.as_ref().filter(|_| !resource.namespaced) {
-                        tracing::warn!(
-                            resource = resource.name,
-                            namespace,
-                            "it has no namespaces, the given one is ignored"
-                        );
+                        tracing::warn!(resource = resource.name, namespace, "cluster-scoped: the namespace is ignored");
                     }
                     return resource;
                 }
-                Err(Absent { why, retry_after }) => (why, retry_after),
+                Err(DiscoveryError { why, retry_after }) => (why, retry_after),
             };
-            if self.set_absent(why.clone()) {
-                tracing::warn!(wanted = %self.wanted, reason = why, "nothing to watch yet, asking again");
+            if self.set_error(why.clone()) {
+                tracing::warn!(name = %self.arg, reason = why, "cannot find the resource, retrying");
             }
             sleep(backoff.next(rand::random()).max(retry_after.min(LONGEST_BACKOFF))).await;
         }
     }
 
-    /// Asks again for a resource that was found, because the API server does not serve its path any more. It may have moved to
-    /// another version, not to another group. Cancel-safe.
+    /// Searches again for a resource whose path is not served any more. It may have moved to another version, but not
+    /// to another group. Cancel-safe.
     pub async fn run_again(&mut self, resource: &Resource) -> Resource {
         let (plural, group) = resource.name.split_once('.').unwrap_or((&resource.name, ""));
-        self.wanted =
-            Wanted { word: plural.to_owned(), group: Some(group.to_owned()), version: self.wanted.version.take() };
-        self.set_absent(format!("the API server does not serve {} any more", resource.path));
+        (self.arg.name, self.arg.group) = (plural.to_owned(), Some(group.to_owned()));
+        self.set_error(format!("the API server does not serve {} any more", resource.path));
         self.run().await
     }
 
-    /// Returns whether the reason is a new one.
-    fn set_absent(&self, why: String) -> bool {
+    /// Returns whether the error is a new one.
+    fn set_error(&self, why: String) -> bool {
         let why = Err(why);
-        std::mem::replace(&mut *self.state.lock(), why.clone()) != why
+        std::mem::replace(&mut *self.health.lock(), why.clone()) != why
     }
 
-    async fn ask(&self) -> Result<Resource, Absent> {
+    async fn discover(&self) -> Result<Resource, DiscoveryError> {
         let mut groups = with_time_limit(self.client.list_core_api_versions_aggregated()).await?.items;
         groups.extend(with_time_limit(self.client.list_api_groups_aggregated()).await?.items);
-        choose(&groups, &self.wanted, self.namespace.as_deref()).map_err(Absent::from)
+        find_resource(&groups, &self.arg, self.namespace.as_deref()).map_err(DiscoveryError::from)
     }
 }
 
-/// Why there is nothing to watch, for now.
-struct Absent {
+/// Discovery failed, or the resource was not found.
+struct DiscoveryError {
     why: String,
-    /// The pause that the server asks for.
+    /// The server's `Retry-After`.
     retry_after: Duration,
 }
 
-impl From<String> for Absent {
+impl From<String> for DiscoveryError {
     fn from(why: String) -> Self {
-        Absent { why, retry_after: Duration::ZERO }
+        DiscoveryError { why, retry_after: Duration::ZERO }
     }
 }
 
-impl From<Failure> for Absent {
+impl From<Failure> for DiscoveryError {
     fn from(failure: Failure) -> Self {
-        Absent { why: failure.to_string(), retry_after: failure.retry_after().unwrap_or_default() }
+        DiscoveryError { why: failure.to_string(), retry_after: failure.retry_after().unwrap_or_default() }
     }
 }
 
-/// How well a resource matches: rank of its group, then whether the word is a name (0) or a short name (1).
-type Match = (u8, u8);
+/// How well a resource matches, 0 best: the rank of its group, then of the name.
+type MatchRank = (u8, u8);
 
-/// Chooses what `wanted` names. If it has no namespaces, `namespace` is ignored, as kubectl does.
+/// Finds the resource that `arg` names. For a cluster-scoped resource, `namespace` is ignored, as in kubectl.
 ///
 /// # Errors
 /// Why it cannot be watched, in one line.
-fn choose(groups: &[APIGroupDiscovery], wanted: &Wanted, namespace: Option<&str>) -> Result<Resource, String> {
+fn find_resource(groups: &[APIGroupDiscovery], arg: &ResourceArg, namespace: Option<&str>) -> Result<Resource, String> {
     if groups.iter().all(|group| group.versions.is_empty()) {
         return Err("the API server offers no aggregated discovery: expected Kubernetes 1.26 or later".to_owned());
     }
-    let mut found: Vec<(Match, Resource)> = Vec::new();
-    // For the reason, if there is nothing.
-    let (mut unwatchable, mut other_versions, mut unknown) = (None, Vec::new(), Vec::new());
+    let mut found: Vec<(MatchRank, Resource)> = Vec::new();
+    // For the error message.
+    let (mut unwatchable, mut other_versions, mut stale) = (None, Vec::new(), Vec::new());
     for group in groups {
         let name = group.metadata.as_ref().and_then(|meta| meta.name.as_deref()).unwrap_or_default();
-        if wanted.group.as_ref().is_some_and(|wanted| wanted != name) {
+        if arg.group.as_ref().is_some_and(|group| group != name) {
             continue;
         }
         let first = found.len();
-        // The preferred version comes first. Another may have more resources.
+        // The preferred version comes first, but another one may have more resources.
         for version in &group.versions {
             let number = version.version.as_deref().unwrap_or_default();
             let api_version = if name.is_empty() { number.to_owned() } else { format!("{name}/{number}") };
             if version.freshness.as_deref() == Some("Stale") {
-                unknown.push(api_version.clone());
+                stale.push(api_version.clone());
             }
-            let by_word =
-                version.resources.iter().filter_map(|served| Some((rank_of_word(served, &wanted.word)?, served)));
-            let Some((rank, served)) = by_word.min_by_key(|(rank, _)| *rank) else { continue };
-            let resource = resource(name, api_version, served, namespace);
-            if wanted.version.as_ref().is_some_and(|wanted| wanted != number) {
+            let named = version.resources.iter().filter_map(|served| Some((rank_name(served, &arg.name)?, served)));
+            let Some((rank, served)) = named.min_by_key(|(rank, _)| *rank) else { continue };
+            let resource = build_resource(name, api_version, served, namespace);
+            if arg.version.as_ref().is_some_and(|version| version != number) {
                 other_versions.push(resource.api_version);
             } else if !["list", "watch"].iter().all(|needed| served.verbs.iter().any(|verb| verb == needed)) {
                 unwatchable = Some(format!("{} cannot be listed and watched", resource.name));
             } else if found.len() == first {
-                found.push(((rank_of_group(name), rank), resource));
+                found.push(((rank_group(name), rank), resource));
             }
         }
     }
@@ -160,25 +155,25 @@ fn choose(groups: &[APIGroupDiscovery], wanted: &Wanted, namespace: Option<&str>
             found.push(((0, 0), resource));
             let mut names: Vec<&str> = found.iter().map(|(_, resource)| resource.name.as_str()).collect();
             names.sort_unstable();
-            Err(format!("{wanted} is ambiguous: expected one of {}", names.join(", ")))
+            Err(format!("{arg} is ambiguous: expected one of {}", names.join(", ")))
         }
         None => Err(unwatchable.unwrap_or_else(|| {
-            let mut why = format!("the API server serves no {wanted}");
+            let mut why = format!("the API server serves no {arg}");
             if other_versions.is_empty() {
                 why += " (is its CRD installed?)";
             } else {
                 why += &format!(": it is served in {}", other_versions.join(", "));
             }
-            if !unknown.is_empty() {
-                why += &format!("; the server of {} does not answer", unknown.join(", "));
+            if !stale.is_empty() {
+                why += &format!("; the server of {} does not respond", stale.join(", "));
             }
             why
         })),
     }
 }
 
-/// Groups without a dot are Kubernetes' first ones (`apps`, `batch`). A CRD below k8s.io needs an annotation about its approval.
-fn rank_of_group(name: &str) -> u8 {
+/// Groups without a dot are Kubernetes' own (`apps`, `batch`). A CRD cannot use `.k8s.io` without an approval annotation.
+fn rank_group(name: &str) -> u8 {
     match name {
         "" => 0,
         name if !name.contains('.') || name.ends_with(".k8s.io") => 1,
@@ -186,19 +181,25 @@ fn rank_of_group(name: &str) -> u8 {
     }
 }
 
-fn rank_of_word(served: &APIResourceDiscovery, word: &str) -> Option<u8> {
+/// A name has rank 0, a short name rank 1.
+fn rank_name(served: &APIResourceDiscovery, text: &str) -> Option<u8> {
     let names = [served.resource.as_deref(), served.singular_resource.as_deref(), kind(served)];
-    if names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(word)) {
+    if names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(text)) {
         return Some(0);
     }
-    served.short_names.iter().any(|name| name.eq_ignore_ascii_case(word)).then_some(1)
+    served.short_names.iter().any(|name| name.eq_ignore_ascii_case(text)).then_some(1)
 }
 
 fn kind(served: &APIResourceDiscovery) -> Option<&str> {
     served.response_kind.as_ref()?.kind.as_deref()
 }
 
-fn resource(group: &str, api_version: String, served: &APIResourceDiscovery, namespace: Option<&str>) -> Resource {
+fn build_resource(
+    group: &str,
+    api_version: String,
+    served: &APIResourceDiscovery,
+    namespace: Option<&str>,
+) -> Resource {
     let plural = served.resource.as_deref().unwrap_or_default();
     let namespaced = served.scope.as_deref() == Some("Namespaced");
     let root = if group.is_empty() { "/api" } else { "/apis" };

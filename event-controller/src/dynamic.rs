@@ -1,4 +1,4 @@
-//! An object of any resource: its JSON, and the few fields that the cache needs.
+//! An object of any resource: its JSON and the few fields that the cache needs.
 
 use std::borrow::Cow;
 
@@ -6,11 +6,11 @@ use demo_controller::informer::{Key, Object};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
-/// An object that stays JSON.
+/// An object of any resource, as JSON text.
 ///
-/// It keeps the text: a tree of values takes several times the memory, and plugins want the text.
+/// A tree of values would take several times the memory, and plugins get the text anyway.
 #[derive(Debug)]
-pub struct Dynamic {
+pub struct DynamicObject {
     key: Key,
     uid: Box<str>,
     resource_version: Box<str>,
@@ -18,19 +18,19 @@ pub struct Dynamic {
     json: Box<RawValue>,
 }
 
-impl Dynamic {
-    /// Returns the object as the API server sent it, always as one line.
+impl DynamicObject {
+    /// Returns the object as the API server sent it, as one line.
     pub fn json(&self) -> &str {
         self.json.get()
     }
 
-    /// Returns whether [`json`](Dynamic::json) has `apiVersion` and `kind`. The items of a list do not.
+    /// Returns whether [`json`](DynamicObject::json) has `apiVersion` and `kind`. The items of a list do not.
     pub fn has_kind(&self) -> bool {
         self.has_kind
     }
 }
 
-impl Object for Dynamic {
+impl Object for DynamicObject {
     fn key(&self) -> &Key {
         &self.key
     }
@@ -43,16 +43,16 @@ impl Object for Dynamic {
 }
 
 #[derive(Deserialize)]
-struct Wire<'a> {
+struct ObjectHead<'a> {
     #[serde(borrow, default)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    metadata: Meta<'a>,
+    metadata: Metadata<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Meta<'a> {
+struct Metadata<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -63,16 +63,16 @@ struct Meta<'a> {
     resource_version: Cow<'a, str>,
 }
 
-impl<'de> Deserialize<'de> for Dynamic {
+impl<'de> Deserialize<'de> for DynamicObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut json = Box::<RawValue>::deserialize(deserializer)?;
-        // The API server sends compact JSON, a proxy may not.
+        // The API server sends compact JSON, but a proxy may change that.
         if json.get().contains(['\n', '\r']) {
             let value: serde_json::Value = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
             json = serde_json::value::to_raw_value(&value).map_err(D::Error::custom)?;
         }
-        let Wire { kind, metadata } = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
-        Ok(Dynamic {
+        let ObjectHead { kind, metadata } = serde_json::from_str(json.get()).map_err(D::Error::custom)?;
+        Ok(DynamicObject {
             key: Key::new(&metadata.namespace, &metadata.name),
             uid: metadata.uid.into(),
             resource_version: metadata.resource_version.into(),
@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for Dynamic {
 mod tests {
     use super::*;
 
-    fn decode(json: &str) -> Dynamic {
+    fn decode(json: &str) -> DynamicObject {
         serde_json::from_str(json).unwrap()
     }
 

@@ -1,21 +1,21 @@
-//! A second controller on the same modules: each event of any resource goes to a plugin.
+//! A second controller on the same modules: sends each event of any resource to a plugin.
 //!
 //! ```text
-//!  discovery --path--> Reflector --> cache of Dynamic --key--> WorkQueue --> workers: Dispatcher --event--> Plugin --> log
+//!  discovery --path--> Reflector --> cache of DynamicObject --key--> WorkQueue --> workers: Dispatcher --event--> Plugin --> log
 //! ```
 //!
-//! The informer, the queue and the workers are those of `demo_controller`. Read [`controller`] beside its namesake there: it
-//! shows how little depends on the resource.
+//! The informer, the queue and the workers are those of `demo_controller`. Compare [`controller`] with
+//! `demo_controller::controller`: little depends on the resource.
 //!
-//! | module | in one sentence |
+//! | module | content |
 //! | --- | --- |
 //! | [`dynamic`] | An object of any resource: its JSON and the few fields that the cache needs. |
-//! | [`resource`] | A resource, as a person names it and as the API server serves it. |
-//! | [`discovery`] | Where the API server serves it. |
-//! | [`plugin`] | What a plugin is; the plugins `simple` and `exec`. |
-//! | [`dispatcher`] | The job: compares the cache with what the plugin knows. |
-//! | [`controller`] | Puts them together, on one page. |
-//! | [`cli`] | The command line, with the ini file. |
+//! | [`resource`] | A resource: the user's name for it, and how the API server serves it. |
+//! | [`discovery`] | Finds the resource in the API server's discovery documents. |
+//! | [`plugin`] | The trait for plugins; the plugins `simple` and `exec`. |
+//! | [`dispatcher`] | The reconciler: compares the cache with what was delivered to the plugin. |
+//! | [`controller`] | Connects them, on one page. |
+//! | [`cli`] | The command line and the ini file. |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

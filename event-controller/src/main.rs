@@ -32,7 +32,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         server = connection.server,
-        resource = %controller.wanted,
+        resource = %controller.resource,
         namespace = controller.namespace.as_deref().unwrap_or("(all)"),
         "event-controller starts"
     );
@@ -41,7 +41,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
         let result = controller::run(client, controller, Arc::new(Simple), telemetry, stop).await;
         return process.finish(result).await;
     };
-    // What the controller uses itself: a child that pairs this server with another CA would talk to the wrong one.
+    // The child has to use the same server and CA as the controller.
     let namespaced = if controller.namespace.is_some() { "True" } else { "False" };
     environment.extend([
         ("K8S_API_ENDPOINT", Some(connection.endpoint.clone())),

@@ -1,15 +1,15 @@
-//! What a plugin is: one method, from an event to a line for the log.
+//! The trait for plugins: one method, which handles an event and returns a message for the log.
 
 use std::{collections::BTreeMap, future::Future, str::FromStr, sync::Arc};
 
 use demo_controller::{informer::Object, worker::ReconcileError};
 
-use crate::{dynamic::Dynamic, resource::Resource};
+use crate::{dynamic::DynamicObject, resource::Resource};
 
 mod exec;
 mod simple;
 
-pub use exec::{ChildGroup, Environment, Exec, Settings};
+pub use exec::{ChildGroup, Environment, Exec, ExecSettings};
 pub use simple::Simple;
 
 /// A plugin's settings: the ini section `[plugin_NAME]`, keys in lower case.
@@ -19,11 +19,11 @@ pub type Config = BTreeMap<String, String>;
 pub trait Plugin: Send + Sync + 'static {
     /// Handles one event and returns a message for the log, with its level.
     ///
-    /// Must be safe to repeat: an event whose handling failed, or whose answer was lost, comes again. Events of one object come
-    /// in order, those of different objects concurrently. Dropped at an await point when the process ends.
+    /// Must be safe to repeat: an event that failed, or whose response was lost, is sent again. Events of one object
+    /// are sent in order, those of different objects concurrently. When the process ends, the future is dropped.
     ///
     /// # Errors
-    /// The plugin classifies the failure, the worker retries.
+    /// The plugin classifies the failure; the worker retries.
     fn handle_event(
         &self,
         event: &Event,
@@ -31,19 +31,19 @@ pub trait Plugin: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(String, Level), ReconcileError>> + Send;
 }
 
-/// What happened to an object.
+/// The type of an event, as in a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
-    /// The plugin does not know the object yet.
+    /// The first event of the object.
     Added,
-    /// The object has another version than the one that the plugin knows.
+    /// The object has another version than in its last event.
     Modified,
-    /// The object does not exist any more.
+    /// The object was deleted.
     Deleted,
 }
 
 impl EventType {
-    /// Returns the type as the API server names it.
+    /// Returns the name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             EventType::Added => "ADDED",
@@ -56,11 +56,11 @@ impl EventType {
 /// An event of an object.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What happened.
+    /// The type.
     pub r#type: EventType,
-    /// The object as it is now; for [`EventType::Deleted`] its last known state.
-    pub object: Arc<Dynamic>,
-    /// The object's resource, which has its kind: an item of a list has none.
+    /// The current object; for [`EventType::Deleted`] its last known state.
+    pub object: Arc<DynamicObject>,
+    /// The object's resource. It has the kind, which an item of a list lacks.
     pub resource: Arc<Resource>,
 }
 
@@ -85,7 +85,7 @@ pub enum Level {
 impl FromStr for Level {
     type Err = String;
 
-    /// Reads Python's names as well. CRITICAL is logged as ERROR.
+    /// Parses a level. Accepts Python's names, too; CRITICAL is logged as ERROR.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim().to_ascii_uppercase().as_str() {
             "TRACE" => Ok(Level::Trace),
@@ -105,7 +105,7 @@ impl FromStr for Level {
 pub(crate) mod tests {
     use super::*;
 
-    /// An event of this object of the kind Pod.
+    /// Returns an event of this object, a Pod.
     pub fn event_of(r#type: EventType, json: &str) -> Event {
         let resource = Resource {
             api_version: "v1".into(),
@@ -117,7 +117,7 @@ pub(crate) mod tests {
         Event { r#type, object: Arc::new(serde_json::from_str(json).expect("an object")), resource: Arc::new(resource) }
     }
 
-    /// An event of a pod that came in a list, without its kind.
+    /// Returns an event of a Pod from a list, without its kind.
     pub fn event(r#type: EventType, name: &str) -> Event {
         event_of(r#type, &format!(r#"{{"metadata":{{"name":"{name}","namespace":"shop","uid":"u-{name}"}}}}"#))
     }

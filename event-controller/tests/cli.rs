@@ -1,4 +1,4 @@
-//! The binary, for what needs an environment: variables, exit codes, what the child inherits.
+//! Tests of the binary that need an environment: variables, exit codes, the environment of the child.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +10,7 @@ use std::{
 
 use testkit::Folder;
 
-/// The binary with these variables and nothing else.
+/// Returns the command of the binary, with only these variables.
 fn binary(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_event-controller"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables.iter().copied());
@@ -18,22 +18,22 @@ fn binary(args: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Ends the child with the test.
-struct Running(Child);
+/// Kills the process at the end of the test.
+struct KillOnDrop(Child);
 
-impl Drop for Running {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The head of a request.
-fn request(stream: &TcpStream) -> Vec<String> {
+/// Reads the head of a request.
+fn read_request(stream: &TcpStream) -> Vec<String> {
     BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect()
 }
 
-/// Runs the binary against a server that refuses everything, and returns its first `Authorization` header.
+/// Runs the binary against a server that closes every connection, and returns its first `Authorization` header.
 fn authorization(args: &[&str], variables: &[(&str, &str)]) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,8 +44,8 @@ fn authorization(args: &[&str], variables: &[(&str, &str)]) -> Option<String> {
         args.iter().map(String::as_str).collect(),
         variables.iter().map(|(name, value)| (*name, value.as_str())).collect(),
     );
-    let _running = Running(binary(&[&args[..], &["--listen", "off"]].concat(), &variables).spawn().unwrap());
-    let head = request(&listener.accept().unwrap().0);
+    let _running = KillOnDrop(binary(&[&args[..], &["--listen", "off"]].concat(), &variables).spawn().unwrap());
+    let head = read_request(&listener.accept().unwrap().0);
     head.iter().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
 }
 
@@ -60,7 +60,7 @@ fn flag_beats_variable_and_variable_beats_file() {
     assert_eq!(
         authorization(&[], &[file, server, ("K8S_TOKEN", "")]),
         None,
-        "empty means unset; the file's is for its server"
+        "empty means unset; the token of the file is for its server"
     );
     assert_eq!(authorization(&["--api-endpoint", "URL"], &[file, server, token]), None);
     let flags = ["--api-endpoint", "URL", "--token", "of-flag"];
@@ -71,9 +71,9 @@ fn flag_beats_variable_and_variable_beats_file() {
 fn wrong_input_ends_with_exit_code_2() {
     let resource = ("K8S_RESOURCE", "pods");
     for (variables, parts) in [
-        (&[][..], ["no resource to watch", "K8S_RESOURCE"]),
-        (&[("K8S_RESOURCE", "")], ["no resource to watch", "K8S_RESOURCE"]),
-        (&[resource, ("K8S_TOKEN", "s3cret")], ["--token goes only to a server", "--api-endpoint"]),
+        (&[][..], ["no resource: expected", "K8S_RESOURCE"]),
+        (&[("K8S_RESOURCE", "")], ["no resource: expected", "K8S_RESOURCE"]),
+        (&[resource, ("K8S_TOKEN", "s3cret")], ["--token is only for a server", "--api-endpoint"]),
         (&[resource, ("EVENT_CONTROLLER_WORKERS", "0")], ["'0' for '--workers <N>'", "1..=1024"]),
         (&[resource, ("WATCHER_PLUGIN", "dns")], ["'dns' for '--plugin <NAME>'", "exec"]),
         (&[resource, ("CONFIG_FILE", "nowhere")], ["nowhere: cannot be read", "No such file"]),
@@ -100,13 +100,13 @@ fn wrong_input_ends_with_exit_code_2() {
 fn namespaced_alone_means_the_namespace_of_pod_or_context() {
     let args =
         ["--resource", "pods", "--api-endpoint", "http://127.0.0.1:1", "--listen", "off", "--log-format", "text"];
-    let mut running = Running(binary(&args, &[("K8S_NAMESPACED", "True")]).spawn().unwrap());
+    let mut running = KillOnDrop(binary(&args, &[("K8S_NAMESPACED", "True")]).spawn().unwrap());
     let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     let line = lines.find(|line| line.contains("event-controller starts")).unwrap();
     assert!(line.contains(r#"namespace="default""#), "{line}");
 }
 
-/// Discovery and a list with one pod; the watch stays open.
+/// Serves discovery and a list with one pod. The watch stays open.
 fn serve(listener: &TcpListener) {
     let pods = r#"{"resource":"pods","responseKind":{"kind":"Pod"},"scope":"Namespaced","verbs":["list","watch"]}"#;
     let core =
@@ -117,7 +117,7 @@ fn serve(listener: &TcpListener) {
         let core = core.clone();
         thread::spawn(move || {
             loop {
-                let head = request(&stream);
+                let head = read_request(&stream);
                 let Some(line) = head.first() else { return };
                 let body = match line.split(' ').nth(1).unwrap_or_default() {
                     "/api" => &core,
@@ -125,8 +125,8 @@ fn serve(listener: &TcpListener) {
                     path if path.starts_with("/apis") => r#"{"items":[]}"#,
                     _ => list,
                 };
-                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                if (&stream).write_all(answer.as_bytes()).is_err() {
+                let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                if (&stream).write_all(response.as_bytes()).is_err() {
                     return;
                 }
             }
@@ -135,12 +135,13 @@ fn serve(listener: &TcpListener) {
 }
 
 #[test]
-fn child_finds_the_settings_in_use_but_no_token() {
+fn child_inherits_the_settings_in_use_but_no_token() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
     thread::spawn(move || serve(&listener));
     let folder = Folder::new("child");
-    let script = r#"read -r line; env >&2; echo '{"message":"done","level":"INFO"}'; cat"#;
+    // Two tasks log stderr and the response, in any order.
+    let script = r#"read -r line; env >&2; echo end of env >&2; echo '{"message":"done","level":"INFO"}'; cat"#;
     let ini = folder.file("a.ini", &format!("[plugin_exec]\ncommand = sh -c '{}'\n", script.replace('\'', r"'\''")));
     let url = format!("http://{endpoint}");
     let variables = [
@@ -152,17 +153,18 @@ fn child_finds_the_settings_in_use_but_no_token() {
     ];
     let flags = ["--plugin", "exec", "-n", "shop", "--log-level", "info", "--log-format", "text", "--listen", "off"];
     let flags = [&flags[..], &["-c", ini.to_str().unwrap()]].concat();
-    let mut running = Running(binary(&flags, &variables).spawn().unwrap());
+    let mut running = KillOnDrop(binary(&flags, &variables).spawn().unwrap());
     let stderr = BufReader::new(running.0.stderr.take().unwrap());
     let (sender, lines) = channel();
     thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut log = String::new();
-    while !log.contains("done")
+    let is_complete = |log: &str| log.contains("done") && log.contains("end of env");
+    while !is_complete(&log)
         && let Ok(line) = lines.recv_timeout(testkit::wait::DEADLINE)
     {
         log += &format!("{line}\n");
     }
-    assert!(log.contains("done"), "{log}");
+    assert!(is_complete(&log), "{log}");
     let config_file = format!("CONFIG_FILE={}", ini.display());
     for setting in ["K8S_NAMESPACE=shop", "K8S_NAMESPACED=True", "K8S_RESOURCE=pods", "LOG_LEVEL=info", &config_file] {
         assert!(log.contains(setting), "{setting}: {log}");

@@ -12,7 +12,7 @@ use event_controller::{
     controller::{Config, run},
     discovery::Search,
     plugin::{self, Event, EventType, Level, Plugin},
-    resource::Wanted,
+    resource::ResourceArg,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -33,18 +33,18 @@ async fn cluster(seed: u64) -> Cluster {
     cluster
 }
 
-/// A controller that runs until it is stopped.
-struct Running {
+/// A controller controller.
+struct TestController {
     telemetry: Telemetry,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Running {
-    async fn start<P: Plugin>(cluster: &Cluster, resource: &str, plugin: Arc<P>, max_retries: u32) -> Running {
+impl TestController {
+    async fn start<P: Plugin>(cluster: &Cluster, resource: &str, plugin: Arc<P>, max_retries: u32) -> TestController {
         let (client, telemetry, stop) = (cluster.client().await, Telemetry::default(), CancellationToken::new());
         let config = Config {
-            wanted: Wanted::parse(resource, None, None).expect("a name"),
+            resource: ResourceArg::parse(resource, None, None).expect("a name"),
             namespace: None,
             labels: None,
             fields: None,
@@ -59,9 +59,9 @@ impl Running {
             let (telemetry, stop) = (telemetry.clone(), stop.clone());
             async move { run(client, config, plugin, &telemetry, stop).await.expect("it finishes in time") }
         });
-        // It begins, and adds its checks to the telemetry.
+        // The controller starts and adds its checks to the telemetry.
         tokio::task::yield_now().await;
-        Running { telemetry, stop, task }
+        TestController { telemetry, stop, task }
     }
 
     async fn end(self, cluster: &Cluster) {
@@ -72,7 +72,7 @@ impl Running {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_served_resource_is_found_by_each_of_its_names() {
+async fn search_finds_every_resource_by_each_of_its_names() {
     let (cluster, telemetry) = (cluster(1).await, Telemetry::default());
     let client = cluster.client().await;
     let mut documents = vec!["/api/v1".to_owned()];
@@ -90,8 +90,8 @@ async fn every_served_resource_is_found_by_each_of_its_names() {
             }
             let names = ["name", "singularName", "kind"].map(|field| resource[field].clone());
             for name in names.iter().chain(&list("shortNames")) {
-                let wanted = Wanted::parse(name.as_str().expect("a name"), None, None).expect("a name");
-                let search = Search::new(client.clone(), wanted, Some("a".to_owned()), &telemetry);
+                let arg = ResourceArg::parse(name.as_str().expect("a name"), None, None).expect("a name");
+                let search = Search::new(client.clone(), arg, Some("a".to_owned()), &telemetry);
                 let resource = tokio::time::timeout(Duration::from_secs(5), search.run()).await;
                 let resource = resource.unwrap_or_else(|_| panic!("{name}: {:?}", telemetry.readiness()));
                 let namespace = if resource.namespaced { "/namespaces/a" } else { "" };
@@ -103,21 +103,21 @@ async fn every_served_resource_is_found_by_each_of_its_names() {
     assert!(found.iter().any(|path| path == "/apis/apps/v1/namespaces/a/deployments"), "{found:?}");
 }
 
-/// Records the events of each object: `ADDED MODIFIED`.
+/// A plugin that records the events of each object: `ADDED MODIFIED`.
 #[derive(Default)]
-struct Recorded(Mutex<BTreeMap<String, String>>);
+struct RecordingPlugin(Mutex<BTreeMap<String, String>>);
 
-impl Recorded {
-    async fn wait(&self, cluster: &Cluster, object: &str, wanted: &str) {
+impl RecordingPlugin {
+    async fn wait(&self, cluster: &Cluster, object: &str, expected: &str) {
         let now = async || {
             let events = self.0.lock().unwrap().get(object).cloned().unwrap_or_default();
-            if events == wanted { Ok(()) } else { Err(events) }
+            if events == expected { Ok(()) } else { Err(events) }
         };
         cluster.wait_until(now).await;
     }
 }
 
-impl Plugin for Recorded {
+impl Plugin for RecordingPlugin {
     async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), ReconcileError> {
         let mut all = self.0.lock().unwrap();
         let events = all.entry(event.object.key().to_string()).or_default();
@@ -127,12 +127,12 @@ impl Plugin for Recorded {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resource_may_come_late_move_to_another_version_and_return() {
-    let (cluster, plugin) = (cluster(1).await, Arc::new(Recorded::default()));
+async fn resource_may_appear_late_move_and_reappear() {
+    let (cluster, plugin) = (cluster(1).await, Arc::new(RecordingPlugin::default()));
     cluster.grant("example.net", "widgets").await;
-    let running = Running::start(&cluster, "wd", plugin.clone(), 5).await;
+    let controller = TestController::start(&cluster, "wd", plugin.clone(), 5).await;
     let not_ready = async || {
-        let why = running.telemetry.readiness().err().unwrap_or_default();
+        let why = controller.telemetry.readiness().err().unwrap_or_default();
         if why.contains("serves no w") { Ok(()) } else { Err(why) }
     };
     cluster.wait_until(not_ready).await;
@@ -150,7 +150,7 @@ async fn resource_may_come_late_move_to_another_version_and_return() {
     cluster.patch(&beta, json!({ "spec": { "versions": [old, stable["spec"]["versions"][0]] } })).await;
     cluster.create(&widget("v1", "after")).await;
     plugin.wait(&cluster, "ns/after", "ADDED").await;
-    // That one may be from a list. After this one there is a watch.
+    // The last one may be from a list. This one is from a watch.
     cluster.create(&widget("v1", "watched")).await;
     plugin.wait(&cluster, "ns/watched", "ADDED").await;
     plugin.wait(&cluster, "ns/before", "ADDED").await;
@@ -159,20 +159,20 @@ async fn resource_may_come_late_move_to_another_version_and_return() {
     plugin.wait(&cluster, "ns/after", "ADDED DELETED").await;
     cluster.wait_until(not_ready).await;
     cluster.create(&stable).await;
-    cluster.wait_until(async || running.telemetry.readiness()).await;
+    cluster.wait_until(async || controller.telemetry.readiness()).await;
     cluster.create(&widget("v1", "again")).await;
     plugin.wait(&cluster, "ns/again", "ADDED").await;
-    running.end(&cluster).await;
+    controller.end(&cluster).await;
 }
 
-/// Keeps what the events say, by `namespace/name`: UID and version. It is slow, and fails in three calls of ten. An event
-/// that contradicts it is a panic, which the worker retries forever.
-struct Believer {
-    believed: Mutex<BTreeMap<String, (String, String)>>,
+/// A slow plugin that fails in three calls of ten, and derives UID and version of each object from its events. It
+/// panics on an inconsistent event, which the worker retries forever.
+struct StatefulPlugin {
+    derived: Mutex<BTreeMap<String, (String, String)>>,
     random: Mutex<StdRng>,
 }
 
-impl Plugin for Believer {
+impl Plugin for StatefulPlugin {
     async fn handle_event(&self, event: &Event, _: &plugin::Config) -> Result<(String, Level), ReconcileError> {
         let (delay, fails) = {
             let mut random = self.random.lock().unwrap();
@@ -184,8 +184,8 @@ impl Plugin for Believer {
         }
         let object = &event.object;
         let (key, now) = (object.key().to_string(), (object.uid().to_owned(), object.resource_version().to_owned()));
-        let mut believed = self.believed.lock().unwrap();
-        match (event.r#type, believed.get(&key)) {
+        let mut derived = self.derived.lock().unwrap();
+        match (event.r#type, derived.get(&key)) {
             (EventType::Added, before) => assert_eq!(before, None, "{key}: ADDED, but never DELETED"),
             (EventType::Modified, Some((uid, version))) => {
                 assert!(*uid == now.0 && *version != now.1, "{key}: MODIFIED")
@@ -194,23 +194,23 @@ impl Plugin for Believer {
             (EventType::Deleted, before) => assert!(before.is_none_or(|(uid, _)| *uid == now.0), "{key}: DELETED"),
         }
         match event.r#type {
-            EventType::Deleted => believed.remove(&key),
-            _ => believed.insert(key, now),
+            EventType::Deleted => derived.remove(&key),
+            _ => derived.insert(key, now),
         };
         Ok((String::new(), Level::Trace))
     }
 }
 
-/// Pods come, change and go for ten minutes while requests and the plugin fail. Then the plugin knows the truth.
+/// Pods are created, changed and deleted for ten minutes while requests and the plugin fail.
 #[tokio::test(start_paused = true)]
-async fn events_are_consistent_and_end_with_the_truth() {
+async fn events_are_consistent_and_end_with_the_actual_state() {
     for seed in 1..=2 {
         let (cluster, mut random) = (cluster(seed).await, StdRng::seed_from_u64(seed));
         cluster.add_random_faults();
-        let believed = Mutex::default();
-        let plugin = Arc::new(Believer { believed, random: Mutex::new(StdRng::seed_from_u64(seed)) });
-        // A dropped event would stay unknown.
-        let running = Running::start(&cluster, "pods", plugin.clone(), 1000).await;
+        let derived = Mutex::default();
+        let plugin = Arc::new(StatefulPlugin { derived, random: Mutex::new(StdRng::seed_from_u64(seed)) });
+        // Enough retries, because a dropped event would never reach the plugin.
+        let controller = TestController::start(&cluster, "pods", plugin.clone(), 1000).await;
         let name = |n: u32| format!("pod{n}");
         for n in 0..30 {
             cluster.create_pod("ns", &name(n), json!([])).await;
@@ -235,11 +235,11 @@ async fn events_are_consistent_and_end_with_the_truth() {
         cluster
             .wait_until(async || {
                 let pods = cluster.list("/api/v1/pods").await;
-                let truth: BTreeMap<_, _> = pods.values().map(|pod| (key(pod), state(pod))).collect();
-                let believed = plugin.believed.lock().unwrap().clone();
-                if truth == believed { Ok(()) } else { Err((truth, believed)) }
+                let actual: BTreeMap<_, _> = pods.values().map(|pod| (key(pod), state(pod))).collect();
+                let derived = plugin.derived.lock().unwrap().clone();
+                if actual == derived { Ok(()) } else { Err((actual, derived)) }
             })
             .await;
-        running.end(&cluster).await;
+        controller.end(&cluster).await;
     }
 }

@@ -10,16 +10,16 @@
     [plugin_dns]
     dns_server = 192.0.2.53
 
-The directory holds an `__init__.py` with `handle_event(watcher, event, config)`, which returns a message and a level.
-Python 3.6 or later, nothing but the standard library. docs/event-controller.md explains it. The promises:
+The directory has an `__init__.py` with `handle_event(watcher, event, config)`, which returns a message and a level.
+Needs Python 3.6 or later and only the standard library. See docs/event-controller.md. The promises:
 
-* The package is imported by its directory's name, and modules beside it can be imported too (`import IPAClient`).
-* `config` is the section `[plugin_NAME]` of the config file, NAME being the directory's name without `plugin_`; what it
-  lacks is looked up in `[plugin_exec]`.
-* `watcher.logger`, `watcher.log()` and `watcher.config` work. The token is read anew each time it is asked for.
-* Text that the plugin or a program of it prints goes to the log, never between the answers.
+* The package is imported by its directory's name; modules beside it can be imported, too (`import IPAClient`).
+* `config` is the section `[plugin_NAME]` of the config file, where NAME is the directory's name without `plugin_`.
+  Missing keys are read from `[plugin_exec]`.
+* `watcher.logger`, `watcher.log()` and `watcher.config` work. The token is read again at each access.
+* Output of the plugin and of its child processes is logged, and never mixed with the responses.
 * An exception ends this process, so the event is retried.
-* An odd answer (no level, a number, None) is converted: the work is done, a retry would repeat it.
+* An unusual return value (no level, a number, None) is converted: the work is done, and a retry would repeat it.
 """
 
 import configparser
@@ -33,24 +33,23 @@ import traceback
 from urllib.parse import urlsplit
 
 SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount/'
-# The cluster that the pod runs in, by the names that it has inside. Not `kubernetes` alone: that is looked for in the
-# pod's own namespace first, where a tenant may have a Service of that name. Nor `kubernetes.default`, which may be a
-# pod of that host name there, in a Service `default`.
+# DNS names of the API server within its cluster. `kubernetes` and `kubernetes.default` are not safe: a pod's resolver
+# tries the pod's own namespace first, where a tenant may have a Service or pod of that name.
 OWN_CLUSTER = ('kubernetes.default.svc', 'kubernetes.default.svc.cluster.local')
-# Keys of [plugin_exec] that are not the plugin's.
-NOT_THE_PLUGINS = ('command', 'timeout', 'k8s_token_file')
+# Keys of [plugin_exec] that are not for the plugin.
+RESERVED_KEYS = ('command', 'timeout', 'k8s_token_file')
 # The levels that event-controller accepts.
 LEVELS = ('TRACE', 'DEBUG', 'INFO', 'WARN', 'WARNING', 'ERROR', 'CRITICAL')
-# In characters. It takes an answer of at most 64 KiB.
-LONGEST_MESSAGE = 10000
+# In characters. event-controller accepts a response of at most 64 KiB.
+MAX_MESSAGE_LENGTH = 10000
 
 
-def complain(text):
+def warn(text):
     print('adapter.py: ' + text, file=sys.stderr, flush=True)
 
 
 class Lenient(configparser.BasicInterpolation):
-    """`%(other_key)s` and `%%` as configparser has them; but a lone `%`, as in a password, is just that."""
+    """Interpolates `%(other_key)s` and `%%` as configparser does, but accepts a single `%`, as in a password."""
 
     def before_get(self, parser, section, option, value, defaults):
         try:
@@ -63,9 +62,9 @@ class Lenient(configparser.BasicInterpolation):
 
 
 class WatcherConfig:
-    """`watcher.config`: the original's names, and its order: environment, config file, the pod's files, defaults.
+    """`watcher.config`: the original's names and order of sources: environment, config file, the pod's files, defaults.
 
-    The controller sets the variables to what it found out itself, all but the token.
+    The controller sets the variables to the settings in use, except the token.
     """
 
     def __init__(self, plugin):
@@ -76,18 +75,18 @@ class WatcherConfig:
             try:
                 self.config.read(self.config_file, encoding='utf-8-sig')
             except (configparser.Error, OSError, UnicodeDecodeError) as e:
-                complain('reads nothing from {0}: {1}'.format(self.config_file, str(e).replace('\n', ' ')))
+                warn('cannot read {0}: {1}'.format(self.config_file, str(e).replace('\n', ' ')))
         self._section = 'plugin_' + plugin
         for section in ('global', self._section):
             if not self.config.has_section(section):
                 self.config.add_section(section)
         self._exec = {}
 
-    def take(self, config):
-        """The section [plugin_exec], as each event brings it."""
+    def set_exec_section(self, config):
+        """Stores the section [plugin_exec], which each event contains."""
         self._exec = config
         for key, value in config.items():
-            if key not in NOT_THE_PLUGINS and not self.config.has_option(self._section, key):
+            if key not in RESERVED_KEYS and not self.config.has_option(self._section, key):
                 self.config.set(self._section, key, value)
 
     def getPlugin(self):
@@ -99,7 +98,7 @@ class WatcherConfig:
     def getParam(self, env='', file='', default=''):
         return os.environ.get(env.upper()) or self.config['global'].get(env.lower()) or read(file) or default
 
-    # Not below DEBUG: Python has no TRACE.
+    # At least DEBUG: Python has no TRACE.
     log_level = property(lambda self: level_name(max(logging.DEBUG, number(self.getParam('LOG_LEVEL') or 'INFO'))))
     k8s_endpoint = property(lambda self: host_and_port(self.getParam('K8S_API_ENDPOINT', default=OWN_CLUSTER[-1])))
     k8s_namespace = property(lambda self: self.getParam('K8S_NAMESPACE', SERVICE_ACCOUNT + 'namespace'))
@@ -111,37 +110,37 @@ class WatcherConfig:
 
     @property
     def k8s_ca(self):
-        """As the token: the file's is for the file's server."""
+        """Like the token, the CA of the file is only for the server of the file."""
         ini = self.config['global']
-        of_file = ini.get('k8s_ca') if host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint else ''
-        return os.environ.get('K8S_CA') or of_file or SERVICE_ACCOUNT + 'ca.crt'
+        from_file = ini.get('k8s_ca') if host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint else ''
+        return os.environ.get('K8S_CA') or from_file or SERVICE_ACCOUNT + 'ca.crt'
 
     @property
     def k8s_token(self):
-        """Read when asked for, as it rotates, and only from a source that names the very server the plugin talks to."""
-        chosen = self._exec.get('k8s_token_file')
-        if chosen:
-            return read(chosen) or self._no_token('k8s_token_file={0} is empty or cannot be read'.format(chosen))
+        """Reads the token at each access, because it rotates, and only from a source for the plugin's server."""
+        path = self._exec.get('k8s_token_file')
+        if path:
+            return read(path) or self._no_token('k8s_token_file={0} is empty or cannot be read'.format(path))
         if os.environ.get('K8S_TOKEN'):
-            return os.environ['K8S_TOKEN']  # Only by hand: the controller never hands its own down.
+            return os.environ['K8S_TOKEN']  # Set by hand: event-controller never passes on its own.
         ini = self.config['global']
         token = ini.get('k8s_token') or read(ini.get('event_controller_token_file') or '')
         if token and host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint:
             return token
         if is_own_cluster(self.k8s_endpoint):
             return read(SERVICE_ACCOUNT + 'token') or self._no_token('no service account is mounted')
-        return self._no_token('none belongs to {0}'.format(self.k8s_endpoint))
+        return self._no_token('none is for {0}'.format(self.k8s_endpoint))
 
     def _no_token(self, why):
-        complain('the plugin asks for a token: {0}; name one in [plugin_exec]: k8s_token_file = FILE'.format(why))
+        warn('the plugin needs a token: {0}; set one in [plugin_exec]: k8s_token_file = FILE'.format(why))
         return ''
 
 
 class Watcher:
-    """What a plugin knows of the controller."""
+    """The interface of the original for plugins."""
 
     def __init__(self, config):
-        # Without the time: the controller's log has it.
+        # Without the time, which the controller's log adds.
         logging.basicConfig(format='[%(levelname)s] %(message)s', stream=sys.stderr)
         self.config = config
         self.logger = logging.getLogger('watcher')
@@ -160,24 +159,24 @@ def read(file):
 
 
 def host_and_port(endpoint):
-    """The original puts `https://` before it by itself."""
+    """Removes the scheme, because the original adds `https://`."""
     return endpoint.split('://', 1)[-1].rstrip('/')
 
 
 def is_own_cluster(endpoint):
-    def same(text):
+    def normalize(text):
         text = (text or '').strip('[]').rstrip('.').lower()
         try:
             return ipaddress.ip_address(text)
         except ValueError:
             return text
 
-    host = same(urlsplit('//' + endpoint).hostname)
-    return host in OWN_CLUSTER or (host and host == same(os.environ.get('KUBERNETES_SERVICE_HOST')))
+    host = normalize(urlsplit('//' + endpoint).hostname)
+    return host in OWN_CLUSTER or (host and host == normalize(os.environ.get('KUBERNETES_SERVICE_HOST')))
 
 
 def number(level):
-    """A level as Python's logging counts. One that nobody knows counts as WARNING, so that somebody sees it."""
+    """Converts a level to Python's number. An unknown level is WARNING, so that it is noticed."""
     if level is None:
         return logging.INFO
     if isinstance(level, int):
@@ -185,15 +184,15 @@ def number(level):
     name = str(level).strip().upper()
     if name.isdigit():
         return int(name)
-    known = {'TRACE': 5, 'WARN': logging.WARNING}.get(name, logging.getLevelName(name))
-    if isinstance(known, int):
-        return known
-    complain('knows no level {0!r}, takes it for WARNING; known are {1}'.format(level, ', '.join(LEVELS)))
+    value = {'TRACE': 5, 'WARN': logging.WARNING}.get(name, logging.getLevelName(name))
+    if isinstance(value, int):
+        return value
+    warn('unknown level {0!r}, using WARNING; expected one of {1}'.format(level, ', '.join(LEVELS)))
     return logging.WARNING
 
 
 def level_name(level):
-    """A level as the controller knows it: of those that are not louder, the loudest."""
+    """Converts a level to the highest level of event-controller that is not above it."""
     level = number(level)
     for name in ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'):
         if level >= getattr(logging, name):
@@ -201,26 +200,26 @@ def level_name(level):
     return 'TRACE'
 
 
-def answer(result, event):
-    """Whatever the plugin returned, as a message and a level."""
+def make_response(result, event):
+    """Converts a return value of the plugin to a message and a level."""
     if isinstance(result, (tuple, list)) and len(result) == 2:
         message, level = result
     elif result is None or isinstance(result, str):
         message, level = result, None
     else:
-        complain('expects (message, level) from handle_event, got {0}'.format(type(result).__name__))
+        warn('expected (message, level) from handle_event, got {0}'.format(type(result).__name__))
         message, level = result, logging.WARNING
     if message is None:
         message = '{0} {1} {2}: handled; the plugin has no message'.format(
             event['type'], event['object'].get('kind'), event['object']['metadata']['name'])
-    # A half of a surrogate pair is no text for anyone else.
+    # UTF-8 cannot encode half of a surrogate pair.
     message = str(message).encode('utf-8', 'replace').decode('utf-8')
-    return {'message': message[:LONGEST_MESSAGE], 'level': level_name(level)}
+    return {'message': message[:MAX_MESSAGE_LENGTH], 'level': level_name(level)}
 
 
 def load(directory):
-    """Imports DIR/__init__.py as the package that it is, with DIR's parent on the path."""
-    # Not what lies beside this script: a `dns.py` there would hide the library that the plugin means.
+    """Imports DIR/__init__.py as a package, with DIR's parent on the path."""
+    # Without the directory of this script: a `dns.py` there would hide a library of that name.
     here = os.path.dirname(os.path.realpath(__file__))
     sys.path[:] = [os.path.dirname(directory)] + [p for p in sys.path if os.path.realpath(p or '.') != here]
     name = os.path.basename(directory).replace('.', '_')
@@ -233,11 +232,11 @@ def load(directory):
 
 
 def main():
-    # The protocol keeps stdin and stdout for itself. Everybody else, the programs that the plugin starts too, reads
-    # nothing from 0 and writes 1 to where 2 goes. Copies of a file descriptor are not inherited. That of stdout stays
-    # open until the very end: whoever closes it has ended, for the controller, and is killed.
+    # Only the protocol uses stdin and stdout. For the plugin and its child processes stdin is empty, and stdout is
+    # stderr. Child processes do not inherit the copies of the file descriptors. The copy of stdout is never closed: for
+    # event-controller a closed stdout is an exit.
     requests = os.fdopen(os.dup(0), 'rb')
-    answers = os.fdopen(os.dup(1), 'w', encoding='utf-8', closefd=False)
+    responses = os.fdopen(os.dup(1), 'w', encoding='utf-8', closefd=False)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -245,35 +244,34 @@ def main():
     sys.stdout = sys.stderr
 
     if len(sys.argv) != 2:
-        sys.exit('adapter.py: needs one argument, the directory that holds the plugin\'s __init__.py')
+        sys.exit('adapter.py: expected one argument, the directory with the plugin\'s __init__.py')
     directory = os.path.abspath(sys.argv[1])
     if not os.path.isfile(os.path.join(directory, '__init__.py')):
-        sys.exit('adapter.py: {0} holds no __init__.py'.format(sys.argv[1]))
+        sys.exit('adapter.py: {0} has no __init__.py'.format(sys.argv[1]))
     name = os.path.basename(directory)
     watcher = Watcher(WatcherConfig(name[len('plugin_'):] if name.startswith('plugin_') else name))
     try:
         plugin = load(directory)
     except ImportError as e:
         traceback.print_exc()
-        sys.exit('adapter.py: {0} cannot be imported: {1}; {2} has to find it'.format(name, e, sys.executable))
+        sys.exit('adapter.py: cannot import {0}: {1} (with {2})'.format(name, e, sys.executable))
     if not callable(getattr(plugin, 'handle_event', None)):
         sys.exit('adapter.py: {0}/__init__.py has no handle_event(watcher, event, config)'.format(name))
 
     for line in requests:
         request = json.loads(line.decode('utf-8'))
         event = request['event']
-        watcher.config.take(request['config'])
+        watcher.config.set_exec_section(request['config'])
         try:
             result = plugin.handle_event(watcher, event, watcher.config.getPluginConfig())
-        except BaseException:  # sys.exit() in the plugin included.
-            # No answer means: not done, and only the end of the process says so at once. The controller starts it
-            # again and repeats the event, up to --max-retries times; the original ended for good, and with it
-            # ended what all other events would have brought. Not sys.exit(): it waits for the plugin's threads.
+        except BaseException:  # includes sys.exit() in the plugin
+            # An exit without a response makes event-controller start this script again and retry the event, up to
+            # --max-retries times. Not sys.exit(), which waits for the plugin's threads.
             traceback.print_exc()
-            complain('the plugin failed; the event is to be retried')
+            warn('the plugin failed; the exit makes event-controller retry the event')
             os._exit(1)
-        answers.write(json.dumps(answer(result, event), ensure_ascii=False) + '\n')
-        answers.flush()
+        responses.write(json.dumps(make_response(result, event), ensure_ascii=False) + '\n')
+        responses.flush()
 
 
 if __name__ == '__main__':

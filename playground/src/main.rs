@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Error> {
     // 1. Everything that can be wrong, before the first line.
     let failed = |e: io::Error| Error::Failed(e.to_string());
-    let stop = shutdown::on_signal(|| ()).map_err(failed)?;
+    let stop = shutdown::setup_signal_handler(|| ()).map_err(failed)?;
     // A terminal that is closed.
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;

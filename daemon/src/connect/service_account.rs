@@ -1,24 +1,24 @@
-//! The service account of the pod, and the API server that it is for.
+//! The service account of the pod, and the API server of its cluster.
 //!
-//! The kubelet puts three files into a pod: a token, which it renews before it expires, the CA certificates of the API
-//! server, and the pod's namespace. Two environment variables have the server's address. kube reads all of this, too, but
-//! from a fixed path, which a test cannot replace.
+//! The kubelet mounts three files into a pod: a token, which it renews before it expires, the CA certificates of the API
+//! server, and the pod's namespace. Two environment variables contain the address. kube reads them, too, but from a fixed
+//! path, which a test cannot replace.
 
 use std::{env, net::IpAddr, path::PathBuf};
 
 use http::Uri;
 use kube::Config;
 
-use super::{Token, certificates};
+use super::{Token, read_certificates};
 use crate::Error;
 
 const DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// DNS names of the API server within its cluster.
 ///
-/// Pitfall: `kubernetes` and `kubernetes.default` are not among them. A pod's resolver tries the pod's own namespace first,
+/// Pitfall: `kubernetes` and `kubernetes.default` are not safe. A pod's resolver tries the pod's own namespace first,
 /// where a tenant may have a Service of that name.
-const NAMES: [&str; 2] = ["kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+const API_SERVER_NAMES: [&str; 2] = ["kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
 
 pub(super) struct ServiceAccount {
     pub directory: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct ServiceAccount {
 }
 
 impl ServiceAccount {
-    pub fn of_pod() -> Self {
+    pub fn from_env() -> Self {
         let variable = |name| env::var(name).unwrap_or_default().trim().to_owned();
         ServiceAccount {
             directory: DIRECTORY.into(),
@@ -54,19 +54,19 @@ impl ServiceAccount {
     /// Returns the configuration for the pod's own cluster.
     pub fn config(&self) -> Result<(Config, Token), Error> {
         let ways = "expected --kubeconfig, KUBECONFIG, ~/.kube/config, or a pod with a service account";
-        let nowhere = |why: &str| Error::Usage(format!("no API server to connect to{why}: {ways}"));
+        let error = |why: &str| Error::Usage(format!("no API server to connect to{why}: {ways}"));
         if self.host.is_empty() {
-            return Err(nowhere(""));
+            return Err(error(""));
         }
-        let wrong = || nowhere(&format!(" (KUBERNETES_SERVICE_HOST={}, _PORT={})", self.host, self.port));
-        let mut config = Config::new(self.server().ok_or_else(wrong)?);
-        config.root_cert = Some(certificates(&self.ca()).map_err(|why| nowhere(&format!(" ({why})")))?);
+        let invalid = || error(&format!(" (KUBERNETES_SERVICE_HOST={}, _PORT={})", self.host, self.port));
+        let mut config = Config::new(self.server_url().ok_or_else(invalid)?);
+        config.root_cert = Some(read_certificates(&self.ca()).map_err(|why| error(&format!(" ({why})")))?);
         config.root_cert_file = Some(self.ca());
         config.default_namespace = self.namespace().unwrap_or_default();
         Ok((config, Token::File(self.token())))
     }
 
-    fn server(&self) -> Option<Uri> {
+    fn server_url(&self) -> Option<Uri> {
         let port: u16 = if self.port.is_empty() { 443 } else { self.port.parse().ok()? };
         // An IPv6 address has brackets in a URL, but not in the variable.
         let bare = self.host.trim_matches(['[', ']']);
@@ -74,15 +74,15 @@ impl ServiceAccount {
         format!("https://{host}:{port}").parse().ok()
     }
 
-    /// Returns whether a URL is that of the pod's own cluster: no other server may get the token.
-    pub fn is_for(&self, url: &Uri) -> bool {
+    /// Returns whether the URL is that of the pod's own cluster. No other server may get the token.
+    pub fn is_own_cluster(&self, url: &Uri) -> bool {
         let bare = |host: &str| host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-        let (named, own) = (bare(url.host().unwrap_or_default()), bare(&self.host));
-        let same = match (own.parse::<IpAddr>(), named.parse::<IpAddr>()) {
-            (Ok(own), Ok(named)) => own == named,
-            _ => own == named && !own.is_empty(),
+        let (given, own) = (bare(url.host().unwrap_or_default()), bare(&self.host));
+        let same = match (own.parse::<IpAddr>(), given.parse::<IpAddr>()) {
+            (Ok(own), Ok(given)) => own == given,
+            _ => own == given && !own.is_empty(),
         };
-        url.scheme_str() == Some("https") && (same || NAMES.contains(&named.as_str()))
+        url.scheme_str() == Some("https") && (same || API_SERVER_NAMES.contains(&given.as_str()))
     }
 }
 
@@ -95,32 +95,32 @@ mod tests {
     }
 
     #[test]
-    fn server_is_where_the_variables_say() {
+    fn server_url_is_built_from_the_variables() {
         for (host, port, url) in [
             ("10.0.0.1", "443", "https://10.0.0.1:443/"),
             ("fd00::1", "6443", "https://[fd00::1]:6443/"),
             ("[fd00::1]", "6443", "https://[fd00::1]:6443/"),
             ("kubernetes.example.com", "", "https://kubernetes.example.com:443/"),
         ] {
-            assert_eq!(account(host, port).server().unwrap().to_string(), url);
+            assert_eq!(account(host, port).server_url().unwrap().to_string(), url);
         }
         for (host, port) in [("10.0.0.1", "tcp"), ("a b", "443"), ("10.0.0.1", "99999")] {
-            assert_eq!(account(host, port).server(), None, "{host} {port}");
+            assert_eq!(account(host, port).server_url(), None, "{host} {port}");
         }
     }
 
     #[test]
     fn token_is_for_the_pods_own_cluster_only() {
-        let is_for = |host, url: &str| account(host, "443").is_for(&url.parse().unwrap());
+        let is_own = |host, url: &str| account(host, "443").is_own_cluster(&url.parse().unwrap());
         for url in [
             "https://kubernetes.default.svc:443",
             "https://Kubernetes.Default.SVC/",
             "https://kubernetes.default.svc.cluster.local.:6443",
             "https://10.0.0.1:6443",
         ] {
-            assert!(is_for("10.0.0.1", url), "{url}");
+            assert!(is_own("10.0.0.1", url), "{url}");
         }
-        assert!(is_for("fd00::1", "https://[fd00:0::1]:443"));
+        assert!(is_own("fd00::1", "https://[fd00:0::1]:443"));
         for url in [
             "http://kubernetes.default.svc",
             "https://kubernetes",
@@ -129,7 +129,7 @@ mod tests {
             "https://10.0.0.10",
             "https://10.0.0.1.example.com",
         ] {
-            assert!(!is_for("10.0.0.1", url), "{url}");
+            assert!(!is_own("10.0.0.1", url), "{url}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A bearer token in a file that is replaced while the process runs.
+//! A bearer token in a file that may be replaced while the process runs.
 //!
-//! A pod's token lives for about an hour. kube reads token files again, too, but sends the line end of
-//! `oc whoami -t > token`, which no header may contain.
+//! A pod's token expires after about an hour. kube reads token files again, too, but does not trim the line end that
+//! `oc whoami -t > token` writes and that no header may contain.
 
 use std::{
     path::PathBuf,
@@ -12,7 +12,7 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 
 /// Age of a token at which the file is read again.
-const REREAD: Duration = Duration::from_secs(10);
+const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// The file and the token last read from it.
 pub(super) struct TokenFile {
@@ -26,11 +26,11 @@ impl TokenFile {
         Ok(TokenFile { path, last: Mutex::new((header, now)) })
     }
 
-    /// Returns the `Authorization` header. If the file cannot be read again, the last token stays: the file may be empty
-    /// for a moment, or removed after the start.
+    /// Returns the `Authorization` header. If the file cannot be read again, the last token stays in use: the file may be
+    /// empty for a moment, or removed after the start.
     pub fn header(&self, now: Instant) -> HeaderValue {
         let mut last = self.last.lock();
-        if now.saturating_duration_since(last.1) >= REREAD {
+        if now.saturating_duration_since(last.1) >= MAX_AGE {
             last.1 = now;
             match read(&self.path) {
                 Ok(header) => last.0 = header,
@@ -42,11 +42,11 @@ impl TokenFile {
 }
 
 fn read(path: &std::path::Path) -> Result<HeaderValue, String> {
-    bearer(&std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {e}"))?)
+    bearer_header(&std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {e}"))?)
 }
 
-/// Returns the header for a token, marked so that nothing prints it.
-pub(super) fn bearer(text: &str) -> Result<HeaderValue, String> {
+/// Returns the header for a token, marked as sensitive so that it is never printed.
+pub(super) fn bearer_header(text: &str) -> Result<HeaderValue, String> {
     let token = text.trim();
     let is_word = !token.is_empty() && token.chars().all(|c| c.is_ascii_graphic());
     let header = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| is_word);
@@ -61,7 +61,7 @@ mod tests {
     use testkit::Folder;
 
     #[test]
-    fn token_is_read_again_and_stays_when_the_file_goes() {
+    fn token_is_read_again_and_survives_a_missing_file() {
         let folder = Folder::new("token");
         let path = folder.join("token");
         let start = Instant::now();
@@ -75,12 +75,12 @@ mod tests {
         assert!(token.header(start).is_sensitive());
 
         std::fs::write(&path, "second\n").unwrap();
-        assert_eq!(token.header(start + REREAD / 2), "Bearer first");
-        assert_eq!(token.header(start + REREAD), "Bearer second");
+        assert_eq!(token.header(start + MAX_AGE / 2), "Bearer first");
+        assert_eq!(token.header(start + MAX_AGE), "Bearer second");
 
         std::fs::write(&path, "").unwrap();
-        assert_eq!(token.header(start + REREAD * 2), "Bearer second");
+        assert_eq!(token.header(start + MAX_AGE * 2), "Bearer second");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(token.header(start + REREAD * 3), "Bearer second");
+        assert_eq!(token.header(start + MAX_AGE * 3), "Bearer second");
     }
 }

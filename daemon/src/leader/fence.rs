@@ -1,13 +1,12 @@
-//! The fence: a write leaves this process only while it leads.
+//! The fence: blocks writes while this process does not lead.
 //!
-//! A Lease alone does not prevent two writers. A process that was stopped (SIGSTOP, a machine that swaps, a virtual machine
-//! that moves) continues with what it was doing: perhaps with a write, half a minute after another process became the
-//! leader. So the clock is compared with the deadline of the last renewal at the last moment: **each time the request is
-//! polled, with no await in between.** A request that waits for a connection is checked again when there is one.
+//! A Lease alone does not prevent two writers. A process that was stopped (SIGSTOP, swapping, migration of a virtual
+//! machine) continues where it was: perhaps with a write, half a minute after another process became the leader. So the
+//! fence compares the clock with the deadline of the last renewal **each time the request is polled, with no await in
+//! between.** A request that waits for a connection is checked again before it is sent.
 //!
-//! Bytes that the connection has accepted arrive, however late. They do no harm: a late write names an old version (409) or
-//! creates an object that exists (409). The monotonic clock stops while a whole machine is suspended; the versions protect
-//! in that case, too.
+//! Bytes that the connection has accepted may arrive late. That is safe: a late write names an old version, or creates an
+//! object that exists; both get 409. The same holds after a suspend of the machine, which stops the monotonic clock.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
@@ -17,12 +16,12 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tower::{BoxError, service_fn};
 
-/// A request that the fence blocked. It says nothing about the object: retry.
+/// The fence blocked the request. The object is not at fault: retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotSent(pub &'static str);
 
-/// Whether this process may write. Clones share their state, which is closed at first.
+/// Open while this process may write. Closed at first; clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fence(Arc<Mutex<Option<Instant>>>);
 
@@ -39,7 +38,7 @@ impl Fence {
         self.0.lock().is_some_and(|deadline| Instant::now() < deadline)
     }
 
-    /// Returns a client for writers, on the same connections. GET passes; a dry run is a write like any other.
+    /// Returns a client that blocks writes while the fence is closed. A dry run is a write, too.
     pub fn guard(&self, client: &Client) -> Client {
         let (fence, inner) = (self.clone(), client.clone());
         let guarded = service_fn(move |request: Request<Body>| {
@@ -77,11 +76,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn request(method: Method) -> Request<Body> {
-        Request::builder().method(method).uri("/api/v1/things").body(Body::empty()).unwrap()
+        Request::builder().method(method).uri("/api/v1/pods").body(Body::empty()).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn writes_pass_only_through_an_open_fence() {
+    async fn writes_pass_only_an_open_fence() {
         let (client, mut server) = api_server();
         let fence = Fence::default();
         let guarded = fence.guard(&client);
@@ -107,14 +106,14 @@ mod tests {
         assert!(client.send(request(Method::POST)).await.is_ok(), "the other client has no fence");
     }
 
-    /// Callers recognise it by its type, through all layers of a kube client.
+    /// Callers recognise [`NotSent`] by its type, through all layers of a kube client.
     #[tokio::test(start_paused = true)]
     async fn blocked_write_fails_with_not_sent() {
         let (client, _server) = api_server();
         let api: Api<ConfigMap> = Api::namespaced(Fence::default().guard(&client), "ns");
         let (params, map) = (PostParams::default(), ConfigMap::default());
-        let answer = tokio::time::timeout(SECOND, api.create(&params, &map)).await.expect("not sent");
-        let Err(kube::Error::Service(error)) = answer else { panic!("{answer:?}") };
+        let response = tokio::time::timeout(SECOND, api.create(&params, &map)).await.expect("not sent");
+        let Err(kube::Error::Service(error)) = response else { panic!("{response:?}") };
         assert_eq!(error.downcast_ref(), Some(&NotSent("this process does not lead")));
     }
 

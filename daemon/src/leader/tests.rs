@@ -3,12 +3,12 @@ use testkit::{Call, FakeApiServer, Log, api_server, pass};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
-    machine::{DURATION, RENEW_DEADLINE},
+    machine::{LEASE_DURATION, RENEW_DEADLINE},
     *,
 };
 
-const PATH: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases";
-const ONE: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/demo-controller";
+const COLLECTION: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases";
+const OBJECT: &str = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/demo-controller";
 
 type LeadResult = Result<(), LeadError<&'static str>>;
 
@@ -18,8 +18,8 @@ struct Harness {
     telemetry: Telemetry,
     stop: CancellationToken,
     lead: JoinHandle<LeadResult>,
-    /// Sent by the work when it begins.
-    begun: oneshot::Receiver<Client>,
+    /// Sent by the work when it starts.
+    started: oneshot::Receiver<Client>,
     /// Ends the work with a result. Closed when the work is dropped.
     end: Option<oneshot::Sender<Result<(), &'static str>>>,
     /// The stored Lease.
@@ -32,29 +32,29 @@ impl Harness {
         let (client, server) = api_server();
         let candidate = Candidate { name: Some("pod-1".into()), namespace: "ns".into() };
         let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
-        let ((begins, begun), (end, ends)) = (oneshot::channel(), oneshot::channel());
+        let ((start, started), (end, ended)) = (oneshot::channel(), oneshot::channel());
         let lead = tokio::spawn({
             let (telemetry, stop) = (telemetry.clone(), stop.clone());
             async move {
                 let work = async |client| {
-                    begins.send(client).ok();
-                    ends.await.unwrap()
+                    start.send(client).ok();
+                    ended.await.unwrap()
                 };
                 lead(client, candidate, &telemetry, &stop, work).await
             }
         });
-        Harness { server, telemetry, stop, lead, begun, end: Some(end), lease: Value::Null, version: 0 }
+        Harness { server, telemetry, stop, lead, started, end: Some(end), lease: Value::Null, version: 0 }
     }
 
-    /// Answers the next request as an API server does, and returns it.
+    /// Responds to the next request as the API server does, and returns the request.
     async fn serve(&mut self) -> (String, Value) {
         let call = self.server.next().await;
         let (line, body) = (call.line(), call.body.clone());
-        self.answer(call);
+        self.respond(call);
         (line, body)
     }
 
-    fn answer(&mut self, call: Call) {
+    fn respond(&mut self, call: Call) {
         let stored = &self.lease["metadata"]["resourceVersion"];
         match call.method.as_str() {
             "GET" if self.lease.is_null() => call.status(404, "NotFound", "no such Lease"),
@@ -76,20 +76,20 @@ impl Harness {
 
     fn taken_by(&mut self, holder: &str) {
         let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 3 });
-        self.store(json!({ "metadata": { "name": LEASE, "namespace": "ns" }, "spec": spec }));
+        self.store(json!({ "metadata": { "name": LEASE_NAME, "namespace": "ns" }, "spec": spec }));
     }
 
     async fn leading() -> Harness {
         let mut it = Harness::start();
         it.serve().await;
         it.serve().await;
-        (&mut it.begun).await.unwrap();
+        (&mut it.started).await.unwrap();
         it
     }
 
     fn metric(&self) -> i64 {
         let gauge = self.telemetry.metrics::<LeaderMetrics>().0;
-        gauge.get_or_create(&[("name", LEASE)]).get()
+        gauge.get_or_create(&[("name", LEASE_NAME)]).get()
     }
 
     /// Ends the work.
@@ -109,11 +109,11 @@ impl Harness {
 #[tokio::test(start_paused = true)]
 async fn first_candidate_creates_the_lease_and_works() {
     let mut it = Harness::start();
-    assert_eq!(it.serve().await.0, format!("GET {ONE}"));
-    assert!(it.begun.try_recv().is_err() && it.metric() == 0);
+    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"));
+    assert!(it.started.try_recv().is_err() && it.metric() == 0);
     let (line, lease) = it.serve().await;
-    assert_eq!(line, format!("POST {PATH}"));
-    assert_eq!(lease["metadata"], json!({ "name": LEASE }));
+    assert_eq!(line, format!("POST {COLLECTION}"));
+    assert_eq!(lease["metadata"], json!({ "name": LEASE_NAME }));
     let spec = &lease["spec"];
     assert!(spec["holderIdentity"].as_str().is_some_and(|name| name.starts_with("pod-1_") && name.len() == 22));
     assert_eq!((&spec["leaseDurationSeconds"], &spec["leaseTransitions"]), (&15.into(), &0.into()));
@@ -122,7 +122,7 @@ async fn first_candidate_creates_the_lease_and_works() {
         let text = spec[time].as_str().unwrap();
         assert!(text.len() == 27 && text.ends_with('Z') && text.as_bytes()[19] == b'.', "{text}");
     }
-    (&mut it.begun).await.unwrap();
+    (&mut it.started).await.unwrap();
     assert_eq!(it.metric(), 1);
     let text = it.telemetry.encode().unwrap();
     assert!(text.contains(r#"leader_election_master_status{name="demo-controller"} 1"#), "{text}");
@@ -133,12 +133,12 @@ async fn standby_works_after_the_lease_has_expired() {
     let log = Log::start(tracing::Level::INFO);
     let mut it = Harness::start();
     it.taken_by("other");
-    let begun = Instant::now();
+    let start = Instant::now();
     while !it.serve().await.0.starts_with("PUT") {
-        assert!(it.begun.try_recv().is_err(), "a standby runs nothing");
+        assert!(it.started.try_recv().is_err(), "a standby does not work");
     }
-    assert_eq!(begun.elapsed(), DURATION);
-    (&mut it.begun).await.unwrap();
+    assert_eq!(start.elapsed(), LEASE_DURATION);
+    (&mut it.started).await.unwrap();
     assert_eq!(it.lease["spec"]["leaseTransitions"], 4);
     let lines: Vec<_> =
         log.lines().iter().map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect();
@@ -146,12 +146,12 @@ async fn standby_works_after_the_lease_has_expired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leader_without_an_answer_drops_the_work_after_10_seconds() {
+async fn leader_without_renewal_drops_the_work_after_10_seconds() {
     let mut it = Harness::leading().await;
     let renewal = it.server.next().await;
     let sent = Instant::now();
     pass(Duration::from_secs(1)).await;
-    it.answer(renewal);
+    it.respond(renewal);
     let mut hanging = Vec::new();
     while let Some(call) = it.server.next_within(RENEW_DEADLINE).await {
         assert!(!it.work_is_dropped() || sent.elapsed() >= RENEW_DEADLINE);
@@ -160,41 +160,55 @@ async fn leader_without_an_answer_drops_the_work_after_10_seconds() {
     assert!(hanging.len() >= 2, "a hanging request is followed by another");
     assert!(it.work_is_dropped() && it.metric() == 0 && it.stop.is_cancelled());
     let error = it.result().await.unwrap_err();
-    let expected = "no longer the leader: the Lease ns/demo-controller is lost: not renewed for 10s; ";
+    let expected = "lost the Lease ns/demo-controller: not renewed for 10s; ";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
 
-/// As when the process is stopped: the election does not run, and the clock goes on.
+#[tokio::test(start_paused = true)]
+async fn lost_lease_is_not_logged_as_standby() {
+    let log = Log::start(tracing::Level::INFO);
+    let mut it = Harness::leading().await;
+    it.taken_by("other");
+    while !it.work_is_dropped() {
+        it.serve().await;
+        pass(Duration::from_millis(1)).await;
+    }
+    let error = it.result().await.unwrap_err().to_string();
+    assert!(error.starts_with("lost the Lease ns/demo-controller: other holds it now; "), "{error}");
+    assert!(log.lines().iter().all(|line| line["message"] == "became the leader"), "{:?}", log.lines());
+}
+
+/// As in a stopped process: the election does not run, but the clock does.
 #[tokio::test(start_paused = true)]
 async fn fence_closes_at_the_deadline_by_itself() {
     let (client, mut server) = api_server();
     let candidate = Candidate { name: None, namespace: "ns".into() };
-    let mut election = Election::new(client, &candidate, &Telemetry::default());
-    let answers = async {
+    let mut elector = LeaderElector::new(client, &candidate, &Telemetry::default());
+    let responses = async {
         server.next().await.status(404, "NotFound", "no such Lease");
         let call = server.next().await;
         let lease = call.body.clone();
         call.json(201, &lease);
     };
-    tokio::join!(election.acquire(), answers);
+    tokio::join!(elector.acquire(), responses);
     let opened = Instant::now();
     pass(RENEW_DEADLINE - Duration::from_millis(1)).await;
-    assert!(election.fence.is_open());
+    assert!(elector.fence.is_open());
     pass(Duration::from_millis(1)).await;
-    assert!(!election.fence.is_open() && opened.elapsed() == RENEW_DEADLINE);
+    assert!(!elector.fence.is_open() && opened.elapsed() == RENEW_DEADLINE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn client_of_the_work_passes_the_fence() {
+async fn client_of_the_work_is_fenced() {
     let mut it = Harness::start();
     it.serve().await;
     it.serve().await;
-    let client = (&mut it.begun).await.unwrap();
+    let client = (&mut it.started).await.unwrap();
     it.finish(Ok(()));
-    assert_eq!(it.serve().await.0, format!("GET {ONE}"), "the release begins");
-    let write = http::Request::post("/api/v1/things").body(kube::client::Body::empty()).unwrap();
-    let answer = timeout(RENEW_DEADLINE, client.send(write)).await.expect("not sent");
-    assert!(answer.is_err());
+    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"), "the release starts");
+    let write = http::Request::post("/api/v1/pods").body(kube::client::Body::empty()).unwrap();
+    let response = timeout(RENEW_DEADLINE, client.send(write)).await.expect("not sent");
+    assert!(response.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,13 +218,13 @@ async fn lease_is_renewed_until_the_work_ends_then_released() {
     assert!(it.serve().await.0.starts_with("PUT"), "a renewal during the drain");
     assert_eq!(it.lease["spec"]["leaseDurationSeconds"], 15);
     it.finish(Ok(()));
-    assert_eq!(it.serve().await.0, format!("GET {ONE}"));
+    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"));
     let call = it.server.next().await;
     assert_eq!(it.metric(), 0);
     let spec = &call.body["spec"];
     assert_eq!((&spec["holderIdentity"], &spec["leaseDurationSeconds"]), (&"".into(), &1.into()));
     assert_eq!((call.method.as_str(), &call.body["metadata"]["resourceVersion"]), ("PUT", &"2".into()));
-    // A renewal of this process that was on its way was faster.
+    // A renewal that was in flight was faster.
     call.status(409, "Conflict", "another version");
     assert!(it.serve().await.0.starts_with("GET"));
     assert!(it.serve().await.0.starts_with("PUT"));
@@ -222,41 +236,41 @@ async fn lease_is_renewed_until_the_work_ends_then_released() {
 async fn release_takes_at_most_two_seconds() {
     let mut it = Harness::leading().await;
     it.finish(Ok(()));
-    let (_hangs, begun) = (it.server.next().await, Instant::now());
+    let (_hangs, start) = (it.server.next().await, Instant::now());
     assert_eq!(it.result().await, Ok(()));
-    assert_eq!(begun.elapsed(), RELEASE_LIMIT);
+    assert_eq!(start.elapsed(), RELEASE_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failed_work_keeps_the_lease() {
     let mut it = Harness::leading().await;
     it.finish(Err("unfinished"));
-    assert!(it.server.next_within(DURATION).await.is_none());
+    assert!(it.server.next_within(LEASE_DURATION).await.is_none());
     assert_eq!(it.result().await, Err(LeadError::Work("unfinished")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn standby_ends_at_once_without_work() {
+async fn stopped_standby_ends_at_once_without_work() {
     let mut it = Harness::start();
     it.taken_by("other");
     it.serve().await;
     pass(Duration::from_millis(1)).await;
     it.stop.cancel();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(it.result().await, Ok(()));
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn claim_on_its_way_at_the_end_is_released() {
+async fn claim_in_flight_at_the_stop_is_released() {
     let mut it = Harness::start();
     it.serve().await;
     let claim = it.server.next().await;
     it.stop.cancel();
     let get = it.server.next().await;
-    // It arrives after all.
+    // The claim arrives late.
     it.store(claim.body.clone());
-    it.answer(get);
+    it.respond(get);
     assert_eq!(it.serve().await.1["spec"]["holderIdentity"], "");
     assert_eq!(it.result().await, Ok(()));
 }
@@ -266,28 +280,28 @@ async fn readyz_reports_a_lease_that_cannot_be_used() {
     let log = Log::start(tracing::Level::INFO);
     let mut it = Harness::start();
     for _ in 0..10 {
-        it.server.next().await.status(403, "Forbidden", "not yours");
+        it.server.next().await.status(403, "Forbidden", "no access");
     }
     pass(Duration::from_millis(1)).await;
     let ready = |it: &Harness| it.telemetry.readiness();
-    let expected = "leader: Lease ns/demo-controller cannot be used yet: 403 Forbidden: not yours\n";
+    let expected = "leader: Lease ns/demo-controller cannot be used yet: 403 Forbidden: no access\n";
     assert_eq!(ready(&it), Err(expected.to_owned()));
     assert!((1..=4).contains(&log.lines().len()), "limited: {:?}", log.lines());
     it.serve().await;
     it.server.next().await.status(404, "NotFound", "no such namespace");
     pass(Duration::from_millis(1)).await;
-    assert!(ready(&it).unwrap_err().ends_with("404 NotFound: no such namespace\n"), "absent is no success");
+    assert!(ready(&it).unwrap_err().ends_with("404 NotFound: no such namespace\n"), "absent is not a success");
     it.taken_by("other");
     it.serve().await;
     pass(Duration::from_millis(1)).await;
     assert_eq!(ready(&it), Ok(()), "a standby is ready");
-    it.server.next().await.status(403, "Forbidden", "not yours");
+    it.server.next().await.status(403, "Forbidden", "no access");
     pass(Duration::from_millis(1)).await;
     assert_eq!(ready(&it), Ok(()), "and stays ready");
 }
 
 #[test]
-fn identity_is_never_repeated() {
+fn identity_is_unique() {
     let candidate = Candidate { name: Some("pod-1".into()), namespace: "ns".into() };
-    assert_ne!(candidate.identity(), candidate.identity());
+    assert_ne!(candidate.new_identity(), candidate.new_identity());
 }

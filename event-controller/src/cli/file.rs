@@ -6,10 +6,10 @@ use configparser::ini::{Ini, IniDefault};
 
 use crate::plugin::Config;
 
-/// The largest file that is read, in bytes.
-const LIMIT: u64 = 1 << 20;
+/// Size limit of the file, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// The sections of the file, `[global]` among them. Values that are empty are left out: they mean unset.
+/// The sections of the file, `[global]` included. Empty values mean unset and are left out.
 #[derive(Debug, Default)]
 pub struct Sections(BTreeMap<String, Config>);
 
@@ -17,14 +17,14 @@ impl Sections {
     /// Reads a file.
     ///
     /// # Errors
-    /// What is wrong with it, without any value in it.
+    /// The problem, without any value of the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let mut text = String::new();
-        let file = File::open(path).map(|file| file.take(LIMIT + 1));
+        let file = File::open(path).map(|file| file.take(MAX_BYTES + 1));
         let size = file.and_then(|mut file| file.read_to_string(&mut text));
         match size.map_err(|e| format!("cannot be read: {e}"))? as u64 {
-            ..=LIMIT => Sections::parse(&text),
-            _ => Err(format!("cannot be read: larger than {LIMIT} bytes")),
+            ..=MAX_BYTES => Sections::parse(&text),
+            _ => Err(format!("cannot be read: larger than {MAX_BYTES} bytes")),
         }
     }
 
@@ -40,7 +40,7 @@ impl Sections {
             }
             let mut section = Config::new();
             for (key, value) in pairs {
-                // It may be the rest of a password.
+                // The error does not quote the line, which may be the rest of a password.
                 let value = value.ok_or_else(|| format!("a line in [{name}] has no =: expected key = value"))?;
                 if !value.is_empty() {
                     section.insert(key, value.replace("%%", "%"));
@@ -51,7 +51,7 @@ impl Sections {
         Ok(Sections(sections))
     }
 
-    /// Returns a section; empty if the file has none of this name.
+    /// Returns a section, empty if it does not exist.
     pub fn get(&self, name: &str) -> Config {
         self.0.get(name).cloned().unwrap_or_default()
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_of_the_original_is_read_as_python_reads_it() {
+    fn file_is_parsed_as_python_parses_it() {
         let text = "\u{feff}# a comment\r\n[global]\r\nK8S_Resource=routes\r\nk8s_token : \"C:\\\" ; kept\r\nk8s_ca=\r\n\r\n\
                     [plugin_simple]\r\n\r\n[plugin_dns]\r\n; a comment\r\nresolv_conf=     # Optional\r\nkey = 100%%\r\n  two\r\n";
         let sections = Sections::parse(text).unwrap();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_file_is_refused_without_its_values() {
+    fn error_about_the_file_contains_no_value() {
         for (text, why) in [
             ("[globl]\na = s3cret\n", "section [globl]: expected [global] or [plugin_NAME]"),
             ("a = s3cret\n", "expected [global]"),

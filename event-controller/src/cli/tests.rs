@@ -4,7 +4,7 @@ use testkit::Folder;
 
 use super::*;
 
-/// Parses flags, and an ini file unless it is empty. Variables: see tests/cli.rs.
+/// Parses flags and an ini file, unless it is empty. For variables see tests/cli.rs.
 fn parse(flags: &[&str], ini: &str) -> Result<Settings, String> {
     let folder = Folder::new("cli");
     let mut args: Vec<OsString> = ["event-controller"].iter().chain(flags).map(OsString::from).collect();
@@ -21,7 +21,7 @@ fn settings(flags: &str, ini: &str) -> Settings {
     parse(&flags.split_whitespace().collect::<Vec<_>>(), ini).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn refusal(flags: &str, ini: &str) -> String {
+fn parse_error(flags: &str, ini: &str) -> String {
     parse(&flags.split_whitespace().collect::<Vec<_>>(), ini).expect_err("an error")
 }
 
@@ -43,21 +43,21 @@ fn file_has_the_same_settings_as_the_flags() {
                event_controller_field_selector = metadata.name=x\nevent_controller_workers = 2\n\
                event_controller_max_retries = 0\nevent_controller_watch_idle = 5s\nevent_controller_shutdown_grace = 1m\n\
                event_controller_explain = true\nlog_level = WARNING\nk8s_api_endpoint =\n";
-    let (of_flags, of_file) = (settings(flags, ""), settings("", ini));
-    assert_eq!(of_flags.controller, of_file.controller);
-    let config = of_flags.controller;
+    let (from_flags, from_file) = (settings(flags, ""), settings("", ini));
+    assert_eq!(from_flags.controller, from_file.controller);
+    let config = from_flags.controller;
     assert_eq!((config.labels.as_deref(), config.fields.as_deref()), (Some("app=web"), Some("metadata.name=x")));
     let seconds = [config.watch_idle, config.shutdown_grace].map(|time| time.as_secs());
     assert_eq!((config.namespace.as_deref(), config.max_retries, seconds), (Some("app1"), 0, [5, 60]));
-    assert!(of_flags.explain && of_file.explain && !of_file.own_namespace);
-    assert_eq!(of_file.environment["LOG_LEVEL"].as_deref(), Some("warn"));
+    assert!(from_flags.explain && from_file.explain && !from_file.own_namespace);
+    assert_eq!(from_file.environment["LOG_LEVEL"].as_deref(), Some("warn"));
     assert_eq!(settings("--workers 3", ini).controller.workers, 3, "a flag beats the file");
 }
 
 #[test]
-fn wrong_value_is_named_with_what_is_accepted() {
+fn error_names_the_flag_the_value_and_the_accepted_form() {
     for (flags, ini, parts) in [
-        ("", "", ["no resource to watch", "--resource, K8S_RESOURCE or k8s_resource"]),
+        ("", "", ["no resource: expected", "--resource, K8S_RESOURCE or k8s_resource"]),
         ("--resource ../x", "", ["--resource ../x", "expected one resource"]),
         ("--api-path pods", "", ["--api-path pods", "expected the path of a collection"]),
         ("--resource pods --plugin dns", "", ["'dns' for '--plugin <NAME>'", ""]),
@@ -70,27 +70,27 @@ fn wrong_value_is_named_with_what_is_accepted() {
         ("", "[global]\nk8s_namespaced = maybe\n", ["a.ini: invalid value 'maybe' for '--namespaced", ""]),
         ("--resource pods", "[plugin_simple]\nmessage_log_level = loud\n", ["message_log_level", "expected TRACE"]),
     ] {
-        let error = refusal(flags, ini);
+        let error = parse_error(flags, ini);
         assert!(parts.iter().all(|part| error.contains(part)), "{flags} {ini}: {error}");
     }
 }
 
 #[test]
-fn path_or_name_counts_whichever_is_given_in_the_stronger_place() {
-    let wanted = |settings: &Settings| settings.controller.wanted.to_string();
+fn path_or_name_of_the_stronger_source_wins() {
+    let resource = |settings: &Settings| settings.controller.resource.to_string();
     let ini = "[global]\nk8s_api_path = api/v1/namespaces/a/nodes\nk8s_api_group = apps\nk8s_namespace = b\n";
     let by_file = settings("", ini);
-    assert_eq!((wanted(&by_file), by_file.controller.namespace.as_deref()), ("nodes.v1".to_owned(), Some("a")));
+    assert_eq!((resource(&by_file), by_file.controller.namespace.as_deref()), ("nodes.v1".to_owned(), Some("a")));
     let by_flag = settings("--resource pods", ini);
-    assert_eq!((wanted(&by_flag), by_flag.controller.namespace.as_deref()), ("pods".to_owned(), Some("b")));
+    assert_eq!((resource(&by_flag), by_flag.controller.namespace.as_deref()), ("pods".to_owned(), Some("b")));
     let expected = ["--api-path", "--api-group"]
-        .map(|flag| format!("{flag} is ignored, because --resource is given in a stronger place"));
+        .map(|flag| format!("{flag} is ignored, because --resource comes from a stronger source"));
     assert_eq!(by_flag.warnings, expected);
-    assert_eq!(wanted(&settings("--api-group batch", "[global]\nk8s_resource = jobs\n")), "jobs.batch");
+    assert_eq!(resource(&settings("--api-group batch", "[global]\nk8s_resource = jobs\n")), "jobs.batch");
 }
 
 #[test]
-fn namespaced_is_understood_as_the_original_does() {
+fn namespaced_works_as_in_the_original() {
     let namespace = |flags: &str, ini: &str| {
         let settings = settings(&format!("--resource pods {flags}"), ini);
         (settings.controller.namespace, settings.own_namespace)
@@ -106,7 +106,7 @@ fn namespaced_is_understood_as_the_original_does() {
 }
 
 #[test]
-fn server_gets_only_the_token_of_the_place_that_names_it() {
+fn server_gets_only_the_token_of_its_own_source() {
     const BOTH: &str = "[global]\nk8s_resource = pods\nk8s_api_endpoint = a:1\nk8s_token = s3cret\nk8s_ca = a.pem\n";
     const TOKEN: &str = "[global]\nk8s_resource = pods\nk8s_token = s3cret\n";
     let target = |flags: &str, ini: &str| {
@@ -133,18 +133,18 @@ fn server_gets_only_the_token_of_the_place_that_names_it() {
         assert_eq!(target(flags, ini), (expected.to_owned(), warnings), "{flags} {ini}");
     }
     for (flags, ini, why) in [
-        ("", TOKEN, "--token goes only to a server that is named in the same place"),
-        ("--token s3cret", BOTH, "--token goes only to a server that is named in the same place"),
+        ("", TOKEN, "--token is only for a server from the same source"),
+        ("--token s3cret", BOTH, "--token is only for a server from the same source"),
         ("--resource pods --api-endpoint a:1 --context c", "", "--api-endpoint contradicts --kubeconfig and --context"),
         ("--resource pods --api-endpoint a:1 --token s3cret --token-file t", "", "--token contradicts --token-file"),
     ] {
-        let error = refusal(flags, ini);
+        let error = parse_error(flags, ini);
         assert!(error.contains(why) && !error.contains("s3cret"), "{flags} {ini}: {error}");
     }
 }
 
 #[test]
-fn plugin_gets_its_section_and_no_other() {
+fn plugin_gets_only_its_own_section() {
     let ini = "[global]\nk8s_resource = pods\nwatcher_plugin = exec\n[plugin_dns]\nx = 1\n\
                [plugin_exec]\nCommand = sh -c cat\nTimeout = 2s\nZone = example.com\nttl =\n";
     let settings = settings("", ini);
@@ -155,13 +155,13 @@ fn plugin_gets_its_section_and_no_other() {
     assert_eq!(settings.controller.stuck_after, Duration::from_secs(300 + 4 * 8));
 }
 
-/// The variables that `--help` shows, in lower case.
+/// Returns the variables in `--help`, in lower case.
 fn variables() -> BTreeSet<String> {
-    Cli::command().get_arguments().filter_map(variable).map(|name| name.to_lowercase()).collect()
+    Cli::command().get_arguments().filter_map(variable_of).map(|name| name.to_lowercase()).collect()
 }
 
 #[test]
-fn sample_has_every_key_and_no_other() {
+fn sample_file_has_exactly_the_accepted_keys() {
     let sample = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.ini.sample")).unwrap();
     let (global, _) = sample.split_once("\n[plugin_simple]").unwrap();
     let keys: BTreeSet<String> = global
@@ -173,7 +173,7 @@ fn sample_has_every_key_and_no_other() {
     let mut expected = variables();
     expected.remove("config_file");
     assert_eq!(keys, expected);
-    assert_eq!(settings("", &sample).controller.wanted.to_string(), "pods");
+    assert_eq!(settings("", &sample).controller.resource.to_string(), "pods");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `adapter.py` and plugins written for the original, in this folder.
+//! `adapter.py` with plugins for the original, in this folder.
 
 use std::{fs, process::Command};
 
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use testkit::Folder;
 
-use crate::{Plugin, event, file, have, route};
+use crate::{PluginProcess, event, file, have, route};
 
-/// The adapter with this plugin, in an environment without a cluster.
+/// Returns the command of the adapter with this plugin, without variables of a cluster.
 fn adapter(plugin: &str) -> Command {
     let mut command = Command::new("python3");
     command.arg(file("examples/plugins/adapter.py")).arg(file(&format!("event-controller/tests/plugins/{plugin}")));
@@ -25,11 +25,11 @@ fn adapter(plugin: &str) -> Command {
     command
 }
 
-/// What the plugin `settings` answers with this expression.
-fn ask(plugin: &mut Plugin, expression: &str, config: &Value) -> (String, String) {
+/// Evaluates an expression in the plugin `settings`.
+fn eval(plugin: &mut PluginProcess, expression: &str, config: &Value) -> (String, String) {
     let mut object = route();
     object["spec"]["ask"] = json!(expression);
-    plugin.ask(&event("ADDED", &object), config)
+    plugin.request(&event("ADDED", &object), config)
 }
 
 #[test]
@@ -37,55 +37,58 @@ fn plugin_of_the_original_runs_unchanged() {
     if !have(&["python3"]) {
         return;
     }
-    let mut plugin = Plugin::start(&mut adapter("plugin_simple"));
-    assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({})), ("Kind: Route; Name: web".into(), "INFO".into()));
+    let mut plugin = PluginProcess::start(&mut adapter("plugin_simple"));
+    assert_eq!(plugin.request(&event("ADDED", &route()), &json!({})), ("Kind: Route; Name: web".into(), "INFO".into()));
     let config = json!({"command": "python3 adapter.py", "message_log_level": "warning"});
-    assert_eq!(plugin.ask(&event("DELETED", &route()), &config), ("Kind: Route; Name: web".into(), "WARNING".into()));
-    let (status, stderr) = plugin.end();
+    assert_eq!(
+        plugin.request(&event("DELETED", &route()), &config),
+        ("Kind: Route; Name: web".into(), "WARNING".into())
+    );
+    let (status, stderr) = plugin.close();
     assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
 }
 
 #[test]
-fn plugin_that_prints_and_reads_leaves_the_protocol_alone() {
+fn plugin_that_prints_and_reads_does_not_break_the_protocol() {
     if !have(&["python3"]) {
         return;
     }
-    let mut plugin = Plugin::start(&mut adapter("plugin_prints"));
+    let mut plugin = PluginProcess::start(&mut adapter("plugin_prints"));
     for _ in 0..2 {
-        assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({})).0, "said ''\non two lines");
+        assert_eq!(plugin.request(&event("ADDED", &route()), &json!({})).0, "said ''\non two lines");
     }
-    let (_, stderr) = plugin.end();
+    let (_, stderr) = plugin.close();
     for printed in ["printed while imported", "\"level\": \"ERROR\"", "written", "by the system call", "from a program"]
     {
         assert!(stderr.contains(printed), "{printed}: {stderr}");
     }
 }
 
-/// The controller takes the end for a failure and repeats the event, at once even where the plugin has left a thread.
+/// The exit makes the controller retry the event. A running thread of the plugin does not delay the exit.
 #[test]
-fn exception_ends_the_process_without_an_answer() {
+fn exception_ends_the_process_without_a_response() {
     if !have(&["python3"]) {
         return;
     }
     for (name, why) in [("raises", "KeyError: 'host'"), ("exits", "SystemExit: 0"), ("threads", "KeyError: 'host'")] {
-        let mut plugin = Plugin::start(&mut adapter("plugin_raises"));
+        let mut plugin = PluginProcess::start(&mut adapter("plugin_raises"));
         let mut object = route();
-        assert_eq!(plugin.ask(&event("ADDED", &object), &json!({})).0, "web is fine");
+        assert_eq!(plugin.request(&event("ADDED", &object), &json!({})).0, "web is handled");
         object["metadata"]["name"] = json!(name);
-        let (code, stderr) = plugin.dies_of(&event("ADDED", &object), &json!({}));
+        let (code, stderr) = plugin.fail_on(&event("ADDED", &object), &json!({}));
         assert_eq!(code, Some(1));
-        for part in [why, "the event is to be retried", &format!("looking at {name}")] {
+        for part in [why, "event-controller retry the event", &format!("handling {name}")] {
             assert!(stderr.contains(part), "{part}: {stderr}");
         }
     }
 }
 
 #[test]
-fn odd_answers_are_converted() {
+fn unusual_return_values_are_converted() {
     if !have(&["python3"]) {
         return;
     }
-    let mut plugin = Plugin::start(&mut adapter("plugin_settings"));
+    let mut plugin = PluginProcess::start(&mut adapter("plugin_settings"));
     let nothing = "ADDED Route web: handled; the plugin has no message";
     for (result, message, level) in [
         ("('m', 'WARN')", "m", "WARNING"),
@@ -100,10 +103,10 @@ fn odd_answers_are_converted() {
         ("(1, 2, 3)", "(1, 2, 3)", "WARNING"),
         ("('\\U0001f600' * 100000, 'INFO')", &"\u{1f600}".repeat(10_000), "INFO"),
     ] {
-        assert_eq!(ask(&mut plugin, result, &json!({})), (message.into(), level.into()), "{result}");
+        assert_eq!(eval(&mut plugin, result, &json!({})), (message.into(), level.into()), "{result}");
     }
-    let (_, stderr) = plugin.end();
-    assert!(stderr.contains("knows no level 'loud'") && stderr.contains("got tuple"), "{stderr}");
+    let (_, stderr) = plugin.close();
+    assert!(stderr.contains("unknown level 'loud'") && stderr.contains("got tuple"), "{stderr}");
 }
 
 #[test]
@@ -112,14 +115,14 @@ fn watcher_has_a_logger_with_the_given_level() {
         return;
     }
     for (level, shown) in [("info", "[INFO] said\n[CRITICAL] shouted\n"), ("error", "[CRITICAL] shouted\n")] {
-        let mut plugin = Plugin::start(adapter("plugin_settings").env("LOG_LEVEL", level));
-        assert_eq!(ask(&mut plugin, "watcher.config.log_level", &json!({})).0, level.to_uppercase());
-        assert_eq!(plugin.end().1, shown);
+        let mut plugin = PluginProcess::start(adapter("plugin_settings").env("LOG_LEVEL", level));
+        assert_eq!(eval(&mut plugin, "watcher.config.log_level", &json!({})).0, level.to_uppercase());
+        assert_eq!(plugin.close().1, shown);
     }
 }
 
 #[test]
-fn own_section_comes_before_that_of_exec() {
+fn own_section_overrides_that_of_exec() {
     if !have(&["python3"]) {
         return;
     }
@@ -128,7 +131,7 @@ fn own_section_comes_before_that_of_exec() {
         "config.ini",
         "[global]\nk8s_resource=routes\n[plugin_settings]\nurl=https://old/\nTimeout=3\npassword=100%\nhost=%(url)sx\n",
     );
-    let mut plugin = Plugin::start(adapter("plugin_settings").env("CONFIG_FILE", &ini));
+    let mut plugin = PluginProcess::start(adapter("plugin_settings").env("CONFIG_FILE", &ini));
     let exec = json!({"command": "python3", "timeout": "20s", "url": "https://new/", "realm": "R"});
     for (expression, value) in [
         ("config['url']", "https://old/"),
@@ -146,22 +149,22 @@ fn own_section_comes_before_that_of_exec() {
         ("watcher.config.k8s_resource", "routes"),
         ("watcher.config.config_file", &ini.to_string_lossy()),
     ] {
-        assert_eq!(ask(&mut plugin, &format!("str({expression})"), &exec).0, value, "{expression}");
+        assert_eq!(eval(&mut plugin, &format!("str({expression})"), &exec).0, value, "{expression}");
     }
     let mut object = route();
     object["spec"]["ask"] = json!("config['absent']");
-    let (_, stderr) = plugin.dies_of(&event("ADDED", &object), &exec);
+    let (_, stderr) = plugin.fail_on(&event("ADDED", &object), &exec);
     assert!(stderr.contains("KeyError: 'absent'"), "{stderr}");
 }
 
 #[test]
-fn variables_come_before_the_file_and_that_before_defaults() {
+fn variable_beats_file_and_file_beats_default() {
     if !have(&["python3"]) {
         return;
     }
     let folder = Folder::new("order");
     let ini = folder.file("config.ini", "[global]\nk8s_namespace=from-file\nk8s_api_version=v2\nk8s_ca=\n");
-    let mut plugin = Plugin::start(
+    let mut plugin = PluginProcess::start(
         adapter("plugin_settings")
             .env("CONFIG_FILE", &ini)
             .env("K8S_API_ENDPOINT", "https://master.example.com:8443/")
@@ -178,12 +181,12 @@ fn variables_come_before_the_file_and_that_before_defaults() {
         ("watcher.config.getParam('k8s_namespace')", "shop"),
         ("watcher.config.getParam('MINE', '/nowhere', 'default')", "default"),
     ] {
-        assert_eq!(ask(&mut plugin, expression, &json!({})).0, value, "{expression}");
+        assert_eq!(eval(&mut plugin, expression, &json!({})).0, value, "{expression}");
     }
 }
 
 #[test]
-fn token_is_read_again_and_goes_only_to_its_server() {
+fn token_is_read_again_and_is_only_for_its_server() {
     if !have(&["python3"]) {
         return;
     }
@@ -191,21 +194,22 @@ fn token_is_read_again_and_goes_only_to_its_server() {
     let folder = Folder::new("token");
     let file = folder.file("token", "first\n");
     let config = json!({"k8s_token_file": file});
-    let mut plugin = Plugin::start(adapter("plugin_settings").env("K8S_API_ENDPOINT", "master.example.com:8443"));
-    assert_eq!(ask(&mut plugin, token, &config).0, "first");
+    let mut plugin =
+        PluginProcess::start(adapter("plugin_settings").env("K8S_API_ENDPOINT", "master.example.com:8443"));
+    assert_eq!(eval(&mut plugin, token, &config).0, "first");
     fs::write(&file, "second\n").unwrap();
-    assert_eq!(ask(&mut plugin, token, &config).0, "second");
+    assert_eq!(eval(&mut plugin, token, &config).0, "second");
 
-    // The file's token is for the file's server, that of the pod for the cluster's own.
+    // The token of the file is for the server of the file, that of the pod for the pod's own cluster.
     let ini = folder.file("config.ini", "[global]\nk8s_token=mine\nk8s_api_endpoint=https://a.example.com:8443/\n");
-    let asked = |endpoint: &str| {
+    let token_for = |endpoint: &str| {
         let mut plugin = adapter("plugin_settings");
         plugin.env("CONFIG_FILE", &ini).env("K8S_API_ENDPOINT", endpoint).env("KUBERNETES_SERVICE_HOST", "fd00:0::1");
-        let mut plugin = Plugin::start(&mut plugin);
-        (ask(&mut plugin, token, &json!({})).0, plugin.end().1)
+        let mut plugin = PluginProcess::start(&mut plugin);
+        (eval(&mut plugin, token, &json!({})).0, plugin.close().1)
     };
-    assert_eq!(asked("a.example.com:8443").0, "mine");
-    // "kubernetes" may be anybody's Service in the pod's own namespace, and "kubernetes.default" anybody's pod.
+    assert_eq!(token_for("a.example.com:8443").0, "mine");
+    // A tenant may own a Service "kubernetes" in the pod's namespace, or a pod "kubernetes.default".
     for endpoint in [
         "b.example.com",
         "a.example.com",
@@ -214,15 +218,15 @@ fn token_is_read_again_and_goes_only_to_its_server() {
         "kubernetes.default.svc.example.com",
         "fd00::1:6443",
     ] {
-        let (token, stderr) = asked(endpoint);
+        let (token, stderr) = token_for(endpoint);
         assert_eq!(token, "");
-        let why = format!("none belongs to {endpoint}; name one in [plugin_exec]: k8s_token_file = FILE");
+        let why = format!("none is for {endpoint}; set one in [plugin_exec]: k8s_token_file = FILE");
         assert!(stderr.contains(&why), "{stderr}");
     }
     for endpoint in ["kubernetes.default.svc:443", "Kubernetes.Default.Svc.", "[fd00::1]:6443"] {
-        // Whether there is one depends on where this test runs.
-        let (token, stderr) = asked(endpoint);
-        assert!(token != "mine" && !stderr.contains("none belongs to"), "{endpoint}: {stderr}");
+        // In a pod there is a token, elsewhere there is none.
+        let (token, stderr) = token_for(endpoint);
+        assert!(token != "mine" && !stderr.contains("none is for"), "{endpoint}: {stderr}");
     }
 }
 
@@ -239,32 +243,32 @@ fn ca_of_the_file_is_for_the_server_of_the_file() {
         ("", "a.pem"),
     ] {
         let mut plugin = adapter("plugin_settings");
-        let mut plugin = Plugin::start(plugin.env("CONFIG_FILE", &ini).env("K8S_API_ENDPOINT", endpoint));
-        assert_eq!(ask(&mut plugin, "watcher.config.k8s_ca", &json!({})).0, ca, "{endpoint}");
+        let mut plugin = PluginProcess::start(plugin.env("CONFIG_FILE", &ini).env("K8S_API_ENDPOINT", endpoint));
+        assert_eq!(eval(&mut plugin, "watcher.config.k8s_ca", &json!({})).0, ca, "{endpoint}");
     }
 }
 
 #[test]
-fn plugin_imports_what_is_beside_it() {
+fn plugin_imports_modules_beside_it() {
     if !have(&["python3"]) {
         return;
     }
-    let mut plugin = Plugin::start(&mut adapter("plugin_sibling"));
-    assert_eq!(plugin.ask(&event("ADDED", &route()), &json!({"url": "dir:"})).0, "hello dir:web");
+    let mut plugin = PluginProcess::start(&mut adapter("plugin_sibling"));
+    assert_eq!(plugin.request(&event("ADDED", &route()), &json!({"url": "dir:"})).0, "hello dir:web");
 
-    // But what lies beside the adapter it does not see: that would hide a library of the same name.
-    let mut plugin = Plugin::start(&mut adapter("plugin_settings"));
+    // But not from the directory of the adapter, where a module could hide a library of the same name.
+    let mut plugin = PluginProcess::start(&mut adapter("plugin_settings"));
     let found = "str(__import__('importlib.util').util.find_spec('adapter'))";
-    assert_eq!(ask(&mut plugin, found, &json!({})).0, "None");
+    assert_eq!(eval(&mut plugin, found, &json!({})).0, "None");
 }
 
 #[test]
-fn directory_without_a_plugin_is_refused() {
+fn directory_without_a_plugin_is_rejected() {
     if !have(&["python3"]) {
         return;
     }
-    for (plugin, why) in [("nowhere", "nowhere holds no __init__.py"), ("Directory", "has no handle_event(")] {
-        let (status, stderr) = Plugin::start(&mut adapter(plugin)).end();
+    for (plugin, why) in [("nowhere", "nowhere has no __init__.py"), ("Directory", "has no handle_event(")] {
+        let (status, stderr) = PluginProcess::start(&mut adapter(plugin)).close();
         assert_eq!(status.code(), Some(1));
         assert!(stderr.starts_with("adapter.py: ") && stderr.contains(why), "{stderr}");
     }

@@ -1,4 +1,4 @@
-//! `alert.sh` and a webhook.
+//! `alert.sh` with a fake webhook.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,17 +10,17 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{DEADLINE, Plugin, event, file, have, route};
+use crate::{DEADLINE, PluginProcess, event, file, have, route};
 
 const SECRET: &str = "T0-B0-s3cr3t";
 
-/// A webhook that gives these answers, one a request, and then is silent.
-struct Webhook {
+/// A webhook that responds with these statuses, one per request, and then not at all.
+struct FakeWebhook {
     url: String,
     bodies: Receiver<Value>,
 }
 
-impl Webhook {
+impl FakeWebhook {
     fn new(statuses: &'static [&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/services/{SECRET}?a=[1-2]", listener.local_addr().unwrap());
@@ -30,8 +30,8 @@ impl Webhook {
             let mut silent = Vec::new();
             for connection in listener.incoming() {
                 let mut connection = connection.unwrap();
-                let body = body(&connection);
-                // A test may not care what was sent.
+                let body = read_body(&connection);
+                // A test may have ended without reading the body.
                 let _ = sender.send(body);
                 match statuses.next() {
                     Some(status) => {
@@ -42,7 +42,7 @@ impl Webhook {
                 }
             }
         });
-        Webhook { url, bodies }
+        FakeWebhook { url, bodies }
     }
 
     fn body(&self) -> Value {
@@ -54,8 +54,8 @@ impl Webhook {
     }
 }
 
-/// The JSON that is posted.
-fn body(connection: &TcpStream) -> Value {
+/// Reads the JSON body of a request.
+fn read_body(connection: &TcpStream) -> Value {
     let mut reader = BufReader::new(connection);
     let mut length = 0;
     loop {
@@ -74,32 +74,32 @@ fn body(connection: &TcpStream) -> Value {
     serde_json::from_slice(&body).unwrap()
 }
 
-fn alert() -> Plugin {
-    Plugin::start(Command::new("sh").arg(file("examples/plugins/alert.sh")))
+fn alert() -> PluginProcess {
+    PluginProcess::start(Command::new("sh").arg(file("examples/plugins/alert.sh")))
 }
 
 #[test]
-fn deletion_raises_an_alert() {
+fn deletion_sends_an_alert() {
     if !have(&["curl", "jq"]) {
         return;
     }
-    let (webhook, mut plugin) = (Webhook::new(&["200 OK", "204 No Content"]), alert());
+    let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK", "204 No Content"]), alert());
 
     assert_eq!(
-        plugin.ask(&event("ADDED", &route()), &webhook.config()),
+        plugin.request(&event("ADDED", &route()), &webhook.config()),
         ("ADDED Route shop/web: no alert".into(), "DEBUG".into())
     );
     assert_eq!(
-        plugin.ask(&event("DELETED", &route()), &webhook.config()),
-        ("DELETED Route shop/web: alert raised".into(), "INFO".into())
+        plugin.request(&event("DELETED", &route()), &webhook.config()),
+        ("DELETED Route shop/web: alert sent".into(), "INFO".into())
     );
     assert_eq!(webhook.body(), json!({"text": "DELETED Route `shop/web`"}));
 
     let node = json!({"kind": "Node", "metadata": {"name": "node-1"}});
-    let answer = plugin.ask(&event("DELETED", &node), &webhook.config());
-    assert_eq!(answer.0, "DELETED Node node-1: alert raised");
+    let response = plugin.request(&event("DELETED", &node), &webhook.config());
+    assert_eq!(response.0, "DELETED Node node-1: alert sent");
     assert_eq!(webhook.body(), json!({"text": "DELETED Node `node-1`"}));
-    let (status, stderr) = plugin.end();
+    let (status, stderr) = plugin.close();
     assert!(status.success() && stderr.is_empty(), "{status} {stderr}");
 }
 
@@ -108,13 +108,13 @@ fn events_and_format_of_an_alert_can_be_set() {
     if !have(&["curl", "jq"]) {
         return;
     }
-    let (webhook, mut plugin) = (Webhook::new(&["200 OK"]), alert());
+    let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK"]), alert());
     let mut config = webhook.config();
     config["alert_on"] = json!("added, modified");
     config["webhook_format"] = json!("alertmanager");
 
-    assert_eq!(plugin.ask(&event("DELETED", &route()), &config).1, "DEBUG");
-    assert_eq!(plugin.ask(&event("MODIFIED", &route()), &config).1, "INFO");
+    assert_eq!(plugin.request(&event("DELETED", &route()), &config).1, "DEBUG");
+    assert_eq!(plugin.request(&event("MODIFIED", &route()), &config).1, "INFO");
     let alert = &webhook.body()[0];
     let labels =
         json!({"alertname": "ObjectChanged", "type": "MODIFIED", "kind": "Route", "namespace": "shop", "name": "web"});
@@ -122,62 +122,65 @@ fn events_and_format_of_an_alert_can_be_set() {
     assert_eq!(alert["annotations"]["summary"], "MODIFIED Route shop/web");
 }
 
-/// An answer would mean that the event is done with.
+/// A response would mean that the event was handled.
 #[test]
 fn failing_webhook_ends_the_script_without_its_url() {
     if !have(&["curl", "jq"]) {
         return;
     }
-    let mut silent = Webhook::new(&[]).config();
+    let mut silent = FakeWebhook::new(&[]).config();
     silent["webhook_timeout"] = json!("0.3");
     let cases = [
-        (Webhook::new(&["500 Internal Server Error"]).config(), "it answered with status 500"),
-        (Webhook::new(&["302 Found"]).config(), "it answered with status 302"),
-        (silent, "it did not answer in time"),
-        (json!({"webhook_url": format!("http://127.0.0.1:1/{SECRET}")}), "the connection was refused"),
-        (json!({"webhook_url": format!("ftp://{SECRET}/")}), "webhook_url is no http:// or https:// URL"),
-        (json!({"webhook_url": format!("http://{SECRET}/ --next file:///etc/passwd")}), "webhook_url is no http://"),
+        (FakeWebhook::new(&["500 Internal Server Error"]).config(), "did not accept the alert: status 500"),
+        (FakeWebhook::new(&["302 Found"]).config(), "did not accept the alert: status 302"),
+        (silent, "no response in time"),
+        (json!({"webhook_url": format!("http://127.0.0.1:1/{SECRET}")}), "connection refused"),
+        (json!({"webhook_url": format!("ftp://{SECRET}/")}), "webhook_url is not an http:// or https:// URL"),
+        (
+            json!({"webhook_url": format!("http://{SECRET}/ --next file:///etc/passwd")}),
+            "webhook_url is not an http://",
+        ),
         (json!({}), "webhook_url is missing"),
-        (json!({"webhook_url": "http://x/", "alert_on": "GONE"}), "alert_on=\"GONE\": use ADDED, MODIFIED and DELETED"),
+        (json!({"webhook_url": "http://x/", "alert_on": "LOST"}), "alert_on=\"LOST\": use ADDED, MODIFIED and DELETED"),
         (json!({"webhook_url": "http://x/", "webhook_timeout": "5s"}), "webhook_timeout=\"5s\": use seconds, like 5"),
         (json!({"webhook_url": "http://x/", "webhook_format": "xml"}), "webhook_format=\"xml\": use slack or"),
     ];
     for (config, why) in cases {
-        let (code, stderr) = alert().dies_of(&event("DELETED", &route()), &config);
+        let (code, stderr) = alert().fail_on(&event("DELETED", &route()), &config);
         assert_eq!(code, Some(1));
         assert!(stderr.starts_with("alert.sh: ") && stderr.lines().count() == 1, "one line: {stderr}");
         assert!(stderr.contains(why) && !stderr.contains(SECRET), "{why}: {stderr}");
     }
 }
 
-/// Most names are harmless. Those of RBAC objects can hold nearly anything.
+/// Names of RBAC objects may contain nearly any character.
 #[test]
 fn name_of_an_object_is_only_text() {
     if !have(&["curl", "jq"]) {
         return;
     }
-    let (webhook, mut plugin) = (Webhook::new(&["200 OK", "200 OK"]), alert());
+    let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK", "200 OK"]), alert());
     let name = "a\"b\\c\n$(exit 9) `exit 9` 'x' <!channel> & \u{1f} é %s\n\n@all \\`@here";
     let object = json!({"kind": "ClusterRole", "metadata": {"name": name}});
 
-    let answer = plugin.ask(&event("DELETED", &object), &webhook.config());
-    assert_eq!(answer, (format!("DELETED ClusterRole {name}: alert raised"), "INFO".into()));
-    // In backticks that it cannot end: no mention, no Markdown.
+    let response = plugin.request(&event("DELETED", &object), &webhook.config());
+    assert_eq!(response, (format!("DELETED ClusterRole {name}: alert sent"), "INFO".into()));
+    // In backticks that it cannot close: no mention, no Markdown.
     let shown = "`a\"b\\c $(exit 9) exit 9 'x' &lt;!channel&gt; &amp; \u{1f} é %s @all \\ @here`";
     assert_eq!(webhook.body(), json!({"text": format!("DELETED ClusterRole {shown}")}));
 
-    // A large object takes no longer than exec's timeout, and is not passed on.
+    // A large object is handled within the timeout, and is not sent.
     let mut large = route();
     large["data"] = json!("x".repeat(1 << 20));
-    assert_eq!(plugin.ask(&event("DELETED", &large), &webhook.config()).1, "INFO");
+    assert_eq!(plugin.request(&event("DELETED", &large), &webhook.config()).1, "INFO");
     assert_eq!(webhook.body(), json!({"text": "DELETED Route `shop/web`"}));
 }
 
 #[test]
 fn missing_program_ends_the_script() {
     let mut plugin =
-        Plugin::start(Command::new("/bin/sh").arg(file("examples/plugins/alert.sh")).env("PATH", "/nowhere"));
-    let (status, stderr) = plugin.end();
+        PluginProcess::start(Command::new("/bin/sh").arg(file("examples/plugins/alert.sh")).env("PATH", "/nowhere"));
+    let (status, stderr) = plugin.close();
     assert_eq!(status.code(), Some(1));
     assert_eq!(stderr, "alert.sh: needs curl, which is not on the PATH\n");
 }

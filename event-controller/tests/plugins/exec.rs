@@ -1,16 +1,16 @@
-//! The examples with the real `exec`.
+//! The examples, run by the real `exec`.
 
 use std::sync::Arc;
 
 use event_controller::{
-    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, Level, Plugin, Settings},
+    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, ExecSettings, Level, Plugin},
     resource::Resource,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{file, have};
 
-/// A Route as it comes in a list: without its kind.
+/// Returns a Route from a list, without its kind.
 fn route() -> Event {
     let json = r#"{"metadata":{"namespace":"shop","name":"web","uid":"u","resourceVersion":"1"}}"#;
     let resource = Resource {
@@ -28,7 +28,7 @@ fn route() -> Event {
 }
 
 #[tokio::test]
-async fn every_example_answers_exec() {
+async fn every_example_responds_to_exec() {
     if !have(&["python3", "curl", "jq"]) {
         return;
     }
@@ -41,11 +41,11 @@ async fn every_example_answers_exec() {
     ] {
         let pairs = [("command", command.as_str()), ("timeout", "30s"), ("webhook_url", "http://127.0.0.1:1/")];
         let config: Config = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        let settings = Settings::read(&config).unwrap();
+        let settings = ExecSettings::parse(&config).unwrap();
         let exec = Exec::new(settings, Environment::new(), ChildGroup::default(), CancellationToken::new());
         for _ in 0..2 {
-            let answer = exec.handle_event(&route(), &config).await.unwrap();
-            assert_eq!(answer, (message.to_owned(), level), "{command}");
+            let response = exec.handle_event(&route(), &config).await.unwrap();
+            assert_eq!(response, (message.to_owned(), level), "{command}");
         }
         exec.shut_down().await;
     }

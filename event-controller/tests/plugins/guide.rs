@@ -1,12 +1,12 @@
-//! The plugin that `docs/event-controller.md` shows works.
+//! Runs the plugin in `docs/event-controller.md`.
 
 use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::{Plugin, file, have};
+use crate::{PluginProcess, file, have};
 
-/// The code blocks of this language.
+/// Returns the code blocks in this language.
 fn blocks(language: &str) -> Vec<String> {
     let text = fs::read_to_string(file("docs/event-controller.md")).unwrap();
     let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
@@ -14,14 +14,14 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 #[test]
-fn plugin_of_the_guide_answers_as_the_guide_shows() {
+fn plugin_of_the_guide_responds_as_shown() {
     if !have(&["jq"]) {
         return;
     }
     let script = blocks("sh").into_iter().find(|block| block.starts_with("#!/bin/sh\n")).expect("hello.sh");
-    let [request, answer] = &blocks("json")[..] else { panic!("one request, one answer") };
-    let [request, answer] = [request, answer].map(|text| serde_json::from_str::<Value>(text).unwrap());
-    let mut plugin = Plugin::start(Command::new("sh").args(["-c", &script]));
-    let (message, level) = plugin.ask(&request["event"], &request["config"]);
-    assert_eq!(answer, json!({"message": message, "level": level}));
+    let [request, response] = &blocks("json")[..] else { panic!("one request, one response") };
+    let [request, response] = [request, response].map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let mut plugin = PluginProcess::start(Command::new("sh").args(["-c", &script]));
+    let (message, level) = plugin.request(&request["event"], &request["config"]);
+    assert_eq!(response, json!({"message": message, "level": level}));
 }

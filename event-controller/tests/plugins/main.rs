@@ -1,6 +1,6 @@
-//! The plugins in `examples/plugins/`, driven by the protocol of `exec` over pipes.
+//! Tests of the plugins in `examples/plugins/`, with the protocol of `exec` over pipes.
 //!
-//! They need python3, and sh with curl and jq. Where a program is missing, its tests print that they were skipped.
+//! They need python3, and sh with curl and jq. If a program is missing, its tests are skipped with a message.
 
 mod adapter;
 mod alert;
@@ -17,10 +17,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long anything may take before a test fails.
+/// Time limit of each step of a test.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Returns whether all these programs are installed. If not, prints that where the test harness does not hide it.
+/// Returns whether all these programs are installed. If not, prints a message that cargo does not capture.
 fn have(programs: &[&str]) -> bool {
     let missing: Vec<&str> = programs.iter().copied().filter(|program| !runs(program)).collect();
     if !missing.is_empty() {
@@ -40,26 +40,26 @@ fn runs(program: &str) -> bool {
         .is_ok_and(|s| s.success())
 }
 
-/// A file of the repository.
+/// Returns the path of a file of the repository.
 fn file(path: &str) -> String {
     format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A running plugin, ended when dropped.
-struct Plugin {
+/// A running plugin, killed when dropped.
+struct PluginProcess {
     child: Child,
-    /// None once nothing more is to come.
+    /// None after the last event.
     stdin: Option<ChildStdin>,
-    answers: Receiver<String>,
+    responses: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
 }
 
-impl Plugin {
+impl PluginProcess {
     fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a plugin");
         let stdin = child.stdin.take();
-        let (sender, answers) = channel();
+        let (sender, responses) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut stderr = child.stderr.take().unwrap();
@@ -68,7 +68,7 @@ impl Plugin {
             stderr.read_to_end(&mut all).unwrap();
             String::from_utf8_lossy(&all).into_owned()
         });
-        Plugin { child, stdin, answers, stderr: Some(stderr) }
+        PluginProcess { child, stdin, responses, stderr: Some(stderr) }
     }
 
     fn send(&mut self, event: &Value, config: &Value) {
@@ -76,62 +76,62 @@ impl Plugin {
         self.stdin.as_mut().unwrap().write_all(line.as_bytes()).expect("a plugin that reads");
     }
 
-    /// Message and level of the answer to this event. Panics, with what the plugin wrote to stderr, if there is none.
-    fn ask(&mut self, event: &Value, config: &Value) -> (String, String) {
+    /// Sends an event and returns the message and level of the response. Panics without a response.
+    fn request(&mut self, event: &Value, config: &Value) -> (String, String) {
         self.send(event, config);
-        let Ok(line) = self.answers.recv_timeout(DEADLINE) else {
-            panic!("no answer, but {:?}", self.end());
+        let Ok(line) = self.responses.recv_timeout(DEADLINE) else {
+            panic!("no response, but {:?}", self.close());
         };
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?} is no JSON: {e}"));
-        let word = |key: &str| answer[key].as_str().unwrap_or_else(|| panic!("{line:?} has no {key}")).to_owned();
-        (word("message"), word("level"))
+        let response: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?} is not JSON: {e}"));
+        let text = |key: &str| response[key].as_str().unwrap_or_else(|| panic!("{line:?} has no {key}")).to_owned();
+        (text("message"), text("level"))
     }
 
-    /// How it ends when its input does, and what it wrote to stderr. Panics if it still has something to say.
-    fn end(&mut self) -> (ExitStatus, String) {
+    /// Closes stdin, and returns the exit status and stderr. Panics on another response.
+    fn close(&mut self) -> (ExitStatus, String) {
         self.stdin = None;
-        self.left()
+        self.wait()
     }
 
-    /// Waits until it leaves.
-    fn left(&mut self) -> (ExitStatus, String) {
-        match self.answers.recv_timeout(DEADLINE) {
+    /// Waits for the exit.
+    fn wait(&mut self) -> (ExitStatus, String) {
+        match self.responses.recv_timeout(DEADLINE) {
             Err(RecvTimeoutError::Disconnected) => {}
-            Ok(line) => panic!("one answer for one event, but there is {line:?}"),
-            Err(RecvTimeoutError::Timeout) => panic!("the plugin does not end"),
+            Ok(line) => panic!("one response per event, but there is {line:?}"),
+            Err(RecvTimeoutError::Timeout) => panic!("the plugin does not exit"),
         }
         let until = Instant::now() + DEADLINE;
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
-                None if Instant::now() > until => panic!("the plugin has closed its stdout, but does not end"),
+                None if Instant::now() > until => panic!("the plugin has closed stdout, but does not exit"),
                 None => thread::sleep(Duration::from_millis(5)),
             }
         };
         (status, self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
     }
 
-    /// How it dies of this event without an answer: exit code and stderr.
-    fn dies_of(&mut self, event: &Value, config: &Value) -> (Option<i32>, String) {
+    /// Sends an event that ends the plugin without a response, and returns the exit code and stderr.
+    fn fail_on(&mut self, event: &Value, config: &Value) -> (Option<i32>, String) {
         self.send(event, config);
-        let (status, stderr) = self.left();
+        let (status, stderr) = self.wait();
         (status.code(), stderr)
     }
 }
 
-impl Drop for Plugin {
+impl Drop for PluginProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An event as `exec` writes it.
+/// Returns an event as `exec` writes it.
 fn event(r#type: &str, object: &Value) -> Value {
     json!({"type": r#type, "object": object})
 }
 
-/// A Route `shop/web`.
+/// Returns a Route `shop/web`.
 fn route() -> Value {
     json!({
         "apiVersion": "route.openshift.io/v1",

@@ -1,4 +1,4 @@
-//! The child process and its process group, which is killed as a whole.
+//! The child process and its process group. The whole group is killed.
 
 use std::{
     io,
@@ -23,22 +23,22 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Environment, Settings, protocol};
+use super::{Environment, ExecSettings, protocol};
 use crate::plugin::Level;
 
-/// How long a killed child may take to be gone.
+/// Time limit for the exit of a killed child.
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The longest answer, in bytes: it is a message for the log.
-const LONGEST_ANSWER: u64 = 64 << 10;
+/// Size limit of a response, which is a message for the log.
+const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
-/// A longer line of stderr is logged in parts of this many bytes.
-const LONGEST_LINE: u64 = 4 << 10;
+/// A longer line of stderr is logged in parts of this size.
+const MAX_LINE_BYTES: u64 = 4 << 10;
 
-/// Lines of stderr that are logged: 50 a second, 500 at once.
-const LINES: Quota = Quota::per_second(NonZeroU32::new(50).unwrap()).allow_burst(NonZeroU32::new(500).unwrap());
+/// Limit for logged lines of stderr: 50 per second, 500 at once.
+const STDERR_QUOTA: Quota = Quota::per_second(NonZeroU32::new(50).unwrap()).allow_burst(NonZeroU32::new(500).unwrap());
 
-/// The process group of the child, 0 for none. Clones share it: the process may kill the child when it exits at once.
+/// The process group of the child, 0 for none. Clones share it, so that a second signal can kill the child.
 #[derive(Clone, Debug, Default)]
 pub struct ChildGroup(Arc<AtomicI32>);
 
@@ -53,7 +53,7 @@ impl ChildGroup {
     }
 }
 
-/// A child that runs. Dropping it kills it, with every process that it has started; tokio reaps it.
+/// A running child. Dropping it kills its process group; tokio reaps it.
 pub struct Child {
     group: KillOnDrop,
     process: process::Child,
@@ -70,11 +70,11 @@ impl Drop for KillOnDrop {
 }
 
 impl Child {
-    /// Starts the child in a process group of its own, so that Ctrl-C at a terminal does not reach it.
+    /// Starts the child in its own process group, so that Ctrl-C at a terminal does not end it.
     ///
     /// # Errors
-    /// Those of the system: no such program, no permission.
-    pub fn start(settings: &Settings, environment: &Environment, group: &ChildGroup) -> io::Result<Self> {
+    /// The system cannot start the program.
+    pub fn start(settings: &ExecSettings, environment: &Environment, group: &ChildGroup) -> io::Result<Self> {
         let mut command = Command::new(&settings.program);
         command.args(&settings.arguments).process_group(0).env_remove("K8S_TOKEN");
         for (name, value) in environment {
@@ -90,39 +90,39 @@ impl Child {
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { return Err(io::Error::other("no pipes")) };
         tokio::spawn(log_stderr(stderr));
-        tracing::info!(program = settings.program, pid, "plugin exec: the child has started");
+        tracing::info!(program = settings.program, pid, "plugin exec: started the child");
         Ok(Child { group, process, stdin, stdout: BufReader::new(stdout) })
     }
 
-    /// Writes the line and reads the answer, concurrently: a child may answer before it has read everything.
+    /// Writes the line and reads the response, concurrently: a child may respond before it has read everything.
     ///
     /// Cancellation: the child is in an unknown state and has to be killed.
     ///
     /// # Errors
-    /// Why there is no answer.
-    pub async fn ask(&mut self, line: &str) -> Result<(String, Level), String> {
-        let mut answer = Vec::new();
-        let mut stdout = (&mut self.stdout).take(LONGEST_ANSWER + 1);
+    /// Why there is no valid response.
+    pub async fn request(&mut self, line: &str) -> Result<(String, Level), String> {
+        let mut response = Vec::new();
+        let mut stdout = (&mut self.stdout).take(MAX_RESPONSE_BYTES + 1);
         let written = self.stdin.write_all(line.as_bytes());
-        let read = stdout.read_until(b'\n', &mut answer);
-        let exited = || "the child exited without an answer".to_owned();
+        let read = stdout.read_until(b'\n', &mut response);
+        let exited = || "the child exited without a response".to_owned();
         tokio::try_join!(written, read).map_err(|_| exited())?;
-        match answer.pop() {
-            Some(b'\n') => protocol::parse_response(&answer).map_err(|why| format!("the child answered {why}")),
-            Some(_) if answer.len() as u64 >= LONGEST_ANSWER => {
-                Err("the child answered with more than 64 KiB".to_owned())
+        match response.pop() {
+            Some(b'\n') => protocol::parse_response(&response).map_err(|why| format!("the child wrote {why}")),
+            Some(_) if response.len() as u64 >= MAX_RESPONSE_BYTES => {
+                Err("the child wrote more than 64 KiB".to_owned())
             }
             _ => Err(exited()),
         }
     }
 
-    /// Returns what the child wrote after its answer.
+    /// Returns the text that the child wrote after its response, if any.
     pub fn unread(&self) -> Option<String> {
         let more = self.stdout.buffer();
         (!more.is_empty()).then(|| String::from_utf8_lossy(more).chars().take(100).collect())
     }
 
-    /// Kills the child and returns how it ended, for an error message.
+    /// Kills the child and returns its exit status for an error message.
     pub async fn kill(mut self) -> String {
         self.group.0.kill();
         match timeout(KILL_TIMEOUT, self.process.wait()).await {
@@ -131,25 +131,25 @@ impl Child {
         }
     }
 
-    /// Closes stdin and waits for the exit, for at most `grace`.
-    pub async fn finish(self, grace: Duration) {
-        let Child { mut process, stdin, group: _kill_the_rest, .. } = self;
+    /// Closes stdin, waits at most `grace` for the exit, then kills the group.
+    pub async fn close(self, grace: Duration) {
+        let Child { mut process, stdin, group: _kill_on_drop, .. } = self;
         drop(stdin);
         let _ = timeout(grace, process.wait()).await;
     }
 }
 
-/// Logs what the child writes to stderr, until it is closed. What exceeds the limit is dropped: a child that waits for the log
-/// would not answer.
+/// Logs stderr of the child until it is closed. Lines beyond the limit are dropped: a child that waits for the log
+/// would not respond.
 async fn log_stderr(stderr: ChildStderr) {
     let mut stderr = BufReader::new(stderr);
-    let limit = RateLimiter::direct(LINES);
+    let limit = RateLimiter::direct(STDERR_QUOTA);
     let (mut line, throttle) = (Vec::new(), LogThrottle::default());
-    while let Ok(1..) = (&mut stderr).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut stderr).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
         if limit.check().is_ok() {
             tracing::info!(plugin = "exec", stream = "stderr", "{}", String::from_utf8_lossy(&line).trim_end());
         } else if let Some(permit) = throttle.allow() {
-            tracing::warn!(suppressed = permit.suppressed, "plugin exec: too much on stderr, lines are dropped");
+            tracing::warn!(suppressed = permit.suppressed, "plugin exec: too many lines on stderr, some are dropped");
         }
         line.clear();
     }

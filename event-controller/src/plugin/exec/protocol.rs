@@ -1,4 +1,4 @@
-//! One line to the child, one line back.
+//! The protocol: one line to the child, one line in response.
 //!
 //! ```text
 //! {"event":{"type":"ADDED","object":{"apiVersion":"v1","kind":"Pod","metadata":{…}}},"config":{"region":"eu"}}
@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::plugin::{Config, Event, Level};
 
-/// Returns the line for an event, with its line end. The object's text is copied, not parsed.
-pub fn request(event: &Event, config: &Config) -> serde_json::Result<String> {
+/// Formats the line for an event, with its line end. The object's JSON is copied, not parsed.
+pub fn format_request(event: &Event, config: &Config) -> serde_json::Result<String> {
     let mut object = event.object.json().to_owned();
     if !event.object.has_kind() {
-        // An item of a list. It has metadata, so there is more after the comma.
+        // An item of a list. It has at least metadata, so a comma may follow.
         let (api_version, kind) = (&event.resource.api_version, &event.resource.kind);
         let rest = object.strip_prefix('{').unwrap_or_default();
         object = format!(r#"{{"apiVersion":"{api_version}","kind":"{kind}",{rest}"#);
@@ -22,10 +22,10 @@ pub fn request(event: &Event, config: &Config) -> serde_json::Result<String> {
     Ok(format!("{{\"event\":{{\"type\":\"{type}\",\"object\":{object}}},\"config\":{config}}}\n"))
 }
 
-/// Reads the line of an answer, without its line end.
+/// Parses the line of a response, without its line end.
 ///
 /// # Errors
-/// What is wrong with it, and its first characters.
+/// The start of the line, the problem and the accepted form.
 pub fn parse_response(line: &[u8]) -> Result<(String, Level), String> {
     #[derive(Deserialize)]
     struct Response {
@@ -33,7 +33,7 @@ pub fn parse_response(line: &[u8]) -> Result<(String, Level), String> {
         level: String,
     }
     let parse = || {
-        // serde would take an array for the fields in order.
+        // serde would also accept an array with the fields in order.
         if !line.trim_ascii_start().starts_with(b"{") {
             return Err("not an object".to_owned());
         }
@@ -55,18 +55,18 @@ mod tests {
     };
 
     #[test]
-    fn request_has_the_object_as_it_came_and_the_config() {
+    fn request_has_the_unchanged_object_and_the_config() {
         let object = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"π":1.50,"b":[]}}"#;
         let config = Config::from([("region".into(), "\"eu\"".into())]);
         let expected = format!(
             "{{\"event\":{{\"type\":\"MODIFIED\",\"object\":{object}}},\"config\":{{\"region\":\"\\\"eu\\\"\"}}}}\n"
         );
-        assert_eq!(request(&event_of(EventType::Modified, object), &config).unwrap(), expected);
+        assert_eq!(format_request(&event_of(EventType::Modified, object), &config).unwrap(), expected);
     }
 
     #[test]
     fn request_adds_the_kind_to_an_item_of_a_list() {
-        let line = request(&event(EventType::Added, "a"), &Config::new()).unwrap();
+        let line = format_request(&event(EventType::Added, "a"), &Config::new()).unwrap();
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         let object = &line["event"]["object"];
         assert_eq!(
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn response_is_a_message_and_a_level() {
-        let fine = br#" {"level": "warning", "message": "a\nb", "took": [1]} "#;
-        assert_eq!(parse_response(fine), Ok(("a\nb".to_owned(), Level::Warn)));
+        let valid = br#" {"level": "warning", "message": "a\nb", "took": [1]} "#;
+        assert_eq!(parse_response(valid), Ok(("a\nb".to_owned(), Level::Warn)));
         for (line, why) in [
             (&b""[..], "not an object"),
             (b"done", "\"done\" (not an object), expected"),

@@ -1,4 +1,4 @@
-# Writes to standard output in every way there is, and reads what is not meant for it.
+# Writes to stdout in several ways, and reads stdin.
 import os
 import subprocess
 import sys

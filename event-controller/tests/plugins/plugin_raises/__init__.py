@@ -1,11 +1,11 @@
-# Fails for some objects, one way or another.
+# Fails for some objects, in several ways.
 import sys
 import threading
 
 
 def handle_event(watcher, event, config):
     name = event['object']['metadata']['name']
-    print('looking at ' + name)
+    print('handling ' + name)
     if name == 'raises':
         raise KeyError('host')
     if name == 'exits':
@@ -13,4 +13,4 @@ def handle_event(watcher, event, config):
     if name == 'threads':
         threading.Thread(target=threading.Event().wait).start()
         raise KeyError('host')
-    return name + ' is fine', 'INFO'
+    return name + ' is handled', 'INFO'

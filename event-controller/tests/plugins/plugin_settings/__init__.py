@@ -1,4 +1,4 @@
-# Answers with what it was asked for: spec.ask is an expression.
+# Returns the value of the expression in spec.ask.
 def handle_event(watcher, event, config):
     watcher.logger.debug('whispered')
     watcher.logger.info('said')

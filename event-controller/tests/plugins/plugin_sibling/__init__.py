@@ -1,4 +1,4 @@
-# Uses what lies beside it: a package of its own, and a module of the package.
+# Imports a package beside it, and a module of its own package.
 from Directory import Client
 
 from .words import greeting

@@ -1,6 +1,5 @@
-//! Candidates on one Lease while requests and answers are lost or late, processes are stopped and continue or are killed,
-//! and clocks start anywhere, show anything and run at different speeds. At no time are two fences open. Afterwards a leader
-//! is elected.
+//! Simulates candidates for one Lease while messages are lost or late, processes are stopped or killed, and clocks
+//! differ in time and speed. Two fences are never open at once. After the disturbances a leader is elected.
 
 use std::{
     cmp::Reverse,
@@ -12,25 +11,24 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::*;
 
-/// Time of the simulation, which no process knows.
+/// Time of the simulation. Each process has a clock of its own.
 type Millis = u64;
 
-/// What happens to the request with this number of a process.
-enum Event {
-    Sent(usize, u64),
-    Arrives(usize, u64, Request),
-    Answered(usize, u64, Box<Answer>),
-    /// The process no longer waits for the answer.
-    GivenUp(usize, u64),
+/// A step of the request with this number, of the process with this index.
+enum RequestEvent {
+    Send(usize, u64),
+    Arrive(usize, u64, LeaseRequest),
+    Respond(usize, u64, Box<Response>),
+    TimeOut(usize, u64),
 }
 
 struct Process {
     machine: Machine,
     /// Start and speed of its monotonic clock.
-    begun: Instant,
+    start: Instant,
     speed: f64,
-    next: Next,
-    /// Number of the current request; answers to others are ignored.
+    next: NextRequest,
+    /// Number of the current request. A response to another one is ignored.
     number: u64,
     sent: Instant,
     stopped_until: Millis,
@@ -41,11 +39,11 @@ struct Process {
 
 impl Process {
     fn clock(&self, now: Millis) -> Instant {
-        self.begun + Duration::from_millis(now).mul_f64(self.speed)
+        self.start + Duration::from_millis(now).mul_f64(self.speed)
     }
 
-    /// Converts a time of this process to the simulation's.
-    fn lasts(&self, time: Duration) -> Millis {
+    /// Converts a duration of this process to the simulation's.
+    fn to_millis(&self, time: Duration) -> Millis {
         (time.as_secs_f64() / self.speed * 1000.0).ceil() as Millis
     }
 
@@ -60,8 +58,8 @@ struct Simulation {
     lease: Option<Lease>,
     version: u64,
     processes: Vec<Process>,
-    line: BinaryHeap<Reverse<(Millis, u64)>>,
-    events: HashMap<u64, Event>,
+    queue: BinaryHeap<Reverse<(Millis, u64)>>,
+    events: HashMap<u64, RequestEvent>,
     count: u64,
     disturbed: bool,
 }
@@ -74,7 +72,7 @@ impl Simulation {
             lease: None,
             version: 0,
             processes: Vec::new(),
-            line: BinaryHeap::new(),
+            queue: BinaryHeap::new(),
             events: HashMap::new(),
             count: 0,
             disturbed: true,
@@ -85,32 +83,32 @@ impl Simulation {
 
     fn start_process(&mut self) {
         let (machine, next) = Machine::start(format!("candidate-{}", self.processes.len()));
-        let begun = Instant::now() + Duration::from_secs(self.random.random_range(0..1_000_000));
+        let start = Instant::now() + Duration::from_secs(self.random.random_range(0..1_000_000));
         let speed = self.random.random_range(0.9..1.1);
         let process = Process {
             machine,
-            begun,
+            start,
             speed,
             next,
             number: 0,
-            sent: begun,
+            sent: start,
             stopped_until: 0,
             open_until: None,
             alive: true,
         };
         self.processes.push(process);
         let after = self.random.random_range(0..3000);
-        self.plan(after, Event::Sent(self.processes.len() - 1, 0));
+        self.schedule(after, RequestEvent::Send(self.processes.len() - 1, 0));
     }
 
-    fn plan(&mut self, after: Millis, event: Event) {
+    fn schedule(&mut self, after: Millis, event: RequestEvent) {
         self.count += 1;
-        self.line.push(Reverse((self.now + after, self.count)));
+        self.queue.push(Reverse((self.now + after, self.count)));
         self.events.insert(self.count, event);
     }
 
-    /// Time that a message takes; None: it is lost.
-    fn delay(&mut self) -> Option<Millis> {
+    /// Returns the time that a message takes. None: it is lost.
+    fn message_delay(&mut self) -> Option<Millis> {
         match self.random.random_range(0..20) {
             0 if self.disturbed => None,
             1 if self.disturbed => Some(self.random.random_range(0..30_000)),
@@ -120,10 +118,10 @@ impl Simulation {
     }
 
     fn run(&mut self, until: Millis) {
-        while let Some(Reverse((time, id))) = self.line.peek().copied().filter(|Reverse((time, _))| *time <= until) {
-            self.line.pop();
+        while let Some(Reverse((time, id))) = self.queue.peek().copied().filter(|Reverse((time, _))| *time <= until) {
+            self.queue.pop();
             self.now = time;
-            let event = self.events.remove(&id).expect("planned");
+            let event = self.events.remove(&id).expect("scheduled");
             self.handle(event);
             if self.disturbed && self.random.random_bool(0.01) {
                 self.disturb();
@@ -132,55 +130,55 @@ impl Simulation {
         self.now = until;
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: RequestEvent) {
         let (index, number) = match &event {
-            Event::Arrives(process, number, request) => {
-                let (process, number, answer) = (*process, *number, self.serve(request));
-                if let Some(after) = self.delay() {
-                    self.plan(after, Event::Answered(process, number, Box::new(answer)));
+            RequestEvent::Arrive(process, number, request) => {
+                let (process, number, response) = (*process, *number, self.serve(request));
+                if let Some(after) = self.message_delay() {
+                    self.schedule(after, RequestEvent::Respond(process, number, Box::new(response)));
                 }
                 return;
             }
-            Event::Sent(process, number) | Event::Answered(process, number, _) | Event::GivenUp(process, number) => {
-                (*process, *number)
-            }
+            RequestEvent::Send(process, number)
+            | RequestEvent::Respond(process, number, _)
+            | RequestEvent::TimeOut(process, number) => (*process, *number),
         };
         let (now, process) = (self.now, &mut self.processes[index]);
         if !process.alive || process.number != number {
             return;
         }
-        // A process that was stopped finds all events at once when it continues, in any order.
+        // A stopped process gets all events when it continues, in any order.
         if process.stopped_until > now {
             let after = process.stopped_until - now + self.random.random_range(0..2);
-            return self.plan(after, event);
+            return self.schedule(after, event);
         }
         match event {
-            Event::Sent(..) => {
+            RequestEvent::Send(..) => {
                 process.sent = process.clock(now);
-                let (request, limit) = (process.next.request.clone(), process.lasts(REQUEST_LIMIT));
-                self.plan(limit, Event::GivenUp(index, number));
-                if let Some(after) = self.delay() {
-                    self.plan(after, Event::Arrives(index, number, request));
+                let (request, limit) = (process.next.request.clone(), process.to_millis(REQUEST_TIMEOUT));
+                self.schedule(limit, RequestEvent::TimeOut(index, number));
+                if let Some(after) = self.message_delay() {
+                    self.schedule(after, RequestEvent::Arrive(index, number, request));
                 }
             }
-            Event::Answered(.., answer) => self.on(index, *answer),
-            Event::GivenUp(..) => self.on(index, Answer::Failed),
-            Event::Arrives(..) => unreachable!("handled above"),
+            RequestEvent::Respond(.., response) => self.respond(index, *response),
+            RequestEvent::TimeOut(..) => self.respond(index, Response::Failed),
+            RequestEvent::Arrive(..) => unreachable!("handled above"),
         }
     }
 
-    fn on(&mut self, index: usize, answer: Answer) {
+    fn respond(&mut self, index: usize, response: Response) {
         let (now, jitter) = (self.now, self.random.random());
         let process = &mut self.processes[index];
-        let (role, next) = process.machine.on(answer, process.sent, process.clock(now), jitter);
+        let (role, next) = process.machine.step(response, process.sent, process.clock(now), jitter);
         process.number += 1;
-        let (number, after) = (process.number, process.lasts(next.after));
+        let (number, after) = (process.number, process.to_millis(next.after));
         process.next = next;
-        let deadline = match role {
+        let lead_time = match role {
             Role::Standby => None,
-            Role::Leader(until) => {
-                process.open_until = Some(until);
-                Some(process.lasts(until - process.clock(now)))
+            Role::Leader(deadline) => {
+                process.open_until = Some(deadline);
+                Some(process.to_millis(deadline - process.clock(now)))
             }
             Role::Lost(_) => {
                 process.alive = false;
@@ -188,32 +186,32 @@ impl Simulation {
             }
         };
         let open: Vec<usize> = (0..self.processes.len()).filter(|i| self.processes[*i].may_write(now)).collect();
-        assert!(open.len() <= 1, "at {now} ms both may write: {open:?}");
-        self.plan(after, Event::Sent(index, number));
-        // The loop waits for an answer no longer than this.
-        if let Some(deadline) = deadline {
-            self.plan(deadline, Event::GivenUp(index, number));
+        assert!(open.len() <= 1, "at {now} ms several may write: {open:?}");
+        self.schedule(after, RequestEvent::Send(index, number));
+        // At the deadline the loop stops waiting for a response.
+        if let Some(lead_time) = lead_time {
+            self.schedule(lead_time, RequestEvent::TimeOut(index, number));
         }
     }
 
-    /// Answers as the API server.
-    fn serve(&mut self, request: &Request) -> Answer {
+    /// Responds as the API server does.
+    fn serve(&mut self, request: &LeaseRequest) -> Response {
         match (request, &self.lease) {
-            (Request::Get, None) => Answer::Absent,
-            (Request::Get, Some(lease)) => Answer::Found(lease.clone()),
-            (Request::Write(wanted), lease) => {
+            (LeaseRequest::Get, None) => Response::Absent,
+            (LeaseRequest::Get, Some(lease)) => Response::Found(lease.clone()),
+            (LeaseRequest::Write(claim), lease) => {
                 let version = |lease: &Lease| lease.metadata.resource_version.clone();
-                if version(wanted) != lease.as_ref().and_then(version) {
-                    return Answer::Conflict;
+                if version(claim) != lease.as_ref().and_then(version) {
+                    return Response::Conflict;
                 }
                 self.version += 1;
-                let mut stored = Lease::clone(wanted);
+                let mut stored = Lease::clone(claim);
                 stored.metadata.resource_version = Some(self.version.to_string());
-                // All renewals differ, and all clocks are wrong.
+                // Each renewal has another, wrong time.
                 let time = jiff::Timestamp::from_second(self.random.random_range(0..1 << 37)).ok();
                 stored.spec.as_mut().expect("a spec").renew_time = time.map(MicroTime);
                 self.lease = Some(stored.clone());
-                Answer::Written(stored)
+                Response::Written(stored)
             }
         }
     }
@@ -234,48 +232,48 @@ impl Simulation {
         (0..self.processes.len()).find(|i| self.processes[*i].may_write(self.now))
     }
 
-    /// Runs until a process leads; returns the time that this took.
-    fn wait_for_a_leader(&mut self) -> Millis {
-        let begun = self.now;
+    /// Runs until a process leads, and returns the time that this took.
+    fn run_until_elected(&mut self) -> Millis {
+        let start = self.now;
         while self.leader().is_none() {
-            assert!(self.now < begun + 120_000, "no leader");
+            assert!(self.now < start + 120_000, "no leader");
             self.run(self.now + 10);
         }
-        self.now - begun
+        self.now - start
     }
 }
 
 #[test]
-fn two_never_lead_at_once_and_one_leads_afterwards() {
+fn two_processes_never_lead_at_once() {
     let mut terms = 0;
     for seed in 0..400 {
         let mut sim = Simulation::new(seed, 2 + seed as usize % 2);
         sim.run(600_000);
         terms += sim.lease.as_ref().and_then(|lease| lease.spec.as_ref()?.lease_transitions).unwrap_or(0);
         sim.disturbed = false;
-        // Stopped processes continue, late messages arrive, the last term ends.
+        // Stopped processes continue, and late messages arrive.
         sim.run(sim.now + 60_000);
-        sim.wait_for_a_leader();
+        sim.run_until_elected();
         let leader = sim.leader();
         sim.run(sim.now + 60_000);
-        assert_eq!(sim.leader(), leader, "seed {seed}: it stays");
+        assert_eq!(sim.leader(), leader, "seed {seed}: the leader stays");
     }
-    assert!(terms > 400, "only {terms} changes of the leader");
+    assert!(terms > 400, "too few terms: {terms}");
 }
 
 #[test]
-fn another_leads_within_20_seconds_of_a_death() {
+fn dead_leader_is_replaced_within_20_seconds() {
     for seed in 0..400 {
         let mut sim = Simulation::new(seed, 2);
         sim.disturbed = false;
-        // All clocks run at the same speed: 20 s are 20 s.
+        // With clocks of the same speed, 20 s of a process are 20 s of the simulation.
         sim.processes.iter_mut().for_each(|process| process.speed = 1.0);
-        sim.wait_for_a_leader();
-        let moment = sim.random.random_range(20_000..40_000);
-        sim.run(sim.now + moment);
-        let leader = sim.leader().expect("it stays the leader");
+        sim.run_until_elected();
+        let lead_time = sim.random.random_range(20_000..40_000);
+        sim.run(sim.now + lead_time);
+        let leader = sim.leader().expect("the leader stays");
         sim.processes[leader].alive = false;
-        let took = sim.wait_for_a_leader();
+        let took = sim.run_until_elected();
         assert!((10_000..20_000).contains(&took), "seed {seed}: {took} ms");
     }
 }
