@@ -5,7 +5,7 @@ ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
 TARGET ?=
 
-# The image is DOCKER_REPO/demo-controller:TAG. Each build has a tag of its own, because a node keeps the image of a tag.
+# The image is DOCKER_REPO/demo-controller:TAG. Each commit has its own tag, because a node caches the image of a tag.
 DOCKER_REPO ?=
 TAG ?= $(shell git describe --always --dirty 2>/dev/null || echo latest)
 IMAGE = $(DOCKER_REPO)/demo-controller:$(TAG)
@@ -13,56 +13,56 @@ IMAGE = $(DOCKER_REPO)/demo-controller:$(TAG)
 PLATFORM ?=
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
 
-# Static, so that the image needs nothing else. `cargo rustc` passes the flag to this one binary: in RUSTFLAGS it would apply
-# to procedural macros as well, and the compiler cannot load those when they are static.
+# Static, so that the image needs no libc. `cargo rustc` passes the flag to this binary only: in RUSTFLAGS it would also
+# apply to procedural macros, and the compiler cannot load static ones.
 static = cargo rustc --release --locked -p $(1) --bin $(1) $(if $(TARGET),--target $(TARGET)) -- -C target-feature=+crt-static \
 	&& cp target/$(if $(TARGET),$(TARGET)/)release/$(1) $(1)
 
-build: ## ./demo-controller, static (this is what plain `make` does)
+build: ## build ./demo-controller, static (the default)
 	$(call static,demo-controller)
 
-event-controller: ## ./event-controller/event-controller, static
+event-controller: ## build ./event-controller/event-controller, static
 	$(call static,event-controller)
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Not the release profile: it takes longer to build than the story takes.
-demo: ## no cluster? a simulated one, and a story: make demo ARGS="--explain"
+# Without --release, which takes longer to build.
+demo: ## run the controller in a simulated cluster, with exercises: make demo ARGS="--explain"
 	cargo run --locked -p playground -- $(ARGS)
 
-run: build ## build, then run against your kubeconfig: make run ARGS="--explain -n app1"
+run: build ## build, and run with your kubeconfig: make run ARGS="--explain -n app1"
 	./demo-controller $(ARGS)
 
 image-settings:
-	@[ -n "$(DOCKER_REPO)" ] || { echo "DOCKER_REPO is not set: expected a repository of images, such as" \
+	@[ -n "$(DOCKER_REPO)" ] || { echo "DOCKER_REPO is not set: expected an image repository, for example" \
 		"DOCKER_REPO=registry.example.com/team" >&2; exit 2; }
-	@[ -n "$(ENGINE)" ] || { echo "found neither docker nor podman: one of them builds and pushes images" >&2; exit 2; }
+	@[ -n "$(ENGINE)" ] || { echo "found neither docker nor podman: install one of them" >&2; exit 2; }
 
-build-image: image-settings ## the image, with docker or podman: make build-image DOCKER_REPO=registry.example.com/team
+build-image: image-settings ## build the image with docker or podman: make build-image DOCKER_REPO=registry.example.com/team
 	$(ENGINE) build $(if $(PLATFORM),--platform $(PLATFORM)) --tag $(IMAGE) .
 
 push-image: image-settings ## push the image, with the same DOCKER_REPO
 	$(ENGINE) push $(IMAGE)
-	@echo "put this into demo-controller.yaml: image: $(IMAGE)"
+	@echo "set this in demo-controller.yaml: image: $(IMAGE)"
 
-# Tests the image without a container engine. Needs root to create a root directory.
-image-check: build ## the binary alone in an empty root directory, with the manifest's settings; needs root and KUBEBUILDER_ASSETS
+# Needs root for chroot and mknod, but no container engine.
+image-check: build ## test the binary in an empty root directory, as in the image; needs root and KUBEBUILDER_ASSETS
 	IMAGE_BINARY=$(CURDIR)/demo-controller cargo test --locked --test e2e -- --real image::
 
-test: ## all tests, except those on real API servers
+test: ## run all tests, except those on real API servers
 	cargo test --locked --workspace
 
-e2e: ## the built binaries on real API servers; needs KUBEBUILDER_ASSETS
+e2e: ## test the binaries on real API servers; needs KUBEBUILDER_ASSETS
 	cargo test --locked --test e2e -- --real
 
-conformance: ## the embedded API server's tests, on a real one; needs KUBEBUILDER_ASSETS
+conformance: ## run the tests of the embedded API server on a real one; needs KUBEBUILDER_ASSETS
 	cargo test --locked -p apiserver --test conformance -- --real
 
-bench: ## benchmarks: queue, decoder, store, watch, plugins, embedded API server
+bench: ## run the benchmarks: queue, decoder, store, watch, plugins, embedded API server
 	cargo bench --locked --workspace
 
-lint: ## formatting, clippy and rustdoc; all warnings are errors
+lint: ## check formatting, clippy and rustdoc; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
@@ -70,5 +70,5 @@ lint: ## formatting, clippy and rustdoc; all warnings are errors
 fmt: ## format the source
 	cargo fmt --all
 
-doc: ## the documentation of the source, in a browser
+doc: ## open the documentation of the source in a browser
 	cargo doc --locked --workspace --no-deps --document-private-items --open

@@ -1,4 +1,4 @@
-//! What kubectl does, for the story: it sends the same requests and prints the answers in the same form.
+//! The kubectl commands of the story: the same requests, and the same output.
 
 use demo_controller::request::{Failure, with_time_limit};
 use jiff::Timestamp;
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use crate::table::align;
 
-/// As `kubectl get` asks for what it prints: the server chooses the columns.
-const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+/// The `Accept` header of `kubectl get`: the server returns a table.
+const ACCEPT_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
-/// `kubectl create -f`, for one object. Returns the output.
+/// `kubectl create -f` for one object. Returns the output.
 pub async fn create(client: &Client, object: &Value) -> Result<String, Failure> {
     let object: DynamicObject =
         serde_json::from_value(object.clone()).map_err(|e| Failure::Malformed(e.to_string()))?;
@@ -33,38 +33,38 @@ pub async fn create(client: &Client, object: &Value) -> Result<String, Failure> 
     Ok(format!("{}{dot}{}/{} created\n", kind.kind.to_lowercase(), kind.group, object.name_any()))
 }
 
-/// `kubectl get`: the collection at `path` as a table.
+/// `kubectl get`: returns the list at `path` as a table.
 pub async fn get(client: &Client, path: &str) -> Result<Value, Failure> {
-    let request = http::Request::get(path).header(http::header::ACCEPT, AS_TABLE).body(Vec::new());
+    let request = http::Request::get(path).header(http::header::ACCEPT, ACCEPT_TABLE).body(Vec::new());
     with_time_limit(client.request(request.map_err(|e| Failure::Malformed(e.to_string()))?)).await
 }
 
-/// The events of a pod, the latest last: the end of `kubectl describe pod`.
-pub async fn events(client: &Client, pod: &Pod) -> Result<Vec<Event>, Failure> {
+/// Returns the events of a pod, the latest last.
+pub async fn list_events(client: &Client, pod: &Pod) -> Result<Vec<Event>, Failure> {
     let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
-    let about = ListParams::default().fields(&format!("involvedObject.name={name},involvedObject.uid={uid}"));
+    let of_pod = ListParams::default().fields(&format!("involvedObject.name={name},involvedObject.uid={uid}"));
     let api: Api<Event> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    let mut events = with_time_limit(api.list(&about)).await?.items;
+    let mut events = with_time_limit(api.list(&of_pod)).await?.items;
     events.sort_by_key(|event| event.last_timestamp.clone());
     Ok(events)
 }
 
-/// The events as `kubectl describe` prints them.
-pub fn describe(events: &[Event], now: Timestamp) -> String {
+/// Formats events as `kubectl describe` does.
+pub fn describe_events(events: &[Event], now: Timestamp) -> String {
     let heading = ["Type", "Reason", "Age", "From", "Message"];
     let dashes = heading.map(|title| "-".repeat(title.len().max(4)));
     let mut rows = vec![heading.map(str::to_owned).to_vec(), dashes.to_vec()];
     for event in events {
         let source = event.source.clone().and_then(|source| source.component);
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        rows.push(vec![text(&event.type_), text(&event.reason), age(event, now), text(&source), text(&event.message)]);
+        let row = [&event.type_, &event.reason, &Some(format_age(event, now)), &source, &event.message];
+        rows.push(row.map(|cell| cell.clone().unwrap_or_default()).to_vec());
     }
     let lines: String = align(&rows, 2).lines().map(|line| format!("  {line}\n")).collect();
     format!("Events:\n{lines}")
 }
 
-/// `4s`, or `4s (x2 over 9s)`. kubectl changes to minutes after two of them; the story is shorter.
-fn age(event: &Event, now: Timestamp) -> String {
+/// `4s`, or `4s (x2 over 9s)`. kubectl prints minutes from two minutes on; the story is shorter.
+fn format_age(event: &Event, now: Timestamp) -> String {
     let since = |time: &Option<Time>| match time {
         Some(time) => format!("{}s", now.duration_since(time.0).as_secs().max(0)),
         None => "<unknown>".to_owned(),
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_look_like_those_of_kubectl_describe() {
+    fn events_have_the_format_of_kubectl_describe() {
         let event = |reason: &str, second: u8, count: u8| -> Event {
             let event = json!({
                 "metadata": {}, "involvedObject": {}, "type": "Warning", "reason": reason, "message": "appp1", "count": count,
@@ -99,6 +99,6 @@ mod tests {
   Warning  FailedMount            7s                controlplane  appp1
   Warning  pki ServiceName error  1s (x2 over 10s)  controlplane  appp1
 ";
-        assert_eq!(describe(&events, "2026-11-21T12:00:10.5Z".parse().unwrap()), expected);
+        assert_eq!(describe_events(&events, "2026-11-21T12:00:10.5Z".parse().unwrap()), expected);
     }
 }

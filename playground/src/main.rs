@@ -1,16 +1,16 @@
-//! No cluster needed: an API server, a simulated cluster and the real controller in one process, and a story.
+//! An API server, a simulated cluster, the real controller and a story, in one process.
 //!
 //! ```text
-//!   kubectl of the learner, the story -------.
+//!   the learner's kubectl, the story --------.
 //!   the simulated cluster -------------------+--> the embedded API server, on loopback
-//!   the controller, with its own token, -----'
-//!   and no more rights than demo-controller.yaml gives it
+//!   the controller, with its own token ------'
+//!   and only the rights of demo-controller.yaml
 //! ```
 //!
 //! Promises:
-//! * the server listens on loopback only;
-//! * no result of a step is written beforehand: the story waits for the state in the server and prints that;
-//! * however it ends, no file and no port remain, except after SIGKILL.
+//! * The server listens on loopback only.
+//! * The story prints no result that it has not read from the API server.
+//! * However the process ends, no file and no port remain, except after SIGKILL.
 #![forbid(unsafe_code)]
 
 use std::{fmt::Display, future, io, net::Ipv4Addr, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
@@ -25,7 +25,6 @@ use daemon::{
 };
 use demo_controller::{controller, informer::Key, pki};
 use kube::Client;
-use playground::simulation;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -38,6 +37,7 @@ mod files;
 mod install;
 mod kubectl;
 mod screen;
+mod simulation;
 mod story;
 mod table;
 
@@ -45,25 +45,25 @@ use files::Files;
 use screen::Screen;
 use story::{Story, retry_until};
 
-/// The interval of the resync; ten minutes in a real cluster.
+/// The resync interval. The controller's default is ten minutes.
 const RESYNC: Duration = Duration::from_secs(15);
 
-/// No cluster? A simulated one in this process, the real controller, and a story to begin with.
+/// A simulated cluster and the real controller in one process, with a story in four steps and five exercises.
 ///
-/// It needs nothing and changes nothing: no kubeconfig is read. Ctrl-C ends it, and no file remains.
+/// It reads no kubeconfig and connects to no other cluster. Ctrl-C ends it, and no file remains.
 #[derive(Debug, Parser)]
 #[command(name = "playground", version)]
 struct Args {
-    /// End after the story: exit code 0, or 1 if it broke off
+    /// End after the story: exit code 0, or 1 if a step failed
     #[arg(long, env = "PLAYGROUND_ONCE", conflicts_with = "no_apps")]
     once: bool,
-    /// Begin with an empty cluster, without the story
+    /// Start with an empty cluster, without the story
     #[arg(long, env = "PLAYGROUND_NO_APPS")]
     no_apps: bool,
     /// Log each step of the controller, with the section of docs/tour.md that explains it
     #[arg(long, env = "PLAYGROUND_EXPLAIN")]
     explain: bool,
-    /// Where to write the kubeconfig: a new file, removed at the end [default: in a temporary folder]
+    /// Write the kubeconfig to this new file; it is removed at the end [default: in a temporary folder]
     #[arg(long, value_name = "FILE", env = "PLAYGROUND_KUBECONFIG_OUT")]
     kubeconfig_out: Option<PathBuf>,
 }
@@ -74,22 +74,22 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Error> {
-    // 1. Everything that can be wrong, before the first line.
+    // 1. What can fail at the start, before the first line of output.
     let failed = |e: io::Error| Error::Failed(e.to_string());
     let stop = shutdown::setup_signal_handler(|| ()).map_err(failed)?;
-    // A terminal that is closed.
+    // Closing the terminal sends SIGHUP.
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let server = format!("http://{}", listener.local_addr().map_err(failed)?);
-    let manifest = install::manifest()?;
-    let files = Files::create(&server, install::allowed_names(&manifest), args.kubeconfig_out.as_deref())?;
-    let (screen, written) = Screen::start();
+    let manifest = install::read_manifest()?;
+    let files = Files::create(&server, install::find_allowed_names(&manifest), args.kubeconfig_out.as_deref())?;
+    let (screen, writer) = Screen::start();
     log::start_on(&LogArgs::default(), args.explain, screen.clone())?;
 
     // 2. The API server and the simulated cluster; then the controller and the story.
     let api_server = ApiServer::new(apiserver::Settings { seed: rand::random(), ..apiserver::Settings::default() });
     let mut tasks = JoinSet::new();
-    tasks.spawn(simulation::run(api_server.clone(), 1));
+    tasks.spawn(simulation::run(api_server.clone()));
     tasks.spawn(api_server.serve(listener, future::pending()));
     let playground = Playground { args: &args, server, manifest, files, screen: &screen };
     let result = tokio::select! {
@@ -100,17 +100,17 @@ async fn run(args: Args) -> Result<(), Error> {
         _ = tasks.join_next() => Err(Error::Failed("the simulated cluster ended".to_owned())),
     };
 
-    // 3. The end: the files and the port first, because printing the rest may take a while.
+    // 3. Remove the files and close the port first, because a slow stdout may delay the rest of the output.
     drop(playground);
     drop(tasks);
-    screen.finish(written).await.and(result)
+    screen.finish(writer).await.and(result)
 }
 
 struct Playground<'a> {
     args: &'a Args,
     /// The URL of the API server.
     server: String,
-    /// The objects of demo-controller.yaml.
+    /// The objects of demo-controller.yaml, except the Deployment.
     manifest: Vec<Value>,
     files: Files,
     screen: &'a Screen,
@@ -124,18 +124,18 @@ impl Playground<'_> {
         let telemetry = Telemetry::default();
         let (own_client, stop) = (local_client(&self.server, Some(&token))?, CancellationToken::new());
         let controller = pin!(controller::run(own_client, self.config(), &telemetry, stop.clone()));
-        // Dropped before the controller, which would log that it ended without being stopped.
+        // Dropped first: a controller that is dropped without a stop logs an unexpected end.
         let _stop = stop.drop_guard();
         tokio::select! {
-            result = self.tell(&client, &telemetry) => result,
+            result = self.run_story(&client, &telemetry) => result,
             _ = controller => Err(Error::Failed("the controller ended".to_owned())),
         }
     }
 
-    async fn tell(&self, client: &Client, telemetry: &Telemetry) -> Result<(), Error> {
-        retry_until("a controller that is ready", async || Ok(telemetry.readiness())).await?;
+    async fn run_story(&self, client: &Client, telemetry: &Telemetry) -> Result<(), Error> {
+        retry_until("the controller is ready", async || Ok(telemetry.readiness())).await?;
         if !self.args.no_apps {
-            Story { client, screen: self.screen }.tell().await?;
+            Story { client, screen: self.screen }.run().await?;
         }
         if self.args.once {
             return Ok(());
@@ -147,11 +147,11 @@ impl Playground<'_> {
 
     async fn print(&self, text: &str) {
         let resync = RESYNC.as_secs().to_string();
-        let text = text.replace("{server}", &self.server).replace("{export}", &self.files.export());
+        let text = text.replace("{server}", &self.server).replace("{export}", &self.files.export_command());
         self.screen.print(&text.replace("{resync}", &resync)).await;
     }
 
-    /// The flags' defaults, except a shorter resync.
+    /// Returns the defaults of demo-controller's flags, with a shorter resync.
     fn config(&self) -> controller::Config {
         controller::Config {
             namespace: None,
@@ -170,13 +170,13 @@ impl Playground<'_> {
         }
     }
 
-    /// A signal is the usual end, but not before the end of a story that has to be complete.
+    /// Returns the result after a signal: a failure only with `--once`, because the story is not complete.
     fn interrupted(&self) -> Result<(), Error> {
-        if self.args.once { Err(broke_off("interrupted")("before the end of the story")) } else { Ok(()) }
+        if self.args.once { Err(Error::Failed("a signal interrupted the story".to_owned())) } else { Ok(()) }
     }
 }
 
-/// Wraps an error of the story, for `map_err`.
-fn broke_off<E: Display>(doing: &str) -> impl FnOnce(E) -> Error {
-    move |why| Error::Failed(format!("the story broke off: {doing}: {why}"))
+/// Adds to an error what the story was doing, for `map_err`.
+fn story_failed<E: Display>(doing: &str) -> impl FnOnce(E) -> Error {
+    move |why| Error::Failed(format!("the story failed: {doing}: {why}"))
 }

@@ -1,7 +1,7 @@
-//! What the learner sees: the story and the controller's log on stdout, in the order in which they were written.
+//! Writes the story and the controller's log to stdout, in one order.
 //!
-//! A thread of its own writes, from a bounded queue. So a stdout that takes nothing (a pager, a terminal that is held)
-//! blocks neither the controller nor the handling of signals.
+//! A thread writes them, from a bounded queue: a stdout that blocks (a pager, a paused terminal) must block neither the
+//! controller nor the handling of signals.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -16,26 +16,26 @@ use tokio::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Most blocks and log lines in the queue. More log lines are dropped.
+/// The limit of blocks and log lines in the queue. When it is full, log lines are dropped.
 const QUEUE_LIMIT: usize = 1024;
 
-/// How long the rest of the queue may take to be written at the end.
-const END: Duration = Duration::from_secs(1);
+/// The limit for writing the rest of the queue at the end.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 const BOLD: &str = "\u{1b}[1m";
-/// Magenta can be read on black and on white.
-const COMMAND: &str = "\u{1b}[35m";
-const PLAIN: &str = "\u{1b}[0m";
+/// Readable on black and on white.
+const MAGENTA: &str = "\u{1b}[35m";
+const RESET: &str = "\u{1b}[0m";
 
 enum Part {
-    /// Log lines from here on come after the next block.
-    Hold,
+    /// Later log lines are held until the next block is written.
+    HoldLog,
     Block(String),
     LogLine(Vec<u8>),
     End,
 }
 
-/// The sender of the queue. A clone is another handle to the same.
+/// The sender of the queue. Clones share the queue.
 #[derive(Clone)]
 pub struct Screen {
     parts: mpsc::Sender<Part>,
@@ -43,26 +43,25 @@ pub struct Screen {
     colours: bool,
 }
 
-/// How the thread ended.
-pub struct Written(oneshot::Receiver<io::Result<()>>);
+/// The thread; it sends its result when it ends.
+pub struct WriterThread(oneshot::Receiver<io::Result<()>>);
 
 impl Screen {
     /// Starts the thread.
-    pub fn start() -> (Screen, Written) {
+    pub fn start() -> (Screen, WriterThread) {
         let (parts, queue) = mpsc::channel(QUEUE_LIMIT);
-        let (sender, written) = oneshot::channel();
-        thread::spawn(move || sender.send(write(queue, io::stdout())));
+        let (sender, result) = oneshot::channel();
+        thread::spawn(move || sender.send(write_parts(queue, io::stdout())));
         let is_terminal = io::stdout().is_terminal();
         let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        (Screen { parts, is_terminal, colours }, Written(written))
+        (Screen { parts, is_terminal, colours }, WriterThread(result))
     }
 
-    /// Returns whether a person may be watching.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
 
-    /// Returns when stdout has been closed, or failed.
+    /// Returns when stdout is closed or has failed.
     pub async fn closed(&self) {
         self.parts.closed().await;
     }
@@ -70,11 +69,11 @@ impl Screen {
     /// Writes the rest of the queue.
     ///
     /// # Errors
-    /// stdout failed. A reader that has closed it (`| head`) is no failure.
-    pub async fn finish(self, written: Written) -> Result<(), Error> {
-        let rest = timeout(END, async {
+    /// stdout failed. A closed pipe (`| head`) is not a failure.
+    pub async fn finish(self, writer: WriterThread) -> Result<(), Error> {
+        let rest = timeout(FINISH_TIMEOUT, async {
             let _ = self.parts.send(Part::End).await;
-            written.0.await
+            writer.0.await
         });
         match rest.await {
             Ok(Ok(Err(e))) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::Failed(format!("stdout: {e}"))),
@@ -82,23 +81,23 @@ impl Screen {
         }
     }
 
-    /// Begins a command: what the controller logs from now on comes after the block that prints the command.
-    pub async fn hold(&self) {
-        let _ = self.parts.send(Part::Hold).await;
+    /// Holds log lines until the next block, so that a command is printed before what it causes.
+    pub async fn hold_log(&self) {
+        let _ = self.parts.send(Part::HoldLog).await;
     }
 
-    /// Prints a block. A line that begins with `#` is a title, with `$` a command, with `>` a command to copy.
+    /// Prints a block. `#` begins a title, `$` a command with its output, `>` a command to copy.
     pub async fn print(&self, text: &str) {
         let mut block = String::new();
         for line in text.trim_end().lines() {
             let (style, line) = match line.as_bytes() {
                 [b'#', ..] => (BOLD, line.trim_start_matches("# ").to_owned()),
-                [b'$', ..] => (COMMAND, line.to_owned()),
-                // Only blanks before it, which may be copied with it.
-                [b'>', ..] => (COMMAND, line.replacen('>', "  ", 1)),
+                [b'$', ..] => (MAGENTA, line.to_owned()),
+                // Spaces instead of the `>`, so that the whole line can be copied.
+                [b'>', ..] => (MAGENTA, line.replacen('>', "  ", 1)),
                 _ => ("", line.to_owned()),
             };
-            let end = if style.is_empty() { "" } else { PLAIN };
+            let end = if style.is_empty() { "" } else { RESET };
             block += &if self.colours { format!("{style}{line}{end}\n") } else { format!("{line}\n") };
         }
         // An error means that stdout is closed, which `closed` reports.
@@ -106,7 +105,7 @@ impl Screen {
     }
 }
 
-fn write(mut queue: mpsc::Receiver<Part>, mut out: impl Write) -> io::Result<()> {
+fn write_parts(mut queue: mpsc::Receiver<Part>, mut out: impl Write) -> io::Result<()> {
     let mut last_is_block = None;
     let mut put = |text: &[u8], is_block: bool| {
         if last_is_block.replace(is_block).is_some_and(|last| last || is_block) {
@@ -118,7 +117,7 @@ fn write(mut queue: mpsc::Receiver<Part>, mut out: impl Write) -> io::Result<()>
     let mut held: Option<Vec<u8>> = None;
     while let Some(part) = queue.blocking_recv() {
         match (part, &mut held) {
-            (Part::Hold, _) => held = Some(Vec::new()),
+            (Part::HoldLog, _) => held = Some(Vec::new()),
             (Part::LogLine(line), Some(held)) => held.extend(line),
             (Part::LogLine(line), None) => put(&line, false)?,
             (Part::Block(text), _) => {
@@ -131,7 +130,7 @@ fn write(mut queue: mpsc::Receiver<Part>, mut out: impl Write) -> io::Result<()>
     Ok(())
 }
 
-/// Takes the lines of the log.
+/// Receives the log lines.
 impl MakeWriter<'_> for Screen {
     type Writer = Self;
 
@@ -155,12 +154,12 @@ impl Write for Screen {
 mod tests {
     use super::*;
 
-    fn written(parts: impl IntoIterator<Item = Part>) -> String {
+    fn output_of(parts: impl IntoIterator<Item = Part>) -> String {
         let (sender, queue) = mpsc::channel(QUEUE_LIMIT);
         parts.into_iter().for_each(|part| assert!(sender.try_send(part).is_ok()));
         drop(sender);
         let mut out = Vec::new();
-        write(queue, &mut out).unwrap();
+        write_parts(queue, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -174,16 +173,16 @@ mod tests {
 
     #[test]
     fn blocks_are_separated_and_log_lines_are_not() {
-        assert_eq!(written([block("a"), block("b"), log("1"), log("2"), block("c")]), "a\n\nb\n\n1\n2\n\nc\n");
+        assert_eq!(output_of([block("a"), block("b"), log("1"), log("2"), block("c")]), "a\n\nb\n\n1\n2\n\nc\n");
     }
 
     #[test]
-    fn held_log_lines_come_after_the_command() {
-        assert_eq!(written([log("0"), Part::Hold, log("1"), block("$ a"), log("2")]), "0\n\n$ a\n\n1\n2\n");
+    fn held_log_lines_follow_the_command() {
+        assert_eq!(output_of([log("0"), Part::HoldLog, log("1"), block("$ a"), log("2")]), "0\n\n$ a\n\n1\n2\n");
     }
 
     #[tokio::test]
-    async fn colours_change_only_the_colours() {
+    async fn colours_add_only_escape_sequences() {
         let (parts, mut queue) = mpsc::channel(QUEUE_LIMIT);
         let mut screen = Screen { parts, is_terminal: true, colours: true };
         for colours in [true, false] {

@@ -1,18 +1,17 @@
-//! The simulated cluster: what kube-controller-manager, kube-scheduler and a kubelet do for Deployments, in small.
+//! The simulated cluster: a small kube-controller-manager, kube-scheduler and kubelet, for Deployments.
 //!
 //! ```text
-//!  Deployment --> ReplicaSet --> pods       by `Cluster`, below: list everything, compare, write the difference
+//!  Deployment --> ReplicaSet --> pods       `ControllerManager`, below: list everything, compare, write the difference
 //!                                 |
 //!                                 v
-//!                           pod status      by `Kubelet`, a task per pod: node, Secrets, start, end
+//!                           pod status      `Kubelet`, a task per pod: node, Secrets, start, stop
 //! ```
 //!
-//! It needs no cache and no queue, unlike the controller that this project is about, because it has the API server in the same
-//! process: after each change it lists everything again. So it never acts on an old state, and an answer that got lost is
-//! in the next list. A real cluster with thousands of pods could not afford that.
+//! It has no cache and no queue: the API server is in this process, so it lists everything after each change. It never
+//! acts on an old state, and a lost response does no harm. With thousands of pods this would be too slow.
 //!
-//! Left out: rollouts (a new template replaces all pods at once), restarts of containers, and everything else that pods can
-//! have besides Secrets.
+//! Not simulated: rollouts (a new template replaces all pods at once), restarts of containers, and every volume except
+//! Secrets.
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc, time::Duration};
 
@@ -43,20 +42,20 @@ mod kubelet;
 
 use kubelet::Kubelet;
 
-/// How often the server is asked for its revision. It is in this process: no request is sent.
-const EVERY: Duration = Duration::from_millis(20);
+/// The interval between two reads of the server's revision, which need no request.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// After a failed request everything is listed again this much later, even if nothing changes.
-const RETRY: Duration = Duration::from_secs(1);
+/// The wait after a failed request.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The label that distinguishes the pods of one template from those of another.
-const HASH: &str = "pod-template-hash";
+/// The label with the hash of the pod template.
+const HASH_LABEL: &str = "pod-template-hash";
 
-/// Most pods that are created or deleted at once for one ReplicaSet.
+/// The limit of pods to create or delete in one reconcile of a ReplicaSet.
 const BURST: usize = 100;
 
-/// Simulates the cluster until it is dropped, `speed` times as fast as usual. It acts as the administrator.
-pub async fn run(server: ApiServer, speed: u32) {
+/// Simulates the cluster until the future is dropped. It has the rights of an administrator.
+pub async fn run(server: ApiServer) {
     let client = Client::new(server.clone(), "default");
     let (sender, objects) = watch::channel(Arc::default());
     let mut tasks = JoinSet::new();
@@ -65,20 +64,20 @@ pub async fn run(server: ApiServer, speed: u32) {
         tasks.spawn(writer);
         recorder
     };
-    let (deployment_controller, scheduler, recorder) =
+    let (controller, scheduler, recorder) =
         (recorder("deployment-controller"), recorder("default-scheduler"), recorder("kubelet"));
-    let kubelet = Kubelet { client: client.clone(), objects, scheduler, recorder, speed };
-    let mut cluster = Cluster { client, recorder: deployment_controller, kubelet, running: HashSet::new(), tasks };
+    let kubelet = Kubelet { client: client.clone(), objects, scheduler, recorder };
+    let mut manager = ControllerManager { client, recorder: controller, kubelet, running: HashSet::new(), tasks };
     loop {
         let revision = server.revision();
-        let (done, retry_at) = (cluster.reconcile(&sender).await, Instant::now() + RETRY);
-        while server.revision() == revision && (done.is_ok() || Instant::now() < retry_at) {
-            sleep(EVERY).await;
+        let (result, retry_at) = (manager.reconcile(&sender).await, Instant::now() + RETRY_AFTER);
+        while server.revision() == revision && (result.is_ok() || Instant::now() < retry_at) {
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-/// What the API server lists.
+/// The result of one list of everything.
 #[derive(Default)]
 struct Objects {
     deployments: Vec<Deployment>,
@@ -102,14 +101,14 @@ impl Objects {
         self.sets.iter().filter(|set| is_owned(*set, deployment)).collect()
     }
 
-    /// The pods that are not being deleted: those that are get a replacement at once.
+    /// Returns the pods that are not being deleted. A pod that is being deleted is replaced at once.
     fn pods_of(&self, set: &ReplicaSet) -> Vec<&Pod> {
         self.pods.iter().filter(|pod| is_owned(*pod, set) && !is_deleting(*pod)).collect()
     }
 }
 
 /// The controllers of Deployments and ReplicaSets.
-struct Cluster {
+struct ControllerManager {
     client: Client,
     recorder: Recorder,
     kubelet: Kubelet,
@@ -118,24 +117,24 @@ struct Cluster {
     tasks: JoinSet<()>,
 }
 
-impl Cluster {
-    /// Does one step towards what the Deployments ask for. Its changes lead to the next call.
+impl ControllerManager {
+    /// Takes one step towards the spec of every Deployment. Its writes lead to the next call.
     async fn reconcile(&mut self, sender: &watch::Sender<Arc<Objects>>) -> kube::Result<()> {
-        // 1. What there is. The kubelet works from the same list.
+        // 1. List everything. The kubelet reads the same list.
         let objects = Arc::new(Objects::list(&self.client).await?);
         sender.send_replace(objects.clone());
 
-        // 2. The difference, object by object: a failure of one does not stop the others. Parts of an object that is being
-        //    deleted are deleted by garbage collection.
+        // 2. Reconcile each object: a failure of one does not stop the others. Garbage collection deletes the dependents of
+        //    a deleted object.
         let mut result = Ok(());
         for deployment in objects.deployments.iter().filter(|it| !is_deleting(*it)) {
-            result = result.and(self.scale_set(deployment, &objects).await);
+            result = result.and(self.reconcile_deployment(deployment, &objects).await);
         }
         for set in objects.sets.iter().filter(|it| !is_deleting(*it)) {
-            result = result.and(self.scale_pods(set, &objects).await);
+            result = result.and(self.reconcile_replica_set(set, &objects).await);
         }
 
-        // 3. A task per pod.
+        // 3. Start a task per new pod.
         self.running.retain(|uid| objects.pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(uid)));
         for pod in objects.pods.iter().filter(|pod| self.running.insert(pod.uid().unwrap_or_default())) {
             self.tasks.spawn(self.kubelet.clone().run(pod.clone()));
@@ -144,30 +143,30 @@ impl Cluster {
         result
     }
 
-    /// One ReplicaSet per version of the pod template; only that of the present version has pods.
-    async fn scale_set(&self, deployment: &Deployment, objects: &Objects) -> kube::Result<()> {
+    /// Creates one ReplicaSet per pod template, and scales all to 0 except that of the present template.
+    async fn reconcile_deployment(&self, deployment: &Deployment, objects: &Objects) -> kube::Result<()> {
         let Some(spec) = &deployment.spec else { return Ok(()) };
-        let (want, hash) = (spec.replicas.unwrap_or(1), hash(&spec.template));
+        let (want, hash) = (spec.replicas.unwrap_or(1), hash_template(&spec.template));
         let name = format!("{}-{hash}", deployment.name_any());
         let api: Api<ReplicaSet> = self.api(deployment);
         let sets = objects.sets_of(deployment);
         if !sets.iter().any(|set| set.name_any() == name) {
-            api.create(&PostParams::default(), &replica_set(deployment, spec, &name, &hash)).await?;
+            api.create(&PostParams::default(), &new_replica_set(deployment, spec, &name, &hash)).await?;
         }
         for set in &sets {
-            let (before, after) = (replicas(set), if set.name_any() == name { want } else { 0 });
+            let (before, after) = (desired_replicas(set), if set.name_any() == name { want } else { 0 });
             if before != after {
                 let patch = Patch::Merge(json!({ "spec": { "replicas": after } }));
                 api.patch(&set.name_any(), &PatchParams::default(), &patch).await?;
-                let way = if before < after { "up" } else { "down" };
-                let message = format!("Scaled {way} replica set {} from {before} to {after}", set.name_any());
+                let direction = if before < after { "up" } else { "down" };
+                let message = format!("Scaled {direction} replica set {} from {before} to {after}", set.name_any());
                 self.recorder.record(&deployment.object_ref(&()), EventType::Normal, "ScalingReplicaSet", &message);
             }
         }
 
-        // The counts that `kubectl get deployments` prints and `kubectl rollout status` waits for.
+        // `kubectl get deployments` prints these counts, `kubectl rollout status` waits for them.
         let pods: Vec<_> = sets.iter().flat_map(|set| objects.pods_of(set)).collect();
-        let updated = pods.iter().filter(|pod| pod.labels().get(HASH) == Some(&hash)).count();
+        let updated = pods.iter().filter(|pod| pod.labels().get(HASH_LABEL) == Some(&hash)).count();
         let ready = pods.iter().filter(|pod| is_ready(pod)).count();
         let (available, reason) = match ready >= usize::try_from(want).unwrap_or(0) {
             true => ("True", "MinimumReplicasAvailable"),
@@ -185,15 +184,15 @@ impl Cluster {
         self.write_status(deployment, status).await
     }
 
-    /// As many pods as the ReplicaSet wants.
-    async fn scale_pods(&self, set: &ReplicaSet, objects: &Objects) -> kube::Result<()> {
-        let want = usize::try_from(replicas(set)).unwrap_or(0);
+    /// Creates or deletes pods until the ReplicaSet has as many as it wants.
+    async fn reconcile_replica_set(&self, set: &ReplicaSet, objects: &Objects) -> kube::Result<()> {
+        let want = usize::try_from(desired_replicas(set)).unwrap_or(0);
         let mut pods = objects.pods_of(set);
         let api: Api<Pod> = self.api(set);
         for _ in (pods.len()..want).take(BURST) {
-            api.create(&PostParams::default(), &pod(set)).await?;
+            api.create(&PostParams::default(), &new_pod(set)).await?;
         }
-        // Those that are not ready go first.
+        // Pods that are not ready are deleted first.
         pods.sort_by_key(|pod| is_ready(pod));
         for pod in pods.iter().take(pods.len().saturating_sub(want)).take(BURST) {
             api.delete(&pod.name_any(), &DeleteParams::default()).await?;
@@ -206,35 +205,34 @@ impl Cluster {
         self.write_status(set, status).await
     }
 
-    /// A status that is as before is no change, and leads to no further list.
+    /// Writes a status. An unchanged status does not change the revision, so it leads to no further list.
     async fn write_status<K: Namespaced>(&self, object: &K, status: Value) -> kube::Result<()> {
         let api: Api<K> = self.api(object);
         api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(status)).await?;
         Ok(())
     }
 
-    /// The objects of a kind in the namespace of `object`.
+    /// Returns the API of a kind in the namespace of `object`.
     fn api<K: Namespaced>(&self, object: &impl ResourceExt) -> Api<K> {
         Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 }
 
-/// A kind whose objects have namespaces.
 trait Namespaced: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug {}
 impl<K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug> Namespaced
     for K
 {
 }
 
-/// Starts empty: the next list scales it up.
-fn replica_set(deployment: &Deployment, spec: &DeploymentSpec, name: &str, hash: &str) -> ReplicaSet {
+/// Returns a ReplicaSet with 0 replicas: the next reconcile scales it up.
+fn new_replica_set(deployment: &Deployment, spec: &DeploymentSpec, name: &str, hash: &str) -> ReplicaSet {
     let mut template = spec.template.clone();
     let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
-    labels.insert(HASH.into(), hash.into());
+    labels.insert(HASH_LABEL.into(), hash.into());
     let labels = labels.clone();
-    // Without the hash in the selector it would count the pods of its predecessor.
+    // Without the hash, the selector would match the pods of an older ReplicaSet, too.
     let mut selector = spec.selector.clone();
-    selector.match_labels.get_or_insert_default().insert(HASH.into(), hash.into());
+    selector.match_labels.get_or_insert_default().insert(HASH_LABEL.into(), hash.into());
     ReplicaSet {
         metadata: ObjectMeta {
             name: Some(name.into()),
@@ -247,8 +245,8 @@ fn replica_set(deployment: &Deployment, spec: &DeploymentSpec, name: &str, hash:
     }
 }
 
-/// The API server appends five letters to the name.
-fn pod(set: &ReplicaSet) -> Pod {
+/// Returns a pod of the template. The API server appends five random letters to the name.
+fn new_pod(set: &ReplicaSet) -> Pod {
     let template = set.spec.clone().and_then(|spec| spec.template).unwrap_or_default();
     Pod {
         metadata: ObjectMeta {
@@ -261,17 +259,17 @@ fn pod(set: &ReplicaSet) -> Pod {
     }
 }
 
-/// FNV-1a of the template's JSON, in letters that spell no words.
-fn hash(template: &PodTemplateSpec) -> String {
+/// Returns the FNV-1a hash of the template's JSON, without vowels: the letters form no words.
+fn hash_template(template: &PodTemplateSpec) -> String {
     let json = serde_json::to_vec(template).unwrap_or_default();
     let hash = json.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     let letters = b"bcdfghjklmnpqrstvwxz2456789";
     hash.to_string().bytes().map(|digit| char::from(letters[usize::from(digit) % letters.len()])).collect()
 }
 
-/// By UID: parts of an earlier object of the same name are not its own.
-fn is_owned(part: &impl ResourceExt, owner: &impl ResourceExt) -> bool {
-    part.owner_references().iter().any(|it| it.controller == Some(true) && Some(&it.uid) == owner.uid().as_ref())
+/// Compares UIDs: dependents of an earlier object of the same name do not count.
+fn is_owned(dependent: &impl ResourceExt, owner: &impl ResourceExt) -> bool {
+    dependent.owner_references().iter().any(|it| it.controller == Some(true) && Some(&it.uid) == owner.uid().as_ref())
 }
 
 fn is_deleting(object: &impl ResourceExt) -> bool {
@@ -283,7 +281,7 @@ fn is_ready(pod: &Pod) -> bool {
     conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
-fn replicas(set: &ReplicaSet) -> i32 {
+fn desired_replicas(set: &ReplicaSet) -> i32 {
     set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 

@@ -1,12 +1,11 @@
-//! A table of the API server, printed as kubectl prints it.
+//! A table of the API server, in the format of `kubectl get`.
 //!
-//! `kubectl get` knows neither pods nor Pkis: the server returns columns and cells. So the story can show only what the
-//! server answers.
+//! The server chooses the columns and fills the cells. So the output of the story is what the server returned.
 
 use serde_json::Value;
 
-/// Prints the columns that are shown without `-o wide`, for `--all-namespaces` after the namespace.
-pub fn print(table: &Value, all_namespaces: bool) -> String {
+/// Formats the columns that `kubectl get` prints without `-o wide`; for `--all-namespaces`, the namespace is the first.
+pub fn render(table: &Value, all_namespaces: bool) -> String {
     let columns = array(&table["columnDefinitions"]).iter().enumerate();
     let shown: Vec<_> = columns.filter(|(_, column)| column["priority"] == 0).collect();
     let mut rows = vec![shown.iter().map(|(_, column)| text(&column["name"]).to_uppercase()).collect::<Vec<_>>()];
@@ -20,12 +19,12 @@ pub fn print(table: &Value, all_namespaces: bool) -> String {
 }
 
 /// Returns the cells of the column with this name.
-pub fn cells(table: &Value, name: &str) -> Vec<String> {
+pub fn read_column(table: &Value, name: &str) -> Vec<String> {
     let at = array(&table["columnDefinitions"]).iter().position(|column| column["name"] == name);
     at.map_or(Vec::new(), |at| array(&table["rows"]).iter().map(|row| text(&row["cells"][at])).collect())
 }
 
-/// Makes each column as wide as its longest cell, and separates columns by `gap` blanks.
+/// Makes each column as wide as its longest cell, with `gap` spaces between columns.
 pub fn align(rows: &[Vec<String>], gap: usize) -> String {
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
     let line = |row: &Vec<String>| {
@@ -54,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_looks_like_that_of_kubectl_get() {
+    fn table_has_the_format_of_kubectl_get() {
         let table = json!({
             "columnDefinitions": [
                 { "name": "Name", "priority": 0 }, { "name": "Ready", "priority": 0 }, { "name": "Node", "priority": 1 },
@@ -65,9 +64,9 @@ mod tests {
                 { "cells": ["a", "1/1", "node-1", 17], "object": { "metadata": { "namespace": "app2" } } },
             ],
         });
-        assert_eq!(print(&table, false), "NAME     READY   AGE\napp1-x           4s\na        1/1     17\n");
-        assert!(print(&table, true).starts_with("NAMESPACE   NAME     READY   AGE\napp1        app1-x "));
-        assert_eq!(cells(&table, "Ready"), ["", "1/1"]);
-        assert_eq!((print(&Value::Null, false).as_str(), cells(&Value::Null, "Name").len()), ("\n", 0));
+        assert_eq!(render(&table, false), "NAME     READY   AGE\napp1-x           4s\na        1/1     17\n");
+        assert!(render(&table, true).starts_with("NAMESPACE   NAME     READY   AGE\napp1        app1-x "));
+        assert_eq!(read_column(&table, "Ready"), ["", "1/1"]);
+        assert_eq!((render(&Value::Null, false).as_str(), read_column(&Value::Null, "Name").len()), ("\n", 0));
     }
 }

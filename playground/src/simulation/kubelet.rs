@@ -1,7 +1,7 @@
-//! The simulated kubelet, and with it the scheduler. There are no containers, only what a kubelet writes about them.
+//! The simulated kubelet and scheduler. No container runs: only the statuses and events of a real kubelet are written.
 //!
-//! The lifecycle of a pod is one function that reads from top to bottom. A real kubelet cannot be written like this: after
-//! a restart it has to continue where it was.
+//! The lifecycle of a pod is one function, from start to stop. A real kubelet has to continue after a restart, so it
+//! compares and acts, like a controller.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,19 +18,19 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Objects, RETRY, is_deleting};
+use super::{Objects, RETRY_AFTER, is_deleting};
 
 /// The only node.
 const NODE: &str = "node-1";
 
-/// How long the containers of a pod take to start, once it has what it needs.
-const START: Duration = Duration::from_secs(1);
+/// The time that containers take to start, after all Secrets exist.
+const START_TIME: Duration = Duration::from_secs(1);
 
-/// How long they take to stop.
-const END: Duration = Duration::from_secs(2);
+/// The time that containers take to stop.
+const STOP_TIME: Duration = Duration::from_secs(2);
 
-/// When a missing Secret is reported again; each time twice as long.
-const REPORT_AGAIN: Duration = Duration::from_millis(500);
+/// The wait before a missing Secret is reported again. It doubles each time.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub struct Kubelet {
@@ -38,26 +38,25 @@ pub struct Kubelet {
     pub objects: watch::Receiver<Arc<Objects>>,
     pub scheduler: Recorder,
     pub recorder: Recorder,
-    pub speed: u32,
 }
 
 impl Kubelet {
-    /// Schedules a pod, starts it, and ends it when it is deleted.
+    /// Schedules a pod, starts it, and stops it when it is deleted.
     pub async fn run(self, pod: Pod) {
-        let ending = self.until(|objects| match find(objects, &pod) {
+        let deleted = self.wait_until(|objects| match find(objects, &pod) {
             Some(pod) => is_deleting(pod),
             None => true,
         });
         tokio::select! {
             () = async { self.start(&pod).await; std::future::pending().await } => {}
-            () = ending => {}
+            () = deleted => {}
         }
-        self.end(&pod).await;
+        self.stop(&pod).await;
     }
 
     async fn start(&self, pod: &Pod) {
         let Some(spec) = &pod.spec else { return };
-        // 1. The scheduler: there is one node, and it always has room.
+        // 1. Schedule: there is one node, and it always has room.
         if spec.node_name.is_none() {
             self.bind(pod).await;
         }
@@ -66,23 +65,23 @@ impl Kubelet {
         }
 
         // 2. Wait for the Secrets.
-        self.write(pod, &status(pod, spec, false)).await;
-        let mut report_again = REPORT_AGAIN / self.speed;
-        while let Some((reason, message)) = missing(&self.objects(), pod, spec) {
+        self.write_status(pod, &new_status(pod, spec, false)).await;
+        let mut report_interval = REPORT_INTERVAL;
+        while let Some((reason, message)) = find_missing_secret(&self.objects(), pod, spec) {
             self.recorder.record(&pod.object_ref(&()), EventType::Warning, reason, &message);
-            let complete = self.until(|objects| missing(objects, pod, spec).is_none());
-            let _ = timeout(report_again, complete).await;
-            report_again *= 2;
+            let complete = self.wait_until(|objects| find_missing_secret(objects, pod, spec).is_none());
+            let _ = timeout(report_interval, complete).await;
+            report_interval *= 2;
         }
 
         // 3. Start the containers.
-        sleep(START / self.speed).await;
-        self.write(pod, &status(pod, spec, true)).await;
+        sleep(START_TIME).await;
+        self.write_status(pod, &new_status(pod, spec, true)).await;
         for container in &spec.containers {
             let image = container.image.as_deref().unwrap_or_default();
-            self.tell(pod, "Pulled", &format!("Container image {image:?} already present on machine"));
-            self.tell(pod, "Created", "Container created");
-            self.tell(pod, "Started", "Container started");
+            self.record(pod, "Pulled", &format!("Container image {image:?} already present on machine"));
+            self.record(pod, "Created", "Container created");
+            self.record(pod, "Started", "Container started");
         }
     }
 
@@ -98,15 +97,15 @@ impl Kubelet {
         self.scheduler.record(&pod.object_ref(&()), EventType::Normal, "Scheduled", &message);
     }
 
-    async fn end(&self, pod: &Pod) {
-        // The grace period may have been shortened by the deletion.
+    async fn stop(&self, pod: &Pod) {
+        // The deletion may have shortened the grace period.
         let grace = find(&self.objects(), pod).and_then(|pod| pod.metadata.deletion_grace_period_seconds);
         let Some(grace) = grace else { return };
         for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
-            self.tell(pod, "Killing", &format!("Stopping container {}", container.name));
+            self.record(pod, "Killing", &format!("Stopping container {}", container.name));
         }
-        sleep(Duration::from_secs(grace.unsigned_abs()).min(END) / self.speed).await;
-        // Grace 0 means that it has ended. The UID: not another pod that has the name by now.
+        sleep(Duration::from_secs(grace.unsigned_abs()).min(STOP_TIME)).await;
+        // Grace period 0 removes the object. The UID protects a new pod of the same name.
         let preconditions = Some(Preconditions { uid: pod.uid(), ..Preconditions::default() });
         let params = DeleteParams { preconditions, ..DeleteParams::default().grace_period(0) };
         let (api, name) = (self.api(pod), pod.name_any());
@@ -117,17 +116,16 @@ impl Kubelet {
         self.objects.borrow().clone()
     }
 
-    /// Waits until this holds.
-    async fn until(&self, mut holds: impl FnMut(&Objects) -> bool) {
+    async fn wait_until(&self, mut holds: impl FnMut(&Objects) -> bool) {
         let _ = self.objects.clone().wait_for(|objects| holds(objects)).await;
     }
 
-    async fn write(&self, pod: &Pod, status: &Value) {
+    async fn write_status(&self, pod: &Pod, status: &Value) {
         let (api, name, params, patch) = (self.api(pod), pod.name_any(), PatchParams::default(), Patch::Merge(status));
         retry(|| api.patch_status(&name, &params, &patch)).await;
     }
 
-    fn tell(&self, pod: &Pod, reason: &str, message: &str) {
+    fn record(&self, pod: &Pod, reason: &str, message: &str) {
         self.recorder.record(&pod.object_ref(&()), EventType::Normal, reason, message);
     }
 
@@ -136,13 +134,13 @@ impl Kubelet {
     }
 }
 
-/// Repeats a request until it succeeds, or the pod is gone (404), or the answer to an earlier attempt was lost (409).
+/// Repeats a request until it succeeds, or the pod is deleted (404), or an earlier attempt had succeeded (409).
 async fn retry<T, F: Future<Output = kube::Result<T>>>(request: impl Fn() -> F) {
     while let Err(error) = request().await {
         if matches!(&error, kube::Error::Api(status) if matches!(status.code, 404 | 409)) {
             return;
         }
-        sleep(RETRY).await;
+        sleep(RETRY_AFTER).await;
     }
 }
 
@@ -150,38 +148,38 @@ fn find<'a>(objects: &'a Objects, pod: &Pod) -> Option<&'a Pod> {
     objects.pods.iter().find(|it| it.metadata.uid == pod.metadata.uid)
 }
 
-/// The reason and message of the event about a Secret that the pod cannot start without, while it is missing.
-fn missing(objects: &Objects, pod: &Pod, spec: &PodSpec) -> Option<(&'static str, String)> {
+/// Returns the reason and message of the event for a Secret that is missing, if there is one.
+fn find_missing_secret(objects: &Objects, pod: &Pod, spec: &PodSpec) -> Option<(&'static str, String)> {
     let is_missing = |name: &str| {
         !objects.secrets.iter().any(|it| it.metadata.name.as_deref() == Some(name) && it.namespace() == pod.namespace())
     };
-    let mut volumes = spec.volumes.iter().flatten().flat_map(|volume| mounted(volume).map(move |name| (volume, name)));
+    let mut volumes = spec.volumes.iter().flatten().flat_map(|volume| secrets_of(volume).map(move |it| (volume, it)));
     if let Some((volume, secret)) = volumes.find(|(_, secret)| is_missing(secret)) {
         let message = format!("MountVolume.SetUp failed for volume {:?} : secret {secret:?} not found", volume.name);
         return Some(("FailedMount", message));
     }
-    let secret = spec.containers.iter().flat_map(variables).find(|secret| is_missing(secret))?;
+    let secret = spec.containers.iter().flat_map(env_secrets).find(|secret| is_missing(secret))?;
     Some(("Failed", format!("Error: secret {secret:?} not found")))
 }
 
-/// The Secrets of a volume, except optional ones.
-fn mounted(volume: &Volume) -> impl Iterator<Item = &str> {
+/// Returns the Secrets of a volume, except optional ones.
+fn secrets_of(volume: &Volume) -> impl Iterator<Item = &str> {
     let whole = volume.secret.iter().filter(|secret| secret.optional != Some(true));
     let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
     let parts = sources.filter_map(|source| source.secret.as_ref()).filter(|secret| secret.optional != Some(true));
     whole.filter_map(|secret| secret.secret_name.as_deref()).chain(parts.map(|secret| secret.name.as_str()))
 }
 
-/// The Secrets of the environment, except optional ones.
-fn variables(container: &Container) -> impl Iterator<Item = &str> {
+/// Returns the Secrets of the environment, except optional ones.
+fn env_secrets(container: &Container) -> impl Iterator<Item = &str> {
     let all = container.env_from.iter().flatten().filter_map(|from| from.secret_ref.as_ref());
     let one = container.env.iter().flatten().filter_map(|env| env.value_from.as_ref()?.secret_key_ref.as_ref());
     let all = all.filter(|secret| secret.optional != Some(true)).map(|secret| secret.name.as_str());
     all.chain(one.filter(|key| key.optional != Some(true)).map(|key| key.name.as_str()))
 }
 
-/// The status of a pod whose containers are being created, or run.
-fn status(pod: &Pod, spec: &PodSpec, running: bool) -> Value {
+/// Returns the status of a pod whose containers run, or are being created.
+fn new_status(pod: &Pod, spec: &PodSpec, running: bool) -> Value {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let state = match running {
         true => json!({ "running": { "startedAt": now } }),

@@ -6,30 +6,30 @@ use tokio::time::timeout;
 
 use super::*;
 
-/// The embedded API server with the simulated cluster. Time is paused.
-struct World {
+/// The embedded API server with the simulated cluster, in paused time.
+struct TestEnv {
     server: ApiServer,
     client: Client,
     _cluster: JoinSet<()>,
 }
 
-impl World {
-    async fn new(faults: impl IntoIterator<Item = Rule>) -> World {
+impl TestEnv {
+    async fn new(faults: impl IntoIterator<Item = Rule>) -> TestEnv {
         let server = ApiServer::new(Settings::default());
         faults.into_iter().for_each(|rule| assert!(server.fault(rule)));
         let client = Client::new(server.clone(), "default");
         let mut cluster = JoinSet::new();
-        cluster.spawn(run(server.clone(), 1));
+        cluster.spawn(run(server.clone()));
         let namespace: Namespace = serde_json::from_value(json!({ "metadata": { "name": "ns" } })).unwrap();
         Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
-        World { server, client, _cluster: cluster }
+        TestEnv { server, client, _cluster: cluster }
     }
 
     fn api<K: Namespaced>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), "ns")
     }
 
-    /// Creates a Deployment `web` with something added to the spec of its pods.
+    /// Creates the Deployment `web`, with the fields of `pod` added to its pod spec.
     async fn deploy(&self, replicas: i32, pod: Value) {
         let mut deployment = json!({ "metadata": { "name": "web" }, "spec": {
             "replicas": replicas, "selector": { "matchLabels": { "app": "web" } },
@@ -62,7 +62,7 @@ impl World {
         self.api().list(&ListParams::default()).await.unwrap().items
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&[Pod]) -> bool) -> Vec<Pod> {
+    async fn wait_until(&self, condition: &str, holds: impl Fn(&[Pod]) -> bool) -> Vec<Pod> {
         let found = async {
             loop {
                 let pods = self.list::<Pod>().await;
@@ -72,11 +72,11 @@ impl World {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        timeout(Duration::from_secs(60), found).await.unwrap_or_else(|_| panic!("not within a minute: {what}"))
+        timeout(Duration::from_secs(60), found).await.unwrap_or_else(|_| panic!("not within a minute: {condition}"))
     }
 
-    async fn until_ready(&self, n: usize) -> Vec<Pod> {
-        self.until(&format!("{n} ready pods"), |pods| pods.len() == n && pods.iter().all(is_ready)).await
+    async fn wait_until_ready(&self, n: usize) -> Vec<Pod> {
+        self.wait_until(&format!("{n} ready pods"), |pods| pods.len() == n && pods.iter().all(is_ready)).await
     }
 }
 
@@ -84,7 +84,7 @@ fn names(pods: &[Pod]) -> BTreeSet<String> {
     pods.iter().map(ResourceExt::name_any).collect()
 }
 
-fn waits(pods: &[Pod]) -> bool {
+fn is_waiting(pods: &[Pod]) -> bool {
     let status = pods.first().and_then(|pod| pod.status.as_ref()?.container_statuses.as_ref());
     let state = status.and_then(|containers| containers[0].state.clone()?.waiting?.reason);
     state.as_deref() == Some("ContainerCreating")
@@ -92,12 +92,12 @@ fn waits(pods: &[Pod]) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn deployment_becomes_ready_pods_of_one_replica_set() {
-    let world = World::new([]).await;
-    world.deploy(3, Value::Null).await;
-    let pods = world.until_ready(3).await;
+    let env = TestEnv::new([]).await;
+    env.deploy(3, Value::Null).await;
+    let pods = env.wait_until_ready(3).await;
     sleep(Duration::from_secs(1)).await;
 
-    let (sets, deployment) = (world.list::<ReplicaSet>().await, world.api::<Deployment>().get("web").await.unwrap());
+    let (sets, deployment) = (env.list::<ReplicaSet>().await, env.api::<Deployment>().get("web").await.unwrap());
     assert_eq!(sets.len(), 1);
     assert!(is_owned(&sets[0], &deployment) && sets[0].name_any().starts_with("web-"));
     for pod in &pods {
@@ -112,86 +112,86 @@ async fn deployment_becomes_ready_pods_of_one_replica_set() {
     let available = status.conditions.iter().flatten().find(|it| it.type_ == "Available").unwrap();
     assert_eq!(available.status, "True");
 
-    // Then nothing happens any more.
-    let revision = world.server.revision();
+    // After that, nothing is written.
+    let revision = env.server.revision();
     sleep(Duration::from_secs(600)).await;
-    assert_eq!(world.server.revision(), revision);
+    assert_eq!(env.server.revision(), revision);
 }
 
 #[tokio::test(start_paused = true)]
-async fn scaled_deployment_keeps_the_pods_that_are_ready() {
-    let world = World::new([]).await;
-    world.deploy(2, Value::Null).await;
-    let ready = names(&world.until_ready(2).await);
-    world.scale(9).await;
-    world.until("nine pods", |pods| pods.len() == 9).await;
-    world.scale(2).await;
-    assert_eq!(names(&world.until_ready(2).await), ready);
-    world.scale(0).await;
-    world.until_ready(0).await;
+async fn scaling_down_keeps_ready_pods() {
+    let env = TestEnv::new([]).await;
+    env.deploy(2, Value::Null).await;
+    let ready = names(&env.wait_until_ready(2).await);
+    env.scale(9).await;
+    env.wait_until("nine pods", |pods| pods.len() == 9).await;
+    env.scale(2).await;
+    assert_eq!(names(&env.wait_until_ready(2).await), ready);
+    env.scale(0).await;
+    env.wait_until_ready(0).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleted_pod_is_replaced_and_ends_after_a_while() {
-    let world = World::new([]).await;
-    world.deploy(1, Value::Null).await;
-    let before = world.until_ready(1).await;
-    world.api::<Pod>().delete(&before[0].name_any(), &DeleteParams::default()).await.unwrap();
-    world.until("the old pod and a new one", |pods| pods.len() == 2).await;
-    assert_ne!(names(&world.until_ready(1).await), names(&before));
+async fn deleted_pod_is_replaced_and_removed() {
+    let env = TestEnv::new([]).await;
+    env.deploy(1, Value::Null).await;
+    let before = env.wait_until_ready(1).await;
+    env.api::<Pod>().delete(&before[0].name_any(), &DeleteParams::default()).await.unwrap();
+    env.wait_until("the old pod and a new pod", |pods| pods.len() == 2).await;
+    assert_ne!(names(&env.wait_until_ready(1).await), names(&before));
 }
 
 #[tokio::test(start_paused = true)]
 async fn new_template_replaces_the_pods() {
-    let world = World::new([]).await;
-    world.deploy(2, Value::Null).await;
-    let before = names(&world.until_ready(2).await);
+    let env = TestEnv::new([]).await;
+    env.deploy(2, Value::Null).await;
+    let before = names(&env.wait_until_ready(2).await);
     let container = json!({ "name": "app", "image": "busybox:2" });
-    world.patch(json!({ "spec": { "template": { "spec": { "containers": [container] } } } })).await;
-    world.until("other pods", |pods| names(pods).is_disjoint(&before) && pods.len() == 2).await;
+    env.patch(json!({ "spec": { "template": { "spec": { "containers": [container] } } } })).await;
+    env.wait_until("other pods", |pods| names(pods).is_disjoint(&before) && pods.len() == 2).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleted_deployment_takes_its_pods_along() {
-    let world = World::new([]).await;
-    world.deploy(2, Value::Null).await;
-    world.until_ready(2).await;
-    world.api::<Deployment>().delete("web", &DeleteParams::background()).await.unwrap();
-    world.until_ready(0).await;
-    assert!(world.list::<ReplicaSet>().await.is_empty());
+async fn deleted_deployment_loses_its_pods() {
+    let env = TestEnv::new([]).await;
+    env.deploy(2, Value::Null).await;
+    env.wait_until_ready(2).await;
+    env.api::<Deployment>().delete("web", &DeleteParams::background()).await.unwrap();
+    env.wait_until_ready(0).await;
+    assert!(env.list::<ReplicaSet>().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn missing_secret_holds_a_pod_until_it_appears() {
-    let env = json!([{ "secretRef": { "name": "b" } }, { "secretRef": { "name": "x", "optional": true } }]);
-    let world = World::new([]).await;
+async fn pod_waits_until_all_its_secrets_exist() {
+    let env_from = json!([{ "secretRef": { "name": "b" } }, { "secretRef": { "name": "x", "optional": true } }]);
+    let env = TestEnv::new([]).await;
     let volumes = json!([
         { "name": "pki", "secret": { "secretName": "a" } },
         { "name": "more", "projected": { "sources": [{ "secret": { "name": "c" } }] } },
         { "name": "optional", "secret": { "secretName": "x", "optional": true } },
     ]);
-    let containers = json!([{ "name": "app", "image": "busybox:1.37", "envFrom": env }]);
-    world.deploy(1, json!({ "volumes": volumes, "containers": containers })).await;
+    let containers = json!([{ "name": "app", "image": "busybox:1.37", "envFrom": env_from }]);
+    env.deploy(1, json!({ "volumes": volumes, "containers": containers })).await;
     for secret in ["a", "b", "c"] {
-        world.until("a pod that waits", waits).await;
+        env.wait_until("a pod that waits", is_waiting).await;
         sleep(Duration::from_secs(600)).await;
-        assert!(waits(&world.list::<Pod>().await), "for {secret}");
-        world.create_secret(secret).await;
+        assert!(is_waiting(&env.list::<Pod>().await), "for {secret}");
+        env.create_secret(secret).await;
     }
-    world.until_ready(1).await;
+    env.wait_until_ready(1).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_are_those_of_a_real_cluster() {
-    let world = World::new([]).await;
-    world.deploy(1, json!({ "volumes": [{ "name": "pki", "secret": { "secretName": "web-pki" } }] })).await;
-    world.until("a pod that waits", waits).await;
+async fn events_have_the_texts_of_a_real_cluster() {
+    let env = TestEnv::new([]).await;
+    env.deploy(1, json!({ "volumes": [{ "name": "pki", "secret": { "secretName": "web-pki" } }] })).await;
+    env.wait_until("a pod that waits", is_waiting).await;
     sleep(Duration::from_secs(10)).await;
-    world.create_secret("web-pki").await;
-    let name = world.until_ready(1).await[0].name_any();
+    env.create_secret("web-pki").await;
+    let name = env.wait_until_ready(1).await[0].name_any();
     sleep(Duration::from_secs(1)).await;
 
-    let events = world.list::<Event>().await;
+    let events = env.list::<Event>().await;
     let line = |event: &Event| {
         let [component, kind] = [event.reporting_component.clone(), event.type_.clone()].map(Option::unwrap_or_default);
         format!("{component}: {kind} {}: {}", event.reason.as_deref().unwrap(), event.message.as_deref().unwrap())
@@ -214,9 +214,9 @@ async fn events_are_those_of_a_real_cluster() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_answers_lead_to_no_pod_too_many() {
+async fn lost_responses_create_no_extra_pod() {
     let lost = |verb, resource| Rule::new(Fault::ResetAfter).verb(verb).resource(resource).probability(0.3);
-    let world = World::new([
+    let env = TestEnv::new([
         lost(Verb::Create, "pods").subresource(""),
         lost(Verb::Patch, "pods"),
         lost(Verb::Delete, "pods"),
@@ -224,11 +224,11 @@ async fn lost_answers_lead_to_no_pod_too_many() {
         Rule::new(Fault::InternalError).verb(Verb::List).resource("deployments.apps").probability(0.3),
     ])
     .await;
-    world.deploy(10, Value::Null).await;
-    world.until("ten pods", |pods| pods.len() >= 10).await;
-    world.server.clear_faults();
-    world.until_ready(10).await;
-    let created = world.server.requests().into_iter().filter(|it| it.verb == "create" && it.resource == "pods");
+    env.deploy(10, Value::Null).await;
+    env.wait_until("ten pods", |pods| pods.len() >= 10).await;
+    env.server.clear_faults();
+    env.wait_until_ready(10).await;
+    let created = env.server.requests().into_iter().filter(|it| it.verb == "create" && it.resource == "pods");
     let created: Vec<_> = created.filter(|it| it.uri.contains("/pods?")).collect();
     assert_eq!(created.len(), 10, "{created:#?}");
 }

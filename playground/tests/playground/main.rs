@@ -1,7 +1,7 @@
 //! The built binary, as a learner runs it.
 
-mod five;
-mod world;
+mod exercises;
+mod test_env;
 
 use std::{
     fs,
@@ -15,18 +15,18 @@ use std::{
     process::Stdio,
 };
 
+use test_env::{Lines, TestEnv, WorkDir, http};
 use testkit::wait::{eventually, expect};
-use world::{Home, Lines, Playground, http};
 
-/// What the owner of the pod reads.
+/// The message of the event for the owner of app1.
 const MESSAGE: &str = "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]";
 
 #[test]
-fn story_is_told_in_order_and_leaves_nothing_behind() {
-    let home = Home::new("once");
-    let mut playground = home.playground("--once");
+fn story_prints_its_steps_in_order_and_leaves_no_file() {
+    let dir = WorkDir::new("once");
+    let mut playground = dir.start("--once");
     let server = playground.server();
-    let (code, stdout, stderr) = playground.end();
+    let (code, stdout, stderr) = playground.wait();
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     let mut rest = stdout.as_str();
     for part in [
@@ -51,7 +51,6 @@ fn story_is_told_in_order_and_leaves_nothing_behind() {
         "appp1     False   NameNotAllowed ",
         "\n4. ",
         "$ kubectl patch pki app1-pki -n app1 --type merge -p 'spec: {serviceName: app1}'\npki.box.com/app1-pki patched\n",
-        "\n5. ",
         "certificate issued pki=app1/app1-pki",
         "app1-pki   app1      True    Issued   2",
         "$ kubectl get pods --all-namespaces\n",
@@ -60,39 +59,39 @@ fn story_is_told_in_order_and_leaves_nothing_behind() {
         "app2 ",
         " 1/1     Running ",
     ] {
-        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing, or too early:\n{stdout}"));
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is missing or in the wrong order:\n{stdout}"));
         rest = &rest[at + part.len()..];
     }
-    assert!(!stdout.contains('\u{1b}'), "colours are for terminals");
+    assert!(!stdout.contains('\u{1b}'), "colours only on a terminal");
     assert!(!stdout.contains("Forbidden") && !stdout.contains("ERROR"), "{stdout}");
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
-    assert!(TcpStream::connect(server).is_err(), "the port is free again");
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
+    assert!(TcpStream::connect(server).is_err(), "the port is closed");
 }
 
 #[test]
-fn broken_story_ends_with_1_and_names_the_command() {
-    let home = Home::new("broken");
-    let mut playground = home.playground("--once");
+fn failed_story_ends_with_1_and_names_the_command() {
+    let dir = WorkDir::new("failed");
+    let mut playground = dir.start("--once");
     let server = playground.server();
     let rule = r#"{"fault":"InternalError","verb":"patch","resource":"pkis.box.com","user":"system:admin"}"#;
     assert_eq!(http(&server, "POST", "/control/faults", rule).0, 200);
-    let (code, stdout, stderr) = playground.end();
+    let (code, stdout, stderr) = playground.wait();
     assert_eq!(code, Some(1), "{stdout}\n{stderr}");
-    assert!(stderr.starts_with("error: the story broke off: kubectl patch pki app1-pki -n app1"), "{stderr}");
+    assert!(stderr.starts_with("error: the story failed: kubectl patch pki app1-pki -n app1"), "{stderr}");
     assert!(stderr.contains("500") && stdout.contains("3. ") && !stdout.contains("patched"), "{stdout}\n{stderr}");
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn cluster_without_apps_is_empty_and_has_its_kubeconfig() {
-    let home = Home::new("empty");
-    let mut playground = home.playground("--no-apps --kubeconfig-out play.yaml");
+fn no_apps_starts_an_empty_cluster_with_a_kubeconfig() {
+    let dir = WorkDir::new("empty");
+    let mut playground = dir.start("--no-apps --kubeconfig-out play.yaml");
     let server = playground.server();
     let kubeconfig = playground.kubeconfig();
-    assert_eq!(kubeconfig, home.0.join("play.yaml"));
+    assert_eq!(kubeconfig, dir.0.join("play.yaml"));
     assert_eq!(fs::metadata(&kubeconfig).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(fs::read_to_string(&kubeconfig).unwrap().contains(&format!("http://{server}")));
-    playground.stdout.until("kubectl apply -f");
+    playground.stdout.wait_for("kubectl apply -f");
     let (code, pods) = http(&server, "GET", "/api/v1/pods", "");
     assert!(code == 200 && pods.contains("\"items\":[]"), "{pods}");
     assert_eq!(http(&server, "GET", "/apis/box.com/v1/pkis", "").0, 200, "demo-controller.yaml is installed");
@@ -103,20 +102,20 @@ fn cluster_without_apps_is_empty_and_has_its_kubeconfig() {
         ("--kubeconfig-out no/where", "error: --kubeconfig-out no/where: No such file"),
         ("--once --no-apps", "error: the argument '--once' cannot be used with '--no-apps'"),
     ] {
-        let (code, stdout, stderr) = home.playground(args).end();
+        let (code, stdout, stderr) = dir.start(args).wait();
         assert_eq!((code, stdout.as_str()), (Some(2), ""));
         assert!(stderr.starts_with(expected), "{stderr}");
     }
     assert!(kubeconfig.exists());
     playground.signal("TERM");
-    assert_eq!(playground.end().0, Some(0));
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(playground.wait().0, Some(0));
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn server_listens_on_loopback_only() {
-    let home = Home::new("loopback");
-    let mut playground = home.playground("--no-apps");
+    let dir = WorkDir::new("loopback");
+    let mut playground = dir.start("--no-apps");
     let server = playground.server();
     let port: u16 = server.rsplit_once(':').unwrap().1.parse().unwrap();
     // Address and port in hexadecimal; 0A is LISTEN.
@@ -127,77 +126,77 @@ fn server_listens_on_loopback_only() {
 }
 
 #[test]
-fn signal_ends_it_and_leaves_nothing_behind() {
+fn signal_stops_it_and_leaves_no_file() {
     for signal in ["INT", "TERM", "HUP"] {
-        let home = Home::new(&format!("signal-{signal}"));
-        let mut playground = home.playground("");
+        let dir = WorkDir::new(&format!("signal-{signal}"));
+        let mut playground = dir.start("");
         let server = playground.server();
-        playground.stdout.until("docs/tour.md");
-        assert!(!home.files().is_empty());
-        // A watch that is open does not delay the end.
+        playground.stdout.wait_for("docs/tour.md");
+        assert!(!dir.files().is_empty());
+        // An open watch does not delay the end.
         let mut watch = TcpStream::connect(&server).unwrap();
         write!(watch, "GET /api/v1/pods?watch=true HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
         watch.read_exact(&mut [0; 12]).unwrap();
         playground.signal(signal);
-        let (code, stdout, stderr) = playground.end();
+        let (code, stdout, stderr) = playground.wait();
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "SIG{signal}: {stdout}");
-        assert_eq!(home.files(), Vec::<PathBuf>::new());
-        assert!(TcpStream::connect(server).is_err(), "the port is free again");
+        assert_eq!(dir.files(), Vec::<PathBuf>::new());
+        assert!(TcpStream::connect(server).is_err(), "the port is closed");
     }
 }
 
 #[test]
-fn signal_before_the_end_of_the_story_is_a_failure_with_once() {
-    let home = Home::new("interrupted");
-    let mut playground = home.playground("--once");
-    playground.stdout.until("1. app2");
+fn signal_during_a_story_with_once_is_a_failure() {
+    let dir = WorkDir::new("interrupted");
+    let mut playground = dir.start("--once");
+    playground.stdout.wait_for("1. app2");
     playground.signal("INT");
-    let (code, _, stderr) = playground.end();
+    let (code, _, stderr) = playground.wait();
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("interrupted: before the end of the story"), "{stderr}");
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert!(stderr.contains("a signal interrupted the story"), "{stderr}");
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn closed_stdout_ends_it_without_failure() {
-    let home = Home::new("head");
+fn closed_stdout_ends_it_with_0() {
+    let dir = WorkDir::new("head");
     for args in ["", "--once"] {
-        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = dir.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = Lines::of(child.stderr.take().unwrap());
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (code, _, stderr) = Playground { child, stdout: Lines::of(std::io::empty()), stderr }.end();
+        let (code, _, stderr) = TestEnv { child, stdout: Lines::of(std::io::empty()), stderr }.wait();
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{args}");
     }
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn full_disk_is_a_failure() {
-    let home = Home::new("full");
+fn full_disk_ends_it_with_1() {
+    let dir = WorkDir::new("full");
     for args in ["--once", "--no-apps"] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = home.command(args).stdout(full).output().unwrap();
+        let output = dir.command(args).stdout(full).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{args}: {stderr}");
         assert!(stderr.starts_with("error: stdout: No space left on device"), "{stderr}");
     }
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
 
-/// A pager that is not scrolled, a terminal that is held.
+/// For example: a pager at the end of its screen, or a paused terminal.
 #[test]
 fn blocked_stdout_does_not_delay_a_signal() {
-    let home = Home::new("blocked");
+    let dir = WorkDir::new("blocked");
     let (stdout, _unread) = UnixStream::pair().unwrap();
     stdout.set_nonblocking(true).unwrap();
     while (&stdout).write(&[b'.'; 64]).is_ok() {}
     stdout.set_nonblocking(false).unwrap();
-    let child = home.command("").stdout(OwnedFd::from(stdout)).stderr(Stdio::null()).spawn().unwrap();
+    let child = dir.command("").stdout(OwnedFd::from(stdout)).stderr(Stdio::null()).spawn().unwrap();
     let (stdout, stderr) = (Lines::of(std::io::empty()), Lines::of(std::io::empty()));
-    let mut playground = Playground { child, stdout, stderr };
-    eventually("its files", || expect(!home.files().is_empty(), "none"));
+    let mut playground = TestEnv { child, stdout, stderr };
+    eventually("its files", || expect(!dir.files().is_empty(), "none"));
     playground.signal("INT");
-    assert_eq!(playground.end().0, Some(0));
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(playground.wait().0, Some(0));
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }

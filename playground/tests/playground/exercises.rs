@@ -1,19 +1,21 @@
-//! The five things to try.
+//! The five exercises.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::world::{Home, http};
+use crate::test_env::{WorkDir, http};
 
-/// The command below the title that begins so.
-fn printed<'a>(text: &'a str, title: &str) -> &'a str {
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(title));
-    lines.nth(1).unwrap_or_else(|| panic!("{title} is missing: {text}")).trim()
+/// Returns the commands of an exercise.
+fn commands<'a>(text: &'a str, title: &str) -> Vec<&'a str> {
+    let lines = text.lines().skip_while(|line| !line.starts_with(title)).skip(1).map(str::trim);
+    let commands: Vec<_> = lines.take_while(|line| !line.starts_with("Expect:")).collect();
+    assert!(!commands.is_empty(), "{title} is missing: {text}");
+    commands
 }
 
-/// Runs a command that is printed: with kubectl if it is installed, otherwise by the request that it makes.
+/// Runs a command. Without kubectl, it sends the request of kubectl.
 fn run(command: &str, server: &str, kubeconfig: &Path) {
     let words: Vec<&str> = command.split_whitespace().collect();
     if words[0] == "kubectl" && is_installed("kubectl") {
@@ -21,7 +23,7 @@ fn run(command: &str, server: &str, kubeconfig: &Path) {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         return;
     }
-    let body = command.split('\'').nth(1).unwrap_or_default();
+    let data = command.split('\'').nth(1).unwrap_or_default();
     let (method, paths) = match &words[..] {
         ["curl", "-X", method, url] => {
             let path = url.split_once(server).unwrap().1.trim_start_matches("/control/");
@@ -37,8 +39,8 @@ fn run(command: &str, server: &str, kubeconfig: &Path) {
         other => panic!("unknown command: {other:?}"),
     };
     for path in paths {
-        let (code, answer) = http(server, method, &path, body);
-        assert_eq!(code, 200, "{command}: {answer}");
+        let (code, body) = http(server, method, &path, data);
+        assert_eq!(code, 200, "{command}: {body}");
     }
 }
 
@@ -47,35 +49,32 @@ fn is_installed(program: &str) -> bool {
 }
 
 #[test]
-fn five_things_to_try_have_the_results_printed_beside_them() {
-    let home = Home::new("five");
-    let mut playground = home.playground("");
+fn exercises_have_the_results_that_they_print() {
+    let dir = WorkDir::new("exercises");
+    let mut playground = dir.start("");
     let (server, kubeconfig) = (playground.server(), playground.kubeconfig());
-    playground.stdout.until("docs/tour.md");
+    playground.stdout.wait_for("docs/tour.md");
     let text = playground.stdout.seen.join("\n");
-    let text = text.split_once("Now it is your turn").unwrap().1;
-    let run = |title: &str| run(printed(text, title), &server, &kubeconfig);
+    let text = text.split_once("Five exercises").unwrap().1;
+    let run = |title: &str| commands(text, title).into_iter().for_each(|it| run(it, &server, &kubeconfig));
     let log = &mut playground.stdout;
 
     run("1. ");
-    log.until("certificate issued pki=app1/app1-pki");
+    log.wait_for("certificate issued pki=app1/app1-pki");
 
     run("2. ");
-    log.until_all(&[r#"to="Terminating""#, r#"to="Deleted""#, r#"from="none" to="Pending""#, r#"to="Ready""#]);
+    log.wait_for_all(&[r#"to="Terminating""#, r#"to="Deleted""#, r#"from="none" to="Pending""#, r#"to="Ready""#]);
 
     run("3. ");
-    log.until("watch failed, will watch again");
+    log.wait_for("watch failed, will watch again");
+    log.wait_for_all(&["the watch works again", r#"to="Deleted""#, r#"to="Ready""#]);
 
-    // The pods have changed since the Pkis have: the version of their watch is too old.
-    run("2. ");
-    log.until_all(&[r#"to="Deleted""#, r#"to="Ready""#]);
     run("4. ");
-    log.until("410 Expired");
-    log.until("listed, the cache is complete");
+    log.wait_for_all(&["410 Expired", "listed, the cache is complete", r#"to="Ready""#]);
 
     run("5. ");
     for _ in 0..49 {
-        log.until(r#"to="Ready""#);
+        log.wait_for(r#"to="Ready""#);
     }
 
     let (_, requests) = http(&server, "GET", "/control/requests", "");
@@ -84,9 +83,9 @@ fn five_things_to_try_have_the_results_printed_beside_them() {
         "the controller has its own token"
     );
     playground.signal("TERM");
-    let (code, stdout, stderr) = playground.end();
+    let (code, stdout, stderr) = playground.wait();
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     let issued = stdout.lines().filter(|line| line.contains("INFO certificate issued"));
-    assert_eq!(issued.count(), 3, "two in the story, one for the Secret that was deleted: {stdout}");
-    assert_eq!(home.files(), Vec::<PathBuf>::new());
+    assert_eq!(issued.count(), 3, "two in the story, one for the deleted Secret: {stdout}");
+    assert_eq!(dir.files(), Vec::<PathBuf>::new());
 }
