@@ -90,20 +90,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::api;
+    use crate::testing::TestClient;
 
     #[tokio::test]
     async fn credentials_other_than_a_token_are_refused() {
         for wrong in ["Basic Zm9v", "Bearer nonsense", "Bearer", "rubbish", ""] {
-            let answer = api().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
+            let answer = TestClient::new().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
             assert_eq!(answer.reason(), (401, "Unauthorized"), "{wrong:?}");
         }
     }
 
     #[tokio::test]
     async fn token_is_good_until_its_time_is_over() {
-        let api = api();
-        let token = api.account(json!([])).await;
+        let api = TestClient::new();
+        let token = api.create_account(json!([])).await;
         let headers: HeaderMap = [(AUTHORIZATION, token.parse().unwrap())].into_iter().collect();
         let later = |seconds| Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
         let user = |now| authenticate(&api.server.shared.lock(), &headers, now).map(|user| user.name);

@@ -17,16 +17,17 @@ use crate::{
     object::Object,
     openapi,
     options::Watch,
-    payload, rbac,
-    request::{Request, Target, Verb},
+    rbac,
+    request::{Request, RequestInfo, Verb},
+    request_body,
     resource::Resource,
-    respond, scale,
+    response, scale,
     selector::Selector,
     state::{Shared, State},
     status::{Result, Status},
     user::User,
     watch,
-    write::{Writer, Written},
+    write::{WriteResult, Writer},
 };
 
 /// What a request is answered, if the connection holds.
@@ -34,13 +35,13 @@ pub fn answer(
     shared: &Arc<Shared>,
     user: &User,
     request: &Request,
-    target: Result<Option<Target>>,
+    target: Result<Option<RequestInfo>>,
     lag: u64,
     now: Timestamp,
 ) -> Result<Response<Body>> {
     // The lock is for the work alone: a body is read before (but for a patch: what it means depends on the object), and
     // whatever may be long is made into text after: objects, lists, discovery, the documents of OpenAPI.
-    let body = payload::read(request, "");
+    let body = request_body::read(request, "");
     let scaled = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
     let outcome = shared.change(|state| {
         let target = target?;
@@ -52,7 +53,7 @@ pub fn answer(
         {
             // A review in a language that is not spoken is refused as that, not as a path that is not there.
             body?;
-            return Ok(Outcome::Ready(respond::value(201, &review?)));
+            return Ok(Outcome::Ready(response::value(201, &review?)));
         }
         let Some(resource) = find(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
         let kind = match target.verb {
@@ -75,8 +76,8 @@ pub fn answer(
             Verb::Watch => {
                 let selector = Selector::parse(&resource, &request.query)?;
                 let options = Watch::parse(&request.query)?;
-                let plan = watch::Plan { resource, target, selector, options, format, latest };
-                Ok(Outcome::Ready(respond::json(200, watch::open(shared, state, plan))))
+                let watch = watch::WatchRequest { resource, target, selector, options, format, latest };
+                Ok(Outcome::Ready(response::json(200, watch::open(shared, state, watch))))
             }
             _ => write(state, user, resource, &target, request, body, format),
         }
@@ -84,14 +85,14 @@ pub fn answer(
     Ok(match outcome {
         Outcome::Ready(response) => response,
         Outcome::NoResource(catalog) => no_resource(&catalog, request),
-        Outcome::Page { resource, page, format } => respond::json(200, format.page(&resource, &page)),
+        Outcome::Page { resource, page, format } => response::json(200, format.page(&resource, &page)),
         Outcome::Object { code, mut resource, mut object, format, warnings } => {
             if scaled {
                 // What was read or written is the object; what is told of it is its Scale.
-                (resource, object) = (SCALE.clone(), Arc::new(Object::new(scale::of(object.value()))));
+                (resource, object) = (SCALE.clone(), Arc::new(Object::new(scale::from_object(object.value()))));
             }
-            let mut response = respond::json(code, format.one(&resource, &object));
-            respond::warn(&mut response, &warnings);
+            let mut response = response::json(code, format.one(&resource, &object));
+            response::add_warnings(&mut response, &warnings);
             response
         }
     })
@@ -120,7 +121,7 @@ fn write(
     state: &mut State,
     user: &User,
     resource: Arc<Resource>,
-    target: &Target,
+    target: &RequestInfo,
     request: &Request,
     body: Result<Value>,
     format: Format,
@@ -128,10 +129,10 @@ fn write(
     let Request { query, .. } = request;
     // Read once more for the sake of the message, now that the kind is known.
     let kind = if target.subresource == "scale" { &SCALE.kind } else { &resource.kind };
-    let body = || body.or_else(|_| payload::read(request, kind));
+    let body = || body.or_else(|_| request_body::read(request, kind));
     if target.verb == Verb::Create && target.subresource == "token" {
         let token = auth::create_token(state, target, &body()?, format.now)?;
-        return Ok(Outcome::Ready(respond::value(201, &token)));
+        return Ok(Outcome::Ready(response::value(201, &token)));
     }
     let mut writer = Writer::new(state, user, format.now);
     let written = match target.verb {
@@ -143,19 +144,19 @@ fn write(
     };
     let warnings = writer.finish();
     Ok(match written {
-        Ok(Written::Object(code, object)) => Outcome::Object { code, resource, object, format, warnings },
-        Ok(Written::Page(page)) => Outcome::Page { resource, page, format },
-        Ok(Written::Status(code, status)) => Outcome::Ready(respond::value(code, &status)),
+        Ok(WriteResult::Object(code, object)) => Outcome::Object { code, resource, object, format, warnings },
+        Ok(WriteResult::Page(page)) => Outcome::Page { resource, page, format },
+        Ok(WriteResult::Status(code, status)) => Outcome::Ready(response::value(code, &status)),
         Err(status) => {
-            let mut refusal = respond::refusal(&status);
-            respond::warn(&mut refusal, &warnings);
+            let mut refusal = response::error(&status);
+            response::add_warnings(&mut refusal, &warnings);
             Outcome::Ready(refusal)
         }
     })
 }
 
 /// The resource, if there is one and the request makes sense there. None: not even its group is served.
-fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
+fn find(state: &State, target: &RequestInfo) -> Result<Option<Arc<Resource>>> {
     let Some(resource) = state.catalog.find(&target.group, &target.version, &target.plural) else {
         let served = state.catalog.all().iter().any(|resource| resource.group == target.group);
         return if served { Err(Status::no_such_path()) } else { Ok(None) };
@@ -196,23 +197,23 @@ fn find(state: &State, target: &Target) -> Result<Option<Arc<Resource>>> {
 /// Everything that is not a resource.
 fn no_resource(catalog: &Catalog, request: &Request) -> Response<Body> {
     if let Some((content_type, value)) = discovery::answer(catalog, request) {
-        return respond::with(200, &content_type, Bytes::from(value.to_string()).into());
+        return response::new(200, &content_type, Bytes::from(value.to_string()).into());
     }
     if let Some(value) = openapi::answer(catalog, request) {
-        return respond::value(200, &value);
+        return response::value(200, &value);
     }
     if request.path == "/openapi/v2" {
-        return respond::with(200, openapi::EMPTY_V2, Bytes::new().into());
+        return response::new(200, openapi::EMPTY_V2, Bytes::new().into());
     }
     match request.path.split('/').nth(1) {
         // It answers, so it lives; it is ready from the first moment on.
-        Some("healthz" | "livez" | "readyz") => respond::text(200, "ok"),
-        Some("api") => respond::refusal(&Status::no_such_path()),
+        Some("healthz" | "livez" | "readyz") => response::text(200, "ok"),
+        Some("api") => response::error(&Status::no_such_path()),
         _ => not_found(),
     }
 }
 
 /// What a path that leads nowhere is answered; this is no Status.
 fn not_found() -> Response<Body> {
-    respond::text(404, "404 page not found\n")
+    response::text(404, "404 page not found\n")
 }

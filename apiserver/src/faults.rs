@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     journal,
     object::GroupResource,
-    request::{Request, Target, Verb},
+    request::{Request, RequestInfo, Verb},
     selector,
     user::User,
 };
@@ -100,7 +100,7 @@ impl Fault {
     }
 
     /// Whether it can happen to this request at all.
-    fn can_hit(&self, request: &Request, target: Option<&Target>) -> bool {
+    fn can_hit(&self, request: &Request, target: Option<&RequestInfo>) -> bool {
         self.verbs().is_none_or(|verbs| target.is_some_and(|target| verbs.contains(&target.verb)))
             && (*self != Fault::StreamingListRefused || request.query.get("sendInitialEvents").is_some())
     }
@@ -197,7 +197,7 @@ impl Rule {
         Rule { probability: Some(probability), ..self }
     }
 
-    fn matches(&self, user: &User, request: &Request, target: Option<&Target>) -> bool {
+    fn matches(&self, user: &User, request: &Request, target: Option<&RequestInfo>) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
         if !is(&self.user, &user.name) || !self.fault.can_hit(request, target) {
             return false;
@@ -218,7 +218,7 @@ impl Rule {
 
 /// The one object that a request is about; empty if there may be more. Pitfall: the path alone names none for a create or
 /// a watch, and a rule for `create` or `watch` with a name would never match.
-fn object_name<'a>(request: &'a Request, target: &'a Target) -> Cow<'a, str> {
+fn object_name<'a>(request: &'a Request, target: &'a RequestInfo) -> Cow<'a, str> {
     match target.verb {
         _ if !target.name.is_empty() => Cow::Borrowed(&target.name),
         Verb::Create => Cow::Owned(journal::wanted_name(&request.body)),
@@ -265,7 +265,7 @@ impl Faults {
 
     /// Which rules this request meets, and what follows. Counts. The dice are thrown only for rules that leave it to
     /// them.
-    pub fn plan(&mut self, user: &User, request: &Request, target: Option<&Target>, random: &mut StdRng) -> Plan {
+    pub fn plan(&mut self, user: &User, request: &Request, target: Option<&RequestInfo>, random: &mut StdRng) -> Plan {
         let mut plan = Plan::default();
         for active in &mut self.0 {
             if !active.rule.matches(user, request, target) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::{Request, Target, Verb};
+use crate::request::{Request, RequestInfo, Verb};
 
 /// One request, when its answer begins.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -27,7 +27,7 @@ pub struct Entry {
 
 impl Entry {
     /// What there is to say of a request, once its answer is known.
-    pub(crate) fn of(user: String, mut request: Request, target: Option<Target>, code: u16) -> Self {
+    pub(crate) fn of(user: String, mut request: Request, target: Option<RequestInfo>, code: u16) -> Self {
         cut(&mut request.uri, LONGEST_URI);
         let Some(target) = target else {
             let verb = request.method.as_str().to_lowercase();
@@ -110,7 +110,7 @@ mod tests {
     /// An entry for this request, as the administrator's.
     fn entry(method: Method, uri: &str, body: &str) -> Entry {
         let request = Request::new(method, uri, HeaderMap::new(), body.to_owned().into());
-        let target = Target::parse(&request).unwrap();
+        let target = RequestInfo::parse(&request).unwrap();
         Entry::of("system:admin".into(), request, target, 200)
     }
 

@@ -21,17 +21,17 @@
 //! | [`store`], [`owners`] | What is known, since when, and who owns it. |
 //! | [`state`] | All that the server knows, behind one lock. |
 //! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is handled. |
-//! | [`request`], [`payload`], [`protobuf`], [`options`] | A request, as the real server reads it. |
+//! | [`request`], [`request_body`], [`protobuf`], [`options`] | A request, as the real server reads it. |
 //! | [`user`], [`tokens`], [`auth`], [`rbac`] | The sender of a request, and what they may do. |
 //! | [`faults`], [`control`], [`journal`] | Faults on demand; the last requests and their answers. |
 //! | [`dispatch`] | Authorization, then the module that answers. |
-//! | [`list`], [`page`] | One page, at one revision, and the token that leads to the next. |
+//! | [`list`], [`continue_token`] | One page, at one revision, and the token that leads to the next. |
 //! | [`mod@watch`] | A cursor in the log. |
 //! | [`selector`] | The objects of a collection that a request is about. |
 //! | [`mod@write`] | Every change, and what follows from it. |
 //! | [`scale`] | A view of an object with replicas, and a write of that view. |
 //! | [`types`], [`decoded`], [`causes`], [`names`], [`patch`], [`custom`] | Decode, complete and check an object; patches; custom resources. |
-//! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`respond`], [`body`] | The form of an answer: objects, rows, refusals. |
+//! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`response`], [`body`] | The form of an answer: objects, rows, refusals. |
 //! | [`discovery`], [`openapi`] | What is served. |
 
 #![forbid(unsafe_code)]
@@ -42,6 +42,7 @@ mod auth;
 mod body;
 mod catalog;
 mod causes;
+mod continue_token;
 mod control;
 mod custom;
 mod decoded;
@@ -57,14 +58,13 @@ mod object;
 mod openapi;
 mod options;
 mod owners;
-mod page;
 mod patch;
-mod payload;
 mod protobuf;
 mod rbac;
 mod request;
+mod request_body;
 mod resource;
-mod respond;
+mod response;
 mod scale;
 mod schema;
 mod selector;

@@ -9,10 +9,10 @@
 use std::{ops::Bound, sync::Arc};
 
 use crate::{
+    continue_token::ContinueToken,
     object::{Key, Object},
     options::{self, At, List},
-    page::ContinueToken,
-    request::{Query, Target},
+    request::{Query, RequestInfo},
     resource::Resource,
     selector::Selector,
     state::State,
@@ -31,13 +31,13 @@ pub struct Page {
 }
 
 /// One object. `latest` is the revision that is the latest here: of a replica that lags it is an old one.
-pub fn get(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Arc<Object>> {
+pub fn get(state: &State, resource: &Resource, info: &RequestInfo, query: &Query, latest: u64) -> Result<Arc<Object>> {
     if let Some(version) = query.get("resourceVersion") {
         // The real server has no reason for this one, and no better code.
         let invalid = |why| Status::new(500, "", why);
         not_from_the_future(options::revision(version).map_err(invalid)?, latest)?;
     }
-    let key = Key::new(&target.namespace, &target.name);
+    let key = Key::new(&info.namespace, &info.name);
     let found = if latest == state.store.revision() {
         state.store.get(&resource.id(), &key).cloned()
     } else {
@@ -48,11 +48,11 @@ pub fn get(state: &State, resource: &Resource, target: &Target, query: &Query, l
             .filter(|(found, _)| **found == key)
             .map(|(_, object)| object.clone())
     };
-    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))
+    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &info.name))
 }
 
 /// One page of a collection.
-pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, latest: u64) -> Result<Page> {
+pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Query, latest: u64) -> Result<Page> {
     let selector = Selector::parse(resource, query)?;
     let options = List::parse(target, query)?;
     let revision = match options.at {
@@ -69,7 +69,7 @@ pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, 
     let snapshot = state.store.at(&resource.id(), revision).map_err(|compacted| match &options.after {
         Some(after) => {
             let mut status = Status::expired(TOKEN_TOO_OLD);
-            status.next = Some(ContinueToken { revision: None, after: after.clone() }.text(target));
+            status.next = Some(ContinueToken { revision: None, after: after.clone() }.encode(target));
             status
         }
         None => too_old(compacted),
@@ -93,7 +93,7 @@ pub fn list(state: &State, resource: &Resource, target: &Target, query: &Query, 
         }
         // Whether what comes next is selected does not matter: like the real server's, the last page may be empty.
         if page.items.len() == limit && objects.peek().is_some() {
-            page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.text(target));
+            page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.encode(target));
             page.remaining = selector.is_empty().then(|| objects.count() as u64);
             break;
         }
@@ -120,11 +120,11 @@ mod tests {
 
     use crate::{
         Fault, Rule,
-        testing::{Api, CONFIG_MAPS, api},
+        testing::{CONFIG_MAPS, TestClient},
     };
 
-    async fn with(names: &[&str]) -> Api {
-        let api = api();
+    async fn with(names: &[&str]) -> TestClient {
+        let api = TestClient::new();
         for name in names {
             api.create(name, json!({})).await;
         }

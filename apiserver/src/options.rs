@@ -6,9 +6,9 @@
 
 use crate::{
     causes::Causes,
+    continue_token::ContinueToken,
     object::Key,
-    page::ContinueToken,
-    request::{Query, Target},
+    request::{Query, RequestInfo},
     status::{Result, Status},
 };
 
@@ -49,7 +49,7 @@ pub struct Watch {
 }
 
 impl List {
-    pub fn parse(target: &Target, query: &Query) -> Result<List> {
+    pub fn parse(target: &RequestInfo, query: &Query) -> Result<List> {
         let limit = query.integer("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
         // Without a meaning for a list, but it has to be a number.
         query.integer("timeoutSeconds")?;

@@ -1,8 +1,7 @@
-//! Patch: a change, instead of the whole object.
+//! Applies patches to objects.
 //!
-//! The content type says which kind: [`json`] patch, merge patch (RFC 7386), or, for built-in types only, [`strategic`]
-//! merge patch. Server-side apply is not there, and is refused with a Status that says so: it needs managedFields, which
-//! are not kept.
+//! The content type selects [`json`] patch, merge patch (RFC 7386) or, for built-in types only, [`strategic`] merge patch.
+//! Server-side apply is rejected with a clear Status, because this server does not store managedFields.
 
 mod json;
 mod merge_keys;
@@ -21,17 +20,19 @@ use crate::{
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
-/// How much of a patch an error shows.
+/// Characters of a patch that an error shows.
 const SHOWN: usize = 1024;
 
-/// Whether there is such a patch for the resource: to be asked before the object is looked for, as the real server does
-/// it. So `kubectl apply --server-side` of something new hears what is the matter, and not that it is not found.
+/// Checks that the resource supports this type of patch.
+///
+/// As in the real server, this check comes before the object is read: `kubectl apply --server-side` of a new object gets
+/// 415, not 404.
 ///
 /// # Errors
 /// 415
 pub fn check_type(resource: &Resource, content_type: &str) -> Result<()> {
     let mut refusal = Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-    match (essence(content_type), &resource.custom) {
+    match (media_type(content_type), &resource.custom) {
         (JSON | MERGE, _) | (STRATEGIC, None) => return Ok(()),
         ("application/apply-patch+yaml" | "application/apply-patch+cbor", _) => {
             refusal.message = format!(
@@ -48,11 +49,10 @@ pub fn check_type(resource: &Resource, content_type: &str) -> Result<()> {
     Err(refusal)
 }
 
-/// The object as patched and decoded; not yet validated.
+/// Patches and decodes an object; it is not validated yet.
 ///
 /// # Errors
-/// 415 as [`check_type`] says; 400 for what is no patch; 422 for one that cannot be applied, or makes an object that
-/// cannot be understood.
+/// 415 from [`check_type`]; 400 for an invalid patch; 422 if the patch cannot be applied or the result cannot be decoded.
 pub fn apply(
     resource: &Resource,
     content_type: &str,
@@ -62,39 +62,40 @@ pub fn apply(
 ) -> Result<Decoded> {
     check_type(resource, content_type)?;
     let mut patched = object.clone();
-    match essence(content_type) {
+    match media_type(content_type) {
         JSON => json::apply(&mut patched, patch)?,
         MERGE => {
-            let fields = fields(patch).map_err(|why| Status::bad_request(format!("error decoding patch: {why}")))?;
+            let invalid = |why| Status::bad_request(format!("error decoding patch: {why}"));
+            let fields = parse_fields(patch).map_err(invalid)?;
             let fields = fields.ok_or_else(|| Status::bad_request("Invalid JSON Patch"))?;
             json_patch::merge(&mut patched, &Value::Object(fields));
         }
         _ => {
-            let mut fields = fields(patch).map_err(Status::bad_request)?.unwrap_or_default();
-            // It is applied to a struct, which has a type and not a field that says so.
+            let mut fields = parse_fields(patch).map_err(Status::bad_request)?.unwrap_or_default();
+            // As in the real server, a strategic merge patch cannot change these two fields.
             fields.retain(|field, _| field != "apiVersion" && field != "kind");
             if let Value::Object(patched) = &mut patched {
-                strategic::merge(patched, fields, strategic::Place { kind: &resource.kind, within: "" })?;
+                strategic::merge(patched, fields, strategic::Location { kind: &resource.kind, parent: "" })?;
             }
         }
     }
-    types::decode(resource, patched, validation).map_err(|status| not_understood(resource, patch, status))
+    types::decode(resource, patched, validation).map_err(|status| decode_error(resource, patch, status))
 }
 
-/// The patch as a set of fields; None if it is null.
-fn fields(patch: &[u8]) -> Result<Option<Map<String, Value>>, String> {
+/// Parses a patch that is a JSON object; None if it is null.
+fn parse_fields(patch: &[u8]) -> Result<Option<Map<String, Value>>, String> {
     match serde_json::from_slice(patch).map_err(|error| error.to_string())? {
         Value::Object(fields) => Ok(Some(fields)),
         Value::Null => Ok(None),
         other => {
-            let kind = go_kind(&other);
+            let kind = go_type_name(&other);
             Err(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
         }
     }
 }
 
-/// What would be a bad request in a whole object is here the fault of the patch.
-fn not_understood(resource: &Resource, patch: &[u8], status: Status) -> Status {
+/// Turns the 400 of a decoding error into the real server's 422 for patches.
+fn decode_error(resource: &Resource, patch: &[u8], status: Status) -> Status {
     if status.code != 400 {
         return status;
     }
@@ -106,12 +107,12 @@ fn not_understood(resource: &Resource, patch: &[u8], status: Status) -> Status {
     Status::invalid("", "", "", &[Cause { reason: "FieldValueInvalid", field: "patch".into(), message }])
 }
 
-fn essence(content_type: &str) -> &str {
+fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// What Go calls it.
-fn go_kind(value: &Value) -> &'static str {
+/// The name in Go's error messages.
+fn go_type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -1,18 +1,17 @@
-//! Bodies in protobuf: what kubectl sends for the kinds that it knows by heart.
+//! Decodes protobuf bodies into JSON.
 //!
-//! `kubectl create deployment`, `create token`, `auth can-i` and their like take no JSON for an answer: they send the
-//! binary form, whatever the server says. So the messages that they send can be read here, into the JSON that everything
-//! else works on. Nothing is ever written in protobuf: every client accepts JSON answers.
+//! `kubectl create deployment`, `create token`, `auth can-i` and others always send protobuf. Responses are always JSON,
+//! which every client accepts.
 //!
-//! The tables in [`kinds`] hold the fields that kubectl sets. Whatever else is in a message is refused, not dropped: an
-//! object must not lose a part on its way in.
+//! The tables in [`kinds`] hold the fields that kubectl sets. A message with any other field is rejected, so that no part
+//! of an object is lost.
 
 mod kinds;
 
 use k8s_openapi::ByteString;
 use serde_json::{Map, Value, json};
 
-/// Every protobuf body begins with it; an envelope with kind and bytes follows.
+/// The first bytes of every body; an envelope with the kind and the encoded object follows.
 const MAGIC: &[u8] = b"k8s\0";
 
 /// One field of a message: its number, its name in JSON, its type.
@@ -25,22 +24,22 @@ enum Type {
     Bytes,
     Int,
     Bool,
-    /// A number or a flag that is sent only if it was set: zero and false mean something.
-    Set(&'static Type),
+    /// A number or a boolean that the client sends only if it is set: zero and false are kept.
+    Optional(&'static Type),
     IntOrString,
     Message(&'static [Field]),
     List(&'static Type),
     Map(&'static Type),
-    /// Not the sender's to say: status, timestamps.
+    /// Ignored: the client does not set status and timestamps.
     Skip,
 }
 
-use Type::{Bool, Bytes, Int, List, Message, Set, Skip, Text};
+use Type::{Bool, Bytes, Int, List, Message, Optional, Skip, Text};
 
-/// The object in a protobuf body.
+/// Decodes the object in a protobuf body.
 ///
 /// # Errors
-/// What is wrong with it, or not understood.
+/// The reason, if the body is invalid or not supported.
 pub fn read(body: &[u8]) -> Result<Value, String> {
     const ENVELOPE: &[Field] = &[
         (1, "type", Message(&[(1, "apiVersion", Text), (2, "kind", Text)])),
@@ -48,10 +47,10 @@ pub fn read(body: &[u8]) -> Result<Value, String> {
         (3, "contentEncoding", Text),
         (4, "contentType", Text),
     ];
-    let envelope = body.strip_prefix(MAGIC).ok_or("it does not begin as Kubernetes' protobuf does")?;
-    let about = object(ENVELOPE, envelope)?;
+    let envelope = body.strip_prefix(MAGIC).ok_or("the body has no prefix of Kubernetes protobuf")?;
+    let about = read_message(ENVELOPE, envelope)?;
     let kind = about["type"]["kind"].as_str().unwrap_or_default();
-    let fields = kinds::message(kind).ok_or_else(|| format!("kind {kind:?} is not read in protobuf"))?;
+    let fields = kinds::message_fields(kind).ok_or_else(|| format!("kind {kind:?} is not supported in protobuf"))?;
     let mut raw: &[u8] = &[];
     let mut reader = Reader(envelope);
     while let Some((number, item)) = reader.field()? {
@@ -59,14 +58,14 @@ pub fn read(body: &[u8]) -> Result<Value, String> {
             raw = bytes;
         }
     }
-    let mut value = object(fields, raw)?;
+    let mut value = read_message(fields, raw)?;
     value["apiVersion"] = about["type"]["apiVersion"].clone();
     value["kind"] = kind.into();
     Ok(value)
 }
 
-/// One message. It goes no deeper than its table.
-fn object(fields: &[Field], bytes: &[u8]) -> Result<Value, String> {
+/// Decodes one message. The nesting of the table limits the recursion.
+fn read_message(fields: &[Field], bytes: &[u8]) -> Result<Value, String> {
     let mut map = Map::new();
     let mut reader = Reader(bytes);
     while let Some((number, item)) = reader.field()? {
@@ -74,56 +73,56 @@ fn object(fields: &[Field], bytes: &[u8]) -> Result<Value, String> {
             if item.is_zero() {
                 continue;
             }
-            return Err(format!("field {number} is not read in protobuf"));
+            return Err(format!("field {number} is not supported in protobuf"));
         };
         match (kind, item) {
             (Skip, _) => {}
             (List(of), item) => {
                 let list = map.entry(*name).or_insert_with(|| json!([]));
                 if let Value::Array(list) = list {
-                    list.push(value(of, item)?);
+                    list.push(read_value(of, item)?);
                 }
             }
             (Type::Map(of), Item::Bytes(entry)) => {
-                let (key, item) = pair(entry)?;
-                map.entry(*name).or_insert_with(|| json!({}))[key] = value(of, item)?;
+                let (key, item) = read_entry(entry)?;
+                map.entry(*name).or_insert_with(|| json!({}))[key] = read_value(of, item)?;
             }
-            // Go writes what is zero, too; in JSON it is left out.
+            // Go's protobuf contains zero values; JSON omits them.
             (Text | Int | Bool, item) if item.is_zero() => {}
             (kind, item) => {
-                map.insert((*name).into(), value(kind, item)?);
+                map.insert((*name).into(), read_value(kind, item)?);
             }
         }
     }
     Ok(Value::Object(map))
 }
 
-fn value(kind: &Type, item: Item) -> Result<Value, String> {
+fn read_value(kind: &Type, item: Item) -> Result<Value, String> {
     Ok(match (kind, item) {
-        (Set(kind), item) => value(kind, item)?,
-        (Text, Item::Bytes(bytes)) => text(bytes)?.into(),
+        (Optional(kind), item) => read_value(kind, item)?,
+        (Text, Item::Bytes(bytes)) => read_text(bytes)?.into(),
         (Bytes, Item::Bytes(bytes)) => {
             serde_json::to_value(ByteString(bytes.to_vec())).map_err(|error| error.to_string())?
         }
-        // Negative numbers are sent as very large ones.
+        // Negative numbers are encoded in two's complement.
         (Int, Item::Number(number)) => number.cast_signed().into(),
         (Bool, Item::Number(number)) => (number != 0).into(),
-        (Message(fields), Item::Bytes(bytes)) => object(fields, bytes)?,
+        (Message(fields), Item::Bytes(bytes)) => read_message(fields, bytes)?,
         (Type::IntOrString, Item::Bytes(bytes)) => {
-            let parts = object(&[(1, "type", Int), (2, "int", Int), (3, "text", Text)], bytes)?;
+            let parts = read_message(&[(1, "type", Int), (2, "int", Int), (3, "text", Text)], bytes)?;
             if parts["type"] == 1 { parts["text"].clone() } else { parts["int"].as_i64().unwrap_or_default().into() }
         }
         _ => return Err("a field has the wrong type".into()),
     })
 }
 
-/// The key and the value of one entry of a map.
-fn pair(bytes: &[u8]) -> Result<(&str, Item<'_>), String> {
+/// Decodes one entry of a map.
+fn read_entry(bytes: &[u8]) -> Result<(&str, Item<'_>), String> {
     let (mut key, mut value) = ("", Item::Bytes(&[]));
     let mut reader = Reader(bytes);
     while let Some((number, item)) = reader.field()? {
         match (number, item) {
-            (1, Item::Bytes(bytes)) => key = text(bytes)?,
+            (1, Item::Bytes(bytes)) => key = read_text(bytes)?,
             (2, item) => value = item,
             _ => {}
         }
@@ -131,11 +130,11 @@ fn pair(bytes: &[u8]) -> Result<(&str, Item<'_>), String> {
     Ok((key, value))
 }
 
-fn text(bytes: &[u8]) -> Result<&str, String> {
+fn read_text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|error| error.to_string())
 }
 
-/// One field as it is on the wire.
+/// The encoded value of one field.
 #[derive(Clone, Copy)]
 enum Item<'a> {
     Number(u64),
@@ -148,7 +147,7 @@ impl Item<'_> {
     }
 }
 
-/// What is still to be read of a message.
+/// The rest of a message.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -165,12 +164,12 @@ impl<'a> Reader<'a> {
                 self.0 = rest;
                 Item::Bytes(bytes)
             }
-            wire => return Err(format!("wire type {wire} is not read")),
+            wire => return Err(format!("wire type {wire} is not supported")),
         };
         Ok(Some((tag >> 3, item)))
     }
 
-    /// Seven bits a byte, the lowest first; the eighth says whether there is more.
+    /// A varint: seven bits per byte, lowest first; the eighth bit marks that another byte follows.
     fn number(&mut self) -> Result<u64, String> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -189,7 +188,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    /// A field of bytes, with its length before it.
+    /// Encodes a field of bytes, with its length first.
     fn bytes(number: u8, inner: &[u8]) -> Vec<u8> {
         let mut out = vec![number << 3 | 2, u8::try_from(inner.len()).unwrap()];
         out.extend(inner);
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_becomes_the_json_that_it_stands_for() {
+    fn message_is_decoded_into_its_json() {
         let metadata =
             [bytes(1, b"s"), bytes(2, b""), vec![7 << 3, 0], bytes(8, b""), bytes(11, &pair_of("app", "web"))];
         let data = [bytes(1, b"key"), bytes(2, b"hi")].concat();
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_counts_only_where_it_was_set() {
+    fn zero_is_kept_only_in_optional_fields() {
         // replicas: 0, minReadySeconds: 0, paused: false
         let spec = vec![1 << 3, 0, 5 << 3, 0, 7 << 3, 0];
         let deployment = [bytes(1, &bytes(1, b"d")), bytes(2, &spec)].concat();
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_protobuf_is_an_error() {
+    fn invalid_protobuf_is_rejected_without_a_panic() {
         let whole = body("ConfigMap", &bytes(1, &bytes(1, b"c")));
         assert!(read(&whole).is_ok());
         for end in 0..whole.len() {

@@ -1,4 +1,4 @@
-//! What is asked: method, path and query, as the real server reads them.
+//! Parses a request: verb, resource and query parameters.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, header::CONTENT_TYPE};
 
 use crate::status::{Result, Status};
 
-/// What is to be done, as RBAC and audit logs name it.
+/// The verb of a request in RBAC rules and audit logs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
@@ -39,28 +39,27 @@ impl Verb {
     }
 }
 
-/// What a request is for: `/apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`. In the real server it is
-/// called RequestInfo.
+/// The verb and the path of a resource request: `/apis/GROUP/VERSION/[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Target {
+pub struct RequestInfo {
     pub verb: Verb,
     pub group: String,
     pub version: String,
-    /// Empty: all namespaces, or a resource that has none.
+    /// Empty for all namespaces or a cluster-scoped resource.
     pub namespace: String,
     pub plural: String,
-    /// Empty: the collection.
+    /// Empty for a collection.
     pub name: String,
     pub subresource: String,
 }
 
-/// Any request.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
-    /// Path and query, as they were sent.
+    /// Path and query, as received.
     pub uri: String,
-    /// Decoded.
+    /// The path, percent-decoded.
     pub path: String,
     pub query: Query,
     pub headers: HeaderMap,
@@ -68,21 +67,21 @@ pub struct Request {
 }
 
 impl Request {
-    /// `uri` is the path and, after a `?`, the query.
+    /// Splits `uri` into path and query.
     pub fn new(method: Method, uri: &str, headers: HeaderMap, body: Bytes) -> Self {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
         Request { method, uri: uri.into(), path, query: Query::parse(query), headers, body }
     }
 
-    /// Without parameters (`charset=…`); empty if there is none.
+    /// The media type without parameters (`charset=…`); empty if the header is missing.
     pub fn content_type(&self) -> &str {
         let value = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim()
     }
 }
 
-/// The parameters, decoded. Where one stands twice, the first counts.
+/// The decoded query parameters; the first of several values of a name is used.
 #[derive(Clone, Default, Debug)]
 pub struct Query(BTreeMap<String, String>);
 
@@ -95,23 +94,24 @@ impl Query {
         Query(map)
     }
 
-    /// None if absent or empty: mostly the real server makes no difference.
+    /// The value; None if it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.text(name).filter(|value| !value.is_empty())
     }
 
-    /// As it was sent, even if it is empty.
+    /// The value, even if it is empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Whether it is there at all, even if it is empty.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
+    /// Parses an integer.
+    ///
     /// # Errors
-    /// 400 for what is no whole number, in the words of the language that the real server is written in.
+    /// 400 with Go's error message.
     pub fn integer(&self, name: &str) -> Result<Option<i64>> {
         let Some(text) = self.0.get(name) else { return Ok(None) };
         let wrong = |error: ParseIntError| {
@@ -124,25 +124,25 @@ impl Query {
         text.parse().map(Some).map_err(wrong)
     }
 
-    /// `true`, `1` and a bare name are true, as in the real server.
+    /// Parses a boolean. As in the real server, every value except `false` and `0` is true.
     pub fn flag(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 }
 
-impl Target {
-    /// None if the path is not a resource's.
+impl RequestInfo {
+    /// Parses a request; None if its path is not a resource path.
     ///
     /// # Errors
-    /// 405 for a method that no resource knows.
-    pub fn parse(request: &Request) -> Result<Option<Target>> {
+    /// 405 for an unsupported method.
+    pub fn parse(request: &Request) -> Result<Option<RequestInfo>> {
         let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
         let (group, version, rest) = match &parts[..] {
             ["api", version, rest @ ..] => ("", *version, rest),
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return Ok(None),
         };
-        // `namespaces` is a resource itself: `namespaces/NAME`, `namespaces/NAME/status`; anything else is in a namespace.
+        // `namespaces/NAME` and `namespaces/NAME/status` are the Namespace itself; a longer path is inside the namespace.
         let (namespace, rest) = match rest {
             ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", rest),
             ["namespaces", namespace, rest @ ..] => (*namespace, rest),
@@ -159,7 +159,7 @@ impl Target {
             Method::GET if !collection => Verb::Get,
             Method::GET if request.query.flag("watch") => Verb::Watch,
             Method::GET => Verb::List,
-            // Whether it makes sense there is a question for later: whoever may not is told that first.
+            // POST to a named object is rejected after authorization.
             Method::POST => Verb::Create,
             Method::PUT => Verb::Update,
             Method::PATCH => Verb::Patch,
@@ -167,7 +167,7 @@ impl Target {
             Method::DELETE => Verb::Delete,
             _ => return Err(Status::method_not_allowed()),
         };
-        Ok(Some(Target {
+        Ok(Some(RequestInfo {
             verb,
             group: group.into(),
             version: version.into(),

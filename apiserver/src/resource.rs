@@ -1,4 +1,4 @@
-//! A resource of one version: what it is called, and what a definition says of it.
+//! A served resource: its names and, for a custom resource, its definition.
 
 use std::sync::Arc;
 
@@ -25,12 +25,12 @@ pub struct Resource {
     pub namespaced: bool,
     /// `status`, `binding`, `token`, …
     pub subresources: Vec<String>,
-    /// None for what is built in.
+    /// None for a built-in resource.
     pub custom: Option<Arc<Definition>>,
 }
 
 impl Resource {
-    /// The collection that its objects are in.
+    /// The collection of its objects.
     pub fn id(&self) -> GroupResource {
         GroupResource::new(&self.group, &self.plural)
     }
@@ -45,19 +45,19 @@ impl Resource {
     }
 }
 
-/// What a CustomResourceDefinition says of one version.
+/// One version of a CustomResourceDefinition.
 #[derive(Debug)]
 pub struct Definition {
     pub schema: Schema,
     pub columns: Vec<PrinterColumn>,
-    /// The schema as it was written, with its descriptions.
+    /// The original schema, with descriptions.
     pub openapi: Value,
-    /// What its objects can be selected by, besides their names: `spec.color`.
+    /// `selectableFields`, such as `spec.color`.
     pub selectable: Vec<String>,
 }
 
 impl Definition {
-    /// Whether `?fieldSelector=` may name this field.
+    /// Whether a field selector may contain this field.
     pub fn is_selectable(&self, field: &str) -> bool {
         self.selectable.iter().any(|own| own == field)
     }
@@ -69,13 +69,13 @@ pub struct PrinterColumn {
     /// As in `columnDefinitions`.
     pub definition: Value,
     /// `string`, `integer`, `number`, `boolean`, `date`.
-    pub kind: String,
-    /// None for a path that is not understood: its cells stay empty.
+    pub column_type: String,
+    /// None for an unsupported path: its cells stay empty.
     pub path: Option<JsonPath>,
 }
 
 impl PrinterColumn {
-    /// What a version of a definition lists; the age if it lists nothing.
+    /// The columns of a version; the default is the age.
     pub fn all(version: &Value) -> Vec<PrinterColumn> {
         match items(&version["additionalPrinterColumns"]) {
             [] => {
@@ -92,6 +92,6 @@ impl PrinterColumn {
             "description": text(&column["description"]), "priority": column["priority"].as_i64().unwrap_or_default(),
         });
         let path = JsonPath::parse(text(&column["jsonPath"]));
-        PrinterColumn { definition, kind: text(&column["type"]).to_owned(), path }
+        PrinterColumn { definition, column_type: text(&column["type"]).to_owned(), path }
     }
 }

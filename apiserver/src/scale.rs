@@ -1,11 +1,11 @@
-//! `deployments/NAME/scale` and `replicasets/NAME/scale`: how many replicas, whatever it is that has them.
+//! The scale subresource: `deployments/NAME/scale` and `replicasets/NAME/scale`.
 //!
-//! Whoever scales (`kubectl scale`, an autoscaler) does not have to know the kinds that can be scaled: a Scale is a view of
-//! the object, the same for all of them, of which one field can be written. Nothing of the kind is stored.
+//! A Scale is a view of an object with replicas, the same for all kinds. So `kubectl scale` and autoscalers need to know
+//! no kind. It is never stored.
 //!
 //! Promises:
-//! * a write is an update of the object's `spec.replicas` and of nothing else, under the object's version and generation;
-//! * who may write the Scale does not have to be allowed to write the object.
+//! * a write updates only `spec.replicas` of the object, and checks the object's resourceVersion;
+//! * a client with the right to write the Scale needs no right to write the object.
 
 use serde_json::{Map, Value, json};
 
@@ -19,26 +19,26 @@ use crate::{
 };
 
 /// The Scale of an object.
-pub fn of(object: &Value) -> Value {
+pub fn from_object(object: &Value) -> Value {
     const METADATA: [&str; 5] = ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"];
-    let there =
+    let metadata =
         METADATA.into_iter().filter_map(|field| Some((field.to_owned(), object["metadata"].get(field)?.clone())));
     let count = |part: &str| object[part]["replicas"].as_i64().unwrap_or_default();
     let mut scale = json!({
-        "kind": SCALE.kind, "apiVersion": SCALE.api_version(), "metadata": there.collect::<Map<_, _>>(), "spec": {},
-        "status": { "replicas": count("status"), "selector": selector::as_text(&object["spec"]["selector"]) },
+        "kind": SCALE.kind, "apiVersion": SCALE.api_version(), "metadata": metadata.collect::<Map<_, _>>(), "spec": {},
+        "status": { "replicas": count("status"), "selector": selector::format_label_selector(&object["spec"]["selector"]) },
     });
-    // Pitfall: of the wanted ones none is written as absent, of those that are there as 0.
+    // Pitfall: zero replicas are omitted in the spec but not in the status.
     if count("spec") != 0 {
         scale["spec"]["replicas"] = count("spec").into();
     }
     scale
 }
 
-/// The object with as many replicas as a decoded Scale says, and as the version that it says.
+/// Returns the object with the replicas and the resourceVersion of a decoded Scale.
 ///
 /// # Errors
-/// 422 for less than none, 409 for the Scale of another object.
+/// 422 for a negative number, 409 for the Scale of another object.
 pub fn apply(resource: &Resource, scale: &Value, object: &Value) -> Result<Value> {
     types::validate(&SCALE, scale, None)?;
     if !scale.uid().is_empty() && scale.uid() != object.uid() {

@@ -1,4 +1,4 @@
-//! A structural schema, parsed once, when its definition is applied.
+//! A structural schema, parsed once per version of a definition.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,22 @@ use serde_json::Value;
 
 use crate::object::{items, words};
 
-/// The compiled form of a pattern may be so large, in bytes: a pattern comes from outside.
+/// Maximum size of a compiled pattern in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
 
-/// What one value may be. The form of objects and arrays is in `properties`, `additional` and `items`; all that only
-/// limits values is in `rules`.
+/// The schema of one value. Structure is in `properties`, `additional` and `items`; `rules` only restrict values.
 #[derive(Debug, Default)]
 pub struct Schema {
-    pub kind: Option<Kind>,
+    pub json_type: Option<JsonType>,
     pub nullable: bool,
-    /// Unknown fields stay, at this level.
+    /// Unknown fields at this level are kept.
     pub preserve_unknown: bool,
     pub int_or_string: bool,
-    /// It is a whole object, with apiVersion, kind and metadata.
+    /// The value is a complete object with apiVersion, kind and metadata.
     pub embedded: bool,
     pub default: Option<Value>,
     pub properties: BTreeMap<String, Schema>,
-    /// `additionalProperties`: what every other field is. A bare `true` or `false` is an empty schema.
+    /// `additionalProperties`: the schema of every other field. `true` and `false` become an empty schema.
     pub additional: Option<Box<Schema>>,
     pub items: Option<Box<Schema>>,
     pub list: ListType,
@@ -32,7 +31,7 @@ pub struct Schema {
 
 /// `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum JsonType {
     Object,
     Array,
     String,
@@ -46,13 +45,13 @@ pub enum Kind {
 pub enum ListType {
     #[default]
     Atomic,
-    /// Every element once.
+    /// Each element is unique.
     Set,
-    /// Every combination of these fields once.
+    /// Each combination of these fields is unique.
     Map(Vec<String>),
 }
 
-/// What limits a value without giving it another form.
+/// Value validations: they restrict a value but do not change it.
 #[derive(Debug, Default)]
 pub struct Rules {
     pub required: Vec<String>,
@@ -81,35 +80,34 @@ pub struct Bound {
     pub exclusive: bool,
 }
 
-impl Kind {
-    pub const ALL: [Kind; 6] = [Kind::Array, Kind::Boolean, Kind::Integer, Kind::Number, Kind::Object, Kind::String];
+impl JsonType {
+    pub const ALL: [Self; 6] = [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
 
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Object => "object",
-            Kind::Array => "array",
-            Kind::String => "string",
-            Kind::Integer => "integer",
-            Kind::Number => "number",
-            Kind::Boolean => "boolean",
+            JsonType::Object => "object",
+            JsonType::Array => "array",
+            JsonType::String => "string",
+            JsonType::Integer => "integer",
+            JsonType::Number => "number",
+            JsonType::Boolean => "boolean",
         }
     }
 
-    pub fn parse(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn parse(name: &str) -> Option<JsonType> {
+        JsonType::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
 impl Schema {
-    /// Of a definition that has been checked; what is not understood is no limit. It goes no deeper than its JSON, and
-    /// that is read to a bounded depth.
+    /// Parses the schema of a valid definition. Unsupported keywords are ignored; the JSON parser limits the depth.
     pub fn parse(json: &Value) -> Schema {
         let flag = |name: &str| json[name] == true;
         let child = |name: &str| json[name].is_object().then(|| Box::new(Schema::parse(&json[name])));
         let properties = json["properties"].as_object().into_iter().flatten();
         let additional = &json["additionalProperties"];
         Schema {
-            kind: json["type"].as_str().and_then(Kind::parse),
+            json_type: json["type"].as_str().and_then(JsonType::parse),
             nullable: flag("nullable"),
             preserve_unknown: flag("x-kubernetes-preserve-unknown-fields"),
             int_or_string: flag("x-kubernetes-int-or-string"),
@@ -143,7 +141,7 @@ impl Rules {
             multiple_of: json["multipleOf"].as_f64(),
             min_length: count("minLength"),
             max_length: count("maxLength"),
-            pattern: json["pattern"].as_str().and_then(|text| pattern(text).ok()),
+            pattern: json["pattern"].as_str().and_then(|text| compile_pattern(text).ok()),
             format: json["format"].as_str().map(str::to_owned),
             min_items: count("minItems"),
             max_items: count("maxItems"),
@@ -157,7 +155,7 @@ impl Rules {
     }
 }
 
-/// A pattern; like Go's regular expressions it takes linear time, whatever it says.
-pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
+/// Compiles a pattern. As in Go, matching takes linear time.
+pub fn compile_pattern(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(PATTERN_SIZE).build()
 }

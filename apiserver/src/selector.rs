@@ -1,9 +1,9 @@
-//! Which objects of a collection are meant: `?labelSelector=` and `?fieldSelector=`.
+//! Label and field selectors: `?labelSelector=` and `?fieldSelector=`.
 //!
 //! Promises:
-//! * what the real server refuses is refused, in its words;
-//! * matching allocates nothing for labels and for fields that are text: it runs for every object of every list, and
-//!   twice (before, after) for every change that a watch sees.
+//! * an invalid selector is rejected with the real server's message;
+//! * matching labels and string fields allocates nothing: it runs for every object of a list, and twice (before, after) for
+//!   every change of a watch.
 
 mod fields;
 mod labels;
@@ -18,7 +18,7 @@ use crate::{
     status::Result,
 };
 
-/// Label and field selector of one request. The default matches everything.
+/// The label and field selector of one request. The default matches everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     labels: Labels,
@@ -26,8 +26,10 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// Parses both selectors.
+    ///
     /// # Errors
-    /// 400 for what is no selector, or a field that this resource cannot be selected by.
+    /// 400 for an invalid selector or an unsupported field.
     pub fn parse(resource: &Resource, query: &Query) -> Result<Selector> {
         Ok(Selector {
             labels: Labels::parse(query.get("labelSelector").unwrap_or_default())?,
@@ -45,14 +47,13 @@ impl Selector {
     }
 }
 
-/// The one name that a field selector lets through. Empty if there may be more.
+/// The name that a field selector requires; empty if it requires none.
 pub fn selected_name(query: &Query) -> &str {
-    query.get("fieldSelector").and_then(|text| fields::required(text, "metadata.name")).unwrap_or_default()
+    query.get("fieldSelector").and_then(|text| fields::exact_match(text, "metadata.name")).unwrap_or_default()
 }
 
-/// The selector in a spec as a text, as people write it and as a list takes it: `app=web,tier in (back,front),!old`.
-/// Sorted by label.
-pub fn as_text(selector: &Value) -> String {
+/// Formats the selector of a spec for `?labelSelector=`, sorted by label: `app=web,tier in (back,front),!old`.
+pub fn format_label_selector(selector: &Value) -> String {
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
     let mut terms: Vec<(&str, String)> =
         labels.map(|(key, value)| (&**key, format!("{key}={}", text(value)))).collect();
@@ -70,7 +71,7 @@ pub fn as_text(selector: &Value) -> String {
         };
         terms.push((key, term));
     }
-    // Stable: what is said of one label stays in order.
+    // A stable sort: terms of one label keep their order.
     terms.sort_by(|a, b| a.0.cmp(b.0));
     terms.into_iter().map(|(_, term)| term).collect::<Vec<_>>().join(",")
 }
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_selector_is_one_line_sorted_by_label() {
+    fn formatted_selector_is_sorted_by_label() {
         let all = json!({
             "matchLabels": { "b": "2", "a": "1" },
             "matchExpressions": [
@@ -93,10 +94,10 @@ mod tests {
                 { "key": "b", "operator": "In", "values": ["2"] },
             ],
         });
-        assert_eq!(as_text(&all), "a=1,b=2,b in (2),c in (y,z),!d,e notin (v),f");
-        assert_eq!(as_text(&Value::Null), "");
-        // A value that stands twice is said twice, as by the real server.
+        assert_eq!(format_label_selector(&all), "a=1,b=2,b in (2),c in (y,z),!d,e notin (v),f");
+        assert_eq!(format_label_selector(&Value::Null), "");
+        // As in the real server, a duplicate value stays.
         let twice = json!({ "matchExpressions": [{ "key": "a", "operator": "In", "values": ["c", "b", "b"] }] });
-        assert_eq!(as_text(&twice), "a in (b,b,c)");
+        assert_eq!(format_label_selector(&twice), "a in (b,b,c)");
     }
 }

@@ -1,4 +1,4 @@
-//! The handle: a tower service, and the order in which a request is looked at.
+//! The API server as a tower service: the steps of a request.
 
 use std::{
     error::Error,
@@ -24,31 +24,31 @@ use crate::{
     faults::{Active, Rule},
     journal::Entry,
     rbac,
-    request::{Request, Target},
-    respond,
+    request::{Request, RequestInfo},
+    response,
     state::{Shared, State},
     status::{Result, Status},
-    store::{Bounds, Store},
+    store::{LogLimits, Store},
     user::User,
-    write::{Writer, uid},
+    write::{Writer, generate_uid},
 };
 
-/// The real server takes no more in one request either.
-const LARGEST_BODY: usize = 3 << 20;
+/// The real server's limit for a request body.
+const MAX_BODY_BYTES: usize = 3 << 20;
 
-/// Nor does it wait any longer for all of a request (its `--request-timeout`).
-const LONGEST_READ: Duration = Duration::from_secs(60);
+/// Time limit for reading a request: the default of the real server's `--request-timeout`.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How to start it.
+/// Settings of a server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many changes the log keeps; older ones are compacted away.
+    /// Maximum number of changes in the log; older ones are compacted.
     pub log_capacity: usize,
-    /// How many bytes of old versions it keeps, counted as JSON. In memory they take a few times as much.
+    /// Maximum size of old versions in the log, as JSON. They need a few times as much memory.
     pub log_bytes: usize,
-    /// For UIDs, generated names, tokens and the dice of faults.
+    /// Seed for UIDs, generated names, tokens and random faults.
     pub seed: u64,
-    /// The wall clock, for timestamps only.
+    /// The clock for timestamps; it controls no timer.
     pub clock: fn() -> Timestamp,
 }
 
@@ -65,10 +65,10 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Empty but for the namespaces and the roles that every cluster has.
+    /// Creates a server with the namespaces and roles of every new cluster.
     pub fn new(settings: Settings) -> ApiServer {
         let state = State {
-            store: Store::new(Bounds { changes: settings.log_capacity, bytes: settings.log_bytes }),
+            store: Store::new(LogLimits { changes: settings.log_capacity, bytes: settings.log_bytes }),
             catalog: Catalog::built_in(),
             tokens: Default::default(),
             faults: Default::default(),
@@ -81,35 +81,34 @@ impl ApiServer {
         let now = (settings.clock)();
         shared.change(|state| {
             for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
-                Writer::new(state, &User::admin(), now).found_namespace(name);
+                Writer::new(state, &User::admin(), now).create_namespace(name);
             }
-            rbac::bootstrap(&mut state.store, now, || uid(&mut state.random));
+            rbac::bootstrap(&mut state.store, now, || generate_uid(&mut state.random));
         });
         ApiServer { shared: Arc::new(shared) }
     }
 
-    /// Adds a rule for what is to go wrong. False, and it is not added, if there are 1,000 already: each request is held
-    /// against all of them.
+    /// Adds a fault rule. Returns false if there are 1,000 rules already, because each request checks all of them.
     pub fn fault(&self, rule: Rule) -> bool {
         self.shared.lock().faults.add(rule)
     }
 
-    /// The rules in force, and how often each has matched and hit.
+    /// The active fault rules with their counts of matches and hits.
     pub fn faults(&self) -> Vec<Active> {
         self.shared.lock().faults.active().to_vec()
     }
 
-    /// All goes well again.
+    /// Removes all fault rules.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
     }
 
-    /// Forgets every version but the present one: whoever is behind gets 410.
+    /// Removes all old versions: a watch of an older version gets 410.
     pub fn compact(&self) {
         self.shared.lock().store.compact();
     }
 
-    /// Hangs up on every watch that is open.
+    /// Closes the connection of every open watch.
     pub fn cut_watches(&self) {
         self.shared.lock().cut.send_replace(());
     }
@@ -124,27 +123,27 @@ impl ApiServer {
         self.shared.lock().journal.entries().cloned().collect()
     }
 
-    /// One request, from its arrival to the beginning of its answer.
+    /// Handles one request, up to the start of the response body.
     async fn handle<B>(self, request: http::Request<B>) -> Result<Response<Body>, Reset>
     where
         B: http_body::Body + Send,
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let request = match read(request).await {
+        let request = match read_request(request).await {
             Ok(request) => request,
-            Err(status) => return Ok(respond::refusal(&status)),
+            Err(status) => return Ok(response::error(&status)),
         };
-        let target = Target::parse(&request);
+        let target = RequestInfo::parse(&request);
         let user = auth::authenticate(&self.shared.lock(), &request.headers, (self.shared.clock)());
-        // Whatever goes wrong by order, this has to work: here the orders come in.
+        // Faults do not apply to the endpoint that controls them.
         if request.path.starts_with("/control/") {
-            let answer = user.and_then(|user| self.control(&user, &request));
-            return Ok(answer.unwrap_or_else(|status| respond::refusal(&status)));
+            let response = user.and_then(|user| self.handle_control(&user, &request));
+            return Ok(response.unwrap_or_else(|status| response::error(&status)));
         }
         let (response, name) = match user {
-            Ok(user) => (self.carry_out(&user, &request, target.clone()).await, user.name),
-            Err(status) => (Ok(respond::refusal(&status)), String::new()),
+            Ok(user) => (self.execute(&user, &request, target.clone()).await, user.name),
+            Err(status) => (Ok(response::error(&status)), String::new()),
         };
         let code = response.as_ref().map_or(0, |response| response.status().as_u16());
         let entry = Entry::of(name, request, target.ok().flatten(), code);
@@ -152,21 +151,21 @@ impl ApiServer {
         response
     }
 
-    /// An order: about faults, the log, the journal.
-    fn control(&self, user: &User, request: &Request) -> Result<Response<Body>> {
+    /// Handles a request to `/control/`.
+    fn handle_control(&self, user: &User, request: &Request) -> Result<Response<Body>> {
         let value = self.shared.change(|state| {
             rbac::authorize(&state.store, user, request, None)?;
             control::answer(state, request)
         })?;
-        Ok(respond::value(200, &value))
+        Ok(response::value(200, &value))
     }
 
-    /// Everything else, with whatever is to go wrong with it, in that order.
-    async fn carry_out(
+    /// Executes any other request, with the planned faults.
+    async fn execute(
         &self,
         user: &User,
         request: &Request,
-        target: Result<Option<Target>>,
+        target: Result<Option<RequestInfo>>,
     ) -> Result<Response<Body>, Reset> {
         let plan = {
             let state = &mut *self.shared.lock();
@@ -182,31 +181,31 @@ impl ApiServer {
         if plan.reset_before {
             return Err(Reset);
         }
-        let answer = match &plan.refuse {
+        let result = match &plan.refuse {
             Some(status) => Err(status.clone()),
-            // Not when it arrived: an object is created when it is stored.
+            // The clock is read after the delay, because an object is created when it is stored.
             None => dispatch::answer(&self.shared, user, request, target, plan.lag, (self.shared.clock)()),
         };
         if plan.reset_after {
             return Err(Reset);
         }
-        let (head, body) = answer.unwrap_or_else(|status| respond::refusal(&status)).into_parts();
+        let (head, body) = result.unwrap_or_else(|status| response::error(&status)).into_parts();
         Ok(Response::from_parts(head, plan.spoil(body).await))
     }
 }
 
-/// All of a request, if it is not too large and does not take too long.
-async fn read<B>(request: http::Request<B>) -> Result<Request>
+/// Reads a complete request, within limits of size and time.
+async fn read_request<B>(request: http::Request<B>) -> Result<Request>
 where
     B: http_body::Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
     let body =
-        timeout(LONGEST_READ, Limited::new(body, LARGEST_BODY).collect()).await.map_err(|_| Status::timeout())?;
+        timeout(REQUEST_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await.map_err(|_| Status::timeout())?;
     let body = body.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let message = format!("Request entity too large: limit is {LARGEST_BODY}");
+            let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
             Status::new(413, "RequestEntityTooLarge", message)
         } else {
             Status::bad_request(error.to_string())

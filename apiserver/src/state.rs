@@ -1,7 +1,7 @@
-//! Everything that the server knows, behind one lock.
+//! The state of the server, behind one lock.
 //!
-//! Why one lock, and not one per resource: a write may touch several resources (an owner and what it owns), each write is
-//! short, and nothing is awaited while the lock is held.
+//! There is one lock, not one per resource: a write may change several resources (an owner and its dependents), each write
+//! is short, and nothing is awaited under the lock.
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
@@ -10,47 +10,47 @@ use tokio::sync::watch;
 
 use crate::{catalog::Catalog, faults::Faults, journal::Journal, store::Store, tokens::Tokens};
 
-/// What the lock protects.
+/// The data under the lock.
 pub struct State {
     pub store: Store,
     pub catalog: Catalog,
     pub tokens: Tokens,
     pub faults: Faults,
     pub journal: Journal,
-    /// Heard by every open watch: hang up. (Rules are about requests, and a watch that is open has made its own.)
+    /// Closes every open watch. Fault rules apply to new requests only.
     pub cut: watch::Sender<()>,
-    /// For UIDs, generated names, tokens and the dice of faults. Seeded, so that a test can be repeated.
+    /// For UIDs, generated names, tokens and random faults. The seed makes tests repeatable.
     pub random: StdRng,
 }
 
-/// The state, what time it is, and a way to hear of changes.
+/// The lock, the clock and the notification of changes.
 pub struct Shared {
     pub state: Mutex<State>,
-    /// The store's revision, for whoever waits for a change. Sent after the lock is released.
+    /// The store's revision: wakes the watches. Sent after the lock is released.
     pub revision: watch::Sender<u64>,
-    /// The wall clock, for timestamps only: nothing is ever timed by it.
+    /// The clock for timestamps; it controls no timer.
     pub clock: fn() -> Timestamp,
 }
 
 impl Shared {
-    /// The state, for a moment. A handler that panicked fails its own request, not all that follow.
+    /// Locks the state. A panic in one request does not fail the next ones, because this lock has no poisoning.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 
-    /// Does something to the state, and wakes the watchers if it changed an object.
+    /// Runs `work` under the lock and wakes the watches if an object changed.
     pub fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
-        let answer = work(&mut state);
+        let result = work(&mut state);
         let revision = state.store.revision();
         drop(state);
-        // Two writers may arrive here in the wrong order: the revision never goes back.
+        // Two writers may get here in the wrong order; the revision must not decrease.
         self.revision.send_if_modified(|known| {
             let newer = revision > *known;
             *known = revision.max(*known);
             newer
         });
-        answer
+        result
     }
 }
 
@@ -59,10 +59,10 @@ mod tests {
     use crate::{ApiServer, Settings};
 
     #[test]
-    fn whoever_comes_late_does_not_turn_the_revision_back_and_wakes_nobody() {
+    fn late_writer_neither_decreases_revision_nor_wakes_watches() {
         let shared = ApiServer::new(Settings::default()).shared;
         let mut wake = shared.revision.subscribe();
-        // What a later writer has told already, who was faster on the way here.
+        // A later writer has already sent its revision.
         shared.revision.send_replace(1_000);
         wake.borrow_and_update();
         shared.change(|_| ());

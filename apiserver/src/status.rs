@@ -1,7 +1,7 @@
-//! A refusal: the `Status` object that clients decide by.
+//! Errors of the API: the `Status` object.
 //!
-//! Clients look at the code and the reason (`Conflict`, `AlreadyExists`, `Expired`), people read the message. Both are the
-//! real server's, to the letter.
+//! Clients check the code and the reason (`Conflict`, `AlreadyExists`, `Expired`); users read the message. All are exactly
+//! the real server's.
 
 use std::{fmt, time::Duration};
 
@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 
 use crate::object::GroupResource;
 
-/// What a handler returns.
+/// The result of a handler.
 pub type Result<T, E = Status> = std::result::Result<T, E>;
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     pub code: u16,
     pub reason: &'static str,
     pub message: String,
-    /// `details` without `retryAfterSeconds`; null if there are none.
+    /// `details` without `retryAfterSeconds`; null if absent.
     pub details: Value,
-    /// `metadata.continue`: how to go on with a list that has expired.
+    /// `metadata.continue`: continues an expired list.
     pub next: Option<String>,
     /// Also sent as the header Retry-After, in whole seconds.
     pub retry_after: Option<Duration>,
 }
 
-/// One thing that is wrong: which field, and what about it.
+/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, …
@@ -42,9 +42,9 @@ impl Status {
         Status { code, reason, message: message.into(), details: Value::Null, next: None, retry_after: None }
     }
 
-    fn about(mut self, group: &str, resource: &str, name: &str) -> Self {
+    fn with_details(mut self, group: &str, resource: &str, name: &str) -> Self {
         let mut details = json!({});
-        // Like the real one: what is empty is left out.
+        // Like the real server, omit empty fields.
         for (field, text) in [("name", name), ("group", group), ("kind", resource)] {
             if !text.is_empty() {
                 details[field] = text.into();
@@ -54,20 +54,24 @@ impl Status {
         self
     }
 
+    /// The real server sends `details: {}` with some errors.
+    pub fn with_empty_details(mut self) -> Self {
+        self.details = json!({});
+        self
+    }
+
     pub fn not_found(group: &str, plural: &str, name: &str) -> Self {
         let message = format!("{} \"{name}\" not found", GroupResource::new(group, plural));
-        Status::new(404, "NotFound", message).about(group, plural, name)
+        Status::new(404, "NotFound", message).with_details(group, plural, name)
     }
 
-    /// No such path: neither a resource nor anything else.
+    /// The path does not exist.
     pub fn no_such_path() -> Self {
-        let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
-        status.details = json!({});
-        status
+        Status::new(404, "NotFound", "the server could not find the requested resource").with_empty_details()
     }
 
-    /// The same below a resource. What people know from real servers (`kubectl logs`, `kubectl exec`, `kubectl debug`) is
-    /// told to be a matter of this one, or they would look for a mistake of their own.
+    /// The subresource does not exist. For those that `kubectl logs`, `exec` and `debug` use, the message names this server
+    /// as the reason.
     pub fn no_such_subresource(plural: &str, below: &str) -> Self {
         let mut status = Status::no_such_path();
         let of_a_node = matches!(below, "log" | "exec" | "attach" | "portforward" | "proxy");
@@ -80,22 +84,22 @@ impl Status {
 
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", GroupResource::new(group, plural));
-        Status::new(409, "AlreadyExists", message).about(group, plural, name)
+        Status::new(409, "AlreadyExists", message).with_details(group, plural, name)
     }
 
-    /// Somebody else was quicker, or a precondition does not hold.
+    /// The object has changed, or a precondition failed.
     pub fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
         let id = GroupResource::new(group, plural);
         let message = format!("Operation cannot be fulfilled on {id} \"{name}\": {why}");
-        Status::new(409, "Conflict", message).about(group, plural, name)
+        Status::new(409, "Conflict", message).with_details(group, plural, name)
     }
 
-    /// The object was understood, but is not right. The kind, not the resource, stands in the details.
+    /// The object is invalid. The details contain the kind, not the resource.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: &[Cause]) -> Self {
         let texts: Vec<String> = causes.iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
         let text = if let [one] = &texts[..] { one.clone() } else { format!("[{}]", texts.join(", ")) };
         let message = format!("{} \"{name}\" is invalid: {text}", GroupResource::new(group, kind));
-        let mut status = Status::new(422, "Invalid", message).about(group, kind, name);
+        let mut status = Status::new(422, "Invalid", message).with_details(group, kind, name);
         let cause = |c: &Cause| json!({ "reason": c.reason, "message": c.message, "field": c.field });
         status.details["causes"] = causes.iter().map(cause).collect();
         status
@@ -108,19 +112,19 @@ impl Status {
     pub fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
         let id = GroupResource::new(group, plural);
         let subject = if name.is_empty() { format!("{id}") } else { format!("{id} \"{name}\"") };
-        Status::new(403, "Forbidden", format!("{subject} is forbidden: {why}")).about(group, plural, name)
+        Status::new(403, "Forbidden", format!("{subject} is forbidden: {why}")).with_details(group, plural, name)
     }
 
     pub fn unauthorized() -> Self {
         Status::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// A version, or a continue token, from before what is still known.
+    /// A resourceVersion or continue token from before the last compaction.
     pub fn expired(message: impl Into<String>) -> Self {
         Status::new(410, "Expired", message)
     }
 
-    /// A version that is yet to come: asked for by a client that has seen it elsewhere.
+    /// A resourceVersion that this server has not reached yet; the client has it from another replica.
     pub fn too_large_resource_version(asked: u64, latest: u64) -> Self {
         let message = format!("Timeout: Too large resource version: {asked}, current: {latest}");
         let mut status = Status::new(504, "Timeout", message);
@@ -130,18 +134,15 @@ impl Status {
         status
     }
 
-    /// The request, or its answer, took too long.
+    /// The request took too long.
     pub fn timeout() -> Self {
-        let mut status = Status::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout");
-        status.details = json!({});
-        status
+        Status::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout")
+            .with_empty_details()
     }
 
     pub fn method_not_allowed() -> Self {
-        let mut status =
-            Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
-        status.details = json!({});
-        status
+        let message = "the server does not allow this method on the requested resource";
+        Status::new(405, "MethodNotAllowed", message).with_empty_details()
     }
 
     /// The `Status` object.
@@ -166,7 +167,7 @@ impl Status {
     }
 }
 
-/// Rounded up: nobody is to come back too early.
+/// Rounds up, so that no client retries too early.
 pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -1,15 +1,15 @@
 //! Objects, one revision counter, and the log of what changed.
 //!
 //! Promises:
-//! * every change has a revision of its own, one more than the last; it is the object's resourceVersion;
-//! * the log holds every change since the last compaction, in order: whoever knows a revision can learn everything
-//!   since, or is told that it is too late ([`Compacted`]);
-//! * any revision that the log still reaches back to can be read as it was ([`Store::at`]).
+//! * every change has its own revision, one more than the last; it is the object's resourceVersion;
+//! * the log holds every change since the last compaction, in order; reading from an older revision fails with
+//!   [`Compacted`];
+//! * a collection can be read at any revision that the log still covers ([`Store::at`]).
 //!
-//! A watch is a cursor in the log, not a queue of its own. So a slow watcher delays nobody and has no queue that grows; one so
-//! slow that the log has moved on is told that it is too late, like one that comes back after a long time away.
+//! A watch is a cursor in the log and has no queue of its own. So a slow watch delays no other and needs no memory; if the
+//! log is compacted past its cursor, it gets an error and the client lists again.
 //!
-//! A pure data structure: it does no I/O, reads no clock and draws no random number.
+//! The store does no I/O, reads no clock and draws no random number.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -24,7 +24,7 @@ use crate::{
     owners::Owners,
 };
 
-/// What happened to one object. No `before` means created, no `after` means deleted.
+/// A change of one object. No `before` means created, no `after` means deleted.
 #[derive(Debug)]
 pub struct Change {
     pub revision: u64,
@@ -32,50 +32,49 @@ pub struct Change {
     pub key: Key,
     pub before: Option<Arc<Object>>,
     pub after: Option<Arc<Object>>,
-    /// At a deletion: the last version, with the deletion's own revision, as watchers get it.
+    /// For a deletion: the last version with the revision of the deletion, for watches.
     pub tombstone: Option<Arc<Object>>,
-    /// What the log alone keeps alive, in bytes of JSON: of what is there now, the store has the same copy. Counted once,
-    /// which is nearly free: who asked for the version before has had its text made.
-    weight: usize,
+    /// Size of the old versions that only the log still holds, as JSON. Computed once, because it may change later.
+    size: usize,
 }
 
-/// A collection, in order.
+/// The objects of a resource, in list order.
 pub type Collection = BTreeMap<Key, Arc<Object>>;
 
-/// The revision asked for is from before the last compaction.
+/// The requested revision is from before the last compaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compacted {
-    /// The oldest revision that can still be asked for.
+    /// The oldest available revision.
     pub oldest: u64,
 }
 
-/// See the module.
+/// All objects and the log of their changes.
 pub struct Store {
     revision: u64,
     objects: HashMap<GroupResource, Collection>,
     owners: Owners,
-    /// Revisions without a gap; the last is [`Store::revision`].
+    /// The revisions have no gap; the last one is [`Store::revision`].
     log: VecDeque<Arc<Change>>,
-    /// Of all changes in the log.
-    weight: usize,
-    bounds: Bounds,
+    /// The sum over all changes in the log.
+    size: usize,
+    limits: LogLimits,
 }
 
-/// How much the log keeps: what is older is compacted away.
+/// Limits of the log; older changes are compacted.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// So many changes.
+pub struct LogLimits {
+    /// Maximum number of changes.
     pub changes: usize,
-    /// So many bytes of JSON that only the log holds: a thousand changes of a large object are more than of a small one.
+    /// Maximum size of the old versions, as JSON.
     pub bytes: usize,
 }
 
 impl Store {
-    /// An empty store.
-    pub fn new(bounds: Bounds) -> Self {
+    /// Creates an empty store.
+    pub fn new(limits: LogLimits) -> Self {
         let (objects, owners, log) = (HashMap::new(), Owners::default(), VecDeque::new());
-        // Not 0: to a client, version 0 means "any". Nor 1: an empty etcd begins with 1, a server with its own objects.
-        Store { revision: 1, objects, owners, log, weight: 0, bounds }
+        // Not 0: to a client, version 0 means "any".
+        Store { revision: 1, objects, owners, log, size: 0, limits }
     }
 
     /// The revision of the latest change.
@@ -88,12 +87,12 @@ impl Store {
         self.revision - self.log.len() as u64
     }
 
-    /// The present version of an object.
+    /// The latest version of an object.
     pub fn get(&self, resource: &GroupResource, key: &Key) -> Option<&Arc<Object>> {
         self.objects.get(resource)?.get(key)
     }
 
-    /// The present collection; None if nothing was ever in it.
+    /// The latest collection; None if it was never written to.
     pub fn collection(&self, resource: &GroupResource) -> Option<&Collection> {
         self.objects.get(resource)
     }
@@ -103,18 +102,18 @@ impl Store {
         self.objects.iter()
     }
 
-    /// What a collection holds in one namespace; costs nothing for those that it does not.
-    pub fn names(&self, resource: &GroupResource, namespace: &str) -> impl Iterator<Item = &Key> {
+    /// The keys of a collection in one namespace.
+    pub fn keys(&self, resource: &GroupResource, namespace: &str) -> impl Iterator<Item = &Key> {
         let from = self.objects.get(resource).map(|objects| objects.range(Key::new(namespace, "")..));
         from.into_iter().flatten().map(|(key, _)| key).take_while(move |key| key.namespace == namespace)
     }
 
-    /// Everything that names this UID as an owner.
+    /// The objects with this UID in their owner references.
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &(GroupResource, Key)> {
         self.owners.dependents(uid)
     }
 
-    /// Creates or replaces, under the next revision, which it writes into the object.
+    /// Creates or replaces an object and sets its resourceVersion to the next revision.
     pub fn put(&mut self, resource: &GroupResource, key: Key, mut value: Value) -> Arc<Object> {
         let revision = self.revision + 1;
         value["metadata"]["resourceVersion"] = revision.to_string().into();
@@ -122,12 +121,12 @@ impl Store {
         let collection = self.objects.entry(resource.clone()).or_default();
         let before = collection.insert(key.clone(), object.clone());
         self.owners.change(resource, &key, before.as_deref().map(Object::value), Some(object.value()));
-        let (after, weight) = (Some(object.clone()), before.as_ref().map_or(0, |before| before.size()));
-        self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None, weight });
+        let (after, size) = (Some(object.clone()), before.as_ref().map_or(0, |before| before.size()));
+        self.append(Change { revision, resource: resource.clone(), key, before, after, tombstone: None, size });
         object
     }
 
-    /// Deletes, and returns the last version under the deletion's own revision, as watchers get it.
+    /// Deletes an object; returns the last version with the revision of the deletion.
     pub fn remove(&mut self, resource: &GroupResource, key: &Key) -> Option<Arc<Object>> {
         let before = self.objects.get_mut(resource)?.remove(key)?;
         self.owners.change(resource, key, Some(before.value()), None);
@@ -136,69 +135,69 @@ impl Store {
         value["metadata"]["resourceVersion"] = revision.to_string().into();
         let tombstone = Arc::new(Object::new(value));
         let (resource, key) = (resource.clone(), key.clone());
-        // The tombstone is as large.
-        let weight = 2 * before.size();
+        // The tombstone has the same size.
+        let size = 2 * before.size();
         let (before, tombstone) = (Some(before), Some(tombstone));
-        self.append(Change { revision, resource, key, before, after: None, tombstone: tombstone.clone(), weight });
+        self.append(Change { revision, resource, key, before, after: None, tombstone: tombstone.clone(), size });
         tombstone
     }
 
     fn append(&mut self, change: Change) {
         self.revision = change.revision;
-        self.weight += change.weight;
+        self.size += change.size;
         self.log.push_back(Arc::new(change));
-        while self.log.len() > self.bounds.changes || self.weight > self.bounds.bytes {
+        while self.log.len() > self.limits.changes || self.size > self.limits.bytes {
             let Some(oldest) = self.log.pop_front() else { break };
-            self.weight -= oldest.weight;
+            self.size -= oldest.size;
         }
     }
 
-    /// Everything after `revision`, oldest first.
+    /// The changes after `revision`, oldest first.
     ///
     /// # Errors
-    /// When the log no longer reaches back so far.
+    /// If the log does not cover `revision` any more.
     pub fn since(&self, revision: u64) -> Result<impl Iterator<Item = &Arc<Change>>, Compacted> {
         let oldest = self.oldest();
         let skip = revision.checked_sub(oldest).ok_or(Compacted { oldest })?;
         Ok(self.log.range((skip as usize).min(self.log.len())..))
     }
 
-    /// A collection as it was at `revision`: the present one, with everything since undone.
+    /// A collection at `revision`: the latest one, with all later changes undone.
     ///
     /// # Errors
-    /// When the log no longer reaches back so far.
+    /// If the log does not cover `revision` any more.
     pub fn at(&self, resource: &GroupResource, revision: u64) -> Result<Snapshot<'_>, Compacted> {
         let mut then = BTreeMap::new();
         for change in self.since(revision)?.filter(|change| &change.resource == resource) {
-            // Of several changes of one object the first one knows what was there before them all.
+            // The first of several changes of an object has the version at `revision`.
             then.entry(&change.key).or_insert(change.before.as_ref());
         }
         Ok(Snapshot { now: self.objects.get(resource), then })
     }
 
-    /// Forgets everything but the present.
+    /// Clears the log; only the latest versions remain.
     pub fn compact(&mut self) {
         self.log.clear();
-        self.weight = 0;
+        self.size = 0;
     }
 }
 
-/// A collection as it was: nothing is copied, what has changed since is laid over the present.
+/// A collection at an older revision: the latest collection with old versions on top, without copies.
 pub struct Snapshot<'a> {
     now: Option<&'a Collection>,
-    /// None: there was no such object then.
+    /// None: the object did not exist.
     then: BTreeMap<&'a Key, Option<&'a Arc<Object>>>,
 }
 
 impl<'a> Snapshot<'a> {
-    /// In order, from a key on.
+    /// The objects from a key on, in list order.
     pub fn range(&self, from: Bound<&Key>) -> impl Iterator<Item = (&'a Key, &'a Arc<Object>)> {
         let same = self.now.into_iter().flat_map(move |now| now.range((from, Bound::Unbounded)));
         let mut same = same.filter(|(key, _)| !self.then.contains_key(key)).peekable();
         let other = self.then.range::<Key, _>((from, Bound::Unbounded));
         let mut other = other.filter_map(|(key, object)| Some((*key, (*object)?))).peekable();
         std::iter::from_fn(move || match (same.peek(), other.peek()) {
-            (Some((here, _)), Some((there, _))) if here > there => other.next(),
+            (Some((same_key, _)), Some((other_key, _))) if same_key > other_key => other.next(),
             (Some(_), _) => same.next(),
             (None, _) => other.next(),
         })

@@ -1,12 +1,11 @@
-//! Tables: what `kubectl get` prints. The server decides on columns and cells, so that every client shows the same.
+//! Tables for `kubectl get`. The server computes columns and cells, so that every client prints the same.
 //!
 //! Promises:
-//! * the columns are those of the real server, wide ones (priority above 0) included; the cells always hold them all,
-//!   kubectl leaves out what was not asked for;
-//! * a custom resource has the columns of its definition, and AGE if it defines none;
-//! * an object that lacks a field, or has something else in its place, is printed all the same.
+//! * the columns are the real server's, including the wide ones (priority above 0), which kubectl hides by default;
+//! * a custom resource has the columns of its definition, or AGE if it defines none;
+//! * an object with missing or malformed fields is printed, too.
 //!
-//! Left out: the columns' descriptions, which nothing shows.
+//! The descriptions of columns are left out.
 
 mod age;
 mod built_in;
@@ -25,7 +24,7 @@ pub fn columns(resource: &Resource) -> Value {
         json!({ "name": name, "type": kind, "format": format, "description": "", "priority": priority })
     };
     match &resource.custom {
-        None => built_in::of(resource).iter().map(|c| definition(c.name, c.kind, c.priority)).collect(),
+        None => built_in::columns(resource).iter().map(|c| definition(c.name, c.column_type, c.priority)).collect(),
         Some(custom) => {
             let first = definition("Name", "string", 0);
             std::iter::once(first).chain(custom.columns.iter().map(|column| column.definition.clone())).collect()
@@ -36,7 +35,7 @@ pub fn columns(resource: &Resource) -> Value {
 /// `cells`.
 pub fn cells(resource: &Resource, object: &Value, now: Timestamp) -> Value {
     match &resource.custom {
-        None => built_in::of(resource).iter().map(|column| (column.cell)(object, now)).collect(),
+        None => built_in::columns(resource).iter().map(|column| (column.cell)(object, now)).collect(),
         Some(custom) => {
             let name = object["metadata"]["name"].clone();
             std::iter::once(name)

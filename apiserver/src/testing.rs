@@ -1,4 +1,4 @@
-//! For tests: a client of a server in process, and what is often asked of it.
+//! Test helpers: a client of an API server in the same process.
 
 use std::pin::Pin;
 
@@ -10,20 +10,20 @@ use tower_service::Service;
 
 use crate::{ApiServer, Body, Reset, Settings};
 
-/// A server that only this client talks to.
+/// A client with its own server.
 #[derive(Clone)]
-pub struct Api {
+pub struct TestClient {
     pub server: ApiServer,
 }
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub code: u16,
     pub body: Value,
 }
 
-impl Answer {
+impl TestResponse {
     /// The names of a list's items.
     pub fn names(&self) -> Vec<&str> {
         let items = self.body["items"].as_array().unwrap_or_else(|| panic!("no list: {self:?}"));
@@ -41,20 +41,26 @@ impl Answer {
 
 pub const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
-pub fn api() -> Api {
-    api_with(Settings::default())
-}
+impl TestClient {
+    pub fn new() -> Self {
+        Self::with_settings(Settings::default())
+    }
 
-pub fn api_with(settings: Settings) -> Api {
-    Api { server: ApiServer::new(settings) }
-}
+    pub fn with_settings(settings: Settings) -> Self {
+        TestClient { server: ApiServer::new(settings) }
+    }
 
-impl Api {
-    pub async fn send(&self, method: &str, uri: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, Reset> {
+    pub async fn send(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<TestResponse, Reset> {
         let (head, body) = self.open(method, uri, headers, body).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
-        Ok(Answer { code: head.status.as_u16(), body })
+        Ok(TestResponse { code: head.status.as_u16(), body })
     }
 
     async fn open(
@@ -71,29 +77,29 @@ impl Api {
         self.server.clone().call(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await
     }
 
-    pub async fn get(&self, uri: &str) -> Answer {
+    pub async fn get(&self, uri: &str) -> TestResponse {
         self.send("GET", uri, &[], "").await.unwrap()
     }
 
-    /// A ConfigMap with these labels (`{"a": "b"}`).
-    pub async fn create(&self, name: &str, labels: Value) -> Answer {
+    /// Creates a ConfigMap with these labels (`{"a": "b"}`).
+    pub async fn create(&self, name: &str, labels: Value) -> TestResponse {
         let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "labels": labels } })
             .to_string();
-        let answer = self.send("POST", CONFIG_MAPS, &[], &body).await.unwrap();
-        assert_eq!(answer.code, 201, "{answer:?}");
-        answer
+        let response = self.send("POST", CONFIG_MAPS, &[], &body).await.unwrap();
+        assert_eq!(response.code, 201, "{response:?}");
+        response
     }
 
-    pub async fn label(&self, name: &str, labels: Value) -> Answer {
+    pub async fn label(&self, name: &str, labels: Value) -> TestResponse {
         let headers = [("content-type", "application/merge-patch+json")];
         let body = json!({ "metadata": { "labels": labels } }).to_string();
-        let answer = self.send("PATCH", &format!("{CONFIG_MAPS}/{name}"), &headers, &body).await.unwrap();
-        assert_eq!(answer.code, 200, "{answer:?}");
-        answer
+        let response = self.send("PATCH", &format!("{CONFIG_MAPS}/{name}"), &headers, &body).await.unwrap();
+        assert_eq!(response.code, 200, "{response:?}");
+        response
     }
 
-    /// The Authorization header of a ServiceAccount `app` with these rules, in the namespace `default`.
-    pub async fn account(&self, rules: Value) -> String {
+    /// Creates the ServiceAccount `app` with these rules in `default`; returns its Authorization header.
+    pub async fn create_account(&self, rules: Value) -> String {
         let namespace = "/namespaces/default";
         let roles = format!("/apis/rbac.authorization.k8s.io/v1{namespace}");
         let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "app" });
@@ -105,39 +111,39 @@ impl Api {
             (format!("{roles}/rolebindings"), json!({ "metadata": metadata, "roleRef": role, "subjects": [subject] })),
             (format!("/api/v1{namespace}/serviceaccounts/app/token"), json!({})),
         ] {
-            let answer = self.send("POST", &uri, &[], &body.to_string()).await.unwrap();
-            assert_eq!(answer.code, 201, "{answer:?}");
-            token = format!("Bearer {}", answer.body["status"]["token"].as_str().unwrap_or_default());
+            let response = self.send("POST", &uri, &[], &body.to_string()).await.unwrap();
+            assert_eq!(response.code, 201, "{response:?}");
+            token = format!("Bearer {}", response.body["status"]["token"].as_str().unwrap_or_default());
         }
         token
     }
 
-    /// A watch of ConfigMaps; `query` without `watch`.
-    pub async fn watch(&self, query: &str) -> Lines {
+    /// Watches ConfigMaps; `query` does not contain `watch`.
+    pub async fn watch(&self, query: &str) -> WatchLines {
         self.watch_as("application/json", query).await
     }
 
-    pub async fn watch_as(&self, accept: &str, query: &str) -> Lines {
+    pub async fn watch_as(&self, accept: &str, query: &str) -> WatchLines {
         let uri = format!("{CONFIG_MAPS}?watch=true&{query}");
         let response = self.open("GET", &uri, &[("accept", accept)], "").await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
-        Lines { body: Box::pin(response.into_body()), rest: BytesMut::new() }
+        WatchLines { body: Box::pin(response.into_body()), rest: BytesMut::new() }
     }
 }
 
 /// The lines of a watch.
-pub struct Lines {
+pub struct WatchLines {
     body: Pin<Box<Body>>,
     rest: BytesMut,
 }
 
-impl Lines {
-    /// What comes at once: some lines, not cut to events.
+impl WatchLines {
+    /// The next frame: one or more lines.
     pub async fn frame(&mut self) -> Bytes {
         self.body.frame().await.unwrap().unwrap().into_data().unwrap()
     }
 
-    /// The next event; None at the end. Under paused time this takes no time, however long nothing happens.
+    /// The next event; None at the end.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
@@ -148,8 +154,8 @@ impl Lines {
         }
     }
 
-    /// `ADDED a 12`: type, name and version.
-    pub async fn told(&mut self) -> String {
+    /// Type, name and version of the next event: `ADDED a 12`.
+    pub async fn next_summary(&mut self) -> String {
         match self.next().await {
             None => "end".into(),
             Some(event) => {

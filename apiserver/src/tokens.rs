@@ -1,4 +1,4 @@
-//! The tokens of ServiceAccounts that this server has issued.
+//! ServiceAccount tokens that this server issued.
 
 use std::collections::HashMap;
 
@@ -10,40 +10,39 @@ use crate::{
     user::User,
 };
 
-/// More are not kept: the one that would expire first goes.
+/// Maximum number of tokens; a full table drops the token that expires first.
 const CAPACITY: usize = 10_000;
 
-/// See the module.
 #[derive(Default)]
 pub struct Tokens(HashMap<String, Token>);
 
-/// What a token stands for.
+/// The owner and the expiry of a token.
 pub struct Token {
     pub account: Key,
-    /// A new account of the same name is another one.
+    /// A new account of the same name has another UID.
     pub uid: String,
     pub expires: Timestamp,
 }
 
 impl Tokens {
-    /// Whose token it is, if it is still good.
+    /// The user of a valid token.
     pub fn user(&self, store: &Store, token: &str, now: Timestamp) -> Option<User> {
         let Token { account, uid, expires } = self.0.get(token)?;
         let object = store.get(&GroupResource::new("", "serviceaccounts"), account)?;
-        let is_good = now < *expires && object.value().uid() == uid;
-        is_good.then(|| User::service_account(&account.namespace, &account.name, uid))
+        let is_valid = now < *expires && object.value().uid() == uid;
+        is_valid.then(|| User::service_account(&account.namespace, &account.name, uid))
     }
 
-    pub fn insert(&mut self, word: String, token: Token, now: Timestamp) {
+    pub fn insert(&mut self, secret: String, token: Token, now: Timestamp) {
         if self.0.len() >= CAPACITY {
             self.0.retain(|_, token| now < token.expires);
         }
         if self.0.len() >= CAPACITY
-            && let Some(first) = self.0.iter().min_by_key(|(_, token)| token.expires).map(|(word, _)| word.clone())
+            && let Some(first) = self.0.iter().min_by_key(|(_, token)| token.expires).map(|(secret, _)| secret.clone())
         {
             self.0.remove(&first);
         }
-        self.0.insert(word, token);
+        self.0.insert(secret, token);
     }
 }
 

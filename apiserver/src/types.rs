@@ -1,20 +1,19 @@
-//! What an object may look like: decode, complete, check. Custom resources go on to [`crate::custom`].
+//! Decodes, defaults and validates objects. Custom resources continue in [`crate::custom`].
 //!
 //! ```text
-//!  body --> decode: typed ------> what was understood, unknown fields named and dropped
-//!                   compact ----> nothing that means nothing: "", [], false where it is the same as absent
-//!                   defaults ---> what the real server adds
-//!       --> validate: metadata, then the kind's own rules --> 422 with all causes
+//!  body --> decode: decode_as ----> known fields only, unknown fields reported
+//!                   omit_empty ---> no empty fields: "", [], false where it equals absent
+//!                   defaults -----> the real server's defaults
+//!       --> validate: metadata, then the rules of the kind --> 422 with all causes
 //! ```
 //!
-//! What is stored is what was understood: the text goes through the typed structs of k8s-openapi and back. The road not
-//! taken is to keep the sender's JSON and cut the unknown fields out; then times, quantities and base64 would stay as
-//! they were written, and two texts for one meaning would be two objects, and a change of generation.
+//! An object is decoded into the typed structs of k8s-openapi and encoded again. So two notations of one time, quantity or
+//! base64 value are stored as the same object, and a change of notation is no new generation.
 
-mod compact;
 mod decode;
 mod defaults;
 mod json;
+mod omit_empty;
 mod pod_defaults;
 mod validate;
 

@@ -1,19 +1,19 @@
-//! The sender of a request, as authentication and RBAC know it.
+//! The user of a request, for authentication and RBAC.
 
 use serde_json::{Value, json};
 
-/// The sender of a request.
+/// An authenticated user.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     /// `system:serviceaccount:NS:NAME`, or `system:admin`.
     pub name: String,
-    /// Of the ServiceAccount; empty for everybody else.
+    /// The UID of a ServiceAccount; empty for other users.
     pub uid: String,
     pub groups: Vec<String>,
 }
 
 impl User {
-    /// The administrator.
+    /// The administrator: a request without credentials.
     pub fn admin() -> Self {
         let groups = vec!["system:masters".into(), "system:authenticated".into()];
         User { name: "system:admin".into(), uid: String::new(), groups }
@@ -29,11 +29,11 @@ impl User {
     }
 
     /// RBAC rules do not apply to members of this group.
-    pub fn is_master(&self) -> bool {
+    pub fn is_superuser(&self) -> bool {
         self.groups.iter().any(|group| group == "system:masters")
     }
 
-    /// As reviews show it.
+    /// The `userInfo` of a review.
     pub fn info(&self) -> Value {
         let mut info = json!({ "username": self.name, "groups": self.groups });
         if !self.uid.is_empty() {

@@ -6,7 +6,7 @@ use crate::{
     causes::Causes,
     object::text,
     rbac::{self, Attributes, is_allowed},
-    request::Target,
+    request::RequestInfo,
     status::{Result, Status},
     store::Store,
     user::User,
@@ -16,7 +16,7 @@ const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
 /// The answer (201). None if this is not about a review. Their resources are not in the catalog: ask here first.
-pub fn review(store: &Store, user: &User, target: &Target, body: &Value) -> Option<Result<Value>> {
+pub fn review(store: &Store, user: &User, target: &RequestInfo, body: &Value) -> Option<Result<Value>> {
     if target.version != "v1" || !target.name.is_empty() || !target.subresource.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     causes::Causes,
     object::{GroupResource, Key, Meta, items, time},
-    request::Target,
+    request::RequestInfo,
     state::State,
     status::{Result, Status},
     tokens::Token,
@@ -27,7 +27,7 @@ const AUDIENCE: &str = "https://kubernetes.default.svc";
 ///
 /// # Errors
 /// 404 if there is no such account; 400 and 422 for a request that is not right.
-pub fn create_token(state: &mut State, account: &Target, body: &Value, now: Timestamp) -> Result<Value> {
+pub fn create_token(state: &mut State, account: &RequestInfo, body: &Value, now: Timestamp) -> Result<Value> {
     let (namespace, name) = (account.namespace.as_str(), account.name.as_str());
     let spec = &body["spec"];
     let seconds = match &spec["expirationSeconds"] {

@@ -77,9 +77,9 @@ async fn a_cut_hangs_up_on_the_watches_that_are_open_and_on_no_other() {
 
 #[tokio::test]
 async fn service_account_is_refused_on_every_control_path() {
-    let api = crate::testing::api();
+    let api = crate::testing::TestClient::new();
     // All that a Role can give.
-    let token = api.account(json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }])).await;
+    let token = api.create_account(json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }])).await;
     let headers = [("authorization", token.as_str())];
     for what in ["faults", "compact", "cut", "requests", "nonsense"] {
         for method in ["GET", "POST", "DELETE"] {

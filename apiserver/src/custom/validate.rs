@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::path::{child, index};
 use crate::{
-    schema::{Kind, ListType, Rules, Schema},
+    schema::{JsonType, ListType, Rules, Schema},
     status::Cause,
 };
 
@@ -63,16 +63,16 @@ impl Check {
     /// Whether it is of the right type; if not, nothing else is worth saying.
     fn kind(&mut self, schema: &Schema, value: &Value) -> bool {
         let found = kind_name(value);
-        let (wanted, fits) = match schema.kind {
+        let (wanted, fits) = match schema.json_type {
             _ if schema.int_or_string => ("integer,string", matches!(found, "integer" | "string")),
-            Some(kind) => (kind.name(), found == kind.name() || kind == Kind::Number && found == "integer"),
+            Some(kind) => (kind.name(), found == kind.name() || kind == JsonType::Number && found == "integer"),
             None => return true,
         };
         if !fits {
             let message =
                 format!("Invalid value: {found:?}: {} in body must be of type {wanted}: {found:?}", self.path);
             self.add("FieldValueTypeInvalid", "", message);
-            if schema.kind == Some(Kind::Integer) && found == "number" {
+            if schema.json_type == Some(JsonType::Integer) && found == "number" {
                 self.of_no_field(format!("Checked value must be of type integer (default format) in {}", self.path));
             }
         }
@@ -109,7 +109,7 @@ impl Check {
                 self.invalid(value, format!("should be greater than or equal to {}", bound.value));
             }
         }
-        if schema.kind == Some(Kind::Integer) {
+        if schema.json_type == Some(JsonType::Integer) {
             let range = match rules.format.as_deref() {
                 Some("int32") => i32::MIN.into()..=i32::MAX.into(),
                 _ => i64::MIN..=i64::MAX,

@@ -5,15 +5,15 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{Faults, Plan};
 use crate::{
-    request::{Request, Target},
+    request::{Request, RequestInfo},
     user::User,
 };
 
 pub const PODS: &str = "/api/v1/namespaces/x/pods";
 
-pub fn request(method: Method, uri: &str) -> (Request, Option<Target>) {
+pub fn request(method: Method, uri: &str) -> (Request, Option<RequestInfo>) {
     let request = Request::new(method, uri, HeaderMap::new(), Default::default());
-    let target = Target::parse(&request).expect("a path");
+    let target = RequestInfo::parse(&request).expect("a path");
     (request, target)
 }
 

@@ -40,7 +40,7 @@ fn what_is_given_has_to_match() {
 fn a_name_is_found_wherever_a_request_may_say_it() {
     let hits = |name: &str, method, uri: &str, body: &'static str| {
         let request = Request::new(method, uri, Default::default(), body.into());
-        let target = Target::parse(&request).expect("a path");
+        let target = RequestInfo::parse(&request).expect("a path");
         Rule::new(Fault::InternalError).name(name).matches(&User::admin(), &request, target.as_ref())
     };
     let one = format!("{PODS}?fieldSelector=metadata.name%3Da");

@@ -1,64 +1,62 @@
-//! The table of a strategic merge patch: which lists are merged, and by which field of their elements.
+//! The lists that a strategic merge patch merges, with their merge keys.
 //!
-//! In the real server these are tags on the fields of its Go structs (`patchStrategy`, `patchMergeKey`); here they are
-//! the rows below, for every built-in type that is served. A list without a row is replaced as a whole, as is every list
-//! in a JSON merge patch: so a field that is forgotten here behaves as if it had no such tag.
+//! The real server has these as tags on the fields of its Go structs (`patchStrategy`, `patchMergeKey`). A patch replaces
+//! every list that is not in the table.
 
-/// A list that is merged.
-struct Row {
+struct MergedList {
     /// The field that holds the list.
     list: &'static str,
-    /// The field that its elements are told apart by; empty for a list of texts.
+    /// The field that identifies an element; empty for a list of strings.
     key: &'static str,
-    /// The field that holds the struct that holds the list; empty: any.
-    within: &'static str,
-    /// Kinds whose field of this name is another thing, and is replaced.
+    /// The field that contains the list's struct; empty: any.
+    parent: &'static str,
+    /// Kinds in which a list of this name is replaced.
     except: &'static [&'static str],
 }
 
-const fn row(list: &'static str, key: &'static str) -> Row {
-    Row { list, key, within: "", except: &[] }
+const fn merged(list: &'static str, key: &'static str) -> MergedList {
+    MergedList { list, key, parent: "", except: &[] }
 }
 
-/// How the list in this field is merged: Some with its key (empty: texts), or None if it is replaced.
-pub fn merge_key(kind: &str, within: &str, list: &str) -> Option<&'static str> {
-    let fits =
-        |row: &&Row| row.list == list && (row.within.is_empty() || row.within == within) && !row.except.contains(&kind);
-    TABLE.iter().find(fits).map(|row| row.key)
+/// The merge key of a list (empty for strings); None if the list is replaced.
+pub fn merge_key(kind: &str, parent: &str, list: &str) -> Option<&'static str> {
+    let is_in_parent = |row: &MergedList| row.parent.is_empty() || row.parent == parent;
+    let row = TABLE.iter().find(|row| row.list == list && is_in_parent(row) && !row.except.contains(&kind));
+    row.map(|row| row.key)
 }
 
-/// Whether an object in this field is replaced, not merged.
+/// Whether the object in this field is replaced, not merged.
 pub fn is_replaced(kind: &str, field: &str) -> bool {
-    // With half of two selectors it would select what nobody meant.
+    // A mix of two selectors would select the wrong pods.
     kind == "PodDisruptionBudget" && field == "selector"
 }
 
-static TABLE: &[Row] = &[
-    Row { within: "metadata", ..row("finalizers", "") },
-    row("ownerReferences", "uid"),
-    Row { except: &["ValidatingAdmissionPolicy", "CustomResourceDefinition"], ..row("conditions", "type") },
+static TABLE: &[MergedList] = &[
+    MergedList { parent: "metadata", ..merged("finalizers", "") },
+    merged("ownerReferences", "uid"),
+    MergedList { except: &["ValidatingAdmissionPolicy", "CustomResourceDefinition"], ..merged("conditions", "type") },
     // Pods, and templates of pods.
-    Row { within: "spec", ..row("containers", "name") },
-    row("initContainers", "name"),
-    row("ephemeralContainers", "name"),
-    row("env", "name"),
-    // Pitfall: 53/UDP and 53/TCP have the same key. A known flaw of the real one.
-    row("ports", "containerPort"),
-    row("volumeMounts", "mountPath"),
-    row("volumeDevices", "devicePath"),
-    row("volumes", "name"),
-    row("hostAliases", "ip"),
-    Row { except: &["ServiceAccount"], ..row("imagePullSecrets", "name") },
-    row("schedulingGates", "name"),
-    row("topologySpreadConstraints", "topologyKey"),
-    row("resourceClaims", "name"),
-    row("resourceClaimStatuses", "name"),
-    row("allocatedResourcesStatus", "name"),
-    row("podIPs", "ip"),
-    row("hostIPs", "ip"),
+    MergedList { parent: "spec", ..merged("containers", "name") },
+    merged("initContainers", "name"),
+    merged("ephemeralContainers", "name"),
+    merged("env", "name"),
+    // Pitfall: 53/UDP and 53/TCP have the same key. The real server has this bug, too.
+    merged("ports", "containerPort"),
+    merged("volumeMounts", "mountPath"),
+    merged("volumeDevices", "devicePath"),
+    merged("volumes", "name"),
+    merged("hostAliases", "ip"),
+    MergedList { except: &["ServiceAccount"], ..merged("imagePullSecrets", "name") },
+    merged("schedulingGates", "name"),
+    merged("topologySpreadConstraints", "topologyKey"),
+    merged("resourceClaims", "name"),
+    merged("resourceClaimStatuses", "name"),
+    merged("allocatedResourcesStatus", "name"),
+    merged("podIPs", "ip"),
+    merged("hostIPs", "ip"),
     // Other kinds.
-    row("secrets", "name"),
-    row("matchConditions", "name"),
-    row("variables", "name"),
-    row("x-kubernetes-validations", "rule"),
+    merged("secrets", "name"),
+    merged("matchConditions", "name"),
+    merged("variables", "name"),
+    merged("x-kubernetes-validations", "rule"),
 ];

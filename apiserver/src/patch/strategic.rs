@@ -1,15 +1,15 @@
-//! Strategic merge patch: a merge patch that knows which lists are sets.
+//! Strategic merge patch: a merge patch that also merges lists.
 //!
-//! A JSON merge patch can only replace a list. In Kubernetes most lists are sets of things with names (containers,
-//! volumes, conditions), and two writers want to change different ones: so this patch merges them by their names
-//! ([`merge_keys`](super::merge_keys)). What it cannot say with values it says with directives, fields that start with `$`:
+//! A JSON merge patch replaces a list as a whole. Most lists in Kubernetes have elements with names (containers, volumes,
+//! conditions), and two writers change different elements. A strategic merge patch merges such lists by a key
+//! ([`merge_keys`](super::merge_keys)). Directives, fields that start with `$`, express everything else:
 //!
-//! * `$patch: delete` or `replace` in an object, or in an element of a list;
-//! * `$deleteFromPrimitiveList/LIST`: texts to take out;
-//! * `$setElementOrder/LIST`: the order that the sender's elements are to have;
-//! * `$retainKeys`: the fields that stay; every other one goes.
+//! * `$patch: delete` or `replace` in an object or in an element of a list;
+//! * `$deleteFromPrimitiveList/LIST`: strings to remove;
+//! * `$setElementOrder/LIST`: the order of the elements that the client knows;
+//! * `$retainKeys`: the fields to keep; every other field is removed.
 //!
-//! `kubectl apply` and `kubectl edit` send these. Errors are the real server's, which answers 500 to most nonsense.
+//! `kubectl apply` and `kubectl edit` send these patches. Errors are the real server's: 500 for most invalid directives.
 
 use serde_json::{Map, Value};
 
@@ -21,21 +21,21 @@ const RETAIN: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 const ORDER: &str = "$setElementOrder/";
 
-/// Where we are: that decides how a list is merged.
+/// The location of the patched object; it determines how a list is merged.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct Location<'a> {
     pub kind: &'a str,
-    /// The field that holds the object; empty for the whole object.
-    pub within: &'a str,
+    /// The field that contains the object; empty at the top level.
+    pub parent: &'a str,
 }
 
 type Fields = Map<String, Value>;
 
-/// Applies the patch.
+/// Merges the patch into an object.
 ///
 /// # Errors
-/// 400 or 500 for directives that make no sense.
-pub fn merge(original: &mut Fields, mut patch: Fields, place: Place<'_>) -> Result<()> {
+/// 400 or 500 for invalid directives.
+pub fn merge(original: &mut Fields, mut patch: Fields, location: Location<'_>) -> Result<()> {
     match patch.remove(PATCH) {
         None => {}
         Some(directive) if directive == "replace" => {
@@ -46,10 +46,10 @@ pub fn merge(original: &mut Fields, mut patch: Fields, place: Place<'_>) -> Resu
             original.clear();
             return Ok(());
         }
-        Some(directive) => return Err(unknown(&directive)),
+        Some(directive) => return Err(unknown_directive(&directive)),
     }
     retain_keys(original, &mut patch)?;
-    set_orders(original, &mut patch, place)?;
+    merge_ordered_lists(original, &mut patch, location)?;
     for (field, value) in patch {
         if let Some(list) = field.strip_prefix(DELETE_FROM) {
             if let (Some(Value::Array(elements)), Value::Array(gone)) = (original.get_mut(list), &value) {
@@ -61,10 +61,10 @@ pub fn merge(original: &mut Fields, mut patch: Fields, place: Place<'_>) -> Resu
             (_, Value::Null) => {
                 original.remove(&field);
             }
-            (Some(Value::Object(old)), Value::Object(new)) if is_replaced(place.kind, &field) => *old = new,
-            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new, Place { within: &field, ..place })?,
-            (Some(Value::Array(old)), Value::Array(new)) => merge_list(old, new, &field, place)?,
-            (_, value) => match without_directives(value) {
+            (Some(Value::Object(old)), Value::Object(new)) if is_replaced(location.kind, &field) => *old = new,
+            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new, Location { parent: &field, ..location })?,
+            (Some(Value::Array(old)), Value::Array(new)) => merge_list(old, new, &field, location)?,
+            (_, value) => match remove_directives(value) {
                 Some(value) => drop(original.insert(field, value)),
                 None => drop(original.remove(&field)),
             },
@@ -73,28 +73,28 @@ pub fn merge(original: &mut Fields, mut patch: Fields, place: Place<'_>) -> Resu
     Ok(())
 }
 
-/// `$retainKeys`: the patch names every field that is to be there, its own included.
+/// `$retainKeys` lists every field to keep, including those that the patch sets.
 fn retain_keys(original: &mut Fields, patch: &mut Fields) -> Result<()> {
     let wrong = || Status::bad_request("invalid patch format of retainKeys");
     let Some(retained) = patch.remove(RETAIN) else { return Ok(()) };
     let retained = retained.as_array().ok_or_else(wrong)?;
-    let stays = |field: &str| retained.iter().any(|name| name == field);
-    let is_own = |(field, value): (&String, &Value)| value.is_null() || field.starts_with('$') || stays(field);
-    if !patch.iter().all(is_own) {
+    let is_retained = |field: &str| retained.iter().any(|name| name == field);
+    let is_valid = |(field, value): (&String, &Value)| value.is_null() || field.starts_with('$') || is_retained(field);
+    if !patch.iter().all(is_valid) {
         return Err(wrong());
     }
-    original.retain(|field, _| stays(field));
+    original.retain(|field, _| is_retained(field));
     Ok(())
 }
 
-/// `$setElementOrder`: merges those lists, and then puts them in order.
-fn set_orders(original: &mut Fields, patch: &mut Fields, place: Place<'_>) -> Result<()> {
+/// `$setElementOrder`: merges these lists and then sorts them.
+fn merge_ordered_lists(original: &mut Fields, patch: &mut Fields, location: Location<'_>) -> Result<()> {
     let directives: Vec<String> = patch.keys().filter(|field| field.starts_with(ORDER)).cloned().collect();
     for directive in directives {
         let Some(order) = patch.remove(&directive) else { continue };
         let Value::Array(order) = order else { return Err(not_a_list(&order)) };
         let list = directive.strip_prefix(ORDER).unwrap_or_default();
-        let key = merge_key(place.kind, place.within, list);
+        let key = merge_key(location.kind, location.parent, list);
         let mut merged = match original.remove(list) {
             None => None,
             Some(Value::Array(elements)) => Some(elements),
@@ -106,29 +106,29 @@ fn set_orders(original: &mut Fields, patch: &mut Fields, place: Place<'_>) -> Re
             Some(Value::Array(elements)) => {
                 check_order(&elements, &order, key.unwrap_or_default())?;
                 match &mut merged {
-                    Some(merged) => merge_list(merged, elements, list, place)?,
-                    None => merged = Some(elements.into_iter().filter_map(without_directives).collect()),
+                    Some(merged) => merge_list(merged, elements, list, location)?,
+                    None => merged = Some(elements.into_iter().filter_map(remove_directives).collect()),
                 }
             }
             Some(other) => return Err(not_a_list(&other)),
         }
         if let Some(merged) = merged {
-            let merged = in_order(merged, &order, &before, key.unwrap_or_default())?;
+            let merged = sort_elements(merged, &order, &before, key.unwrap_or_default())?;
             original.insert(list.to_owned(), Value::Array(merged));
         }
     }
     Ok(())
 }
 
-/// The elements of the patch have to stand in the order that it asks for.
+/// Checks that the elements of the patch have the order of `$setElementOrder`.
 fn check_order(elements: &[Value], order: &[Value], key: &str) -> Result<()> {
     let mut wanted = order.iter();
     if order.is_empty() {
         return Ok(());
     }
     for element in elements.iter().filter(|element| element.get(PATCH).is_none()) {
-        let own = identity(element, key)?;
-        if !wanted.any(|other| identity(other, key).is_ok_and(|other| other == own)) {
+        let own = merge_key_value(element, key)?;
+        if !wanted.any(|other| merge_key_value(other, key).is_ok_and(|other| other == own)) {
             let (patch, order) = (Value::from(elements), Value::from(order));
             let text = format!("The order in patch list:\n{patch}\n doesn't match $setElementOrder list:\n{order}\n");
             return Err(Status::new(500, "", text));
@@ -137,9 +137,9 @@ fn check_order(elements: &[Value], order: &[Value], key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Merges, or replaces, as the table says.
-fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, place: Place<'_>) -> Result<()> {
-    let Some(key) = merge_key(place.kind, place.within, field) else {
+/// Merges or replaces a list, as defined by [`merge_key`].
+fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, location: Location<'_>) -> Result<()> {
+    let Some(key) = merge_key(location.kind, location.parent, field) else {
         *old = new;
         return Ok(());
     };
@@ -150,11 +150,11 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, place: Place<'
         match element.get(PATCH).cloned() {
             None => order.push(element),
             Some(directive) if directive == "delete" => {
-                let gone = identity(&element, key)?;
-                old.retain(|element| identity(element, key).is_ok_and(|own| own != gone));
+                let gone = merge_key_value(&element, key)?;
+                old.retain(|element| merge_key_value(element, key).is_ok_and(|own| own != gone));
             }
             Some(directive) if directive == "replace" => replaced = Some(()),
-            Some(directive) => return Err(unknown(&directive)),
+            Some(directive) => return Err(unknown_directive(&directive)),
         }
     }
     if replaced.is_some() {
@@ -162,35 +162,35 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, place: Place<'
         return Ok(());
     }
     for element in &order {
-        let own = identity(element, key)?;
-        match old.iter_mut().find(|old| identity(old, key).is_ok_and(|other| other == own)) {
-            None => old.extend(without_directives(element.clone())),
+        let own = merge_key_value(element, key)?;
+        match old.iter_mut().find(|old| merge_key_value(old, key).is_ok_and(|other| other == own)) {
+            None => old.extend(remove_directives(element.clone())),
             Some(Value::Object(old)) => {
                 let new = element.as_object().cloned().unwrap_or_default();
-                merge(old, new, Place { within: field, ..place })?;
+                merge(old, new, Location { parent: field, ..location })?;
             }
-            // A text that is there already.
+            // A string that is already in the list.
             Some(_) => {}
         }
     }
-    *old = in_order(std::mem::take(old), &order, &before, key)?;
+    *old = sort_elements(std::mem::take(old), &order, &before, key)?;
     Ok(())
 }
 
-/// What `order` names, in that order, among the others, which keep the order they had.
-fn in_order(elements: Vec<Value>, order: &[Value], before: &[Value], key: &str) -> Result<Vec<Value>> {
+/// Sorts the elements in `order` as given, between the others, which keep their previous order.
+fn sort_elements(elements: Vec<Value>, order: &[Value], before: &[Value], key: &str) -> Result<Vec<Value>> {
     let position = |list: &[Value], element: &Value| -> Option<usize> {
-        let own = identity(element, key).ok()?;
-        list.iter().position(|other| identity(other, key).is_ok_and(|other| other == own))
+        let own = merge_key_value(element, key).ok()?;
+        list.iter().position(|other| merge_key_value(other, key).is_ok_and(|other| other == own))
     };
     for element in &elements {
-        identity(element, key)?;
+        merge_key_value(element, key)?;
     }
     let (mut named, mut others): (Vec<Value>, Vec<Value>) =
         elements.into_iter().partition(|element| position(order, element).is_some());
     named.sort_by_key(|element| position(order, element));
     others.sort_by_key(|element| position(before, element));
-    // One of the others goes first only where it stood before the next of the named: a new one is before all of them.
+    // Another element comes first only if it was before the next named one. A new named element has no such position.
     let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
     let mut all = Vec::new();
     loop {
@@ -207,8 +207,8 @@ fn in_order(elements: Vec<Value>, order: &[Value], before: &[Value], key: &str) 
     }
 }
 
-/// What an element is told apart by: its key, or itself if it is a text.
-fn identity<'a>(element: &'a Value, key: &str) -> Result<&'a Value> {
+/// The value that identifies an element: its merge key, or the element itself if it is a string.
+fn merge_key_value<'a>(element: &'a Value, key: &str) -> Result<&'a Value> {
     match element {
         Value::Object(fields) if !key.is_empty() => fields
             .get(key)
@@ -221,25 +221,25 @@ fn identity<'a>(element: &'a Value, key: &str) -> Result<&'a Value> {
     }
 }
 
-/// Something new is taken as it is, without nulls and directives; None if it says that it is to be deleted.
-fn without_directives(value: Value) -> Option<Value> {
+/// Removes nulls and directives from a new value; None if the value has a `$patch` directive.
+fn remove_directives(value: Value) -> Option<Value> {
     Some(match value {
         Value::Object(fields) if fields.contains_key(PATCH) => return None,
         Value::Object(fields) => {
             let kept = fields.into_iter().filter(|(field, value)| !value.is_null() && !is_directive(field));
-            kept.filter_map(|(field, value)| Some((field, without_directives(value)?))).collect()
+            kept.filter_map(|(field, value)| Some((field, remove_directives(value)?))).collect()
         }
-        Value::Array(elements) => elements.into_iter().filter_map(without_directives).collect(),
+        Value::Array(elements) => elements.into_iter().filter_map(remove_directives).collect(),
         other => other,
     })
 }
 
-/// Pitfall: not every field that starts with `$` is one: `$ref` stands in schemas.
+/// Pitfall: not every field that starts with `$` is a directive. Schemas have `$ref`.
 fn is_directive(field: &str) -> bool {
     field == RETAIN || field.starts_with(DELETE_FROM) || field.starts_with(ORDER)
 }
 
-fn unknown(directive: &Value) -> Status {
+fn unknown_directive(directive: &Value) -> Status {
     Status::new(500, "", format!("unknown patch type: {}", directive.as_str().unwrap_or("not a text")))
 }
 

@@ -1,11 +1,10 @@
-//! The messages that are understood, field by field.
+//! The supported messages, field by field.
 //!
-//! The numbers are those of Kubernetes' `generated.proto` files. Only what kubectl sets has a row; a field without one is
-//! refused by [`super::read`].
+//! The numbers come from Kubernetes' `generated.proto` files. Only the fields that kubectl sets are listed.
 
 use super::{
     Field,
-    Type::{self, Bool, Bytes, Int, List, Message, Set, Skip, Text},
+    Type::{self, Bool, Bytes, Int, List, Message, Optional, Skip, Text},
 };
 
 const LABELS: Type = Type::Map(&Text);
@@ -33,7 +32,7 @@ const CONTAINER: Type = Message(&[
 ]);
 #[rustfmt::skip]
 const POD_SPEC: Type = Message(&[
-    (2, "containers", List(&CONTAINER)), (3, "restartPolicy", Text), (4, "terminationGracePeriodSeconds", Set(&Int)),
+    (2, "containers", List(&CONTAINER)), (3, "restartPolicy", Text), (4, "terminationGracePeriodSeconds", Optional(&Int)),
     (6, "dnsPolicy", Text), (7, "nodeSelector", LABELS), (8, "serviceAccountName", Text), (9, "serviceAccount", Text),
     (10, "nodeName", Text), (11, "hostNetwork", Bool), (12, "hostPID", Bool), (13, "hostIPC", Bool),
     (16, "hostname", Text), (17, "subdomain", Text), (19, "schedulerName", Text), (20, "initContainers", List(&CONTAINER)),
@@ -41,10 +40,10 @@ const POD_SPEC: Type = Message(&[
 ]);
 #[rustfmt::skip]
 const DEPLOYMENT: Type = Message(&[
-    (1, "replicas", Set(&Int)), (2, "selector", SELECTOR),
+    (1, "replicas", Optional(&Int)), (2, "selector", SELECTOR),
     (3, "template", Message(&[(1, "metadata", METADATA), (2, "spec", POD_SPEC)])),
-    (4, "strategy", Message(&[(1, "type", Text)])), (5, "minReadySeconds", Int), (6, "revisionHistoryLimit", Set(&Int)),
-    (7, "paused", Bool), (9, "progressDeadlineSeconds", Set(&Int)),
+    (4, "strategy", Message(&[(1, "type", Text)])), (5, "minReadySeconds", Int), (6, "revisionHistoryLimit", Optional(&Int)),
+    (7, "paused", Bool), (9, "progressDeadlineSeconds", Optional(&Int)),
 ]);
 #[rustfmt::skip]
 const RULES: Type = List(&Message(&[
@@ -61,7 +60,7 @@ const BUDGET: Type = Message(&[
 ]);
 const BOUND_OBJECT: Type = Message(&[(1, "kind", Text), (2, "apiVersion", Text), (3, "name", Text), (4, "uid", Text)]);
 const TOKEN: Type =
-    Message(&[(1, "audiences", TEXTS), (3, "boundObjectRef", BOUND_OBJECT), (4, "expirationSeconds", Set(&Int))]);
+    Message(&[(1, "audiences", TEXTS), (3, "boundObjectRef", BOUND_OBJECT), (4, "expirationSeconds", Optional(&Int))]);
 #[rustfmt::skip]
 const RESOURCE: Type = Message(&[
     (1, "namespace", Text), (2, "verb", Text), (3, "group", Text), (4, "version", Text), (5, "resource", Text),
@@ -70,33 +69,33 @@ const RESOURCE: Type = Message(&[
 const PATH: Type = Message(&[(1, "path", Text), (2, "verb", Text)]);
 const ACCESS: Type = Message(&[(1, "resourceAttributes", RESOURCE), (2, "nonResourceAttributes", PATH)]);
 const DELETE: &[Field] = &[
-    (1, "gracePeriodSeconds", Set(&Int)),
+    (1, "gracePeriodSeconds", Optional(&Int)),
     (2, "preconditions", Message(&[(1, "uid", Text), (2, "resourceVersion", Text)])),
-    (3, "orphanDependents", Set(&Bool)),
+    (3, "orphanDependents", Optional(&Bool)),
     (4, "propagationPolicy", Text),
     (5, "dryRun", TEXTS),
 ];
 
-/// An object with metadata, this spec and a status.
+/// The fields of an object with metadata, this spec and a status.
 macro_rules! with_spec {
     ($spec:expr) => {
         &[(1, "metadata", METADATA), (2, "spec", $spec), (3, "", Skip)]
     };
 }
 
-/// The fields of a kind; None for those that are not read in this form.
+/// The fields of a kind; None if the kind is not supported in protobuf.
 #[rustfmt::skip]
-pub fn message(kind: &str) -> Option<&'static [Field]> {
+pub fn message_fields(kind: &str) -> Option<&'static [Field]> {
     Some(match kind {
         "Namespace" => with_spec!(Message(&[(1, "finalizers", TEXTS)])),
         "Secret" => &[
             (1, "metadata", METADATA), (2, "data", Type::Map(&Bytes)), (3, "type", Text), (4, "stringData", LABELS),
-            (5, "immutable", Set(&Bool)),
+            (5, "immutable", Optional(&Bool)),
         ],
         "ConfigMap" => &[
-            (1, "metadata", METADATA), (2, "data", LABELS), (3, "binaryData", Type::Map(&Bytes)), (4, "immutable", Set(&Bool)),
+            (1, "metadata", METADATA), (2, "data", LABELS), (3, "binaryData", Type::Map(&Bytes)), (4, "immutable", Optional(&Bool)),
         ],
-        "ServiceAccount" => &[(1, "metadata", METADATA), (4, "automountServiceAccountToken", Set(&Bool))],
+        "ServiceAccount" => &[(1, "metadata", METADATA), (4, "automountServiceAccountToken", Optional(&Bool))],
         "Deployment" => with_spec!(DEPLOYMENT),
         "Role" | "ClusterRole" => &[(1, "metadata", METADATA), (2, "rules", RULES)],
         "RoleBinding" | "ClusterRoleBinding" => &[(1, "metadata", METADATA), (2, "subjects", SUBJECTS), (3, "roleRef", ROLE_REF)],

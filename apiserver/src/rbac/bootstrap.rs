@@ -1,7 +1,6 @@
-//! The roles that every cluster begins with: the administrator's, and what any user may do.
+//! The default roles of every cluster: the administrator's and those of all authenticated users.
 //!
-//! Fewer than a real cluster has: `admin`, `edit` and `view` are put together by aggregation there, which is not done
-//! here, and the rest is for components that there are none of.
+//! The aggregated roles `admin`, `edit` and `view` and the roles of components are left out.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use crate::{
     store::Store,
 };
 
-/// Adds them to the store. Each gets a new UID.
+/// Adds the default roles and bindings to the store.
 pub fn bootstrap(store: &mut Store, now: Timestamp, mut uid: impl FnMut() -> String) {
     let now = time(now);
     for (name, group, rules) in roles() {
@@ -36,7 +35,7 @@ pub fn bootstrap(store: &mut Store, now: Timestamp, mut uid: impl FnMut() -> Str
     }
 }
 
-/// Name, the group that has it, rules.
+/// Name of the role, group of its users, rules.
 fn roles() -> [(&'static str, &'static str, Value); 4] {
     const EVERYONE: &str = "system:authenticated";
     let health = ["/healthz", "/livez", "/readyz", "/version", "/version/"];

@@ -1,4 +1,4 @@
-//! From a user to the rules that hold for them.
+//! Finds the rules that apply to a user.
 
 use serde_json::Value;
 
@@ -9,18 +9,19 @@ use crate::{
     user::User,
 };
 
-/// Every rule that holds for a user in a namespace (empty: for the whole cluster). A role that is not there has none.
+/// The rules that apply to a user in a namespace (empty: at the cluster scope).
 pub fn rules<'a>(store: &'a Store, user: &User, namespace: &str) -> impl Iterator<Item = &'a Value> {
     let everywhere = bindings(store, "clusterrolebindings", "");
     let here = bindings(store, "rolebindings", namespace).filter(|_| !namespace.is_empty());
-    let names_user = |binding: &&Value| items(&binding["subjects"]).iter().any(|s| is(user, s, binding.namespace()));
+    let names_user =
+        |binding: &&Value| items(&binding["subjects"]).iter().any(|s| applies_to_user(user, s, binding.namespace()));
     everywhere
         .chain(here)
         .filter(names_user)
-        .flat_map(|binding| of_role(store, &binding["roleRef"], binding.namespace()))
+        .flat_map(|binding| role_rules(store, &binding["roleRef"], binding.namespace()))
 }
 
-/// The bindings of one namespace, in the order of their names.
+/// The bindings in one namespace, by name.
 fn bindings<'a>(store: &'a Store, plural: &str, namespace: &str) -> impl Iterator<Item = &'a Value> {
     let (collection, from) = (store.collection(&GroupResource::new(GROUP, plural)), Key::new(namespace, ""));
     let all = collection.into_iter().flat_map({
@@ -30,8 +31,8 @@ fn bindings<'a>(store: &'a Store, plural: &str, namespace: &str) -> impl Iterato
     all.take_while(move |(key, _)| key.namespace == from.namespace).map(|(_, object)| object.value())
 }
 
-/// Whether a subject of a binding is this user, or a group of theirs.
-fn is(user: &User, subject: &Value, binding_namespace: &str) -> bool {
+/// Whether a subject of a binding is this user or one of the user's groups.
+fn applies_to_user(user: &User, subject: &Value, binding_namespace: &str) -> bool {
     let name = text(&subject["name"]);
     match text(&subject["kind"]) {
         "User" => user.name == name,
@@ -45,8 +46,8 @@ fn is(user: &User, subject: &Value, binding_namespace: &str) -> bool {
     }
 }
 
-/// The rules of the role that a binding refers to.
-fn of_role<'a>(store: &'a Store, role: &Value, binding_namespace: &str) -> &'a [Value] {
+/// The rules of the role that a binding refers to; none if the role is missing.
+fn role_rules<'a>(store: &'a Store, role: &Value, binding_namespace: &str) -> &'a [Value] {
     let (plural, namespace) = match text(&role["kind"]) {
         "Role" => ("roles", binding_namespace),
         _ => ("clusterroles", ""),

@@ -7,8 +7,8 @@ use crate::{
     server::{ApiServer, Settings},
 };
 
-/// A server with these objects, given as kind and the rest.
-fn world(objects: &[Value]) -> ApiServer {
+/// A server whose store also has these objects.
+fn server_with(objects: &[Value]) -> ApiServer {
     let server = ApiServer::new(Settings::default());
     for object in objects {
         let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
@@ -37,20 +37,20 @@ fn account() -> Value {
 
 /// Role `r` in namespace `x` with these rules, bound to the account.
 fn with_rules(rules: Value) -> ApiServer {
-    world(&[role("x", "r", rules), binding("x", "r", ("Role", "r"), account())])
+    server_with(&[role("x", "r", rules), binding("x", "r", ("Role", "r"), account())])
 }
 
-/// Whether `system:serviceaccount:x:name` may GET this.
+/// Whether `system:serviceaccount:x:name` may get this path.
 fn may(server: &ApiServer, uri: &str) -> bool {
     let request = Request::new(Method::GET, uri, HeaderMap::new(), Default::default());
-    let target = Target::parse(&request).expect("a path");
+    let target = RequestInfo::parse(&request).expect("a path");
     let user = User::service_account("x", "name", "1");
     authorize(&server.shared.lock().store, &user, &request, target.as_ref()).is_ok()
 }
 
 #[test]
-fn a_subresource_needs_a_rule_of_its_own() {
-    let server =
+fn subresource_needs_its_own_rule() {
+    let server_allowing =
         |resources: Value| with_rules(json!([{ "apiGroups": ["*"], "resources": resources, "verbs": ["get"] }]));
     let (pod, status) = ("/api/v1/namespaces/x/pods/a", "/api/v1/namespaces/x/pods/a/status");
     let scale = "/apis/apps/v1/namespaces/x/deployments/d/scale";
@@ -62,23 +62,23 @@ fn a_subresource_needs_a_rule_of_its_own() {
         (json!(["pods/*"]), false, false, false),
         (json!(["*"]), true, true, true),
     ] {
-        let server = server(resources.clone());
+        let server = server_allowing(resources.clone());
         let got = (may(&server, pod), may(&server, status), may(&server, scale));
         assert_eq!(got, (pod_too, status_too, scale_too), "{resources}");
     }
 }
 
 #[test]
-fn paths_have_rules_of_their_own() {
+fn non_resource_url_needs_its_own_rule() {
     let rules = json!([{ "nonResourceURLs": ["/metrics", "/logs/*"], "verbs": ["get"] }]);
-    let server = world(&[role("", "r", rules), binding("", "r", ("ClusterRole", "r"), account())]);
+    let server = server_with(&[role("", "r", rules), binding("", "r", ("ClusterRole", "r"), account())]);
     for (path, allowed) in [("/metrics", true), ("/metrics/x", false), ("/logs/x/y", true), ("/logs", false)] {
         assert_eq!(may(&server, path), allowed, "{path}");
     }
 }
 
 #[test]
-fn a_role_of_the_wrong_shape_allows_nothing() {
+fn malformed_role_allows_nothing() {
     for rules in [json!(null), json!("*"), json!([null, 1, { "verbs": "get", "resources": 3 }]), json!([[]])] {
         assert!(!may(&with_rules(rules), "/api/v1/namespaces/x/pods"));
     }

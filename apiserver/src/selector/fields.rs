@@ -1,7 +1,7 @@
 //! Field selectors: `metadata.name=x,status.phase!=Running`.
 //!
-//! Each resource has a short list of fields to select by, unlike labels, of which there can be any. A field that is absent
-//! is the empty text: `spec.nodeName=` finds the pods without a node.
+//! Unlike labels, only a few fields of each resource can be selected. An absent field is the empty string: `spec.nodeName=`
+//! selects the pods without a node.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::{
     status::{Result, Status},
 };
 
-/// All of them have to hold.
+/// A field selector; an object has to match all terms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Vec<Term>);
 
@@ -26,46 +26,46 @@ struct Term {
 
 impl Fields {
     /// # Errors
-    /// 400 for what is no selector, or a field that this resource cannot be selected by.
+    /// 400 for an invalid selector or an unsupported field.
     pub fn parse(resource: &Resource, text: &str) -> Result<Self> {
         let term = |(path, negated, value): (&str, bool, Cow<str>)| {
-            Ok(Term { path: known(resource, path)?, negated, value: value.into_owned() })
+            Ok(Term { path: convert_field_label(resource, path)?, negated, value: value.into_owned() })
         };
-        Ok(Fields(terms(text)?.into_iter().map(term).collect::<Result<_>>()?))
+        Ok(Fields(parse_terms(text)?.into_iter().map(term).collect::<Result<_>>()?))
     }
 
     pub fn matches(&self, object: &Value) -> bool {
-        self.0.iter().all(|term| (field(object, &term.path) == term.value) != term.negated)
+        self.0.iter().all(|term| (field_value(object, &term.path) == term.value) != term.negated)
     }
 }
 
-/// The one value that a selector lets through for a field; None if there may be more, or if it is no selector.
+/// The value that a selector requires for a field; None if it requires none or is invalid.
 ///
-/// Authorization asks here. Pitfall: if it read selectors in a way of its own, it would sooner or later allow one thing
-/// while another is selected. A value that has to be written with a backslash is no object's name, and not given.
-pub fn required<'a>(text: &'a str, path: &str) -> Option<&'a str> {
-    let (_, _, value) = terms(text).ok()?.into_iter().find(|(field, negated, _)| *field == path && !negated)?;
+/// Authorization uses this. Pitfall: with a parser of its own, it could allow one object while another is selected. An
+/// escaped value is not returned, because it cannot be an object's name.
+pub fn exact_match<'a>(text: &'a str, path: &str) -> Option<&'a str> {
+    let (_, _, value) = parse_terms(text).ok()?.into_iter().find(|(field, negated, _)| *field == path && !negated)?;
     match value {
         Cow::Borrowed(value) => Some(value),
         Cow::Owned(_) => None,
     }
 }
 
-/// Field, whether it must differ, value: of each term.
-fn terms(text: &str) -> Result<Vec<(&str, bool, Cow<'_, str>)>> {
-    let mut terms = split(text);
-    // As the real one does it: so that the same one of two mistakes is told.
+/// Parses each term into field, whether it is negated, and value.
+fn parse_terms(text: &str) -> Result<Vec<(&str, bool, Cow<'_, str>)>> {
+    let mut terms = split_terms(text);
+    // The real server sorts, too: of two errors, both report the same one.
     terms.sort_unstable();
     let parse = |term| {
-        let (path, negated, value) = operator(term)
+        let (path, negated, value) = split_operator(term)
             .ok_or_else(|| Status::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'")))?;
         Ok((path, negated, unescape(value)?))
     };
     terms.into_iter().filter(|term| !term.is_empty()).map(parse).collect()
 }
 
-/// At the commas that have no backslash before them.
-fn split(text: &str) -> Vec<&str> {
+/// Splits at the commas without a backslash.
+fn split_terms(text: &str) -> Vec<&str> {
     let mut terms = Vec::new();
     let (mut start, mut escaped) = (0, false);
     for (i, c) in text.char_indices() {
@@ -82,8 +82,8 @@ fn split(text: &str) -> Vec<&str> {
     terms
 }
 
-/// Field, whether it must differ, value: split at the first operator.
-fn operator(term: &str) -> Option<(&str, bool, &str)> {
+/// Splits a term at the first operator into field, whether it is negated, and value.
+fn split_operator(term: &str) -> Option<(&str, bool, &str)> {
     for (i, _) in term.char_indices() {
         for (sign, negated) in [("!=", true), ("==", false), ("=", false)] {
             if let Some(value) = term[i..].strip_prefix(sign) {
@@ -94,7 +94,7 @@ fn operator(term: &str) -> Option<(&str, bool, &str)> {
     None
 }
 
-/// `\,` `\=` `\\` stand for what follows the backslash.
+/// Replaces the escape sequences `\,`, `\=` and `\\`.
 fn unescape(value: &str) -> Result<Cow<'_, str>> {
     if !value.contains(['\\', ',', '=']) {
         return Ok(value.into());
@@ -111,7 +111,7 @@ fn unescape(value: &str) -> Result<Cow<'_, str>> {
                     return Err(Status::bad_request(message));
                 }
             },
-            // The real one gives the character's number.
+            // The real server prints the code point, too.
             ',' | '=' => {
                 let message = format!("invalid field selector: unescaped character in value: {}", u32::from(c));
                 return Err(Status::bad_request(message));
@@ -122,45 +122,29 @@ fn unescape(value: &str) -> Result<Cow<'_, str>> {
     Ok(plain.into())
 }
 
+#[rustfmt::skip]
 const POD: &[&str] = &[
-    "metadata.name",
-    "metadata.namespace",
-    "spec.nodeName",
-    "spec.restartPolicy",
-    "spec.schedulerName",
-    "spec.serviceAccountName",
-    "spec.hostNetwork",
-    "status.phase",
-    "status.podIP",
-    "status.podIPs",
+    "metadata.name", "metadata.namespace", "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",
+    "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs",
     "status.nominatedNodeName",
 ];
+#[rustfmt::skip]
 const EVENT: &[&str] = &[
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-    "metadata.namespace",
-    "metadata.name",
+    "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
+    "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
+    "reportingComponent", "source", "type", "metadata.namespace", "metadata.name",
 ];
 const SECRET: &[&str] = &["type", "metadata.namespace", "metadata.name"];
 const NAMESPACE: &[&str] = &["status.phase", "metadata.name"];
 const ANY: &[&str] = &["metadata.name", "metadata.namespace"];
 
-/// The field's name as [`field`] knows it.
-fn known(resource: &Resource, path: &str) -> Result<String> {
+/// Checks that the resource supports the field; returns its name for [`field_value`].
+fn convert_field_label(resource: &Resource, path: &str) -> Result<String> {
     if resource.custom.as_ref().is_some_and(|definition| definition.is_selectable(path)) {
         return Ok(path.to_owned());
     }
     let own = match (resource.group.as_str(), resource.plural.as_str()) {
-        // From the time of the first clients.
+        // The old name of the field.
         ("", "pods") if path == "spec.host" => return Ok("spec.nodeName".into()),
         ("", "pods") => POD,
         ("", "events") => EVENT,
@@ -180,10 +164,10 @@ fn known(resource: &Resource, path: &str) -> Result<String> {
     Err(Status::bad_request(format!("field label not supported: {path}")))
 }
 
-fn field<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
+fn field_value<'a>(object: &'a Value, path: &str) -> Cow<'a, str> {
     let value = path.split('.').fold(object, |value, part| &value[part]);
     match (path, value) {
-        // An event says who it is from in one of two places.
+        // The old and the new API of events have different fields.
         ("source", _) => match object["source"]["component"].as_str() {
             Some(component) if !component.is_empty() => component.into(),
             _ => text(&object["reportingComponent"]).into(),
@@ -202,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_custom_resource_is_selected_by_the_fields_that_its_definition_names() {
+    fn custom_resource_is_selected_by_its_selectable_fields() {
         let definition = json!({ "spec": {
             "group": "x.com", "scope": "Namespaced", "names": { "plural": "foos", "kind": "Foo" },
             "versions": [{

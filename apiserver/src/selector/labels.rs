@@ -1,6 +1,6 @@
 //! Label selectors: `app=x,tier!=y,env in (a,b),zone notin (c),owned,!gone,size>3`.
 //!
-//! A requirement that an object's label differs (`!=`, `notin`) is met by an object without that label.
+//! An object without the label matches `!=` and `notin`.
 
 use std::collections::BTreeSet;
 
@@ -11,33 +11,33 @@ use crate::{
     status::{Result, Status},
 };
 
-/// All of them have to hold.
+/// A label selector; an object has to meet all requirements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Labels(Vec<Requirement>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Requirement {
     key: String,
-    must: Must,
+    operator: Operator,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Must {
+enum Operator {
     /// `in (…)`, and `=` with one value.
     In(BTreeSet<String>),
     NotIn(BTreeSet<String>),
-    Exist,
-    NotExist,
-    Exceed(i64),
-    FallBelow(i64),
+    Exists,
+    DoesNotExist,
+    GreaterThan(i64),
+    LessThan(i64),
 }
 
 impl Labels {
     /// # Errors
-    /// 400 for what is no selector.
+    /// 400 for an invalid selector.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut parser = Parser { tokens: tokens(text), next: 0 };
-        parser.requirements().map(Labels).map_err(Status::bad_request)
+        let mut parser = Parser { tokens: tokenize(text), next: 0 };
+        parser.parse_requirements().map(Labels).map_err(Status::bad_request)
     }
 
     pub fn matches(&self, object: &Value) -> bool {
@@ -51,18 +51,18 @@ impl Labels {
 impl Requirement {
     fn matches(&self, label: Option<&str>) -> bool {
         let number = || label.and_then(|text| text.parse::<i64>().ok());
-        match &self.must {
-            Must::In(values) => label.is_some_and(|text| values.contains(text)),
-            Must::NotIn(values) => label.is_none_or(|text| !values.contains(text)),
-            Must::Exist => label.is_some(),
-            Must::NotExist => label.is_none(),
-            Must::Exceed(bound) => number().is_some_and(|n| n > *bound),
-            Must::FallBelow(bound) => number().is_some_and(|n| n < *bound),
+        match &self.operator {
+            Operator::In(values) => label.is_some_and(|text| values.contains(text)),
+            Operator::NotIn(values) => label.is_none_or(|text| !values.contains(text)),
+            Operator::Exists => label.is_some(),
+            Operator::DoesNotExist => label.is_none(),
+            Operator::GreaterThan(bound) => number().is_some_and(|n| n > *bound),
+            Operator::LessThan(bound) => number().is_some_and(|n| n < *bound),
         }
     }
 }
 
-/// One sign, or a word. `in` and `notin` are words: only between a key and a parenthesis do they mean anything.
+/// A sign or a word. `in` and `notin` are words, because they are also valid keys and values.
 #[derive(Clone, Copy, PartialEq)]
 enum Token<'a> {
     Sign(&'a str),
@@ -79,7 +79,7 @@ impl<'a> Token<'a> {
     }
 }
 
-fn tokens(mut text: &str) -> Vec<Token<'_>> {
+fn tokenize(mut text: &str) -> Vec<Token<'_>> {
     const SIGNS: [char; 7] = ['=', '!', '(', ')', ',', '>', '<'];
     const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
     let mut tokens = Vec::new();
@@ -101,7 +101,7 @@ fn tokens(mut text: &str) -> Vec<Token<'_>> {
     }
 }
 
-/// Goes through the tokens once, and never beyond the end.
+/// A recursive descent parser of the tokens.
 struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     next: usize,
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
         token
     }
 
-    fn requirements(&mut self) -> Result<Vec<Requirement>, String> {
+    fn parse_requirements(&mut self) -> Result<Vec<Requirement>, String> {
         let mut all = Vec::new();
         match self.peek() {
             Token::End => return Ok(all),
@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
             token => return Err(format!("found '{}', expected: !, identifier, or 'end of string'", token.text())),
         }
         loop {
-            all.push(self.requirement().map_err(|why| format!("unable to parse requirement: {why}"))?);
+            all.push(self.parse_requirement().map_err(|why| format!("unable to parse requirement: {why}"))?);
             match self.take() {
                 Token::End => return Ok(all),
                 Token::Sign(",") => {}
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn requirement(&mut self) -> Result<Requirement, String> {
+    fn parse_requirement(&mut self) -> Result<Requirement, String> {
         let mut token = self.take();
         let negated = token == Token::Sign("!");
         if negated {
@@ -147,25 +147,25 @@ impl<'a> Parser<'a> {
         let Token::Word(key) = token else { return Err(format!("found '{}', expected: identifier", token.text())) };
         let wrong = names::label_key(key);
         if !wrong.is_empty() {
-            // The real one says this too: it has no name for the place.
+            // The real server also prints `<nil>` here instead of a field path.
             return Err(format!("<nil>: Invalid value: {key:?}: {}", wrong.join("; ")));
         }
         let key = key.to_owned();
         if negated {
-            return Ok(Requirement { key, must: Must::NotExist });
+            return Ok(Requirement { key, operator: Operator::DoesNotExist });
         }
         if matches!(self.peek(), Token::End | Token::Sign(",")) {
-            return Ok(Requirement { key, must: Must::Exist });
+            return Ok(Requirement { key, operator: Operator::Exists });
         }
-        let operator = self.take().text();
-        let values = match operator {
-            "in" | "notin" => self.values()?,
-            "=" | "==" | "!=" | ">" | "<" => BTreeSet::from([self.value()?]),
+        let sign = self.take().text();
+        let values = match sign {
+            "in" | "notin" => self.parse_values()?,
+            "=" | "==" | "!=" | ">" | "<" => BTreeSet::from([self.parse_value()?]),
             other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
         };
         let mut wrong = Vec::new();
         let mut number = 0;
-        if let (">" | "<", Some(value)) = (operator, values.first()) {
+        if let (">" | "<", Some(value)) = (sign, values.first()) {
             match value.parse() {
                 Ok(parsed) => number = parsed,
                 Err(_) => wrong.push(format!(
@@ -185,17 +185,17 @@ impl<'a> Parser<'a> {
             more => return Err(format!("[{}]", more.join(", "))),
         }
         let values = values.into_iter().map(str::to_owned).collect();
-        let must = match operator {
-            "notin" | "!=" => Must::NotIn(values),
-            ">" => Must::Exceed(number),
-            "<" => Must::FallBelow(number),
-            _ => Must::In(values),
+        let operator = match sign {
+            "notin" | "!=" => Operator::NotIn(values),
+            ">" => Operator::GreaterThan(number),
+            "<" => Operator::LessThan(number),
+            _ => Operator::In(values),
         };
-        Ok(Requirement { key, must })
+        Ok(Requirement { key, operator })
     }
 
-    /// One value, or the empty text where there is none.
-    fn value(&mut self) -> Result<&'a str, String> {
+    /// Parses one value; a missing value is the empty string.
+    fn parse_value(&mut self) -> Result<&'a str, String> {
         match self.peek() {
             Token::End | Token::Sign(",") => Ok(""),
             Token::Word(word) => {
@@ -206,8 +206,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `(a,b)`. Nothing between two signs is the empty text, as in `(a,)`.
-    fn values(&mut self) -> Result<BTreeSet<&'a str>, String> {
+    /// Parses `(a,b)`. A missing value is the empty string, as in `(a,)`.
+    fn parse_values(&mut self) -> Result<BTreeSet<&'a str>, String> {
         let token = self.take();
         if token != Token::Sign("(") {
             return Err(format!("found '{}' expected: '('", token.text()));
@@ -248,28 +248,28 @@ mod tests {
         Labels::parse(selector).expect("is a selector").matches(&object)
     }
 
-    /// What the real server says of nonsense.
-    fn refusal(selector: &str) -> String {
-        let status = Labels::parse(selector).expect_err("is nonsense");
+    /// The error message for an invalid selector.
+    fn error_message(selector: &str) -> String {
+        let status = Labels::parse(selector).expect_err("is invalid");
         assert_eq!((status.code, status.reason), (400, "BadRequest"));
         status.message
     }
 
     #[test]
-    fn every_operator_of_the_grammar_works() {
-        let all = "app; !gone; app=web; app==web; app!=db; gone!=db; app in (web,db); app notin (db); gone notin (web); size>6; \
+    fn every_operator_matches() {
+        let matching = "app; !gone; app=web; app==web; app!=db; gone!=db; app in (web,db); app notin (db); gone notin (web); size>6; \
                    size<8; empty=; empty in (); empty in (a,); app = web , size , !gone ; in in (notin); in=notin";
-        assert!(all.split(';').chain([""]).all(matches));
-        let none = "gone; !app; app=db; app!=web; gone=x; app in (db); gone in (); app notin (web,db); size>7; size<7; app>1; \
+        assert!(matching.split(';').chain([""]).all(matches));
+        let not_matching = "gone; !app; app=db; app!=web; gone=x; app in (db); gone in (); app notin (web,db); size>7; size<7; app>1; \
                     gone>1; app,gone";
-        assert!(!none.split(';').any(matches));
+        assert!(!not_matching.split(';').any(matches));
         let bare = json!({ "metadata": {} });
         assert!(Labels::parse("!a,b!=c").expect("is a selector").matches(&bare));
         assert!(!Labels::parse("a").expect("is a selector").matches(&bare));
     }
 
     #[test]
-    fn nonsense_is_refused_in_the_real_words() {
+    fn invalid_label_selector_has_the_real_message() {
         let operators = "expected: in, notin, =, ==, !=, gt, lt";
         for (selector, message) in [
             ("a b", format!("unable to parse requirement: found 'b', {operators}")),
@@ -278,15 +278,16 @@ mod tests {
             ("a=b=c", "found '=', expected: ',' or 'end of string'".into()),
             ("a in (x", "unable to parse requirement: found '', expected: ',' or ')'".into()),
         ] {
-            assert_eq!(refusal(selector), message, "{selector}");
+            assert_eq!(error_message(selector), message, "{selector}");
         }
         assert!(
-            refusal("-x").starts_with(r#"unable to parse requirement: <nil>: Invalid value: "-x": name part must"#)
+            error_message("-x")
+                .starts_with(r#"unable to parse requirement: <nil>: Invalid value: "-x": name part must"#)
         );
         assert!(
-            refusal("a=-b")
+            error_message("a=-b")
                 .starts_with(r#"unable to parse requirement: values[0][a]: Invalid value: "-b": a valid label"#)
         );
-        assert!(refusal("a in (\u{e9})").contains("a valid label must be"));
+        assert!(error_message("a in (\u{e9})").contains("a valid label must be"));
     }
 }

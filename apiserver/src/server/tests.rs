@@ -10,12 +10,12 @@ use tower_service::Service;
 
 use crate::{
     ApiServer, Fault, Rule, Settings, Verb,
-    testing::{CONFIG_MAPS, api},
+    testing::{CONFIG_MAPS, TestClient},
 };
 
 #[tokio::test]
-async fn a_body_that_cannot_be_read_is_refused_and_never_more_than_that() {
-    let api = api();
+async fn unreadable_body_is_rejected() {
+    let api = TestClient::new();
     let deep = format!("{{\"data\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
     let large = " ".repeat((3 << 20) + 1);
     for (kind, body, code) in [
@@ -25,8 +25,8 @@ async fn a_body_that_cannot_be_read_is_refused_and_never_more_than_that() {
         ("text/plain", "{}", 415),
         ("application/yaml", "a: b", 415),
     ] {
-        let answer = api.send("POST", CONFIG_MAPS, &[("content-type", kind)], body).await.unwrap();
-        assert_eq!(answer.code, code, "{}", answer.body);
+        let response = api.send("POST", CONFIG_MAPS, &[("content-type", kind)], body).await.unwrap();
+        assert_eq!(response.code, code, "{}", response.body);
     }
     let plain = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" } }).to_string();
     let charset = [("content-type", "application/json; charset=utf-8")];
@@ -34,20 +34,20 @@ async fn a_body_that_cannot_be_read_is_refused_and_never_more_than_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stalls_is_waited_for_a_minute() {
-    let begun = stream::once(async { Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{"))) });
-    let body = StreamBody::new(begun.chain(stream::pending()).boxed());
+async fn stalled_body_times_out_after_a_minute() {
+    let first_frame = stream::once(async { Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"{"))) });
+    let body = StreamBody::new(first_frame.chain(stream::pending()).boxed());
     let request = http::Request::post(CONFIG_MAPS).body(body).unwrap();
-    let (began, mut server) = (Instant::now(), ApiServer::new(Settings::default()));
-    let answer = server.call(request).await.unwrap();
-    assert_eq!((answer.status().as_u16(), began.elapsed()), (504, Duration::from_secs(60)));
-    let body: Value = serde_json::from_slice(&answer.collect().await.unwrap().to_bytes()).unwrap();
+    let (start, mut server) = (Instant::now(), ApiServer::new(Settings::default()));
+    let response = server.call(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), start.elapsed()), (504, Duration::from_secs(60)));
+    let body: Value = serde_json::from_slice(&response.collect().await.unwrap().to_bytes()).unwrap();
     assert_eq!(body["reason"], "Timeout");
 }
 
 #[tokio::test]
-async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
-    let api = api();
+async fn only_reset_after_the_write_stores_the_object() {
+    let api = TestClient::new();
     let body = |name| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } }).to_string();
     api.server.fault(Rule::new(Fault::ResetBefore).verb(Verb::Create));
     assert!(api.send("POST", CONFIG_MAPS, &[], &body("a")).await.is_err());
@@ -57,19 +57,19 @@ async fn a_reset_before_does_nothing_and_a_reset_after_did_it() {
     assert_eq!(api.get(CONFIG_MAPS).await.names(), ["b"]);
 
     let codes: Vec<u16> = api.server.requests().iter().map(|entry| entry.code).collect();
-    assert_eq!(codes, [0, 0, 200], "the journal says what the client saw");
+    assert_eq!(codes, [0, 0, 200], "code 0 for a reset");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fault_of_compaction_forgets_all_older_versions_before_the_answer() {
-    let api = api();
+async fn compact_fault_removes_old_versions_before_the_response() {
+    let api = TestClient::new();
     let old = api.create("a", json!({})).await.version();
     let now = api.create("b", json!({})).await.version();
     let exactly = |version: u64| format!("{CONFIG_MAPS}?resourceVersion={version}&resourceVersionMatch=Exact");
     assert_eq!(api.get(&exactly(old)).await.names(), ["a"]);
     api.server.fault(Rule::new(Fault::Compact).verb(Verb::List).nth(1));
-    assert_eq!(api.get(&exactly(old)).await.reason(), (410, "Expired"), "the request that it hits as well");
-    assert_eq!(api.get(&exactly(now)).await.names(), ["a", "b"], "the present is no older version");
+    assert_eq!(api.get(&exactly(old)).await.reason(), (410, "Expired"), "the request with the fault, too");
+    assert_eq!(api.get(&exactly(now)).await.names(), ["a", "b"], "the latest version remains");
     let event = api.watch(&format!("resourceVersion={old}")).await.next().await.unwrap();
     assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
 }

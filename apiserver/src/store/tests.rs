@@ -6,9 +6,8 @@ fn pods() -> GroupResource {
     GroupResource::new("", "pods")
 }
 
-/// A store whose log keeps so many changes.
-fn keeping(changes: usize) -> Store {
-    Store::new(Bounds { changes, bytes: usize::MAX })
+fn store_with_capacity(changes: usize) -> Store {
+    Store::new(LogLimits { changes, bytes: usize::MAX })
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
@@ -22,8 +21,8 @@ fn put(store: &mut Store, namespace: &str, name: &str, data: u32) -> u64 {
 }
 
 #[test]
-fn whoever_knows_a_revision_learns_everything_since() {
-    let mut store = keeping(10);
+fn log_returns_every_change_since_a_revision() {
+    let mut store = store_with_capacity(10);
     let known = put(&mut store, "a", "x", 1);
     put(&mut store, "a", "y", 1);
     store.remove(&pods(), &Key::new("a", "x"));
@@ -31,12 +30,12 @@ fn whoever_knows_a_revision_learns_everything_since() {
     let since: Vec<u64> = store.since(known).unwrap().map(|change| change.revision).collect();
     assert_eq!(since, [known + 1, known + 2]);
     assert_eq!(store.since(known + 2).unwrap().count(), 0);
-    assert_eq!(store.since(known + 200).unwrap().count(), 0, "nothing yet, and no panic");
+    assert_eq!(store.since(known + 200).unwrap().count(), 0, "a future revision is not an error");
 }
 
 #[test]
-fn a_log_keeps_no_more_bytes_of_old_versions_than_it_may() {
-    let mut store = Store::new(Bounds { changes: 1000, bytes: 10_000 });
+fn log_limits_the_size_of_old_versions() {
+    let mut store = Store::new(LogLimits { changes: 1000, bytes: 10_000 });
     let large = |i: u32| json!({ "metadata": {}, "data": "x".repeat(3_000), "i": i });
     let key = Key::new("a", "x");
     let mut revisions = Vec::new();
@@ -45,26 +44,26 @@ fn a_log_keeps_no_more_bytes_of_old_versions_than_it_may() {
         versions.push(store.put(&pods(), key.clone(), large(i)));
         revisions.push(store.revision());
     }
-    assert_eq!(store.since(store.oldest()).unwrap().count(), 3, "three old versions, and the present one is no burden");
-    // A text that is made now is a little longer than was counted: what goes weighs what it weighed when it came.
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 3, "three old versions; the latest one does not count");
+    // The JSON of a version is a little longer than counted; removing the change subtracts the counted size.
     assert!(versions.iter().all(|version| version.json().len() > 3_000));
     store.remove(&pods(), &key);
-    assert_eq!(store.since(store.oldest()).unwrap().count(), 2, "a deletion has two versions of its own");
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 2, "a deletion keeps two versions");
 
     for i in 0..20 {
         put(&mut store, "a", "y", i);
     }
-    assert!(store.since(revisions[9]).is_ok(), "small ones go on as before");
+    assert!(store.since(revisions[9]).is_ok(), "small changes do not compact the log");
     let huge = json!({ "metadata": {}, "data": "x".repeat(20_000) });
     store.put(&pods(), key.clone(), huge);
     store.remove(&pods(), &key);
-    assert_eq!(store.since(store.oldest()).unwrap().count(), 0, "too large for the log: everybody lists again");
-    assert_eq!(store.weight, 0);
+    assert_eq!(store.since(store.oldest()).unwrap().count(), 0, "too large for the log");
+    assert_eq!(store.size, 0);
 }
 
 #[test]
-fn a_log_is_never_longer_than_its_capacity_and_says_what_it_has_forgotten() {
-    let mut store = keeping(3);
+fn full_log_drops_and_reports_old_revisions() {
+    let mut store = store_with_capacity(3);
     let revisions: Vec<u64> = (0..10).map(|i| put(&mut store, "a", "x", i)).collect();
 
     assert_eq!(store.oldest(), revisions[6]);
@@ -73,12 +72,12 @@ fn a_log_is_never_longer_than_its_capacity_and_says_what_it_has_forgotten() {
 
     store.compact();
     assert_eq!(store.since(revisions[8]).err(), Some(Compacted { oldest: revisions[9] }));
-    assert_eq!(store.since(revisions[9]).unwrap().count(), 0, "whoever knows the present goes on");
+    assert_eq!(store.since(revisions[9]).unwrap().count(), 0, "the latest revision is always available");
 }
 
 #[test]
-fn any_revision_in_the_log_can_be_read_as_it_was() {
-    let mut store = keeping(10);
+fn collection_is_readable_at_any_revision_in_the_log() {
+    let mut store = store_with_capacity(10);
     put(&mut store, "a", "b", 1);
     let then = put(&mut store, "a", "d", 1);
     put(&mut store, "a", "a", 1);

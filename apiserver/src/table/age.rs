@@ -1,21 +1,20 @@
-//! How long ago: short, and as precise as people want it.
+//! Formats the age of an object as kubectl does.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The time since an RFC 3339 timestamp. Absent: `<unknown>`; in the future, or no timestamp at all: `<invalid>`.
+/// The time since an RFC 3339 timestamp; `<unknown>` if it is empty, `<invalid>` if it is in the future or malformed.
 pub fn since(timestamp: &str, now: Timestamp) -> String {
     if timestamp.is_empty() {
         return "<unknown>".into();
     }
     match timestamp.parse::<Timestamp>() {
-        Ok(then) => human(now.duration_since(then)),
+        Ok(then) => human_duration(now.duration_since(then)),
         Err(_) => "<invalid>".into(),
     }
 }
 
-/// Two or three digits of a duration. The steps are those of apimachinery's `HumanDuration`, which kubectl users know:
-/// each unit goes on well past the next one (119s, 179m, 47h), and the smaller unit beside it is dropped when it is 0.
-fn human(duration: SignedDuration) -> String {
+/// Formats a duration like apimachinery's `HumanDuration`.
+fn human_duration(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     let years = days / 365;
@@ -23,7 +22,7 @@ fn human(duration: SignedDuration) -> String {
         if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit}{small}{small_unit}") }
     };
     match seconds {
-        // Clocks differ: a second from now is now.
+        // Tolerates a clock skew of one second.
         ..-1 => "<invalid>".into(),
         -1 => "0s".into(),
         0..120 => format!("{seconds}s"),
@@ -43,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_those_that_kubectl_users_know() {
+    fn durations_are_formatted_as_by_kubectl() {
         let (m, h, d) = (60, 3600, 86400);
         let cases = [
             ([-2, -1, 0, 119], ["<invalid>", "0s", "0s", "119s"]),
@@ -53,13 +52,13 @@ mod tests {
             ([730 * d, 731 * d, 8 * 365 * d - 1, 8 * 365 * d], ["2y", "2y1d", "7y364d", "8y"]),
         ];
         for (seconds, texts) in cases {
-            assert_eq!(seconds.map(|seconds| human(SignedDuration::from_secs(seconds))), texts);
+            assert_eq!(seconds.map(|seconds| human_duration(SignedDuration::from_secs(seconds))), texts);
         }
-        assert_eq!(human(SignedDuration::from_millis(-1999)), "0s");
+        assert_eq!(human_duration(SignedDuration::from_millis(-1999)), "0s");
     }
 
     #[test]
-    fn what_has_no_time_is_unknown_and_what_is_no_time_is_invalid() {
+    fn missing_time_is_unknown_and_malformed_time_is_invalid() {
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
         assert_eq!(since("", now), "<unknown>");
         assert_eq!(since("yesterday", now), "<invalid>");

@@ -1,4 +1,4 @@
-//! The columns of the built-in resources, as the real server has them.
+//! The columns of the built-in resources.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,42 +10,44 @@ use crate::{
     selector,
 };
 
-/// One column, and how a cell comes from an object.
+/// One column, with the function that computes a cell.
 pub struct Column {
     pub name: &'static str,
     /// `string`, `integer` or `date`.
-    pub kind: &'static str,
-    /// Above 0: only with `-o wide`.
+    pub column_type: &'static str,
+    /// Above 0: shown only with `-o wide`.
     pub priority: i64,
     pub cell: fn(&Value, Timestamp) -> Value,
 }
 
 const fn column(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
-    Column { name, kind: "string", priority: 0, cell }
+    Column { name, column_type: "string", priority: 0, cell }
 }
 
 const fn number(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
-    Column { name, kind: "integer", priority: 0, cell }
+    Column { name, column_type: "integer", priority: 0, cell }
 }
 
 const fn wide(name: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Column {
-    Column { name, kind: "string", priority: 1, cell }
+    Column { name, column_type: "string", priority: 1, cell }
 }
 
 const NAME: Column = column("Name", |o, _| o.name().into());
 const AGE: Column = column("Age", |o, now| age::since(o.meta("creationTimestamp"), now).into());
 
-/// A type that brings no columns of its own, like those of CustomResourceDefinitions and roles.
-const DEFAULT: &[Column] =
-    &[NAME, Column { name: "Created At", kind: "date", priority: 0, cell: |o, _| o.meta("creationTimestamp").into() }];
+/// The default columns, for example of CustomResourceDefinitions and roles.
+const DEFAULT: &[Column] = &[
+    NAME,
+    Column { name: "Created At", column_type: "date", priority: 0, cell: |o, _| o.meta("creationTimestamp").into() },
+];
 
 const NAMESPACES: &[Column] = &[NAME, column("Status", |o, _| text(&o["status"]["phase"]).into()), AGE];
 
 const PODS: &[Column] = &[
     NAME,
-    column("Ready", |o, _| pods::Summary::of(o).ready().into()),
-    column("Status", |o, _| pods::Summary::of(o).reason.into()),
-    column("Restarts", |o, now| pods::Summary::of(o).restarts(now).into()),
+    column("Ready", |o, _| pods::PodSummary::new(o).ready().into()),
+    column("Status", |o, _| pods::PodSummary::new(o).reason.into()),
+    column("Restarts", |o, now| pods::PodSummary::new(o).restarts(now).into()),
     AGE,
     wide("IP", |o, _| or_none(&o["status"]["podIPs"][0]["ip"])),
     wide("Node", |o, _| or_none(&o["spec"]["nodeName"])),
@@ -82,7 +84,7 @@ const DEPLOYMENTS: &[Column] = &[
     AGE,
     wide("Containers", |o, _| containers(o, "name").into()),
     wide("Images", |o, _| containers(o, "image").into()),
-    wide("Selector", |o, _| selector::as_text(&o["spec"]["selector"]).into()),
+    wide("Selector", |o, _| selector::format_label_selector(&o["spec"]["selector"]).into()),
 ];
 
 const REPLICA_SETS: &[Column] = &[
@@ -93,10 +95,7 @@ const REPLICA_SETS: &[Column] = &[
     AGE,
     wide("Containers", |o, _| containers(o, "name").into()),
     wide("Images", |o, _| containers(o, "image").into()),
-    wide("Selector", |o, _| match selector::as_text(&o["spec"]["selector"]) {
-        empty if empty.is_empty() => "<none>".into(),
-        selector => selector.into(),
-    }),
+    wide("Selector", |o, _| or_none(&selector::format_label_selector(&o["spec"]["selector"]).into())),
 ];
 
 const SCALES: &[Column] = &[
@@ -131,7 +130,7 @@ const POLICY_BINDINGS: &[Column] = &[
     NAME,
     column("PolicyName", |o, _| text(&o["spec"]["policyName"]).into()),
     column("ParamRef", |o, _| match &o["spec"]["paramRef"] {
-        // By selector, which is rare: not worth printing here.
+        // A selector is not supported here.
         reference if text(&reference["name"]).is_empty() => "<unset>".into(),
         reference => match text(&reference["namespace"]) {
             "" => format!("*/{}", text(&reference["name"])).into(),
@@ -151,15 +150,12 @@ const DISRUPTION_BUDGETS: &[Column] = &[
 
 const NETWORK_POLICIES: &[Column] = &[
     NAME,
-    column("Pod-Selector", |o, _| match selector::as_text(&o["spec"]["podSelector"]) {
-        all if all.is_empty() => "<none>".into(),
-        text => text.into(),
-    }),
+    column("Pod-Selector", |o, _| or_none(&selector::format_label_selector(&o["spec"]["podSelector"]).into())),
     AGE,
 ];
 
 /// The columns of a built-in resource.
-pub fn of(resource: &Resource) -> &'static [Column] {
+pub fn columns(resource: &Resource) -> &'static [Column] {
     match (&*resource.group, &*resource.plural) {
         ("", "namespaces") => NAMESPACES,
         ("", "pods") => PODS,
@@ -191,7 +187,7 @@ fn or_none(value: &Value) -> Value {
     }
 }
 
-/// Of a map.
+/// The number of entries of a map.
 fn entries(value: &Value) -> usize {
     value.as_object().map_or(0, serde_json::Map::len)
 }
@@ -205,7 +201,7 @@ fn int_or_string(value: &Value) -> String {
     }
 }
 
-/// One field of each of the template's containers.
+/// One field of each container of the template.
 fn containers(object: &Value, field: &str) -> String {
     let list = object["spec"]["template"]["spec"]["containers"].as_array();
     list.into_iter().flatten().map(|c| text(&c[field])).collect::<Vec<_>>().join(",")
@@ -221,7 +217,7 @@ fn subjects(binding: &Value, kind: &str) -> String {
     all.filter(|s| s["kind"] == kind).map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// `firstTimestamp` of the old form of events, `eventTime` of the new.
+/// `firstTimestamp` of the old events API, `eventTime` of the new one.
 fn first_seen(event: &Value, now: Timestamp) -> String {
     let old = text(&event["firstTimestamp"]);
     age::since(if old.is_empty() { text(&event["eventTime"]) } else { old }, now)
@@ -249,7 +245,7 @@ fn involved(event: &Value) -> String {
     }
 }
 
-/// Component and host of the old form of events, or controller and instance of the new.
+/// Component and host of the old events API, or controller and instance of the new one.
 fn source(event: &Value) -> String {
     let first = |a: &'static str, b: &'static str| match text(&event["source"][a]) {
         "" => text(&event[b]),

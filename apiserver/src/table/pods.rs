@@ -1,7 +1,7 @@
-//! What `kubectl get pods` makes of a pod: READY, STATUS, RESTARTS.
+//! The cells READY, STATUS and RESTARTS of a pod.
 //!
-//! STATUS is not the phase but the most telling thing that is known: why a container waits, how the last one ended, how
-//! far the init containers are, that the pod is about to go.
+//! STATUS is the most specific information, not only the phase: why a container waits or how it ended, the progress of the
+//! init containers, or that the pod is terminating.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,21 +9,21 @@ use serde_json::Value;
 use super::age;
 use crate::object::{Meta, items, text};
 
-/// A pod in three cells.
-pub struct Summary<'a> {
+/// The three cells.
+pub struct PodSummary<'a> {
     ready: usize,
     total: usize,
     /// STATUS.
     pub reason: String,
     restarts: i64,
-    /// When a container ended that was restarted since; the latest.
+    /// The time of the last restart of a container.
     last_restart: &'a str,
 }
 
-impl<'a> Summary<'a> {
-    pub fn of(pod: &'a Value) -> Self {
+impl<'a> PodSummary<'a> {
+    pub fn new(pod: &'a Value) -> Self {
         let status = &pod["status"];
-        let mut summary = Summary {
+        let mut summary = PodSummary {
             ready: 0,
             total: items(&pod["spec"]["containers"]).len()
                 + items(&pod["spec"]["initContainers"]).iter().filter(is_sidecar).count(),
@@ -51,7 +51,7 @@ impl<'a> Summary<'a> {
         summary
     }
 
-    /// Whether the pod is still at its init containers; the reason then says how far.
+    /// Returns whether init containers are still running; the reason then shows their progress.
     fn add_init_containers(&mut self, pod: &'a Value) -> bool {
         let specs = items(&pod["spec"]["initContainers"]);
         let mut sidecars = (0, "");
@@ -60,7 +60,7 @@ impl<'a> Summary<'a> {
             let sidecar = specs.iter().any(|spec| spec["name"] == container["name"] && is_sidecar(&spec));
             self.add_restarts(container);
             if sidecar {
-                sidecars = (sidecars.0 + restarts(container), later(sidecars.1, last_end(container)));
+                sidecars = (sidecars.0 + restarts(container), sidecars.1.max(last_end(container)));
             }
             let (terminated, waiting) =
                 (&container["state"]["terminated"], text(&container["state"]["waiting"]["reason"]));
@@ -81,7 +81,7 @@ impl<'a> Summary<'a> {
             initializing = true;
             break;
         }
-        // Once the pod runs, the restarts of init containers that are over are of no interest.
+        // When the pod is initialized, only restarts of sidecars count.
         if !initializing || has_condition(pod, "Initialized") {
             (self.restarts, self.last_restart) = sidecars;
         }
@@ -91,7 +91,7 @@ impl<'a> Summary<'a> {
     fn add_containers(&mut self, pod: &'a Value) {
         let mut running = false;
         let mut error = None;
-        // The first one that has something to say wins, so from the last to the first.
+        // The first container with a reason wins, so go from the last to the first.
         for container in items(&pod["status"]["containerStatuses"]).iter().rev() {
             self.add_restarts(container);
             let (terminated, waiting) =
@@ -108,7 +108,7 @@ impl<'a> Summary<'a> {
                 self.ready += 1;
             }
         }
-        // One container that is done does not make a pod completed.
+        // One completed container does not complete the pod.
         if self.reason == "Completed" {
             if running && has_condition(pod, "Ready") {
                 self.reason = "Running".into();
@@ -122,7 +122,7 @@ impl<'a> Summary<'a> {
 
     fn add_restarts(&mut self, container: &'a Value) {
         self.restarts = self.restarts.saturating_add(restarts(container));
-        self.last_restart = later(self.last_restart, last_end(container));
+        self.last_restart = self.last_restart.max(last_end(container));
     }
 
     /// READY: `1/2`.
@@ -140,7 +140,7 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// How many of the conditions that the pod waits for are true.
+/// How many readiness gates are true.
 pub fn readiness_gates(pod: &Value) -> String {
     let gates = items(&pod["spec"]["readinessGates"]);
     if gates.is_empty() {
@@ -150,7 +150,7 @@ pub fn readiness_gates(pod: &Value) -> String {
     format!("{}/{}", passed.count(), gates.len())
 }
 
-/// An init container that goes on running beside the others.
+/// An init container that keeps running beside the others.
 fn is_sidecar(container: &&Value) -> bool {
     container["restartPolicy"] == "Always"
 }
@@ -163,13 +163,9 @@ fn restarts(container: &Value) -> i64 {
     container["restartCount"].as_i64().unwrap_or_default()
 }
 
+/// Timestamps sort as strings.
 fn last_end(container: &Value) -> &str {
     text(&container["lastState"]["terminated"]["finishedAt"])
-}
-
-/// Timestamps of one format: as texts they are in order.
-fn later<'a>(a: &'a str, b: &'a str) -> &'a str {
-    a.max(b)
 }
 
 fn exit_code(terminated: &Value) -> i64 {

@@ -1,4 +1,4 @@
-//! The cells of the columns that a CustomResourceDefinition asks for (`additionalPrinterColumns`).
+//! Cells of the `additionalPrinterColumns` of a CustomResourceDefinition.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::age;
 use crate::resource::PrinterColumn;
 
-/// The first value at the column's path, if it is of the column's type.
+/// The first value at the column's path, if it has the column's type.
 pub fn cell(column: &PrinterColumn, object: &Value, now: Timestamp) -> Value {
     let Some(value) = column.path.as_ref().and_then(|path| path.first(object)) else { return Value::Null };
-    match (&*column.kind, value) {
+    match (&*column.column_type, value) {
         ("string", Value::String(text)) => text.clone().into(),
         ("string", Value::Null) => "<no value>".into(),
         ("string", other) => other.to_string().into(),

@@ -1,4 +1,4 @@
-//! From what was sent to what is understood of it.
+//! Decodes the body of a request into an object.
 
 use k8s_openapi::{
     api::{
@@ -12,50 +12,50 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_ignored::Path;
 use serde_json::{Value, json};
 
-use super::{compact::compact, defaults};
+use super::{defaults, omit_empty::omit_empty};
 use crate::{
     custom,
     decoded::{Decoded, FieldValidation, not_handled},
-    payload,
+    request_body,
     resource::Resource,
     status::{Result, Status},
 };
 
-/// Checks kind and types, drops unknown fields (or refuses them), sets defaults.
+/// Checks kind and types, drops or rejects unknown fields, and sets defaults.
 ///
 /// # Errors
 /// 400 for a wrong type, a wrong kind or version, and (strict) unknown fields.
 pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
-    identify(resource, &mut body)?;
+    set_type_meta(resource, &mut body)?;
     if let Some(definition) = &resource.custom {
-        // Its metadata is that of any other object: a patch that takes away a label which is not there changes nothing.
+        // As in built-in types, empty metadata is absent: a patch that removes a missing label changes nothing.
         nulls_are_empty(&mut body, &MAPS[..2]);
         if let Some(metadata) = body.get_mut("metadata") {
-            compact(metadata);
+            omit_empty(metadata);
         }
         return custom::decode(resource, &definition.schema, body, validation);
     }
     nulls_are_empty(&mut body, MAPS);
     let refuse = |why: String| not_handled(&resource.kind, &resource.version, &why);
     let mut unknown = Vec::new();
-    let typed = reader(resource).ok_or_else(Status::no_such_path)?;
-    let mut value = typed(body, &mut unknown).map_err(refuse)?;
-    compact(&mut value);
-    defaults::complete(resource, &mut value);
+    let decode_body = decoder(resource).ok_or_else(Status::no_such_path)?;
+    let mut value = decode_body(body, &mut unknown).map_err(refuse)?;
+    omit_empty(&mut value);
+    defaults::set_defaults(resource, &mut value);
     Decoded::new(value, unknown, validation).map_err(refuse)
 }
 
-/// A body says what it is, or is taken for what the path says.
-fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
+/// Checks apiVersion and kind; sets them from the path if they are absent.
+fn set_type_meta(resource: &Resource, body: &mut Value) -> Result<()> {
     let kind = &resource.kind;
     let Value::Object(fields) = body else {
         let (text, why) = match body {
             Value::Null => (String::new(), "unexpected end of JSON input"),
             other => (other.to_string(), "not an object"),
         };
-        return Err(payload::unreadable(text.as_bytes(), kind, why));
+        return Err(request_body::decode_error(text.as_bytes(), kind, why));
     };
-    // Pitfall: managedFields are not kept here, and must not come in with an object read elsewhere.
+    // Pitfall: objects from another server contain managedFields, which this server does not store.
     match fields.entry("metadata").or_insert(Value::Null) {
         Value::Object(metadata) => {
             metadata.remove("managedFields");
@@ -63,7 +63,7 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
         metadata if metadata.is_null() => *metadata = json!({}),
         _ => {}
     }
-    let mut say = |field: &str, default: &str| match fields.get(field) {
+    let mut get_or_set = |field: &str, default: &str| match fields.get(field) {
         Some(Value::String(text)) if !text.is_empty() => text.clone(),
         Some(Value::String(_) | Value::Null) | None => {
             fields.insert(field.into(), default.into());
@@ -71,27 +71,27 @@ fn identify(resource: &Resource, body: &mut Value) -> Result<()> {
         }
         Some(other) => other.to_string(),
     };
-    let (said_version, said_kind) = (say("apiVersion", &resource.api_version()), say("kind", kind));
-    if said_version == resource.api_version() && said_kind == *kind {
+    let (api_version, body_kind) = (get_or_set("apiVersion", &resource.api_version()), get_or_set("kind", kind));
+    if api_version == resource.api_version() && body_kind == *kind {
         return Ok(());
     }
-    if resource.custom.is_some() && said_version != resource.api_version() {
+    if resource.custom.is_some() && api_version != resource.api_version() {
         return Err(Status::bad_request(format!(
-            "the API version in the data ({said_version}) does not match the expected API version ({})",
+            "the API version in the data ({api_version}) does not match the expected API version ({})",
             resource.api_version()
         )));
     }
-    let version = said_version.rsplit('/').next().unwrap_or_default();
-    // The Go package of the group, which the real server's message shows.
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    // The real server's message shows the Go package of the group.
     let package = resource.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
-    let why = format!("converting ({version}.{said_kind}) to ({package}.{kind}): unknown conversion");
-    Err(Status::bad_request(format!("{said_kind} in version {version:?} cannot be handled as a {kind}: {why}")))
+    let why = format!("converting ({version}.{body_kind}) to ({package}.{kind}): unknown conversion");
+    Err(Status::bad_request(format!("{body_kind} in version {version:?} cannot be handled as a {kind}: {why}")))
 }
 
-/// Maps from text to text. The first two are those that a custom resource has.
+/// Maps of strings. A custom resource has only the first two.
 const MAPS: &[&str] = &["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"];
 
-/// `data: {key: }` in YAML is null, and means the empty text: so the real server reads it.
+/// Replaces null by the empty string, as the real server does: `data: {key: }` in YAML.
 fn nulls_are_empty(body: &mut Value, maps: &[&str]) {
     for map in maps {
         if let Some(Value::Object(map)) = body.pointer_mut(map) {
@@ -102,39 +102,41 @@ fn nulls_are_empty(body: &mut Value, maps: &[&str]) {
     }
 }
 
-/// Reads a body as one type and gives back what was understood.
-type Reader = fn(Value, &mut Vec<String>) -> Result<Value, String>;
+/// Decodes a body as one type; returns the known fields and adds the unknown ones to the list.
+type Decoder = fn(Value, &mut Vec<String>) -> Result<Value, String>;
 
-/// One line for each row of the catalog.
-fn reader(resource: &Resource) -> Option<Reader> {
+/// The decoder of a resource: one line per row of the catalog.
+fn decoder(resource: &Resource) -> Option<Decoder> {
     Some(match (resource.group.as_str(), resource.kind.as_str()) {
-        ("", "Namespace") => typed::<core::Namespace>,
-        ("", "Pod") => typed::<core::Pod>,
-        ("", "Secret") => typed::<core::Secret>,
-        ("", "ConfigMap") => typed::<core::ConfigMap>,
-        ("", "Event") => typed::<core::Event>,
-        ("", "ServiceAccount") => typed::<core::ServiceAccount>,
-        ("apps", "Deployment") => typed::<apps::Deployment>,
-        ("apps", "ReplicaSet") => typed::<apps::ReplicaSet>,
-        ("autoscaling", "Scale") => typed::<autoscaling::Scale>,
-        ("coordination.k8s.io", "Lease") => typed::<coordination::Lease>,
-        ("rbac.authorization.k8s.io", "Role") => typed::<rbac::Role>,
-        ("rbac.authorization.k8s.io", "RoleBinding") => typed::<rbac::RoleBinding>,
-        ("rbac.authorization.k8s.io", "ClusterRole") => typed::<rbac::ClusterRole>,
-        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => typed::<rbac::ClusterRoleBinding>,
-        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => typed::<admission::ValidatingAdmissionPolicy>,
-        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
-            typed::<admission::ValidatingAdmissionPolicyBinding>
+        ("", "Namespace") => decode_as::<core::Namespace>,
+        ("", "Pod") => decode_as::<core::Pod>,
+        ("", "Secret") => decode_as::<core::Secret>,
+        ("", "ConfigMap") => decode_as::<core::ConfigMap>,
+        ("", "Event") => decode_as::<core::Event>,
+        ("", "ServiceAccount") => decode_as::<core::ServiceAccount>,
+        ("apps", "Deployment") => decode_as::<apps::Deployment>,
+        ("apps", "ReplicaSet") => decode_as::<apps::ReplicaSet>,
+        ("autoscaling", "Scale") => decode_as::<autoscaling::Scale>,
+        ("coordination.k8s.io", "Lease") => decode_as::<coordination::Lease>,
+        ("rbac.authorization.k8s.io", "Role") => decode_as::<rbac::Role>,
+        ("rbac.authorization.k8s.io", "RoleBinding") => decode_as::<rbac::RoleBinding>,
+        ("rbac.authorization.k8s.io", "ClusterRole") => decode_as::<rbac::ClusterRole>,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => decode_as::<rbac::ClusterRoleBinding>,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            decode_as::<admission::ValidatingAdmissionPolicy>
         }
-        ("networking.k8s.io", "NetworkPolicy") => typed::<networking::NetworkPolicy>,
-        ("policy", "PodDisruptionBudget") => typed::<policy::PodDisruptionBudget>,
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => typed::<extensions::CustomResourceDefinition>,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            decode_as::<admission::ValidatingAdmissionPolicyBinding>
+        }
+        ("networking.k8s.io", "NetworkPolicy") => decode_as::<networking::NetworkPolicy>,
+        ("policy", "PodDisruptionBudget") => decode_as::<policy::PodDisruptionBudget>,
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => decode_as::<extensions::CustomResourceDefinition>,
         _ => return None,
     })
 }
 
-fn typed<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>) -> Result<Value, String> {
-    let mut ignored = |path: Path<'_>| unknown.push(render(&path));
+fn decode_as<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>) -> Result<Value, String> {
+    let mut ignored = |path: Path<'_>| unknown.push(format_path(&path));
     let mut track = serde_path_to_error::Track::new();
     let body = serde_path_to_error::Deserializer::new(body, &mut track);
     match serde_ignored::deserialize::<_, _, T>(body, &mut ignored) {
@@ -144,15 +146,15 @@ fn typed<T: DeserializeOwned + Serialize>(body: Value, unknown: &mut Vec<String>
 }
 
 /// `spec.containers[0].name`.
-fn render(path: &Path<'_>) -> String {
+fn format_path(path: &Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", render(parent)),
-        Path::Map { parent, key } => match render(parent) {
+        Path::Seq { parent, index } => format!("{}[{index}]", format_path(parent)),
+        Path::Map { parent, key } => match format_path(parent) {
             parent if parent.is_empty() => key.clone(),
             parent => format!("{parent}.{key}"),
         },
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => render(parent),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => format_path(parent),
     }
 }
 
@@ -162,7 +164,7 @@ mod tests {
     use crate::catalog::Catalog;
 
     #[test]
-    fn built_in_resource_that_is_decoded_twice_stays_as_it_is() {
+    fn decoding_a_built_in_resource_is_idempotent() {
         for resource in Catalog::built_in().all() {
             let body = json!({ "metadata": { "name": "a" } });
             let once = decode(resource, body, FieldValidation::Strict).expect("is right").value;
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_times_and_int_or_string_stay_as_they_are() {
+    fn numbers_times_and_int_or_string_are_preserved() {
         let stored = |kind: &str, spec: Value| {
             let resource = Catalog::built_in().all().iter().find(|r| r.kind == kind).cloned().expect("built in");
             decode(&resource, json!({ "spec": spec }), FieldValidation::Strict).expect("is right").value["spec"].take()

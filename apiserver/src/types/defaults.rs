@@ -1,114 +1,112 @@
-//! What the real server fills in where the sender says nothing.
+//! Sets the real server's defaults, including those of its default admission plugins.
 //!
-//! Only what a client can see. Each default is the real server's; where it comes from admission plugins that every
-//! cluster has on (tolerations, priority), that is said. What a new object's status is, is in [`crate::write`]; what a
-//! CustomResourceDefinition leaves open, in [`crate::custom`].
+//! The status of a new object is in [`crate::write`]; the defaults of a CustomResourceDefinition are in [`crate::custom`].
 
 use serde_json::{Value, json};
 
 use super::{
-    json::{absent, child, each},
+    json::{ensure_object, for_each, set_default},
     pod_defaults,
 };
 use crate::{object::text, resource::Resource};
 
-/// Sets what is absent. The object is compact: what is empty is absent.
-pub fn complete(resource: &Resource, object: &mut Value) {
+/// Sets the defaults of an object without empty fields.
+pub fn set_defaults(resource: &Resource, object: &mut Value) {
     match resource.kind.as_str() {
         "Namespace" => namespace(object),
-        "Pod" => pod_defaults::pod(object),
+        "Pod" => pod_defaults::set_pod_defaults(object),
         "Secret" => secret(object),
         "Deployment" => deployment(object),
         "ReplicaSet" => replica_set(object),
         "Event" => event(object),
-        "Lease" => drop(child(object, "spec")),
+        "Lease" => drop(ensure_object(object, "spec")),
         "RoleBinding" | "ClusterRoleBinding" => binding(object),
-        "ValidatingAdmissionPolicy" => drop(child(object, "status")),
-        "PodDisruptionBudget" => drop(child(object, "spec")),
-        "NetworkPolicy" => absent(child(object, "spec"), "policyTypes", json!(["Ingress"])),
+        "ValidatingAdmissionPolicy" => drop(ensure_object(object, "status")),
+        "PodDisruptionBudget" => drop(ensure_object(object, "spec")),
+        "NetworkPolicy" => set_default(ensure_object(object, "spec"), "policyTypes", json!(["Ingress"])),
         _ => {}
     }
 }
 
-/// Where all namespaces can be selected by their names.
+/// Sets the label that selects a namespace by name, and the phase.
 fn namespace(object: &mut Value) {
-    child(object, "spec");
+    ensure_object(object, "spec");
     let name = object["metadata"]["name"].clone();
-    // One that is still to be generated is told by `write`.
+    // For a generated name, `write` sets the label.
     if name.is_string() {
-        child(child(object, "metadata"), "labels")["kubernetes.io/metadata.name"] = name;
+        ensure_object(ensure_object(object, "metadata"), "labels")["kubernetes.io/metadata.name"] = name;
     }
-    let status = child(object, "status");
-    absent(status, "phase", "Active");
+    let status = ensure_object(object, "status");
+    set_default(status, "phase", "Active");
 }
 
-/// `stringData` is only ever a way to write: it is merged into `data`, and wins.
+/// Merges the write-only field `stringData` into `data`; it has precedence.
 fn secret(object: &mut Value) {
-    absent(object, "type", "Opaque");
+    set_default(object, "type", "Opaque");
     let Some(plain) = object.as_object_mut().and_then(|fields| fields.remove("stringData")) else { return };
     for (key, value) in plain.as_object().into_iter().flatten() {
         let bytes = k8s_openapi::ByteString(text(value).as_bytes().to_vec());
         if let Ok(encoded) = serde_json::to_value(bytes) {
-            child(object, "data")[key.as_str()] = encoded;
+            ensure_object(object, "data")[key.as_str()] = encoded;
         }
     }
 }
 
-/// What says nothing is said all the same: the real server's struct leaves out none of these.
+/// Sets the fields that are present in every event, because the real server's struct has no `omitempty` for them.
 fn event(object: &mut Value) {
-    child(object, "source");
-    child(object, "involvedObject");
-    for (field, nothing) in [("reportingComponent", json!("")), ("reportingInstance", json!(""))] {
-        absent(object, field, nothing);
+    ensure_object(object, "source");
+    ensure_object(object, "involvedObject");
+    for field in ["reportingComponent", "reportingInstance"] {
+        set_default(object, field, "");
     }
     for field in ["firstTimestamp", "lastTimestamp", "eventTime"] {
-        absent(object, field, Value::Null);
+        set_default(object, field, Value::Null);
     }
 }
 
 fn deployment(object: &mut Value) {
-    child(object, "status");
-    let spec = child(object, "spec");
-    absent(spec, "replicas", 1);
-    absent(spec, "revisionHistoryLimit", 10);
-    absent(spec, "progressDeadlineSeconds", 600);
-    let strategy = child(spec, "strategy");
-    absent(strategy, "type", "RollingUpdate");
+    ensure_object(object, "status");
+    let spec = ensure_object(object, "spec");
+    set_default(spec, "replicas", 1);
+    set_default(spec, "revisionHistoryLimit", 10);
+    set_default(spec, "progressDeadlineSeconds", 600);
+    let strategy = ensure_object(spec, "strategy");
+    set_default(strategy, "type", "RollingUpdate");
     if strategy["type"] == "RollingUpdate" {
-        let rolling = child(strategy, "rollingUpdate");
-        absent(rolling, "maxUnavailable", "25%");
-        absent(rolling, "maxSurge", "25%");
+        let rolling = ensure_object(strategy, "rollingUpdate");
+        set_default(rolling, "maxUnavailable", "25%");
+        set_default(rolling, "maxSurge", "25%");
     }
     template(spec);
 }
 
 fn replica_set(object: &mut Value) {
-    let status = child(object, "status");
-    absent(status, "replicas", 0);
-    let spec = child(object, "spec");
-    absent(spec, "replicas", 1);
+    let status = ensure_object(object, "status");
+    set_default(status, "replicas", 0);
+    let spec = ensure_object(object, "spec");
+    set_default(spec, "replicas", 1);
     template(spec);
 }
 
 fn template(spec: &mut Value) {
-    // The typed struct has one always; the real server tells absent, and says that it is required.
+    // The typed struct always has a selector. Remove an empty one, so that validation reports it as required.
     if spec["selector"] == json!({})
         && let Some(fields) = spec.as_object_mut()
     {
         fields.remove("selector");
     }
-    let template = child(spec, "template");
-    child(template, "metadata");
-    pod_defaults::spec(child(template, "spec"));
+    let template = ensure_object(spec, "template");
+    ensure_object(template, "metadata");
+    pod_defaults::set_pod_spec_defaults(ensure_object(template, "spec"));
 }
 
 fn binding(object: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
-    let role = child(object, "roleRef");
-    absent(role, "apiGroup", GROUP);
-    each(object, "subjects", |subject| {
+    let role = ensure_object(object, "roleRef");
+    set_default(role, "apiGroup", GROUP);
+    for_each(object, "subjects", |subject| {
         if let "User" | "Group" = text(&subject["kind"]) {
-            absent(subject, "apiGroup", GROUP);
+            set_default(subject, "apiGroup", GROUP);
         }
     });
 }
@@ -126,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_always_pulled_if_its_tag_is_latest() {
+    fn image_pull_policy_is_always_for_tag_latest() {
         for (image, policy) in [
             ("a", "Always"),
             ("a:latest", "Always"),
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn string_data_is_merged_into_data_and_wins() {
+    fn string_data_overwrites_data() {
         let secret =
             stored("Secret", json!({ "data": { "a": "eA==", "b": "eQ==" }, "stringData": { "a": "z", "c": "" } }));
         assert_eq!(secret["data"], json!({ "a": "eg==", "b": "eQ==", "c": "" }));

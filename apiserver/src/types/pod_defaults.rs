@@ -1,71 +1,71 @@
-//! What the real server fills in, in pods and in the templates of pods.
+//! The defaults of pods and pod templates.
 
 use serde_json::{Value, json};
 
-use super::json::{absent, child, each};
+use super::json::{ensure_object, for_each, set_default};
 use crate::object::text;
 
-/// A pod has more defaults than a template.
-pub fn pod(object: &mut Value) {
-    child(object, "status");
-    let inner = child(object, "spec");
-    spec(inner);
-    absent(inner, "enableServiceLinks", true);
-    // As the admission plugin Priority does in every cluster.
-    absent(inner, "priority", 0);
-    absent(inner, "preemptionPolicy", "PreemptLowerPriority");
+/// Sets the defaults of a pod, which has more than a template.
+pub fn set_pod_defaults(object: &mut Value) {
+    ensure_object(object, "status");
+    let spec = ensure_object(object, "spec");
+    set_pod_spec_defaults(spec);
+    set_default(spec, "enableServiceLinks", true);
+    // From the admission plugin Priority.
+    set_default(spec, "priority", 0);
+    set_default(spec, "preemptionPolicy", "PreemptLowerPriority");
 }
 
-/// Of a pod, or of the template of one.
-pub fn spec(spec: &mut Value) {
-    absent(spec, "dnsPolicy", "ClusterFirst");
-    absent(spec, "restartPolicy", "Always");
-    absent(spec, "securityContext", json!({}));
-    absent(spec, "terminationGracePeriodSeconds", 30);
-    absent(spec, "schedulerName", "default-scheduler");
-    // One name in two fields, from the time when it was called `serviceAccount`.
+/// Sets the defaults of the spec of a pod or a pod template.
+pub fn set_pod_spec_defaults(spec: &mut Value) {
+    set_default(spec, "dnsPolicy", "ClusterFirst");
+    set_default(spec, "restartPolicy", "Always");
+    set_default(spec, "securityContext", json!({}));
+    set_default(spec, "terminationGracePeriodSeconds", 30);
+    set_default(spec, "schedulerName", "default-scheduler");
+    // `serviceAccount` is the deprecated name of the field.
     let accounts = ["serviceAccountName", "serviceAccount"];
     if let Some(name) = accounts.into_iter().find_map(|field| spec.get(field).cloned()) {
         accounts.into_iter().for_each(|field| spec[field] = name.clone());
     }
     for containers in ["containers", "initContainers", "ephemeralContainers"] {
-        each(spec, containers, container);
+        for_each(spec, containers, set_container_defaults);
     }
-    each(spec, "volumes", volume);
+    for_each(spec, "volumes", set_volume_defaults);
 }
 
-fn container(container: &mut Value) {
+fn set_container_defaults(container: &mut Value) {
     let policy = if is_latest(text(&container["image"])) { "Always" } else { "IfNotPresent" };
-    absent(container, "imagePullPolicy", policy);
-    absent(container, "terminationMessagePath", "/dev/termination-log");
-    absent(container, "terminationMessagePolicy", "File");
-    child(container, "resources");
-    each(container, "ports", |port| absent(port, "protocol", "TCP"));
+    set_default(container, "imagePullPolicy", policy);
+    set_default(container, "terminationMessagePath", "/dev/termination-log");
+    set_default(container, "terminationMessagePolicy", "File");
+    ensure_object(container, "resources");
+    for_each(container, "ports", |port| set_default(port, "protocol", "TCP"));
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe) {
             for (field, value) in
                 [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
             {
-                absent(probe, field, value);
+                set_default(probe, field, value);
             }
         }
     }
 }
 
-fn volume(volume: &mut Value) {
-    // Nothing but a name: a folder that lives as long as the pod.
+fn set_volume_defaults(volume: &mut Value) {
+    // The default volume source.
     if volume.as_object().is_some_and(|fields| fields.keys().all(|field| field == "name")) {
         volume["emptyDir"] = json!({});
     }
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
         if let Some(source) = volume.get_mut(source) {
-            // 0644
-            absent(source, "defaultMode", 420);
+            // 0o644
+            set_default(source, "defaultMode", 420);
         }
     }
 }
 
-/// Without a tag (and a digest), or with this one. A port is not a tag: `registry:5000/app`.
+/// Whether the tag is `latest` or missing, without a digest. A port is not a tag: `registry:5000/app`.
 fn is_latest(image: &str) -> bool {
     let name = image.rsplit('/').next().unwrap_or_default();
     let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);

@@ -1,7 +1,6 @@
-//! Whether an object may be stored: all that is wrong with it at once, in the real server's words.
+//! Validates objects; an error lists all causes, with the real server's messages.
 //!
-//! Which rules: those that a client meets by mistake or by race. The others are left out (a listed difference): such
-//! objects are stored as they are.
+//! It has the rules that clients break by mistake or by a race. The others are left out (a documented difference).
 
 mod meta;
 mod pod;
@@ -12,7 +11,7 @@ use serde_json::Value;
 
 use crate::{causes::Causes, custom, object::Meta, resource::Resource, status::Result};
 
-/// Checks an object that is to be stored; with the one that it replaces, what must not change, too.
+/// Validates an object before it is stored; `old` is the version that it replaces.
 ///
 /// # Errors
 /// 422, with all causes.
@@ -47,7 +46,7 @@ mod tests {
     use crate::{catalog::Catalog, decoded::FieldValidation, types::decode};
 
     #[test]
-    fn wrong_object_is_refused_in_the_words_of_the_real_server() {
+    fn invalid_object_has_the_real_message() {
         let pod =
             |container: Value, volumes: Value| json!({ "spec": { "containers": [container], "volumes": volumes } });
         let mount = json!({ "name": "c", "image": "i", "volumeMounts": [{ "name": "v", "mountPath": "/v" }] });

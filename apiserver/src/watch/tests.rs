@@ -3,19 +3,19 @@ use futures::FutureExt;
 use super::*;
 use crate::{
     Settings,
-    testing::{Answer, Lines, api, api_with},
+    testing::{TestClient, TestResponse, WatchLines},
 };
 
-fn told(kind: &str, name: &str, answer: &Answer) -> String {
-    format!("{kind} {name} {}", answer.version())
+fn summary(kind: &str, name: &str, response: &TestResponse) -> String {
+    format!("{kind} {name} {}", response.version())
 }
 
-/// What is there to be read without waiting.
-fn quiet(lines: &mut Lines) -> bool {
+/// Whether no event is available.
+fn is_quiet(lines: &mut WatchLines) -> bool {
     lines.next().now_or_never().is_none()
 }
 
-async fn all(lines: &mut Lines) -> Vec<String> {
+async fn read_all(lines: &mut WatchLines) -> Vec<String> {
     let mut events = Vec::new();
     while let Some(event) = lines.next().await {
         events.push(format!(
@@ -28,92 +28,92 @@ async fn all(lines: &mut Lines) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bookmarks_come_once_a_minute_and_shortly_before_the_end() {
-    let api = api();
+async fn bookmarks_are_sent_every_minute_and_before_the_end() {
+    let api = TestClient::new();
     let start = Instant::now();
     let mut watch = api
         .watch(&format!("allowWatchBookmarks=true&timeoutSeconds=150&resourceVersion={}", api.server.revision()))
         .await;
     let mut times = Vec::new();
     loop {
-        // Something that does not concern this watch: a bookmark says that it has seen it nevertheless.
+        // A change outside this watch, which a bookmark includes nevertheless.
         let uri = "/api/v1/namespaces/kube-system/configmaps";
         let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "generateName": "x" } }).to_string();
         api.send("POST", uri, &[], &body).await.unwrap();
-        let told = watch.told().await;
-        times.push((told.clone(), start.elapsed().as_secs()));
-        if told == "end" {
+        let event = watch.next_summary().await;
+        times.push(start.elapsed().as_secs());
+        if event == "end" {
             break;
         }
-        assert_eq!(told, format!("BOOKMARK  {}", api.server.revision()));
+        assert_eq!(event, format!("BOOKMARK  {}", api.server.revision()));
     }
-    assert_eq!(times.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [60, 120, 148, 150]);
+    assert_eq!(times, [60, 120, 148, 150]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_ends_when_its_time_is_up_whatever_happens_meanwhile() {
-    let api = api();
+async fn watch_ends_at_its_timeout() {
+    let api = TestClient::new();
     api.create("a", json!({})).await;
     let mut watch = api.watch("timeoutSeconds=5").await;
     let start = Instant::now();
-    assert_eq!(all(&mut watch).await, ["ADDED a"]);
+    assert_eq!(read_all(&mut watch).await, ["ADDED a"]);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
 
     let mut unlimited = api.watch("").await;
-    all(&mut unlimited).await;
+    read_all(&mut unlimited).await;
     let minutes = start.elapsed().as_secs() / 60;
     assert!((30..=60).contains(&minutes), "after half an hour to an hour: {minutes}");
 
-    assert_eq!(all(&mut api.watch("timeoutSeconds=-1").await).await, [""; 0]);
+    assert_eq!(read_all(&mut api.watch("timeoutSeconds=-1").await).await, [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_watch_is_cut_off_when_the_log_has_moved_on() {
-    let api = api_with(Settings { log_capacity: 100, ..Settings::default() });
+async fn slow_watch_gets_an_error_after_compaction() {
+    let api = TestClient::with_settings(Settings { log_capacity: 100, ..Settings::default() });
     let mut slow = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
     for i in 0..50 {
         api.create(&format!("a{i}"), json!({})).await;
     }
-    assert!(slow.told().await.starts_with("ADDED a0"), "so long it was late, but in time");
+    assert!(slow.next_summary().await.starts_with("ADDED a0"), "late, but the log still has the change");
     for i in 50..300 {
         api.create(&format!("a{i}"), json!({})).await;
     }
-    let rest = all(&mut slow).await;
-    assert_eq!(rest.len(), 50, "what had been taken from the log already, and then: {:?}", rest.last());
+    let rest = read_all(&mut slow).await;
+    assert_eq!(rest.len(), 50, "the batch that was read before the compaction, then: {:?}", rest.last());
     assert_eq!(rest.last().unwrap(), "ERROR ");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_yet_to_come_is_waited_for() {
-    let api = api();
+async fn watch_of_a_future_version_waits_for_it() {
+    let api = TestClient::new();
     let next = api.server.revision() + 2;
     let mut watch = api.watch(&format!("allowWatchBookmarks=true&timeoutSeconds=90&resourceVersion={next}")).await;
-    assert!(quiet(&mut watch));
-    // A bookmark is due. It would say that the version is there.
+    assert!(is_quiet(&mut watch));
+    // A bookmark is due, but it would contain the future version.
     tokio::time::advance(Duration::from_secs(61)).await;
-    assert!(quiet(&mut watch));
+    assert!(is_quiet(&mut watch));
     api.create("a", json!({})).await;
     api.create("b", json!({})).await;
-    assert!(quiet(&mut watch), "up to it nothing is told");
+    assert!(is_quiet(&mut watch), "no events up to the requested version");
     let c = api.create("c", json!({})).await;
-    assert_eq!(watch.told().await, told("ADDED", "c", &c));
-    assert_eq!(watch.told().await, format!("BOOKMARK  {}", c.version()), "now there is something to say");
-    assert_eq!(watch.told().await, "end");
+    assert_eq!(watch.next_summary().await, summary("ADDED", "c", &c));
+    assert_eq!(watch.next_summary().await, format!("BOOKMARK  {}", c.version()), "the version is reached");
+    assert_eq!(watch.next_summary().await, "end");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_is_bounded_and_nothing_is_lost_between_frames() {
-    let api = api();
+async fn frame_is_bounded_and_no_event_is_lost() {
+    let api = TestClient::new();
     let mut watch = api.watch(&format!("resourceVersion={}", api.server.revision())).await;
-    // More than a batch, and more than a frame.
-    for i in 0..BATCH + 500 {
+    // More than one batch and one frame.
+    for i in 0..BATCH_SIZE + 500 {
         api.create(&format!("a{i:05}"), json!({})).await;
     }
     let (mut lines, mut frames) = (String::new(), 0);
-    while lines.matches('\n').count() < BATCH + 500 {
+    while lines.matches('\n').count() < BATCH_SIZE + 500 {
         let frame = String::from_utf8(watch.frame().await.to_vec()).unwrap();
         let before_last = frame[..frame.len() - 1].rfind('\n').unwrap();
-        assert!(frame.ends_with('\n') && before_last < FRAME, "of {} bytes, {before_last}", frame.len());
+        assert!(frame.ends_with('\n') && before_last < FRAME_SIZE, "of {} bytes, {before_last}", frame.len());
         lines.push_str(&frame);
         frames += 1;
     }
@@ -125,27 +125,27 @@ async fn a_frame_is_bounded_and_nothing_is_lost_between_frames() {
             (&json!("ADDED"), &json!(format!("a{i:05}")))
         );
     }
-    assert!(quiet(&mut watch));
+    assert!(is_quiet(&mut watch));
 }
 
 #[tokio::test(start_paused = true)]
 async fn batch_for_another_watch_is_skipped() {
-    let api = api();
+    let api = TestClient::new();
     let mut watch =
         api.watch(&format!("labelSelector=a&timeoutSeconds=5&resourceVersion={}", api.server.revision())).await;
-    for i in 0..BATCH + 500 {
+    for i in 0..BATCH_SIZE + 500 {
         api.create(&format!("a{i}"), json!({})).await;
     }
-    assert!(quiet(&mut watch), "the first batch");
-    // The others' turn. If it had read on, this would be nothing to it.
+    assert!(is_quiet(&mut watch), "the first batch");
+    // The watch has yielded after the first batch, so the compaction affects the rest.
     api.server.compact();
-    assert_eq!(all(&mut watch).await, ["ERROR "]);
+    assert_eq!(read_all(&mut watch).await, ["ERROR "]);
 
     let mut watch =
         api.watch(&format!("labelSelector=a&timeoutSeconds=5&resourceVersion={}", api.server.revision())).await;
-    for i in BATCH..3 * BATCH {
+    for i in BATCH_SIZE..3 * BATCH_SIZE {
         api.label(&format!("a{}", i % 100), json!({ "b": i.to_string() })).await;
     }
     api.label("a7", json!({ "a": "yes" })).await;
-    assert_eq!(all(&mut watch).await, ["ADDED a7"], "it comes to what is for it");
+    assert_eq!(read_all(&mut watch).await, ["ADDED a7"], "later batches are read");
 }

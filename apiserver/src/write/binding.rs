@@ -1,25 +1,25 @@
-//! `pods/NAME/binding`: what a scheduler writes once it has found a node.
+//! The binding subresource of pods, which a scheduler creates.
 
 use serde_json::{Value, json};
 
-use super::{Place, Writer, Written, meta, options::WriteOptions, update::other_uid};
+use super::{ObjectId, WriteResult, Writer, meta, options::WriteOptions, update::uid_conflict};
 use crate::{
     object::{Meta, text, time},
-    request::Target,
+    request::RequestInfo,
     resource::Resource,
     status::{Result, Status},
 };
 
 impl Writer<'_> {
-    /// Gives a pod its node, once.
+    /// Assigns a pod to a node, once.
     pub(super) fn bind(
         &mut self,
         resource: &Resource,
-        target: &Target,
+        info: &RequestInfo,
         options: WriteOptions,
         body: &Value,
-    ) -> Result<Written> {
-        let name = &target.name;
+    ) -> Result<WriteResult> {
+        let name = &info.name;
         if body.name() != name {
             return Err(Status::bad_request("name in URL does not match name in Binding object"));
         }
@@ -30,15 +30,15 @@ impl Writer<'_> {
             return wrong(format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\""));
         }
         if text("name").is_empty() {
-            return wrong("target.name: Required value".into());
+            return wrong("info.name: Required value".into());
         }
-        let place = Place::of(resource, target);
-        let Some(old) = self.get(&place).cloned() else {
+        let id = ObjectId::of(resource, info);
+        let Some(old) = self.get(&id).cloned() else {
             return Err(Status::not_found("", "pods", name));
         };
         let old = old.value();
         if !body.uid().is_empty() && body.uid() != old.uid() {
-            return Err(other_uid(resource, target, body, old));
+            return Err(uid_conflict(resource, info, body, old));
         }
         let refuse = |why: String| Err(Status::conflict("", "pods/binding", name, &why));
         if old.is_ending() {
@@ -47,24 +47,24 @@ impl Writer<'_> {
         if let Some(node) = old["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
             return refuse(format!("pod {name} is already assigned to node {node:?}"));
         }
-        // The real server writes around the rules for updates, too: a binding is no new generation.
+        // As in the real server, the rules for updates do not apply: a binding is no new generation.
         let mut pod = old.clone();
-        meta::object_in(&mut pod, "spec").insert("nodeName".into(), text("name").into());
+        meta::ensure_object(&mut pod, "spec").insert("nodeName".into(), text("name").into());
         if let Some(annotations) = body["metadata"]["annotations"].as_object() {
-            meta::object_in(&mut pod["metadata"], "annotations").extend(annotations.clone());
+            meta::ensure_object(&mut pod["metadata"], "annotations").extend(annotations.clone());
         }
         let scheduled = json!({
             "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time(self.now),
         });
-        let conditions = meta::object_in(&mut pod, "status").entry("conditions").or_insert_with(|| json!([]));
+        let conditions = meta::ensure_object(&mut pod, "status").entry("conditions").or_insert_with(|| json!([]));
         if let Some(list) = conditions.as_array_mut() {
             list.retain(|condition| condition["type"] != "PodScheduled");
             list.push(scheduled);
         }
         if !options.dry_run {
-            self.put(&place, pod);
+            self.put(&id, pod);
         }
         let done = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
-        Ok(Written::Status(201, done))
+        Ok(WriteResult::Status(201, done))
     }
 }

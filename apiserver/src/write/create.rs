@@ -1,36 +1,42 @@
-//! Create: an object that was not there.
+//! Creates objects.
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Place, Writer, Written, meta, options::WriteOptions, strategy::prepare_create};
+use super::{ObjectId, WriteResult, Writer, meta, options::WriteOptions, strategy::prepare_create};
 use crate::{
     object::{Meta, Object},
-    request::{Query, Target},
+    request::{Query, RequestInfo},
     resource::Resource,
     status::{Result, Status},
     types,
 };
 
-/// How many generated names are tried before giving up: the real server's number.
+/// The real server's number of attempts to generate a free name.
 const NAME_ATTEMPTS: usize = 8;
 
 impl Writer<'_> {
-    pub fn create(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+    pub fn create(
+        &mut self,
+        resource: &Resource,
+        info: &RequestInfo,
+        query: &Query,
+        body: Value,
+    ) -> Result<WriteResult> {
         let options = WriteOptions::parse("CreateOptions", query)?;
-        match target.subresource.as_str() {
+        match info.subresource.as_str() {
             "" => (),
-            "binding" => return self.bind(resource, target, options, &body),
+            "binding" => return self.bind(resource, info, options, &body),
             _ => return Err(Status::method_not_allowed()),
         }
         let decoded = types::decode(resource, body, options.validation)?;
         self.warnings = decoded.warnings;
-        let object = self.insert(resource, &target.namespace, decoded.value, options.dry_run)?;
-        Ok(Written::Object(201, object))
+        let object = self.insert(resource, &info.namespace, decoded.value, options.dry_run)?;
+        Ok(WriteResult::Object(201, object))
     }
 
-    /// Admits, fills in, validates and stores a decoded object.
+    /// Admits, completes, validates and stores a decoded object.
     pub(super) fn insert(
         &mut self,
         resource: &Resource,
@@ -39,14 +45,14 @@ impl Writer<'_> {
         dry_run: bool,
     ) -> Result<Arc<Object>> {
         meta::ensure_namespace(&mut object, resource, namespace)?;
-        self.admit(resource, &object)?;
-        self.admit_custom(resource, object.name())?;
-        meta::fill_in(&mut object, self.now, &mut self.state.random);
-        self.name(resource, &mut object);
+        self.check_namespace(resource, &object)?;
+        self.check_definition(resource, object.name())?;
+        meta::fill_system_fields(&mut object, self.now, &mut self.state.random);
+        self.generate_name(resource, &mut object);
         prepare_create(resource, &mut object);
         types::validate(resource, &object, None)?;
-        let place = Place::new(resource, object.namespace(), object.name());
-        if let Some(existing) = self.get(&place) {
+        let id = ObjectId::new(resource, object.namespace(), object.name());
+        if let Some(existing) = self.get(&id) {
             let mut refusal = Status::already_exists(&resource.group, &resource.plural, object.name());
             if !object.meta("generateName").is_empty() {
                 refusal.message += ", the server was not able to generate a unique name for the object";
@@ -62,19 +68,19 @@ impl Writer<'_> {
         }
         meta::check_size(&object)?;
         if dry_run {
-            meta::metadata(&mut object).remove("resourceVersion");
+            meta::metadata_mut(&mut object).remove("resourceVersion");
             return Ok(Arc::new(Object::new(object)));
         }
-        Ok(self.put(&place, object))
+        Ok(self.put(&id, object))
     }
 
-    /// Something new needs a namespace that is there, and is there to stay.
-    fn admit(&self, resource: &Resource, object: &Value) -> Result<()> {
+    /// Checks that the namespace exists and is not terminating.
+    fn check_namespace(&self, resource: &Resource, object: &Value) -> Result<()> {
         if !resource.namespaced {
             return Ok(());
         }
         let namespace = object.namespace();
-        let Some(found) = self.get(&Place::namespace(namespace)) else {
+        let Some(found) = self.get(&ObjectId::namespace(namespace)) else {
             return Err(Status::not_found("", "namespaces", namespace));
         };
         if found.value()["status"]["phase"] != "Terminating" {
@@ -90,31 +96,31 @@ impl Writer<'_> {
         Err(refusal)
     }
 
-    /// Makes a name from `generateName` if there is none.
-    fn name(&mut self, resource: &Resource, object: &mut Value) {
+    /// Sets a name from `generateName` if the name is absent.
+    fn generate_name(&mut self, resource: &Resource, object: &mut Value) {
         if !object.name().is_empty() {
             return;
         }
         let base = object.meta("generateName").to_owned();
         if base.is_empty() {
-            // Said by the validation, with all else that is wrong.
+            // Validation reports it, with all other causes.
             return;
         }
         let mut name = String::new();
         for _ in 0..NAME_ATTEMPTS {
-            name = meta::generated_name(&base, &mut self.state.random);
-            if self.get(&Place::new(resource, object.namespace(), &name)).is_none() {
+            name = meta::generate_name(&base, &mut self.state.random);
+            if self.get(&ObjectId::new(resource, object.namespace(), &name)).is_none() {
                 break;
             }
         }
-        meta::metadata(object).insert("name".into(), name.into());
+        meta::metadata_mut(object).insert("name".into(), name.into());
     }
 }
 
-impl Place {
-    /// Where the Namespace itself is.
+impl ObjectId {
+    /// The Namespace of this name.
     pub(super) fn namespace(name: &str) -> Self {
         use crate::object::{GroupResource, Key};
-        Place { id: GroupResource::new("", "namespaces"), key: Key::new("", name) }
+        ObjectId { resource: GroupResource::new("", "namespaces"), key: Key::new("", name) }
     }
 }

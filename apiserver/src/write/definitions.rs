@@ -1,12 +1,12 @@
-//! CustomResourceDefinitions: serving what they define, and its end with theirs.
+//! CustomResourceDefinitions: serving and deleting custom resources.
 //!
-//! Promises, as the real controllers':
-//! * a definition is accepted, then established, each a revision of its own; from the last on, its objects are served;
-//! * a definition that is deleted stays, marked, until its objects are gone, and nothing new is created meanwhile.
+//! Promises, as those of the real controllers:
+//! * a definition is accepted, then established, each with its own revision; after that, its custom resources are served;
+//! * a deleted definition stays, marked, until its custom resources are removed; until then none can be created.
 
 use serde_json::{Value, json};
 
-use super::{Place, Writer, delete::Outcome, meta, options::DeleteOptions};
+use super::{ObjectId, Writer, delete::Deletion, meta, options::DeleteOptions};
 use crate::{
     custom,
     object::{GroupResource, Key, Meta, Object, time},
@@ -14,56 +14,56 @@ use crate::{
     status::{Result, Status},
 };
 
-/// The finalizer of a definition whose objects are to go first.
+/// The finalizer of a definition that waits for its custom resources.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
-impl Place {
+impl ObjectId {
     pub(super) fn is_definition(&self) -> bool {
-        self.id.is("apiextensions.k8s.io", "customresourcedefinitions")
+        self.resource.is("apiextensions.k8s.io", "customresourcedefinitions")
     }
 }
 
 impl Writer<'_> {
-    /// A definition's objects are served as it says from now on.
-    pub(super) fn definition_stored(&mut self, place: &Place, after: &Value) {
-        if !place.is_definition() {
+    /// Serves the custom resources of a stored definition.
+    pub(super) fn definition_stored(&mut self, id: &ObjectId, after: &Value) {
+        if !id.is_definition() {
             return;
         }
         if after.is_ending() {
-            return self.end_definition(place);
+            return self.delete_instances(id);
         }
         let versions = custom::resources(after);
         let mut established = after.clone();
         custom::establish(&mut established, self.now);
         if established != *after {
-            self.put(place, established);
+            self.put(id, established);
         }
         let (group, plural) = custom::names(after);
         self.state.catalog.set_custom(group, plural, versions);
     }
 
-    /// A definition is gone, or the last object of one.
-    pub(super) fn definition_lost(&mut self, place: &Place, last: &Value) {
-        if place.is_definition() {
+    /// Handles the removal of a definition or of a custom resource.
+    pub(super) fn definition_removed(&mut self, id: &ObjectId, last: &Value) {
+        if id.is_definition() {
             let (group, plural) = custom::names(last);
             self.state.catalog.set_custom(group, plural, vec![]);
-        } else if self.state.catalog.of(&place.id).is_some_and(|resource| resource.custom.is_some()) {
-            self.finish_definition(&Place::definition(&place.id));
+        } else if self.state.catalog.of(&id.resource).is_some_and(|resource| resource.custom.is_some()) {
+            self.finalize_definition(&ObjectId::definition(&id.resource));
         }
     }
 
-    /// Deletes a definition: marks it at first.
+    /// Marks a definition for deletion; None if it is marked already.
     pub(super) fn delete_definition(
         &mut self,
-        place: &Place,
+        id: &ObjectId,
         old: &Object,
         options: &DeleteOptions,
-    ) -> Option<Outcome> {
+    ) -> Option<Deletion> {
         if old.value().is_ending() {
             return None;
         }
         let mut object = old.value().clone();
-        meta::metadata(&mut object).insert("deletionTimestamp".into(), time(self.now));
+        meta::metadata_mut(&mut object).insert("deletionTimestamp".into(), time(self.now));
         let mut finalizers: Vec<String> = meta::finalizers(&object).into_iter().map(str::to_owned).collect();
         if !finalizers.iter().any(|f| f == CLEANUP) {
             finalizers.push(CLEANUP.into());
@@ -71,12 +71,12 @@ impl Writer<'_> {
         meta::set_finalizers(&mut object, finalizers);
         let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
         self.set_terminating(&mut object, "InstanceDeletionPending", message);
-        Some(Outcome::Waits(self.mark(place, object, options)))
+        Some(Deletion::Marked(self.put_unless_dry_run(id, object, options)))
     }
 
-    /// Deletes the objects of a definition that ends.
-    fn end_definition(&mut self, place: &Place) {
-        let Some(definition) = self.get(place).cloned() else { return };
+    /// Deletes the custom resources of a marked definition.
+    fn delete_instances(&mut self, id: &ObjectId) {
+        let Some(definition) = self.get(id).cloned() else { return };
         if !meta::finalizers(definition.value()).contains(&CLEANUP) {
             return;
         }
@@ -84,32 +84,32 @@ impl Writer<'_> {
         let message = "CustomResource deletion is in progress";
         self.set_terminating(&mut object, "InstanceDeletionInProgress", message);
         if object != *definition.value() {
-            self.put(place, object);
+            self.put(id, object);
             let (group, plural) = custom::names(definition.value());
-            let id = GroupResource::new(group, plural);
+            let resource = GroupResource::new(group, plural);
             let keys: Vec<Key> =
-                self.state.store.collection(&id).into_iter().flatten().map(|(k, _)| k.clone()).collect();
+                self.state.store.collection(&resource).into_iter().flatten().map(|(k, _)| k.clone()).collect();
             for key in keys {
-                self.delete_for(&Place { id: id.clone(), key }, DeleteOptions::default());
+                self.delete_internally(&ObjectId { resource: resource.clone(), key }, DeleteOptions::default());
             }
         }
-        self.finish_definition(place);
+        self.finalize_definition(id);
     }
 
-    /// Lets the definition go if its objects are gone.
-    fn finish_definition(&mut self, place: &Place) {
-        let Some(definition) = self.get(place).cloned() else { return };
+    /// Removes the finalizer of a marked definition when it has no custom resources.
+    fn finalize_definition(&mut self, id: &ObjectId) {
+        let Some(definition) = self.get(id).cloned() else { return };
         let (group, plural) = custom::names(definition.value());
         let objects = self.state.store.collection(&GroupResource::new(group, plural));
         let is_waiting = definition.value().is_ending() && meta::finalizers(definition.value()).contains(&CLEANUP);
         if is_waiting && objects.is_none_or(|objects| objects.is_empty()) {
-            self.remove_finalizer(place, CLEANUP);
+            self.remove_finalizer(id, CLEANUP);
         }
     }
 
     fn set_terminating(&self, definition: &mut Value, reason: &str, message: &str) {
         let now = time(self.now);
-        let conditions = meta::object_in(definition, "status").entry("conditions").or_insert_with(|| json!([]));
+        let conditions = meta::ensure_object(definition, "status").entry("conditions").or_insert_with(|| json!([]));
         let Some(list) = conditions.as_array_mut() else { return };
         match list.iter_mut().find(|condition| condition["type"] == "Terminating") {
             Some(condition) => {
@@ -122,11 +122,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Nothing new of a kind whose end is decided.
-    pub(super) fn admit_custom(&self, resource: &Resource, name: &str) -> Result<()> {
-        let ends = resource.custom.is_some()
-            && self.get(&Place::definition(&resource.id())).is_some_and(|object| object.value().is_ending());
-        if ends {
+    /// Checks that the definition of a custom resource is not marked for deletion.
+    pub(super) fn check_definition(&self, resource: &Resource, name: &str) -> Result<()> {
+        let is_terminating = resource.custom.is_some()
+            && self.get(&ObjectId::definition(&resource.id())).is_some_and(|object| object.value().is_ending());
+        if is_terminating {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Status::forbidden(&resource.group, &resource.plural, name, why));
         }
@@ -134,9 +134,9 @@ impl Writer<'_> {
     }
 }
 
-impl Place {
-    /// Where the definition of a custom resource is: its name is the resource's.
-    fn definition(id: &GroupResource) -> Self {
-        Place { id: custom::definitions(), key: Key::new("", &id.to_string()) }
+impl ObjectId {
+    /// The definition of a custom resource.
+    fn definition(resource: &GroupResource) -> Self {
+        ObjectId { resource: custom::definitions(), key: Key::new("", &resource.to_string()) }
     }
 }

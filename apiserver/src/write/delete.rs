@@ -1,8 +1,8 @@
-//! Delete: at once, or as a decision that others carry out.
+//! Deletes objects, or marks them for deletion.
 //!
-//! An object that has finalizers, or a pod that runs, is only marked: `deletionTimestamp` says when it is to be gone.
-//! Whoever has a finalizer on it removes that when they are done; the last one's removal is the end ([`super::update`]).
-//! A pod's kubelet deletes it again, with a grace of 0, when its containers have stopped.
+//! An object with finalizers or a running pod is only marked with a `deletionTimestamp`. Each controller removes its
+//! finalizer when it is done; an update that removes the last one removes the object ([`super::update`]). When the
+//! containers of a pod have stopped, the kubelet deletes the pod again with a grace period of 0.
 
 use std::sync::Arc;
 
@@ -10,165 +10,174 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    Place, Writer, Written, meta,
+    ObjectId, WriteResult, Writer, meta,
     options::{DeleteOptions, Propagation},
 };
 use crate::{
     list,
     object::{Meta, Object, text, time},
-    request::{Query, Target},
+    request::{Query, RequestInfo},
     resource::Resource,
     status::{Result, Status},
 };
 
-/// The garbage collector's: dependents lose their owner first.
+/// The garbage collector's finalizer: first removes the references of the dependents.
 pub const ORPHAN: &str = "orphan";
-/// The garbage collector's: dependents go first.
+/// The garbage collector's finalizer: first deletes the dependents.
 pub const FOREGROUND: &str = "foregroundDeletion";
 
-/// How far a deletion came.
-pub(super) enum Outcome {
-    /// Gone; the last version.
-    Gone(Arc<Object>),
-    /// Marked.
-    Waits(Arc<Object>),
-    /// It was marked before, and nothing changed.
-    Waited(Arc<Object>),
+/// The result of a deletion.
+pub(super) enum Deletion {
+    /// Removed; the last version.
+    Removed(Arc<Object>),
+    /// Marked for deletion.
+    Marked(Arc<Object>),
+    /// An earlier graceful deletion is in progress; nothing changed.
+    Pending(Arc<Object>),
 }
 
 impl Writer<'_> {
-    /// The body is null if there is none: then the query counts.
-    pub fn delete(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
+    /// Deletes one object. The options come from the body, or from the query if the body is null.
+    pub fn delete(
+        &mut self,
+        resource: &Resource,
+        info: &RequestInfo,
+        query: &Query,
+        body: Value,
+    ) -> Result<WriteResult> {
         let options = DeleteOptions::parse(query, body)?;
-        if !target.subresource.is_empty() {
+        if !info.subresource.is_empty() {
             return Err(Status::method_not_allowed());
         }
-        let outcome = self.delete_one(resource, &Place::of(resource, target), &options)?;
+        let outcome = self.delete_one(resource, &ObjectId::of(resource, info), &options)?;
         Ok(match outcome {
-            Outcome::Waits(object) if options.orphan_dependents == Some(false) => Written::Object(202, object),
-            Outcome::Waits(object) => Written::Object(200, object),
-            Outcome::Gone(object) | Outcome::Waited(object) if answers_object(resource) => Written::Object(200, object),
-            Outcome::Gone(object) | Outcome::Waited(object) => Written::Status(200, done(resource, object.value())),
+            Deletion::Marked(object) if options.orphan_dependents == Some(false) => WriteResult::Object(202, object),
+            Deletion::Removed(object) | Deletion::Pending(object) if !returns_deleted_object(resource) => {
+                WriteResult::Status(200, success_status(resource, object.value()))
+            }
+            Deletion::Marked(object) | Deletion::Removed(object) | Deletion::Pending(object) => {
+                WriteResult::Object(200, object)
+            }
         })
     }
 
-    /// The query holds the selectors, too.
+    /// Deletes the objects of a collection that the selectors match.
     pub fn delete_collection(
         &mut self,
         resource: &Resource,
-        target: &Target,
+        info: &RequestInfo,
         query: &Query,
         body: Value,
-    ) -> Result<Written> {
-        if Place::new(resource, "", "").is_namespace() {
+    ) -> Result<WriteResult> {
+        if ObjectId::new(resource, "", "").is_namespace() {
             return Err(Status::method_not_allowed());
         }
-        // A list like any other: whatever makes no sense there is refused before anything is deleted.
-        let page = list::list(self.state, resource, target, query, self.state.store.revision())?;
+        // An invalid list request fails here, before any object is deleted.
+        let page = list::list(self.state, resource, info, query, self.state.store.revision())?;
         let options = DeleteOptions::parse(query, body)?;
         for object in &page.items {
-            let place = Place::new(resource, object.value().namespace(), object.value().name());
-            match self.delete_one(resource, &place, &options) {
-                // The page may be an old one: what has gone since then is gone, and the rest is still to go.
+            let id = ObjectId::new(resource, object.value().namespace(), object.value().name());
+            match self.delete_one(resource, &id, &options) {
+                // The page may be of an old revision: ignore objects that were removed since.
                 Err(status) if status.code == 404 => {}
                 outcome => drop(outcome?),
             }
         }
-        Ok(Written::Page(page))
+        Ok(WriteResult::Page(page))
     }
 
-    /// Deletes an object, or marks it.
+    /// Removes an object or marks it for deletion.
     pub(super) fn delete_one(
         &mut self,
         resource: &Resource,
-        place: &Place,
+        id: &ObjectId,
         options: &DeleteOptions,
-    ) -> Result<Outcome> {
-        let Some(old) = self.get(place).cloned() else {
-            return Err(Status::not_found(&resource.group, &resource.plural, &place.key.name));
+    ) -> Result<Deletion> {
+        let Some(old) = self.get(id).cloned() else {
+            return Err(Status::not_found(&resource.group, &resource.plural, &id.key.name));
         };
         check_preconditions(resource, old.value(), options)?;
-        if place.is_namespace() {
-            return self.delete_namespace(place, &old, options);
+        if id.is_namespace() {
+            return self.delete_namespace(id, &old, options);
         }
-        if place.is_definition()
-            && let Some(outcome) = self.delete_definition(place, &old, options)
+        if id.is_definition()
+            && let Some(outcome) = self.delete_definition(id, &old, options)
         {
             return Ok(outcome);
         }
-        let grace = match grace(resource, old.value(), options, self.now) {
-            Grace::Pending => return Ok(Outcome::Waited(old)),
+        let grace = match compute_grace(resource, old.value(), options, self.now) {
+            Grace::Pending => return Ok(Deletion::Pending(old)),
             grace => grace,
         };
         let mut object = old.value().clone();
-        // Events own nothing, and the real server knows.
-        let collects = resource.plural != "events" || resource.custom.is_some();
-        let changed = collects && set_collector_finalizers(&mut object, options);
+        // As in the real server, garbage collection is off for events.
+        let is_garbage_collected = resource.plural != "events" || resource.custom.is_some();
+        let changed = is_garbage_collected && set_deletion_finalizers(&mut object, options);
         let waits_for_finalizers = !meta::finalizers(&object).is_empty();
         match grace {
             Grace::Until(at, seconds) => {
                 if !old.value().is_ending() {
                     meta::bump_generation(&mut object);
                 }
-                let metadata = meta::metadata(&mut object);
+                let metadata = meta::metadata_mut(&mut object);
                 metadata.insert("deletionTimestamp".into(), time(at));
                 metadata.insert("deletionGracePeriodSeconds".into(), seconds.into());
-                let marked = self.mark(place, object, options);
+                let marked = self.put_unless_dry_run(id, object, options);
                 if seconds > 0 || waits_for_finalizers {
-                    return Ok(Outcome::Waits(marked));
+                    return Ok(Deletion::Marked(marked));
                 }
-                Ok(Outcome::Gone(self.end(place, marked, options)))
+                Ok(Deletion::Removed(self.remove_unless_dry_run(id, marked, options)))
             }
             _ if waits_for_finalizers => {
-                mark_ending(&mut object, self.now);
+                mark_deleted(&mut object, self.now);
                 if !changed && object == *old.value() {
-                    return Ok(Outcome::Waits(old));
+                    return Ok(Deletion::Marked(old));
                 }
-                Ok(Outcome::Waits(self.mark(place, object, options)))
+                Ok(Deletion::Marked(self.put_unless_dry_run(id, object, options)))
             }
-            _ => Ok(Outcome::Gone(self.end(place, old, options))),
+            _ => Ok(Deletion::Removed(self.remove_unless_dry_run(id, old, options))),
         }
     }
 
-    /// A namespace goes when it is empty: that follows from the mark.
-    fn delete_namespace(&mut self, place: &Place, old: &Arc<Object>, options: &DeleteOptions) -> Result<Outcome> {
-        let name = place.key.name.as_str();
+    /// Marks a namespace for deletion. It is removed when it is empty.
+    fn delete_namespace(&mut self, id: &ObjectId, old: &Arc<Object>, options: &DeleteOptions) -> Result<Deletion> {
+        let name = id.key.name.as_str();
         if matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(Status::forbidden("", "namespaces", name, "this namespace may not be deleted"));
         }
         if old.value().is_ending() {
-            return Ok(Outcome::Waits(old.clone()));
+            return Ok(Deletion::Marked(old.clone()));
         }
         let mut object = old.value().clone();
-        set_collector_finalizers(&mut object, options);
-        meta::metadata(&mut object).insert("deletionTimestamp".into(), time(self.now));
-        meta::object_in(&mut object, "status").insert("phase".into(), "Terminating".into());
-        Ok(Outcome::Waits(self.mark(place, object, options)))
+        set_deletion_finalizers(&mut object, options);
+        meta::metadata_mut(&mut object).insert("deletionTimestamp".into(), time(self.now));
+        meta::ensure_object(&mut object, "status").insert("phase".into(), "Terminating".into());
+        Ok(Deletion::Marked(self.put_unless_dry_run(id, object, options)))
     }
 
-    pub(super) fn mark(&mut self, place: &Place, object: Value, options: &DeleteOptions) -> Arc<Object> {
-        if options.dry_run() { Arc::new(Object::new(object)) } else { self.put(place, object) }
+    pub(super) fn put_unless_dry_run(&mut self, id: &ObjectId, object: Value, options: &DeleteOptions) -> Arc<Object> {
+        if options.is_dry_run() { Arc::new(Object::new(object)) } else { self.put(id, object) }
     }
 
-    fn end(&mut self, place: &Place, last: Arc<Object>, options: &DeleteOptions) -> Arc<Object> {
-        if options.dry_run() { last } else { self.remove(place).unwrap_or(last) }
+    fn remove_unless_dry_run(&mut self, id: &ObjectId, last: Arc<Object>, options: &DeleteOptions) -> Arc<Object> {
+        if options.is_dry_run() { last } else { self.remove(id).unwrap_or(last) }
     }
 }
 
-/// How long an object may still take.
+/// The grace period of a deletion.
 enum Grace {
-    /// It is no pod, or its time is up.
+    /// Not a pod, or the grace period is over.
     None,
-    /// It is being deleted already, and not to be hurried.
+    /// An earlier deletion is in progress and not shortened.
     Pending,
     Until(Timestamp, i64),
 }
 
-fn grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Timestamp) -> Grace {
+fn compute_grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Timestamp) -> Grace {
     if resource.plural != "pods" || !resource.group.is_empty() {
         return Grace::None;
     }
-    // Less than nothing means: hardly any, as in the real server.
+    // As in the real server, a negative value means one second.
     let wanted = options.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
     if object.is_ending() {
         let given = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
@@ -177,11 +186,11 @@ fn grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Time
         }
         let Some(mut seconds) = wanted.filter(|seconds| *seconds < given) else { return Grace::Pending };
         let end: Timestamp = object.meta("deletionTimestamp").parse().unwrap_or(now);
-        // So long from the first request on, which is not later than so long from now.
-        let mut at = later(end, seconds.saturating_sub(given)).min(later(now, seconds));
+        // The end moves earlier by the difference, and is at most `seconds` from now.
+        let mut at = add_seconds(end, seconds.saturating_sub(given)).min(add_seconds(now, seconds));
         if at < now {
             at = now;
-            // Still for the kubelet to end: a client that asked for grace did not ask for force.
+            // The kubelet still has to stop the containers: a grace period other than 0 is no forced deletion.
             seconds = seconds.min(1);
         }
         return Grace::Until(at, seconds);
@@ -192,35 +201,34 @@ fn grace(resource: &Resource, object: &Value, options: &DeleteOptions, now: Time
     let default = spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(0);
     let seconds = if is_idle { 0 } else { wanted.unwrap_or(default) };
     let seconds = if seconds < 0 { 1 } else { seconds };
-    Grace::Until(later(now, seconds), seconds)
+    Grace::Until(add_seconds(now, seconds), seconds)
 }
 
-/// So many seconds from then, or the end of time.
-fn later(then: Timestamp, seconds: i64) -> Timestamp {
-    then.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+/// Adds seconds to a timestamp, up to the maximum.
+fn add_seconds(time: Timestamp, seconds: i64) -> Timestamp {
+    time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-/// The mark of an object that only waits for finalizers.
-fn mark_ending(object: &mut Value, now: Timestamp) {
+/// Marks an object that waits only for finalizers.
+fn mark_deleted(object: &mut Value, now: Timestamp) {
     let was = object.meta("deletionTimestamp").parse::<Timestamp>().ok();
     if was.is_none() {
         meta::bump_generation(object);
     }
-    let metadata = meta::metadata(object);
+    let metadata = meta::metadata_mut(object);
     if was.is_none_or(|at| at > now) {
         metadata.insert("deletionTimestamp".into(), time(now));
     }
     metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
 }
 
-/// Gives the object the garbage collector's finalizer that the options ask for, and takes the other. True if that is
-/// a change.
-fn set_collector_finalizers(object: &mut Value, options: &DeleteOptions) -> bool {
+/// Sets the garbage collector's finalizer for the options and removes the other one. Returns whether this is a change.
+fn set_deletion_finalizers(object: &mut Value, options: &DeleteOptions) -> bool {
     let had = meta::finalizers(object);
     let (orphan, foreground) = match (options.orphan_dependents, options.propagation()) {
         (Some(orphan), _) => (orphan, false),
         (None, Some(policy)) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
-        // Neither is asked for: the first that it has counts.
+        // No option: keep the first of the two finalizers.
         (None, None) => match had.iter().find(|f| matches!(**f, ORPHAN | FOREGROUND)) {
             Some(finalizer) => (*finalizer == ORPHAN, *finalizer == FOREGROUND),
             None => (false, false),
@@ -238,7 +246,7 @@ fn set_collector_finalizers(object: &mut Value, options: &DeleteOptions) -> bool
 
 fn check_preconditions(resource: &Resource, object: &Value, options: &DeleteOptions) -> Result<()> {
     let Some(wanted) = &options.preconditions else { return Ok(()) };
-    // Not the plural: the real server has only the kind at hand here.
+    // The real server uses the kind here, not the plural.
     let refuse = |why: String| Err(Status::conflict(&resource.group, &resource.kind, object.name(), &why));
     if let Some(uid) = wanted.uid.as_deref().filter(|uid| *uid != object.uid()) {
         return refuse(format!(
@@ -257,13 +265,13 @@ fn check_preconditions(resource: &Resource, object: &Value, options: &DeleteOpti
     Ok(())
 }
 
-/// Kinds whose deletion is answered with the object even when it is gone.
-fn answers_object(resource: &Resource) -> bool {
+/// Whether the response to a deletion is always the object, never a Status.
+fn returns_deleted_object(resource: &Resource) -> bool {
     resource.group.is_empty() && matches!(resource.plural.as_str(), "pods" | "namespaces" | "serviceaccounts")
 }
 
-/// That it is gone, and which it was.
-fn done(resource: &Resource, object: &Value) -> Value {
+/// The Status of a completed deletion.
+fn success_status(resource: &Resource, object: &Value) -> Value {
     let mut details = json!({ "name": object.name(), "kind": resource.plural, "uid": object.uid() });
     if !resource.group.is_empty() {
         details["group"] = resource.group.clone().into();

@@ -1,4 +1,4 @@
-//! `metadata`: what the server writes into it, and what nobody may change.
+//! `metadata`: the fields that the server sets, and those that are immutable.
 
 use jiff::Timestamp;
 use rand::{Rng, RngExt};
@@ -11,19 +11,19 @@ use crate::{
     status::{Result, Status},
 };
 
-/// The letters of generated names: no vowels, no digits that look like them, so that no word comes out.
+/// The characters of generated names: without vowels and similar digits, so that no words result.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// A generated name has at most the length of a DNS label.
-const LONGEST_BASE: usize = 63 - 5;
+const MAX_BASE_LENGTH: usize = 63 - 5;
 
-/// `metadata`, made if it is not there.
-pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
-    object_in(object, "metadata")
+/// `metadata`; creates it if it is absent.
+pub fn metadata_mut(object: &mut Value) -> &mut Map<String, Value> {
+    ensure_object(object, "metadata")
 }
 
-/// An object's field that is an object itself, made if it is not one.
-pub fn object_in<'a>(parent: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
+/// The object in a field; replaces any other value by an empty object.
+pub fn ensure_object<'a>(parent: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
     let child = as_object(parent).entry(field).or_insert(Value::Null);
     as_object(child)
 }
@@ -34,12 +34,12 @@ fn as_object(value: &mut Value) -> &mut Map<String, Value> {
     }
     match value {
         Value::Object(map) => map,
-        _ => unreachable!("it was just made one"),
+        _ => unreachable!("the value is an object"),
     }
 }
 
 /// A version 4 UUID.
-pub fn uid(random: &mut impl Rng) -> String {
+pub fn generate_uid(random: &mut impl Rng) -> String {
     let mut bits: u128 = random.random();
     bits = bits & !(0xf << 76) | 0x4 << 76;
     bits = bits & !(0x3 << 62) | 0x2 << 62;
@@ -48,27 +48,27 @@ pub fn uid(random: &mut impl Rng) -> String {
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
-/// The base, then five random characters.
-pub fn generated_name(base: &str, random: &mut impl Rng) -> String {
-    let end = base.char_indices().map(|(at, _)| at).find(|at| *at >= LONGEST_BASE).unwrap_or(base.len());
+/// The base with five random characters.
+pub fn generate_name(base: &str, random: &mut impl Rng) -> String {
+    let end = base.char_indices().map(|(at, _)| at).find(|at| *at >= MAX_BASE_LENGTH).unwrap_or(base.len());
     let mut name = base[..end].to_owned();
     name.extend((0..5).map(|_| ALPHABET[random.random_range(0..ALPHABET.len())] as char));
     name
 }
 
-/// The body's namespace is the path's, or absent: then it is filled in.
+/// Sets the namespace of the path if the body has none.
 ///
 /// # Errors
-/// 400 if it is another one.
+/// 400 if the body has another namespace.
 pub fn ensure_namespace(object: &mut Value, resource: &Resource, namespace: &str) -> Result<()> {
     if !resource.namespaced {
-        // Whoever gives one is not told so.
-        metadata(object).remove("namespace");
+        // The real server also drops it without an error.
+        metadata_mut(object).remove("namespace");
         return Ok(());
     }
     let own = object.namespace();
     if own.is_empty() && !namespace.is_empty() {
-        metadata(object).insert("namespace".into(), namespace.into());
+        metadata_mut(object).insert("namespace".into(), namespace.into());
     } else if own != namespace {
         let why = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Status::bad_request(why));
@@ -76,10 +76,10 @@ pub fn ensure_namespace(object: &mut Value, resource: &Resource, namespace: &str
     Ok(())
 }
 
-/// The body's name is the path's.
+/// Checks that the body has the name of the path.
 ///
 /// # Errors
-/// 400 if it is not.
+/// 400 for another name.
 pub fn check_name(object: &Value, name: &str) -> Result<()> {
     match object.name() {
         "" => Err(Status::bad_request(format!(
@@ -92,10 +92,10 @@ pub fn check_name(object: &Value, name: &str) -> Result<()> {
     }
 }
 
-/// What the sender of a new object does not decide.
-pub fn fill_in(object: &mut Value, now: Timestamp, random: &mut impl Rng) {
-    let uid = uid(random);
-    let metadata = metadata(object);
+/// Sets the system fields of a new object.
+pub fn fill_system_fields(object: &mut Value, now: Timestamp, random: &mut impl Rng) {
+    let uid = generate_uid(random);
+    let metadata = metadata_mut(object);
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
         metadata.remove(field);
     }
@@ -103,10 +103,10 @@ pub fn fill_in(object: &mut Value, now: Timestamp, random: &mut impl Rng) {
     metadata.insert("creationTimestamp".into(), time(now));
 }
 
-/// What the sender of a changed object does not decide: it stays as it was.
-pub fn keep(object: &mut Value, old: &Value) {
+/// Restores the system fields of an updated object.
+pub fn keep_system_fields(object: &mut Value, old: &Value) {
     let old = &old["metadata"];
-    let metadata = metadata(object);
+    let metadata = metadata_mut(object);
     metadata.remove("managedFields");
     metadata.remove("selfLink");
     for field in ["generation", "creationTimestamp", "deletionTimestamp"] {
@@ -125,8 +125,8 @@ pub fn keep(object: &mut Value, old: &Value) {
     }
 }
 
-/// What nobody may change.
-pub fn immutable(object: &Value, old: &Value) -> Causes {
+/// Checks that an update changes no immutable field.
+pub fn check_immutable(object: &Value, old: &Value) -> Causes {
     let mut wrong = Causes::default();
     for field in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         let (new, old) = (&object["metadata"][field], &old["metadata"][field]);
@@ -142,14 +142,13 @@ pub fn immutable(object: &Value, old: &Value) -> Causes {
     wrong
 }
 
-/// Who has to agree before the object goes.
 pub fn finalizers(object: &Value) -> Vec<&str> {
     words(&object["metadata"]["finalizers"]).collect()
 }
 
-/// None left: then there is no such field, as in the real server's answers.
+/// Sets the finalizers; removes the field if there are none.
 pub fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
-    let metadata = metadata(object);
+    let metadata = metadata_mut(object);
     if finalizers.is_empty() {
         metadata.remove("finalizers");
     } else {
@@ -157,20 +156,20 @@ pub fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
     }
 }
 
-/// What etcd takes in one request.
-const LARGEST: usize = 3 << 19;
+/// etcd's limit for one request.
+const MAX_BYTES: usize = 3 << 19;
 
-/// A request is bounded; an object that is patched again and again has to be, too.
+/// Checks the size of an object. Repeated patches could make it larger than any request.
 ///
 /// # Errors
-/// 500: that is how the real server puts it.
+/// 500, like the real server.
 pub fn check_size(object: &Value) -> Result<()> {
-    if size(object) > LARGEST { Err(Status::new(500, "", "etcdserver: request is too large")) } else { Ok(()) }
+    if size(object) > MAX_BYTES { Err(Status::new(500, "", "etcdserver: request is too large")) } else { Ok(()) }
 }
 
-/// Counts up, where generations are counted.
+/// Increments the generation, if the object has one.
 pub fn bump_generation(object: &mut Value) {
-    let metadata = metadata(object);
+    let metadata = metadata_mut(object);
     if let Some(generation) = metadata.get("generation").and_then(Value::as_i64).filter(|n| *n > 0) {
         metadata.insert("generation".into(), generation.saturating_add(1).into());
     }
@@ -184,16 +183,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_is_cut_at_a_character() {
-        let name = generated_name(&"ä".repeat(60), &mut StdRng::seed_from_u64(0));
+    fn base_of_a_generated_name_is_cut_at_a_character() {
+        let name = generate_name(&"ä".repeat(60), &mut StdRng::seed_from_u64(0));
         assert!(name.starts_with(&"ä".repeat(29)) && name.len() == 63, "{name}");
     }
 
     #[test]
-    fn a_uid_is_a_random_uuid() {
+    fn uid_is_a_version_4_uuid() {
         let mut random = StdRng::seed_from_u64(1);
         for _ in 0..100 {
-            let uid = uid(&mut random);
+            let uid = generate_uid(&mut random);
             let parts: Vec<usize> = uid.split('-').map(str::len).collect();
             assert_eq!((parts.as_slice(), &uid[14..15]), ([8, 4, 4, 4, 12].as_slice(), "4"), "{uid}");
             assert!(matches!(&uid[19..20], "8" | "9" | "a" | "b"), "{uid}");
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_has_a_largest_size() {
+    fn too_large_object_is_rejected() {
         assert!(check_size(&json!({ "a": "x".repeat(1_500_000) })).is_ok());
         assert_eq!(check_size(&json!({ "a": "x".repeat(1_600_000) })).unwrap_err().code, 500);
         assert_eq!(check_size(&json!({ "a": vec![""; 800_000] })).unwrap_err().code, 500);

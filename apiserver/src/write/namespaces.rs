@@ -1,19 +1,19 @@
-//! The end of a namespace: first its contents, then itself.
+//! Deletes the contents of a terminating namespace, then the namespace.
 //!
-//! Promises, as the real namespace controller's:
-//! * pods go first, and gracefully; everything else stays until they are gone;
-//! * while something remains (a finalizer), the namespace's conditions say what and why;
-//! * when nothing remains, the finalizer `kubernetes` in its **spec** goes, and with it the namespace, unless there are
-//!   other finalizers.
+//! Promises, as those of the real namespace controller:
+//! * pods are deleted first, gracefully; everything else stays until they are removed;
+//! * while objects with finalizers remain, the conditions of the namespace list them;
+//! * when the namespace is empty, the finalizer `kubernetes` in its **spec** is removed; without other finalizers, the
+//!   namespace is removed, too.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Place, Writer, meta, options::DeleteOptions};
+use super::{ObjectId, Writer, meta, options::DeleteOptions};
 use crate::object::{GroupResource, Key, Meta, items, time};
 
-/// What the real one reports, in its order: type, and reason and message when all is well.
+/// The conditions in the real controller's order: type, reason and message without an error.
 const CONDITIONS: [(&str, &str, &str); 5] = [
     ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
     ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All legacy kube types successfully parsed"),
@@ -28,110 +28,116 @@ const CONDITIONS: [(&str, &str, &str); 5] = [
 const CONTENT: &str = "NamespaceContentRemaining";
 const FINALIZERS: &str = "NamespaceFinalizersRemaining";
 
-/// Its finalizer in `spec.finalizers`.
+/// The finalizer in `spec.finalizers`.
 const KUBERNETES: &str = "kubernetes";
 
-impl Place {
+impl ObjectId {
     pub(super) fn is_namespace(&self) -> bool {
-        self.id.is("", "namespaces")
+        self.resource.is("", "namespaces")
     }
 }
 
 impl Writer<'_> {
-    /// Something was written: a namespace whose end was decided?
-    pub(super) fn namespace_stored(&mut self, place: &Place, after: &Value) {
-        if after.is_ending() && place.is_namespace() {
-            self.end_namespace(place);
+    /// Handles a stored object: a terminating namespace.
+    pub(super) fn namespace_stored(&mut self, id: &ObjectId, after: &Value) {
+        if after.is_ending() && id.is_namespace() {
+            self.sync_namespace(id);
         }
     }
 
-    /// Something is gone: was it what its namespace waited for?
-    pub(super) fn namespace_lost(&mut self, place: &Place) {
-        if place.key.namespace.is_empty() {
+    /// Handles the removal of an object: its terminating namespace may have waited for it.
+    pub(super) fn namespaced_object_removed(&mut self, id: &ObjectId) {
+        if id.key.namespace.is_empty() {
             return;
         }
-        // It goes on when the last pod is gone; until then there is nothing to do or to say.
-        let is_last = self.state.store.names(&place.id, &place.key.namespace).next().is_none();
-        if is_last || !place.id.is("", "pods") {
-            let namespace = Place::namespace(&place.key.namespace);
+        // While pods remain, nothing changes.
+        let is_last = self.state.store.keys(&id.resource, &id.key.namespace).next().is_none();
+        if is_last || !id.resource.is("", "pods") {
+            let namespace = ObjectId::namespace(&id.key.namespace);
             if self.get(&namespace).is_some_and(|object| object.value().is_ending()) {
-                self.end_namespace(&namespace);
+                self.sync_namespace(&namespace);
             }
         }
     }
 
-    fn end_namespace(&mut self, place: &Place) {
-        let Some(old) = self.get(place).cloned() else { return };
+    fn sync_namespace(&mut self, id: &ObjectId) {
+        let Some(old) = self.get(id).cloned() else { return };
         if !spec_finalizers(old.value()).iter().any(|f| f == KUBERNETES) {
             return;
         }
-        let name = place.key.name.as_str();
-        let mut resources: Vec<GroupResource> = self.state.store.collections().map(|(id, _)| id.clone()).collect();
-        // The map's order changes from run to run.
+        let name = id.key.name.as_str();
+        let mut resources: Vec<GroupResource> =
+            self.state.store.collections().map(|(resource, _)| resource.clone()).collect();
+        // A HashMap has a random order.
         resources.sort();
         let pods = GroupResource::new("", "pods");
-        if self.empty(&pods, name) > 0 {
-            return self.report(place, &BTreeMap::new(), &BTreeMap::new());
+        if self.delete_contents(&pods, name) > 0 {
+            return self.set_conditions(id, &BTreeMap::new(), &BTreeMap::new());
         }
-        let (mut left, mut finalizers) = (BTreeMap::new(), BTreeMap::new());
-        for id in resources.iter().filter(|id| **id != pods) {
-            if self.empty(id, name) > 0 {
-                self.count(id, name, &mut left, &mut finalizers);
+        let (mut remaining, mut finalizers) = (BTreeMap::new(), BTreeMap::new());
+        for resource in resources.iter().filter(|resource| **resource != pods) {
+            if self.delete_contents(resource, name) > 0 {
+                self.count_remaining(resource, name, &mut remaining, &mut finalizers);
             }
         }
-        self.report(place, &left, &finalizers);
-        if left.is_empty() {
-            self.finalize(place);
+        self.set_conditions(id, &remaining, &finalizers);
+        if remaining.is_empty() {
+            self.finalize_namespace(id);
         }
     }
 
-    /// Deletes everything of one resource; returns how many are left.
-    fn empty(&mut self, id: &GroupResource, namespace: &str) -> usize {
-        let keys: Vec<Key> = self.state.store.names(id, namespace).cloned().collect();
+    /// Deletes all objects of one resource; returns the number of remaining ones.
+    fn delete_contents(&mut self, resource: &GroupResource, namespace: &str) -> usize {
+        let keys: Vec<Key> = self.state.store.keys(resource, namespace).cloned().collect();
         for key in keys {
-            let place = Place { id: id.clone(), key };
-            // What waits already need not be told again.
-            if self.get(&place).is_some_and(|object| !object.value().is_ending()) {
-                self.delete_for(&place, DeleteOptions::default());
+            let id = ObjectId { resource: resource.clone(), key };
+            // Skip objects that are already being deleted.
+            if self.get(&id).is_some_and(|object| !object.value().is_ending()) {
+                self.delete_internally(&id, DeleteOptions::default());
             }
         }
-        self.state.store.names(id, namespace).count()
+        self.state.store.keys(resource, namespace).count()
     }
 
-    fn count(
+    fn count_remaining(
         &self,
-        id: &GroupResource,
+        resource: &GroupResource,
         namespace: &str,
-        left: &mut BTreeMap<String, usize>,
+        remaining: &mut BTreeMap<String, usize>,
         finalizers: &mut BTreeMap<String, usize>,
     ) {
-        let Some(resource) = self.state.catalog.of(id) else { return };
-        for key in self.state.store.names(id, namespace) {
-            *left.entry(format!("{}.{}", resource.plural, resource.group)).or_default() += 1;
-            let Some(object) = self.state.store.get(id, key) else { continue };
+        let Some(served) = self.state.catalog.of(resource) else { return };
+        for key in self.state.store.keys(resource, namespace) {
+            *remaining.entry(format!("{}.{}", served.plural, served.group)).or_default() += 1;
+            let Some(object) = self.state.store.get(resource, key) else { continue };
             for finalizer in meta::finalizers(object.value()) {
                 *finalizers.entry(finalizer.to_owned()).or_default() += 1;
             }
         }
     }
 
-    /// Writes the conditions, if they say something new.
-    fn report(&mut self, place: &Place, left: &BTreeMap<String, usize>, finalizers: &BTreeMap<String, usize>) {
-        let Some(old) = self.get(place).cloned() else { return };
+    /// Stores the conditions if they have changed.
+    fn set_conditions(
+        &mut self,
+        id: &ObjectId,
+        remaining: &BTreeMap<String, usize>,
+        finalizers: &BTreeMap<String, usize>,
+    ) {
+        let Some(old) = self.get(id).cloned() else { return };
         let listed = |map: &BTreeMap<String, usize>, word: &str| {
             map.iter().map(|(what, n)| format!("{what} {word} {n} resource instances")).collect::<Vec<_>>().join(", ")
         };
         let mut object = old.value().clone();
         let now = time(self.now);
-        let status = meta::object_in(&mut object, "status");
+        let status = meta::ensure_object(&mut object, "status");
         let before = status.get("conditions").cloned().unwrap_or_default();
         let before = items(&before);
         let after: Vec<Value> = CONDITIONS
             .iter()
             .map(|(kind, reason, message)| {
                 let (state, reason, message) = match *kind {
-                    CONTENT if !left.is_empty() => {
-                        let message = format!("Some resources are remaining: {}", listed(left, "has"));
+                    CONTENT if !remaining.is_empty() => {
+                        let message = format!("Some resources are remaining: {}", listed(remaining, "has"));
                         ("True", "SomeResourcesRemain", message)
                     }
                     FINALIZERS if !finalizers.is_empty() => {
@@ -150,22 +156,22 @@ impl Writer<'_> {
             .collect();
         if before != after {
             status.insert("conditions".into(), after.into());
-            self.put(place, object);
+            self.put(id, object);
         }
     }
 
-    /// Nothing is left in it.
-    fn finalize(&mut self, place: &Place) {
-        let Some(old) = self.get(place).cloned() else { return };
+    /// Removes the finalizer of an empty namespace.
+    fn finalize_namespace(&mut self, id: &ObjectId) {
+        let Some(old) = self.get(id).cloned() else { return };
         let mut object = old.value().clone();
-        let left: Vec<Value> = spec_finalizers(&object).iter().filter(|f| **f != KUBERNETES).cloned().collect();
-        let spec = meta::object_in(&mut object, "spec");
-        if left.is_empty() {
+        let remaining: Vec<Value> = spec_finalizers(&object).iter().filter(|f| **f != KUBERNETES).cloned().collect();
+        let spec = meta::ensure_object(&mut object, "spec");
+        if remaining.is_empty() {
             spec.remove("finalizers");
         } else {
-            spec.insert("finalizers".into(), left.into());
+            spec.insert("finalizers".into(), remaining.into());
         }
-        self.put_or_release(place, object, old.value());
+        self.put_or_delete(id, object, old.value());
     }
 }
 

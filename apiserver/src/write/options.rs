@@ -1,4 +1,4 @@
-//! What a write may be told: in the query, a deletion also in its body.
+//! Options of a write: in the query, for a deletion also in the body.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,19 +13,19 @@ use crate::{
 /// CreateOptions, UpdateOptions, PatchOptions.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
-    /// Check everything, write nothing.
+    /// Validate, but store nothing.
     pub dry_run: bool,
     pub validation: FieldValidation,
 }
 
 impl WriteOptions {
-    /// `kind` is for the refusal.
+    /// Parses the options; `kind` is for the error message.
     ///
     /// # Errors
     /// 422 for an unknown value.
     pub fn parse(kind: &str, query: &Query) -> Result<WriteOptions> {
         let mut wrong = Causes::default();
-        let dry_run = query.text("dryRun").is_some_and(|value| dry_run(&[value], &mut wrong));
+        let dry_run = query.text("dryRun").is_some_and(|value| parse_dry_run(&[value], &mut wrong));
         let validation = match query.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
@@ -40,18 +40,18 @@ impl WriteOptions {
     }
 }
 
-/// How dependents fare.
+/// What happens to the dependents of a deleted owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub enum Propagation {
-    /// They lose their owner and stay.
+    /// Their references are removed.
     Orphan,
-    /// They go after their owner.
+    /// They are deleted after the owner.
     Background,
-    /// They go before their owner.
+    /// They are deleted before the owner.
     Foreground,
 }
 
-/// What must be so for a deletion to be carried out.
+/// Conditions for a deletion.
 #[derive(Clone, Default, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preconditions {
@@ -66,16 +66,16 @@ pub struct DeleteOptions {
     pub grace_period_seconds: Option<i64>,
     pub preconditions: Option<Preconditions>,
     pub orphan_dependents: Option<bool>,
-    /// Raw, since what it may say is checked with the rest.
+    /// A string, because it is validated with the other options.
     propagation_policy: Option<String>,
     dry_run: Option<Vec<String>>,
 }
 
 impl DeleteOptions {
-    /// From the body if there is one (not null), else from the query, as the real server does: never from both.
+    /// Parses the body, or the query if the body is null. As in the real server, the two are never merged.
     ///
     /// # Errors
-    /// 400 for what is no DeleteOptions, 422 for values that make no sense.
+    /// 400 if the body is not DeleteOptions, 422 for invalid values.
     pub fn parse(query: &Query, body: Value) -> Result<DeleteOptions> {
         let options = if body.is_null() { Self::from_query(query)? } else { Self::from_body(body)? };
         let mut wrong = Causes::default();
@@ -88,19 +88,19 @@ impl DeleteOptions {
             }
         }
         if let Some(values) = &options.dry_run {
-            dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut wrong);
+            parse_dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut wrong);
         }
         wrong.refuse("meta.k8s.io", "DeleteOptions", "")?;
         Ok(options)
     }
 
-    /// What the garbage collector asks for.
+    /// The options of the garbage collector.
     pub fn propagating(policy: Propagation) -> DeleteOptions {
         DeleteOptions { propagation_policy: Some(format!("{policy:?}")), ..DeleteOptions::default() }
     }
 
     fn from_body(body: Value) -> Result<DeleteOptions> {
-        // Serde would take a list for the fields in their order.
+        // Serde would accept a list of the fields in order.
         if !body.is_object() {
             return Err(Status::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
         }
@@ -124,22 +124,17 @@ impl DeleteOptions {
         })
     }
 
-    pub fn dry_run(&self) -> bool {
+    pub fn is_dry_run(&self) -> bool {
         self.dry_run.as_ref().is_some_and(|values| !values.is_empty())
     }
 
     pub fn propagation(&self) -> Option<Propagation> {
-        match self.propagation_policy.as_deref()? {
-            "Orphan" => Some(Propagation::Orphan),
-            "Background" => Some(Propagation::Background),
-            "Foreground" => Some(Propagation::Foreground),
-            _ => None,
-        }
+        serde_json::from_value(self.propagation_policy.as_deref()?.into()).ok()
     }
 }
 
-/// Whether nothing is to be written. The only value is `All`.
-fn dry_run(values: &[&str], wrong: &mut Causes) -> bool {
+/// Parses `dryRun`, whose only valid value is `All`.
+fn parse_dry_run(values: &[&str], wrong: &mut Causes) -> bool {
     if values.iter().any(|value| *value != "All") {
         wrong.one_of("dryRun", values, &["All"]);
     }

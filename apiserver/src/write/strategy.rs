@@ -1,30 +1,25 @@
-//! What each kind makes of an object before it is stored: whose the status is, and what counts as a new generation.
+//! Prepares objects for storage, per kind: status, spec and generation.
 //!
-//! `spec` is what a user wants, `status` what a controller saw. Where there is a status subresource, each writer's half
-//! of the other's is put back as it was. The generation says how often the wanted half changed.
+//! Users write `spec`, controllers write `status`. With a status subresource, a write of one keeps the other. The
+//! generation counts the changes of the spec.
 
 use serde_json::{Map, Value, json};
 
-use super::meta::{metadata, object_in};
+use super::meta::{ensure_object, metadata_mut};
 use crate::{custom, object::items, resource::Resource};
 
-/// Whether the server counts generations: absent in most kinds without a controller.
+/// The built-in resources whose objects have a generation.
+#[rustfmt::skip]
+const WITH_GENERATION: &[&str] = &[
+    "pods", "deployments", "replicasets", "networkpolicies", "poddisruptionbudgets", "customresourcedefinitions",
+    "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+];
+
 fn has_generation(resource: &Resource) -> bool {
-    resource.custom.is_some()
-        || matches!(
-            resource.plural.as_str(),
-            "pods"
-                | "deployments"
-                | "replicasets"
-                | "networkpolicies"
-                | "poddisruptionbudgets"
-                | "customresourcedefinitions"
-                | "validatingadmissionpolicies"
-                | "validatingadmissionpolicybindings"
-        )
+    resource.custom.is_some() || WITH_GENERATION.contains(&resource.plural.as_str())
 }
 
-/// Before a new object is validated.
+/// Prepares a new object for validation.
 pub fn prepare_create(resource: &Resource, object: &mut Value) {
     if resource.has_status()
         && let Some(map) = object.as_object_mut()
@@ -32,16 +27,16 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
         map.remove("status");
     }
     if has_generation(resource) {
-        metadata(object).insert("generation".into(), 1.into());
+        metadata_mut(object).insert("generation".into(), 1.into());
     }
     if resource.custom.is_some() {
         return;
     }
     match resource.plural.as_str() {
-        "namespaces" => namespace(object),
+        "namespaces" => prepare_namespace(object),
         "customresourcedefinitions" => custom::prepare(object, None),
         "pods" => object["status"] = json!({ "phase": "Pending", "qosClass": qos_class(object) }),
-        // Typed: the real server always writes the field, whatever is in it.
+        // The real server always stores a status.
         "deployments" => object["status"] = json!({}),
         "replicasets" => object["status"] = json!({ "replicas": 0 }),
         "validatingadmissionpolicies" => object["status"] = json!({}),
@@ -54,11 +49,11 @@ pub fn prepare_create(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// A new namespace is active, is not gone before its contents are, and can be selected by name.
-fn namespace(object: &mut Value) {
+/// Sets phase, label and finalizer of a new namespace.
+fn prepare_namespace(object: &mut Value) {
     object["status"] = json!({ "phase": "Active" });
     label_with_name(object);
-    let finalizers = object_in(object, "spec").entry("finalizers").or_insert_with(|| json!([]));
+    let finalizers = ensure_object(object, "spec").entry("finalizers").or_insert_with(|| json!([]));
     if let Some(list) = finalizers.as_array_mut()
         && !list.iter().any(|f| f == "kubernetes")
     {
@@ -67,24 +62,24 @@ fn namespace(object: &mut Value) {
 }
 
 fn label_with_name(namespace: &mut Value) {
-    let name = metadata(namespace).get("name").cloned().unwrap_or_default();
-    object_in(&mut namespace["metadata"], "labels").insert("kubernetes.io/metadata.name".into(), name);
+    let name = metadata_mut(namespace).get("name").cloned().unwrap_or_default();
+    ensure_object(&mut namespace["metadata"], "labels").insert("kubernetes.io/metadata.name".into(), name);
 }
 
-/// Before a changed object is validated. `metadata` is already as it was where the sender does not decide.
+/// Prepares an updated object for validation. The system fields of `metadata` are already restored.
 pub fn prepare_update(resource: &Resource, subresource: &str, object: &mut Value, old: &Value) {
     match subresource {
         "status" => prepare_status(resource, object, old),
-        "finalize" => put_back(object, old, "status"),
+        "finalize" => restore(object, old, "status"),
         _ => {
             if resource.has_status() {
-                put_back(object, old, "status");
+                restore(object, old, "status");
             }
             if resource.plural == "customresourcedefinitions" && resource.custom.is_none() {
                 custom::prepare(object, Some(old));
             }
             if resource.plural == "namespaces" && resource.group.is_empty() {
-                put_back(object, old, "spec");
+                restore(object, old, "spec");
                 label_with_name(object);
             }
             if has_generation(resource) && is_new_generation(resource, object, old) {
@@ -94,7 +89,7 @@ pub fn prepare_update(resource: &Resource, subresource: &str, object: &mut Value
     }
 }
 
-/// The status, and of metadata what the kind allows.
+/// Keeps everything except the status and, depending on the kind, metadata.
 fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
     if resource.custom.is_some() {
         let status = object.get("status").cloned();
@@ -107,29 +102,29 @@ fn prepare_status(resource: &Resource, object: &mut Value, old: &Value) {
         }
         return;
     }
-    put_back(object, old, "spec");
+    restore(object, old, "spec");
     match resource.plural.as_str() {
-        "deployments" => put_back(&mut object["metadata"], &old["metadata"], "labels"),
+        "deployments" => restore(&mut object["metadata"], &old["metadata"], "labels"),
         "pods" => {
-            put_back(&mut object["metadata"], &old["metadata"], "ownerReferences");
-            put_back(&mut object["metadata"], &old["metadata"], "deletionTimestamp");
-            let status = object_in(object, "status");
-            addresses(status);
+            restore(&mut object["metadata"], &old["metadata"], "ownerReferences");
+            restore(&mut object["metadata"], &old["metadata"], "deletionTimestamp");
+            let status = ensure_object(object, "status");
+            sync_pod_ips(status);
             if status.get("qosClass").and_then(Value::as_str).unwrap_or_default().is_empty() {
                 status.insert("qosClass".into(), old["status"]["qosClass"].clone());
             }
         }
         "validatingadmissionpolicies" => {
             for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
-                put_back(&mut object["metadata"], &old["metadata"], field);
+                restore(&mut object["metadata"], &old["metadata"], field);
             }
         }
         _ => (),
     }
 }
 
-/// A pod has its first address twice: clients know the one field or the other.
-fn addresses(status: &mut Map<String, Value>) {
+/// Sets `podIP` and `podIPs` to the same first address.
+fn sync_pod_ips(status: &mut Map<String, Value>) {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let one = text(status.get("podIP"));
     let first = text(status.get("podIPs").and_then(|all| all.get(0)).and_then(|first| first.get("ip")));
@@ -140,8 +135,8 @@ fn addresses(status: &mut Map<String, Value>) {
     }
 }
 
-/// A field as it was, or as absent as it was.
-fn put_back(object: &mut Value, old: &Value, field: &str) {
+/// Restores the old value of a field; removes the field if it was absent.
+fn restore(object: &mut Value, old: &Value, field: &str) {
     if let Some(map) = object.as_object_mut() {
         match old.get(field) {
             Some(value) => map.insert(field.into(), value.clone()),
@@ -152,7 +147,7 @@ fn put_back(object: &mut Value, old: &Value, field: &str) {
 
 fn is_new_generation(resource: &Resource, object: &Value, old: &Value) -> bool {
     if resource.custom.is_some() {
-        // Everything but metadata: a status that has no subresource counts.
+        // Everything except metadata; a status without a subresource counts, too.
         let rest = |value: &Value| -> Map<String, Value> {
             let fields = value.as_object().into_iter().flatten().filter(|(name, _)| *name != "metadata");
             fields.map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -160,13 +155,13 @@ fn is_new_generation(resource: &Resource, object: &Value, old: &Value) -> bool {
         return rest(object) != rest(old);
     }
     let annotations = |value: &Value| value["metadata"]["annotations"].clone();
-    // A Deployment copies its annotations to its ReplicaSets, so they are part of what is wanted.
-    !same(&object["spec"], &old["spec"])
-        || resource.plural == "deployments" && !same(&annotations(object), &annotations(old))
+    // Annotations of a Deployment count, too, because they are copied to its ReplicaSets.
+    !semantic_equal(&object["spec"], &old["spec"])
+        || resource.plural == "deployments" && !semantic_equal(&annotations(object), &annotations(old))
 }
 
-/// Equal, where absent, null and empty are all the same: as the real server compares typed objects.
-pub fn same(a: &Value, b: &Value) -> bool {
+/// Like `Semantic.DeepEqual` in the real server: absent, null and empty values are equal.
+pub fn semantic_equal(a: &Value, b: &Value) -> bool {
     fn is_empty(value: &Value) -> bool {
         match value {
             Value::Null => true,
@@ -177,15 +172,15 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(name, value)| same(value, b.get(name).unwrap_or(&Value::Null)))
+            a.iter().all(|(name, value)| semantic_equal(value, b.get(name).unwrap_or(&Value::Null)))
                 && b.iter().all(|(name, value)| a.contains_key(name) || is_empty(value))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| semantic_equal(a, b)),
         _ => a == b || is_empty(a) && is_empty(b),
     }
 }
 
-/// How a pod is treated when memory runs out: by its CPU and memory requests and limits.
+/// The quality of service class, from CPU and memory requests and limits.
 fn qos_class(pod: &Value) -> &'static str {
     let spec = &pod["spec"];
     let containers = ["initContainers", "containers"].into_iter().flat_map(|f| items(&spec[f]));
@@ -218,18 +213,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absent_null_and_empty_are_the_same_and_nothing_else_is() {
+    fn only_absent_null_and_empty_values_are_equal() {
         let empty = [json!({}), json!({ "a": null }), json!({ "a": [] }), json!({ "a": {} })];
         for (a, b) in empty.iter().flat_map(|a| empty.iter().map(move |b| (a, b))) {
-            assert!(same(a, b), "{a} {b}");
+            assert!(semantic_equal(a, b), "{a} {b}");
         }
         for other in [json!({ "a": 0 }), json!({ "a": "" }), json!({ "a": false }), json!({ "a": [null] })] {
-            assert!(!same(&other, &json!({})) && !same(&json!({}), &other), "{other}");
+            assert!(!semantic_equal(&other, &json!({})) && !semantic_equal(&json!({}), &other), "{other}");
         }
     }
 
     #[test]
-    fn the_quality_of_service_follows_from_requests_and_limits() {
+    fn qos_class_depends_on_requests_and_limits() {
         let class = |resources: Value| qos_class(&json!({ "spec": { "containers": [{ "resources": resources }] } }));
         assert_eq!(class(json!({})), "BestEffort");
         assert_eq!(class(json!({ "requests": { "cpu": "0" } })), "BestEffort");

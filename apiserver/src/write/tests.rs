@@ -1,4 +1,4 @@
-//! What a client cannot see, or not on every server: the order of what follows a write, chance, and the clock.
+//! Tests of the order of consequences, random names and the clock: a client of a real server cannot check these.
 
 use jiff::Timestamp;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -7,40 +7,40 @@ use serde_json::{Value, json};
 use crate::{
     Settings,
     object::Meta,
-    testing::{Api, CONFIG_MAPS, api_with},
+    testing::{CONFIG_MAPS, TestClient},
 };
 
 const NAMESPACES: &str = "/api/v1/namespaces";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-fn api() -> Api {
-    api_with(Settings {
+fn client() -> TestClient {
+    TestClient::with_settings(Settings {
         clock: || "2026-01-01T00:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH),
         ..Default::default()
     })
 }
 
-impl Api {
+impl TestClient {
     async fn code(&self, method: &str, uri: &str, body: Value) -> (u16, Value) {
         let headers = [("content-type", "application/merge-patch+json")];
         let headers = if method == "PATCH" { &headers[..] } else { &[] };
-        let answer = self.send(method, uri, headers, &body.to_string()).await.unwrap();
-        (answer.code, answer.body)
+        let response = self.send(method, uri, headers, &body.to_string()).await.unwrap();
+        (response.code, response.body)
     }
 
     async fn ok(&self, method: &str, uri: &str, body: Value) -> Value {
-        let (code, answer) = self.code(method, uri, body).await;
-        assert!(code < 300, "{method} {uri}: {code} {answer}");
-        answer
+        let (code, response) = self.code(method, uri, body).await;
+        assert!(code < 300, "{method} {uri}: {code} {response}");
+        response
     }
 
     async fn exists(&self, name: &str) -> bool {
         self.get(&at(name)).await.code == 200
     }
 
-    /// What a watch of everything would show after a revision: `ADDED pods/a`.
-    fn news(&self, since: u64) -> Vec<String> {
+    /// The changes after a revision, such as `ADDED pods/a`.
+    fn changes(&self, since: u64) -> Vec<String> {
         let state = self.server.shared.lock();
         let text = |change: &crate::store::Change| {
             let what = match (&change.before, &change.after) {
@@ -78,9 +78,9 @@ fn bound_pod(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn circle_of_owners_is_deleted() {
+async fn cycle_of_owners_is_deleted() {
     for policy in ["Foreground", "Background"] {
-        let api = api();
+        let api = client();
         let a = api.ok("POST", CONFIG_MAPS, named("a")).await;
         let b = api.ok("POST", CONFIG_MAPS, owned("b", &[&a])).await;
         let c = api.ok("POST", CONFIG_MAPS, owned("c", &[&b])).await;
@@ -92,7 +92,7 @@ async fn circle_of_owners_is_deleted() {
 
 #[tokio::test]
 async fn long_chain_of_owners_is_deleted_without_recursion() {
-    let api = api();
+    let api = client();
     let mut last = api.ok("POST", CONFIG_MAPS, named("n0")).await;
     for n in 1..2000 {
         last = api.ok("POST", CONFIG_MAPS, owned(&format!("n{n}"), &[&last])).await;
@@ -101,12 +101,12 @@ async fn long_chain_of_owners_is_deleted_without_recursion() {
     assert!(!api.exists("n0").await && !api.exists("n1999").await);
 }
 
-/// Owners at random, circles and all, deleted in every way.
+/// Random owners, including cycles, deleted with random policies.
 #[tokio::test]
-async fn no_object_is_left_whose_owners_are_all_gone() {
+async fn object_without_remaining_owners_is_always_deleted() {
     const COUNT: usize = 12;
     for seed in 0..50 {
-        let (mut random, api) = (StdRng::seed_from_u64(seed), api());
+        let (mut random, api) = (StdRng::seed_from_u64(seed), client());
         let mut objects = Vec::new();
         for n in 0..COUNT {
             objects.push(api.ok("POST", CONFIG_MAPS, named(&format!("n{n}"))).await);
@@ -131,32 +131,32 @@ async fn no_object_is_left_whose_owners_are_all_gone() {
 }
 
 #[tokio::test]
-async fn owner_of_an_unserved_kind_or_out_of_reach_is_ignored() {
+async fn owner_of_unserved_kind_or_in_a_namespace_is_ignored() {
     const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
-    let api = api();
+    let api = client();
     let stranger = json!({ "apiVersion": "ex.org/v1", "kind": "Stranger", "metadata": { "name": "s", "uid": "1" } });
     api.ok("POST", CONFIG_MAPS, owned("b", &[&stranger])).await;
     assert!(api.exists("b").await);
     let a = api.ok("POST", CONFIG_MAPS, named("a")).await;
     api.ok("POST", ROLES, owned("r", &[&a])).await;
     api.ok("DELETE", &at("a"), json!({})).await;
-    assert_eq!(api.get(&format!("{ROLES}/r")).await.code, 200, "what has no namespace has no owner in one");
+    assert_eq!(api.get(&format!("{ROLES}/r")).await.code, 200, "a cluster-scoped object has no owner in a namespace");
 }
 
 #[tokio::test]
 async fn generated_name_that_is_taken_is_tried_eight_times() {
-    let api = api();
+    let api = client();
     for n in 0..9 {
-        // The same seed makes the same names, in the same order.
+        // The same seed generates the same names.
         api.server.shared.lock().random = StdRng::seed_from_u64(7);
-        let (code, answer) = api.code("POST", CONFIG_MAPS, json!({ "metadata": { "generateName": "x-" } })).await;
-        assert_eq!(code, if n < 8 { 201 } else { 409 }, "{n}: {answer}");
+        let (code, response) = api.code("POST", CONFIG_MAPS, json!({ "metadata": { "generateName": "x-" } })).await;
+        assert_eq!(code, if n < 8 { 201 } else { 409 }, "{n}: {response}");
     }
 }
 
 #[tokio::test]
-async fn namespace_deletes_pods_first_and_says_what_is_left() {
-    let api = api();
+async fn namespace_deletes_pods_first_and_lists_the_rest() {
+    let api = client();
     let (ns, within) = (format!("{NAMESPACES}/ns"), |plural: &str| format!("{NAMESPACES}/ns/{plural}"));
     api.ok("POST", NAMESPACES, named("ns")).await;
     let kept = json!({ "metadata": { "name": "a", "finalizers": ["x/y"] } });
@@ -164,11 +164,11 @@ async fn namespace_deletes_pods_first_and_says_what_is_left() {
     api.ok("POST", &within("pods"), bound_pod("p")).await;
     let before = api.server.revision();
     api.ok("DELETE", &ns, json!({})).await;
-    assert_eq!(api.news(before), ["MODIFIED namespaces/ns", "MODIFIED pods/p", "MODIFIED namespaces/ns"]);
+    assert_eq!(api.changes(before), ["MODIFIED namespaces/ns", "MODIFIED pods/p", "MODIFIED namespaces/ns"]);
     let before = api.server.revision();
     api.ok("DELETE", &within("pods/p"), json!({ "gracePeriodSeconds": 0 })).await;
     let expected = ["MODIFIED pods/p", "DELETED pods/p", "MODIFIED configmaps/a", "MODIFIED namespaces/ns"];
-    assert_eq!(api.news(before), expected);
+    assert_eq!(api.changes(before), expected);
     let text = api.get(&ns).await.body["status"]["conditions"].to_string();
     assert!(text.contains("Some resources are remaining: configmaps. has 1 resource instances"), "{text}");
     api.ok("PATCH", &within("configmaps/a"), json!({ "metadata": { "finalizers": null } })).await;
@@ -177,7 +177,7 @@ async fn namespace_deletes_pods_first_and_says_what_is_left() {
 
 #[tokio::test]
 async fn grace_period_is_shortened_but_never_lengthened() {
-    let api = api();
+    let api = client();
     let pod = format!("{PODS}/p");
     api.ok("POST", PODS, bound_pod("p")).await;
     for (wanted, expected) in [(i64::MAX, i64::MAX), (30, 30), (100, 30), (5, 5), (-5, 1)] {
@@ -188,9 +188,9 @@ async fn grace_period_is_shortened_but_never_lengthened() {
 }
 
 #[tokio::test]
-async fn definition_waits_for_its_objects_and_takes_no_more() {
+async fn terminating_definition_waits_and_rejects_new_objects() {
     const FOOS: &str = "/apis/ex.com/v1/namespaces/default/foos";
-    let api = api();
+    let api = client();
     let version = json!({
         "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": { "type": "object" } },
     });

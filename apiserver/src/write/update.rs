@@ -1,25 +1,24 @@
-//! Replace and patch: another version of an object that is there.
+//! Replace and patch: updates of an existing object.
 //!
-//! Both end in the same rules. A patch is applied to the present version first; then it is a replacement that bears the
-//! present resourceVersion, unless the patch sets one: so a patch without is never a conflict. A Scale is read in place of
-//! the object that it is of ([`scale`]), and from there on it is a replacement of that, too.
+//! A patch is applied to the latest version, then follows the rules of a replace. Without a resourceVersion in the patch,
+//! there is never a conflict. A write of a Scale becomes an update of its object ([`scale`]).
 
 use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
 use super::{
-    Place, Writer, Written, meta,
+    ObjectId, WriteResult, Writer, meta,
     namespaces::spec_finalizers,
     options::WriteOptions,
-    strategy::{prepare_update, same},
+    strategy::{prepare_update, semantic_equal},
 };
 use crate::{
     catalog::SCALE,
     causes::Causes,
     object::{Meta, Object},
     patch, rbac,
-    request::{Query, Target, Verb},
+    request::{Query, RequestInfo, Verb},
     resource::Resource,
     scale,
     status::{Result, Status},
@@ -29,92 +28,99 @@ use crate::{
 const STALE: &str = "the object has been modified; please apply your changes to the latest version and try again";
 
 impl Writer<'_> {
-    pub fn replace(&mut self, resource: &Resource, target: &Target, query: &Query, body: Value) -> Result<Written> {
-        if !matches!(target.subresource.as_str(), "" | "status" | "finalize" | "scale") {
+    pub fn replace(
+        &mut self,
+        resource: &Resource,
+        info: &RequestInfo,
+        query: &Query,
+        body: Value,
+    ) -> Result<WriteResult> {
+        if !matches!(info.subresource.as_str(), "" | "status" | "finalize" | "scale") {
             return Err(Status::method_not_allowed());
         }
         let options = WriteOptions::parse("UpdateOptions", query)?;
-        let decoded = types::decode(form(resource, target), body, options.validation)?;
+        let decoded = types::decode(sent_resource(resource, info), body, options.validation)?;
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
-        meta::check_name(&object, &target.name)?;
-        meta::ensure_namespace(&mut object, resource, &target.namespace)?;
-        let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
-            if target.subresource.is_empty() && creates_on_update(resource) {
+        meta::check_name(&object, &info.name)?;
+        meta::ensure_namespace(&mut object, resource, &info.namespace)?;
+        let Some(old) = self.get(&ObjectId::of(resource, info)).cloned() else {
+            if info.subresource.is_empty() && allows_create_on_update(resource) {
                 if !object.uid().is_empty() {
-                    return Err(other_uid(resource, target, &object, &Value::Null));
+                    return Err(uid_conflict(resource, info, &object, &Value::Null));
                 }
-                // Whoever has seen an earlier one may well make another, as after somebody has deleted a leader's lease.
-                meta::metadata(&mut object).remove("resourceVersion");
-                // It was let in as an update. Without this, that right alone would be enough to create.
-                let wanted = Target { verb: Verb::Create, ..target.clone() };
-                rbac::require(&self.state.store, self.user, &rbac::of(&wanted, query))?;
-                let object = self.insert(resource, &target.namespace, object, options.dry_run)?;
-                return Ok(Written::Object(201, object));
+                // The client may have seen an earlier object, for example a leader whose Lease was deleted.
+                meta::metadata_mut(&mut object).remove("resourceVersion");
+                // The request was authorized as an update; creating needs the right to create.
+                let wanted = RequestInfo { verb: Verb::Create, ..info.clone() };
+                rbac::require(&self.state.store, self.user, &rbac::Attributes::from_request(&wanted, query))?;
+                let object = self.insert(resource, &info.namespace, object, options.dry_run)?;
+                return Ok(WriteResult::Object(201, object));
             }
-            return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
+            return Err(Status::not_found(&resource.group, &resource.plural, &info.name));
         };
         if !object.uid().is_empty() && object.uid() != old.value().uid() {
-            return Err(other_uid(resource, target, &object, old.value()));
+            return Err(uid_conflict(resource, info, &object, old.value()));
         }
-        let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Written::Object(200, object))
+        let object = self.update(resource, info, object, &old, options.dry_run)?;
+        Ok(WriteResult::Object(200, object))
     }
 
     pub fn patch(
         &mut self,
         resource: &Resource,
-        target: &Target,
+        info: &RequestInfo,
         query: &Query,
         content_type: &str,
         patch: &[u8],
-    ) -> Result<Written> {
-        if !matches!(target.subresource.as_str(), "" | "status" | "scale") {
+    ) -> Result<WriteResult> {
+        if !matches!(info.subresource.as_str(), "" | "status" | "scale") {
             return Err(Status::method_not_allowed());
         }
         patch::check_type(resource, content_type)?;
         let options = WriteOptions::parse("PatchOptions", query)?;
-        let Some(old) = self.get(&Place::of(resource, target)).cloned() else {
-            return Err(Status::not_found(&resource.group, &resource.plural, &target.name));
+        let Some(old) = self.get(&ObjectId::of(resource, info)).cloned() else {
+            return Err(Status::not_found(&resource.group, &resource.plural, &info.name));
         };
-        let before = if is_scale(target) { Cow::Owned(scale::of(old.value())) } else { Cow::Borrowed(old.value()) };
-        let decoded = patch::apply(form(resource, target), content_type, &before, patch, options.validation)?;
+        let before =
+            if is_scale(info) { Cow::Owned(scale::from_object(old.value())) } else { Cow::Borrowed(old.value()) };
+        let decoded = patch::apply(sent_resource(resource, info), content_type, &before, patch, options.validation)?;
         self.warnings = decoded.warnings;
         let mut object = decoded.value;
-        meta::check_name(&object, &target.name)?;
-        meta::ensure_namespace(&mut object, resource, &target.namespace)?;
-        let object = self.update(resource, target, object, &old, options.dry_run)?;
-        Ok(Written::Object(200, object))
+        meta::check_name(&object, &info.name)?;
+        meta::ensure_namespace(&mut object, resource, &info.namespace)?;
+        let object = self.update(resource, info, object, &old, options.dry_run)?;
+        Ok(WriteResult::Object(200, object))
     }
 
-    /// Puts a decoded object in the place of `old`, if the versions fit.
+    /// Replaces `old` by a decoded object, if the resourceVersion matches.
     fn update(
         &mut self,
         resource: &Resource,
-        target: &Target,
+        info: &RequestInfo,
         mut object: Value,
         old: &Arc<Object>,
         dry_run: bool,
     ) -> Result<Arc<Object>> {
         let before = old.value();
-        if is_scale(target) {
+        if is_scale(info) {
             object = scale::apply(resource, &object, before)?;
         }
-        check_version(resource, target, &object, before)?;
-        meta::keep(&mut object, before);
-        prepare_update(resource, &target.subresource, &mut object, before);
-        meta::immutable(&object, before).refuse(&resource.group, &resource.kind, &target.name)?;
+        check_version(resource, info, &object, before)?;
+        meta::keep_system_fields(&mut object, before);
+        prepare_update(resource, &info.subresource, &mut object, before);
+        meta::check_immutable(&object, before).refuse(&resource.group, &resource.kind, &info.name)?;
         types::validate(resource, &object, Some(before))?;
-        meta::metadata(&mut object).insert("resourceVersion".into(), before.resource_version().into());
-        let place = Place::of(resource, target);
-        if is_released(&place, &object, before) {
-            // The answer is the object as it was sent last, not a Status: a client that replaces expects one.
+        meta::metadata_mut(&mut object).insert("resourceVersion".into(), before.resource_version().into());
+        let id = ObjectId::of(resource, info);
+        if should_delete_during_update(&id, &object, before) {
+            // The client of an update expects an object, not a Status.
             if !dry_run {
-                self.remove(&place);
+                self.remove(&id);
             }
             return Ok(Arc::new(Object::new(object)));
         }
-        let unchanged = if resource.custom.is_some() { object == *before } else { same(&object, before) };
+        let unchanged = if resource.custom.is_some() { object == *before } else { semantic_equal(&object, before) };
         if unchanged {
             return Ok(old.clone());
         }
@@ -122,22 +128,21 @@ impl Writer<'_> {
         if dry_run {
             return Ok(Arc::new(Object::new(object)));
         }
-        Ok(self.put(&place, object))
+        Ok(self.put(&id, object))
     }
 }
 
-/// A Scale is written, and thereby the object.
-fn is_scale(target: &Target) -> bool {
-    target.subresource == "scale"
+fn is_scale(info: &RequestInfo) -> bool {
+    info.subresource == "scale"
 }
 
-/// What is sent: the object, or its Scale.
-fn form<'a>(resource: &'a Resource, target: &Target) -> &'a Resource {
-    if is_scale(target) { &SCALE } else { resource }
+/// The resource of the body: the object's or Scale.
+fn sent_resource<'a>(resource: &'a Resource, info: &RequestInfo) -> &'a Resource {
+    if is_scale(info) { &SCALE } else { resource }
 }
 
-/// Kinds that a client may create by replacing what is not there.
-fn creates_on_update(resource: &Resource) -> bool {
+/// Whether an update of a missing object creates it.
+fn allows_create_on_update(resource: &Resource) -> bool {
     resource.custom.is_none()
         && matches!(
             resource.plural.as_str(),
@@ -145,8 +150,8 @@ fn creates_on_update(resource: &Resource) -> bool {
         )
 }
 
-/// Kinds that may be replaced without saying which version is meant.
-fn replaces_any_version(resource: &Resource) -> bool {
+/// Whether an update without a resourceVersion is allowed.
+fn allows_unconditional_update(resource: &Resource) -> bool {
     resource.custom.is_none()
         && !matches!(
             resource.plural.as_str(),
@@ -158,30 +163,30 @@ fn replaces_any_version(resource: &Resource) -> bool {
         )
 }
 
-/// Optimistic concurrency: who writes says which version they saw.
-fn check_version(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Result<()> {
-    let (version, present) = (object.resource_version(), old.resource_version());
-    if version == present {
+/// Optimistic concurrency: an update must be based on the latest version.
+fn check_version(resource: &Resource, info: &RequestInfo, object: &Value, old: &Value) -> Result<()> {
+    let (version, latest) = (object.resource_version(), old.resource_version());
+    if version == latest {
         return Ok(());
     }
     if matches!(version, "" | "0") {
-        if replaces_any_version(resource) {
+        if allows_unconditional_update(resource) {
             return Ok(());
         }
         let mut wrong = Causes::default();
         wrong.invalid("metadata.resourceVersion", 0, "must be specified for an update");
-        // Not the kind: the real server has none at hand here, and puts the resource in its place.
-        return wrong.refuse(&resource.group, &resource.plural, &target.name);
+        // The real server uses the plural here, not the kind.
+        return wrong.refuse(&resource.group, &resource.plural, &info.name);
     }
     if version.parse::<u64>().is_err() {
         let message = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
         return Err(Status::new(500, "", message));
     }
-    Err(Status::conflict(&resource.group, &resource.plural, &target.name, STALE))
+    Err(Status::conflict(&resource.group, &resource.plural, &info.name, STALE))
 }
 
-pub(super) fn other_uid(resource: &Resource, target: &Target, object: &Value, old: &Value) -> Status {
-    let mut path = vec!["/registry", &resource.plural, &target.namespace, &target.name];
+pub(super) fn uid_conflict(resource: &Resource, info: &RequestInfo, object: &Value, old: &Value) -> Status {
+    let mut path = vec!["/registry", &resource.plural, &info.namespace, &info.name];
     path.retain(|part| !part.is_empty());
     let why = format!(
         "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
@@ -190,13 +195,13 @@ pub(super) fn other_uid(resource: &Resource, target: &Target, object: &Value, ol
         object.uid(),
         old.uid()
     );
-    Status::conflict(&resource.group, &resource.plural, &target.name, &why)
+    Status::conflict(&resource.group, &resource.plural, &info.name, &why)
 }
 
-/// The last finalizer went from an object whose end was decided, and nobody else is waited for.
-pub(super) fn is_released(place: &Place, object: &Value, old: &Value) -> bool {
+/// Whether an update removes the last reason to keep an object that is being deleted.
+pub(super) fn should_delete_during_update(id: &ObjectId, object: &Value, old: &Value) -> bool {
     old.is_ending()
         && meta::finalizers(object).is_empty()
         && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
-        && (!place.is_namespace() || spec_finalizers(object).is_empty())
+        && (!id.is_namespace() || spec_finalizers(object).is_empty())
 }

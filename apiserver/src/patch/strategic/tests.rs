@@ -4,7 +4,7 @@ use super::*;
 
 fn merged(original: Value, patch: Value) -> Result<Value> {
     let (Value::Object(mut original), Value::Object(patch)) = (original, patch) else { panic!("two objects") };
-    merge(&mut original, patch, Place { kind: "Pod", within: "" })?;
+    merge(&mut original, patch, Location { kind: "Pod", parent: "" })?;
     Ok(Value::Object(original))
 }
 
@@ -12,8 +12,8 @@ fn pod(spec: Value) -> Value {
     json!({ "metadata": { "name": "p", "finalizers": ["a", "b"] }, "spec": spec })
 }
 
-/// What a patch of the spec makes of a spec.
-fn spec(spec: Value, patch: Value) -> Value {
+/// Patches the spec of a pod.
+fn patched_spec(spec: Value, patch: Value) -> Value {
     merged(pod(spec), json!({ "spec": patch })).expect("is right")["spec"].clone()
 }
 
@@ -27,35 +27,36 @@ fn abc() -> Value {
 
 #[test]
 fn directives_delete_and_replace() {
-    let patched = spec(abc(), json!({ "containers": [{ "name": "b", "$patch": "delete" }] }));
+    let patched = patched_spec(abc(), json!({ "containers": [{ "name": "b", "$patch": "delete" }] }));
     assert_eq!(names(&patched["containers"]), ["a", "c"]);
-    let patched = spec(abc(), json!({ "containers": [{ "$patch": "replace" }, { "name": "z" }] }));
+    let patched = patched_spec(abc(), json!({ "containers": [{ "$patch": "replace" }, { "name": "z" }] }));
     assert_eq!(names(&patched["containers"]), ["z"]);
-    let patched = spec(json!({ "securityContext": { "a": 1 } }), json!({ "securityContext": { "$patch": "delete" } }));
+    let patched =
+        patched_spec(json!({ "securityContext": { "a": 1 } }), json!({ "securityContext": { "$patch": "delete" } }));
     assert_eq!(patched, json!({ "securityContext": {} }));
     let patch = json!({ "securityContext": { "$patch": "replace", "b": 1 } });
-    assert_eq!(spec(json!({ "securityContext": { "a": 1 } }), patch), json!({ "securityContext": { "b": 1 } }));
-    // To delete what is not there, or to say how new things merge, is no mistake.
+    assert_eq!(patched_spec(json!({ "securityContext": { "a": 1 } }), patch), json!({ "securityContext": { "b": 1 } }));
+    // Deleting a missing element, or $retainKeys for a new field, is not an error.
     let patch = json!({ "containers": [{ "name": "x", "$patch": "delete" }], "strategy": { "$retainKeys": ["type"], "type": 1 } });
-    assert_eq!(spec(json!({}), patch), json!({ "containers": [], "strategy": { "type": 1 } }));
+    assert_eq!(patched_spec(json!({}), patch), json!({ "containers": [], "strategy": { "type": 1 } }));
 }
 
 #[test]
-fn the_sender_orders_its_own_elements_and_others_keep_their_places() {
+fn element_order_keeps_unlisted_elements_in_place() {
     let order = json!({ "$setElementOrder/containers": [{ "name": "c" }, { "name": "a" }] });
-    assert_eq!(names(&spec(abc(), order)["containers"]), ["b", "c", "a"]);
+    assert_eq!(names(&patched_spec(abc(), order)["containers"]), ["b", "c", "a"]);
     let with_new = json!({
         "$setElementOrder/containers": [{ "name": "n" }, { "name": "a" }, { "name": "c" }],
         "containers": [{ "name": "n" }],
     });
-    assert_eq!(names(&spec(abc(), with_new)["containers"]), ["n", "a", "b", "c"]);
+    assert_eq!(names(&patched_spec(abc(), with_new)["containers"]), ["n", "a", "b", "c"]);
 }
 
 #[test]
-fn one_field_name_in_two_kinds_can_be_two_things() {
+fn list_merge_depends_on_the_kind() {
     let with = |kind: &str, original: Value, patch: Value| {
         let (Value::Object(mut original), Value::Object(patch)) = (original, patch) else { panic!("two objects") };
-        merge(&mut original, patch, Place { kind, within: "" }).expect("is right");
+        merge(&mut original, patch, Location { kind, parent: "" }).expect("is right");
         Value::Object(original)
     };
     let secrets = |list: Value| json!({ "imagePullSecrets": list });

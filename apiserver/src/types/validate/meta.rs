@@ -1,5 +1,4 @@
-//! The rules for `metadata`, which all kinds share. What the server alone decides (uid, resourceVersion) is in
-//! [`crate::write`].
+//! The rules for `metadata` of all kinds. Those for uid and resourceVersion are in [`crate::write`].
 
 use serde_json::Value;
 
@@ -12,20 +11,20 @@ use crate::{
 
 pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     let metadata = &object["metadata"];
+    // The name of an existing object is not checked, because it cannot change.
     if old.is_none() {
-        name(resource, object, wrong);
+        validate_name(resource, object, wrong);
     }
-    labels("metadata.labels", &metadata["labels"], wrong);
-    annotations(&metadata["annotations"], wrong);
-    owners(&metadata["ownerReferences"], wrong);
-    finalizers(resource, &metadata["finalizers"], wrong);
+    validate_labels("metadata.labels", &metadata["labels"], wrong);
+    validate_annotations(&metadata["annotations"], wrong);
+    validate_owner_references(&metadata["ownerReferences"], wrong);
+    validate_finalizers(resource, &metadata["finalizers"], wrong);
 }
 
-/// Whoever cannot change a name any more need not hear that it is wrong.
-fn name(resource: &Resource, object: &Value, wrong: &mut Causes) {
+fn validate_name(resource: &Resource, object: &Value, wrong: &mut Causes) {
     let rule = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Namespace") => names::dns_label,
-        // Events were always checked with a lighter hand.
+        // Events have fewer restrictions.
         ("", "Event") | ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::dns_subdomain,
     };
@@ -41,21 +40,21 @@ fn name(resource: &Resource, object: &Value, wrong: &mut Causes) {
     }
 }
 
-pub fn labels(field: &str, labels: &Value, wrong: &mut Causes) {
+pub fn validate_labels(field: &str, labels: &Value, wrong: &mut Causes) {
     for (key, value) in labels.as_object().into_iter().flatten() {
         wrong.texts(field, key, names::label_key(key));
         wrong.texts(field, text(value), names::label_value(text(value)));
     }
 }
 
-fn annotations(annotations: &Value, wrong: &mut Causes) {
+fn validate_annotations(annotations: &Value, wrong: &mut Causes) {
     for (key, _) in annotations.as_object().into_iter().flatten() {
-        // Unlike labels, they may have capitals everywhere.
+        // Unlike labels, annotations allow upper case in the prefix.
         wrong.texts("metadata.annotations", key, names::label_key(&key.to_lowercase()));
     }
 }
 
-fn owners(owners: &Value, wrong: &mut Causes) {
+fn validate_owner_references(owners: &Value, wrong: &mut Causes) {
     let mut controller: Option<String> = None;
     for owner in items(owners) {
         let version = text(&owner["apiVersion"]);
@@ -81,10 +80,10 @@ fn owners(owners: &Value, wrong: &mut Causes) {
     }
 }
 
-fn finalizers(resource: &Resource, finalizers: &Value, wrong: &mut Causes) {
+fn validate_finalizers(resource: &Resource, finalizers: &Value, wrong: &mut Causes) {
     for (i, finalizer) in words(finalizers).enumerate() {
         wrong.texts("metadata.finalizers", finalizer, names::label_key(finalizer));
-        // Custom resources are only warned of names without a domain.
+        // For custom resources, a name without a domain is valid; the real server only warns.
         let is_standard = matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes");
         if resource.custom.is_none() && !is_standard && finalizer.split('/').count() != 2 {
             let why = "name is neither a standard finalizer name nor is it fully qualified";

@@ -1,4 +1,4 @@
-//! The rules of pods, and of the templates of pods.
+//! The rules for pods and pod templates.
 
 use std::collections::BTreeSet;
 
@@ -10,19 +10,19 @@ use crate::{
 };
 
 pub fn validate(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
-    spec(&object["spec"], "spec", wrong);
+    validate_spec(&object["spec"], "spec", wrong);
     if let Some(old) = old {
-        unchanged(&object["spec"], &old["spec"], wrong);
+        validate_update(&object["spec"], &old["spec"], wrong);
     }
 }
 
-/// Of a pod, or of a template.
-pub fn spec(spec: &Value, field: &str, wrong: &mut Causes) {
-    let volumes = volumes(&spec["volumes"], &format!("{field}.volumes"), wrong);
+/// Validates the spec of a pod or a pod template.
+pub fn validate_spec(spec: &Value, field: &str, wrong: &mut Causes) {
+    let volumes = validate_volumes(&spec["volumes"], &format!("{field}.volumes"), wrong);
     if items(&spec["containers"]).is_empty() {
         wrong.required(&format!("{field}.containers"), "");
     }
-    // All containers of a pod share one set of names.
+    // Names are unique over all containers of a pod.
     let mut seen = BTreeSet::new();
     for list in ["containers", "initContainers"] {
         for (i, container) in items(&spec[list]).iter().enumerate() {
@@ -44,8 +44,8 @@ pub fn spec(spec: &Value, field: &str, wrong: &mut Causes) {
     wrong.one_of(&format!("{field}.restartPolicy"), text(&spec["restartPolicy"]), &["Always", "OnFailure", "Never"]);
 }
 
-/// The names of the volumes.
-fn volumes<'a>(volumes: &'a Value, field: &str, wrong: &mut Causes) -> BTreeSet<&'a str> {
+/// Validates the volumes and returns their names.
+fn validate_volumes<'a>(volumes: &'a Value, field: &str, wrong: &mut Causes) -> BTreeSet<&'a str> {
     let mut seen = BTreeSet::new();
     for (i, volume) in items(volumes).iter().enumerate() {
         for (source, name) in [("secret", "secretName"), ("configMap", "name")] {
@@ -58,8 +58,8 @@ fn volumes<'a>(volumes: &'a Value, field: &str, wrong: &mut Causes) -> BTreeSet<
     seen
 }
 
-/// The spec of a pod stays as it is, except for images, deadlines and tolerations.
-fn unchanged(new: &Value, old: &Value, wrong: &mut Causes) {
+/// Checks that only images, deadline and tolerations of a pod's spec change.
+fn validate_update(new: &Value, old: &Value, wrong: &mut Causes) {
     let mut expected = new.clone();
     for field in ["activeDeadlineSeconds", "tolerations"] {
         if let Some(expected) = expected.as_object_mut() {

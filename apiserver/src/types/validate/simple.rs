@@ -1,4 +1,4 @@
-//! The rules of kinds that have few: Secret, ConfigMap, Event, roles and their bindings.
+//! The rules for Secret, ConfigMap, Event, roles and their bindings.
 
 use serde_json::Value;
 
@@ -8,13 +8,13 @@ use crate::{
     object::{Meta, items, text},
 };
 
-const MOST_DATA: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 pub fn secret(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     wrong.immutable("type", &object["type"], old.map(|old| &old["type"]));
-    unchanged(object, old, wrong);
-    if data("data", object, decoded, wrong) > MOST_DATA {
-        wrong.too_long("data", MOST_DATA);
+    validate_immutable(object, old, wrong);
+    if check_data("data", object, decoded_len, wrong) > MAX_BYTES {
+        wrong.too_long("data", MAX_BYTES);
     }
     if object["type"] == "kubernetes.io/tls" {
         for key in ["tls.crt", "tls.key"].into_iter().filter(|key| object["data"].get(key).is_none()) {
@@ -24,15 +24,15 @@ pub fn secret(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
 }
 
 pub fn config_map(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
-    unchanged(object, old, wrong);
-    if data("data", object, str::len, wrong) + data("binaryData", object, decoded, wrong) > MOST_DATA {
-        // The whole object, says the real server.
-        wrong.too_long("[]", MOST_DATA);
+    validate_immutable(object, old, wrong);
+    if check_data("data", object, str::len, wrong) + check_data("binaryData", object, decoded_len, wrong) > MAX_BYTES {
+        // The real server names the whole object as the field.
+        wrong.too_long("[]", MAX_BYTES);
     }
 }
 
-/// Checks the keys, and returns how many bytes the values have.
-fn data(field: &str, object: &Value, length: fn(&str) -> usize, wrong: &mut Causes) -> usize {
+/// Checks the keys and returns the total size of the values in bytes.
+fn check_data(field: &str, object: &Value, length: fn(&str) -> usize, wrong: &mut Causes) -> usize {
     let data = object[field].as_object().into_iter().flatten();
     data.map(|(key, value)| {
         wrong.texts(&format!("{field}[{key}]"), key, names::data_key(key));
@@ -41,12 +41,12 @@ fn data(field: &str, object: &Value, length: fn(&str) -> usize, wrong: &mut Caus
     .sum()
 }
 
-/// Base64: four letters are three bytes.
-fn decoded(text: &str) -> usize {
+/// The size of a decoded base64 string.
+fn decoded_len(text: &str) -> usize {
     text.trim_end_matches('=').len() * 3 / 4
 }
 
-fn unchanged(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
+fn validate_immutable(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     const WHY: &str = "field is immutable when `immutable` is set";
     let Some(old) = old.filter(|old| old["immutable"] == true) else { return };
     if object["immutable"] != true {
@@ -57,10 +57,10 @@ fn unchanged(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     }
 }
 
-/// An event is in the namespace of its object. One with an `eventTime` is of the newer form, and may be elsewhere.
+/// Checks that an event is in the namespace of its object; the new API (with `eventTime`) allows any namespace.
 pub fn event(object: &Value, wrong: &mut Causes) {
     let (own, other) = (object.namespace(), text(&object["involvedObject"]["namespace"]));
-    // An object without a namespace, such as a node, has its events in `default`.
+    // The events of a cluster-scoped object, such as a node, are in `default`.
     let fits = own == other || other.is_empty() && own == "default";
     if object["eventTime"].is_null() && !fits {
         wrong.invalid("involvedObject.namespace", other, "does not match event.namespace");
@@ -82,7 +82,7 @@ pub fn role(object: &Value, wrong: &mut Causes) {
     }
 }
 
-/// What a binding grants must not change under those who have read it: delete it, and create another.
+/// Checks the role of a binding. It is immutable: delete the binding and create another.
 pub fn binding(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     let role = &object["roleRef"];
     if text(&role["name"]).is_empty() {

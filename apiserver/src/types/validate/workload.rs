@@ -1,4 +1,4 @@
-//! The rules of Deployments and ReplicaSets.
+//! The rules for Deployments and ReplicaSets.
 
 use serde_json::Value;
 
@@ -17,19 +17,19 @@ pub fn validate(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
     }
     let template = &spec["template"];
     let labels = &template["metadata"]["labels"];
-    // Otherwise its controller would make pods forever, and never find them.
+    // Otherwise the controller would create pods forever and never find them.
     if !selects(selector, labels) {
         wrong.invalid("spec.template.metadata.labels", labels.clone(), "`selector` does not match template `labels`");
     }
-    meta::labels("spec.template.labels", labels, wrong);
-    pod::spec(&template["spec"], "spec.template.spec", wrong);
+    meta::validate_labels("spec.template.labels", labels, wrong);
+    pod::validate_spec(&template["spec"], "spec.template.spec", wrong);
     if let "OnFailure" | "Never" = text(&template["spec"]["restartPolicy"]) {
         wrong.one_of("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"].clone(), &["Always"]);
     }
     wrong.immutable("spec.selector", selector, old.map(|old| &old["spec"]["selector"]));
 }
 
-/// Whether a selector (`matchLabels`, `matchExpressions`) selects what has these labels. An empty one does.
+/// Whether a selector (`matchLabels`, `matchExpressions`) matches these labels; an empty selector matches all.
 fn selects(selector: &Value, labels: &Value) -> bool {
     let mut wanted = selector["matchLabels"].as_object().into_iter().flatten();
     let has = |one: &Value| {
@@ -43,7 +43,7 @@ fn selects(selector: &Value, labels: &Value) -> bool {
             _ => false,
         }
     };
-    // The real server says so of an absent selector, too.
+    // As in the real server, an absent selector matches nothing.
     !selector.is_null()
         && wanted.all(|(key, value)| labels.get(key) == Some(value))
         && items(&selector["matchExpressions"]).iter().all(has)

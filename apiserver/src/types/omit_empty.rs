@@ -1,46 +1,46 @@
-//! Fields that say nothing are not stored: `hostNetwork: false`, `env: []`, `nodeName: ""`, `labels: {}`.
+//! Removes empty fields, like `omitempty` in Go: `hostNetwork: false`, `env: []`, `nodeName: ""`, `labels: {}`.
 //!
-//! The real server's structs leave them out when they are written as JSON. It matters where two texts are compared: a
-//! replace that adds `paused: false` changes nothing, so it must not raise the generation.
+//! This matters when two versions are compared: an update that adds `paused: false` changes nothing, so the generation must
+//! stay the same.
 //!
-//! Pitfall: in a map with keys of the user's own, everything says something: `data: {key: ""}` stays. And an empty
-//! object stays if it is not such a map: `emptyDir: {}` is a choice.
+//! Pitfall: a map with user-defined keys keeps all entries: `data: {key: ""}`. Other empty objects are kept, because they
+//! have a meaning: `emptyDir: {}`.
 
 use serde_json::{Map, Value};
 
 use crate::object::normalize;
 
-/// Removes what says nothing, at every depth.
-pub fn compact(object: &mut Value) {
+/// Removes empty fields at every depth.
+pub fn omit_empty(object: &mut Value) {
     if let Value::Object(fields) = object {
         fields.retain(|name, value| {
             if JSON.contains(&name.as_str()) {
                 return true;
             }
             if MAPS.contains(&name.as_str()) && value.is_object() {
-                return map(value);
+                return omit_empty_values(value);
             }
             match value {
-                // A struct with a field for any number writes every number as a fraction.
+                // The typed structs encode an untyped number as a float.
                 Value::Number(number) => normalize(number),
-                Value::Object(_) => compact(value),
-                Value::Array(elements) => elements.iter_mut().for_each(compact),
+                Value::Object(_) => omit_empty(value),
+                Value::Array(elements) => elements.iter_mut().for_each(omit_empty),
                 _ => {}
             }
-            says_something(name, value)
+            is_kept(name, value)
         });
     }
 }
 
-/// False if it is empty.
-fn map(value: &mut Value) -> bool {
+/// Removes empty fields from the values of a map. Returns false if the map has no entries.
+fn omit_empty_values(value: &mut Value) -> bool {
     value.as_object_mut().is_none_or(|entries: &mut Map<String, Value>| {
-        entries.values_mut().for_each(compact);
+        entries.values_mut().for_each(omit_empty);
         !entries.is_empty()
     })
 }
 
-fn says_something(name: &str, value: &Value) -> bool {
+fn is_kept(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::String(text) => !text.is_empty() || ALWAYS.contains(&name),
@@ -51,7 +51,7 @@ fn says_something(name: &str, value: &Value) -> bool {
     }
 }
 
-/// The keys below these are the user's, or the names of resources and properties.
+/// Maps with user-defined keys, or names of resources and properties as keys.
 #[rustfmt::skip]
 const MAPS: &[&str] = &[
     "allocatedResources", "annotations", "binaryData", "data", "definitions", "dependencies", "disruptedPods", "labels",
@@ -59,10 +59,10 @@ const MAPS: &[&str] = &[
     "stringData", "userAnnotations", "volumeAttributes",
 ];
 
-/// Any JSON, in the schemas of custom resources.
+/// Fields with arbitrary JSON, in the schemas of custom resources.
 const JSON: &[&str] = &["default", "enum", "example"];
 
-/// Numbers and truth values whose zero is the same as absent. For all others it is not: `replicas: 0`.
+/// Numbers and booleans for which zero equals absent. For all others it does not: `replicas: 0`.
 #[rustfmt::skip]
 const ZERO: &[&str] = &[
     "availableReplicas", "chapAuthDiscovery", "chapAuthSession", "count", "deprecated", "exclusiveMaximum",
@@ -73,7 +73,7 @@ const ZERO: &[&str] = &[
     "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
 ];
 
-/// Texts that are there even when they are empty. A Lease with an empty holder was given back; one without has had none.
+/// Strings that are kept although they are empty. A released Lease has an empty holder.
 const ALWAYS: &[&str] = &["holderIdentity", "imageID", "reportingComponent", "reportingInstance", "storageClassName"];
 
 #[cfg(test)]
@@ -82,23 +82,23 @@ mod tests {
 
     use super::*;
 
-    fn compacted(mut object: Value) -> Value {
-        compact(&mut object);
+    fn without_empty(mut object: Value) -> Value {
+        omit_empty(&mut object);
         object
     }
 
     #[test]
-    fn what_says_nothing_goes_at_every_depth() {
+    fn empty_fields_are_removed_at_every_depth() {
         let spec = json!({
             "hostNetwork": false, "nodeName": "", "tolerations": [], "hostname": null, "nodeSelector": {},
             "containers": [{ "name": "a", "tty": false, "env": [{ "name": "X", "value": "" }], "resources": { "limits": {} } }],
         });
         let expected = json!({ "containers": [{ "name": "a", "env": [{ "name": "X" }], "resources": {} }] });
-        assert_eq!(compacted(json!({ "spec": spec })), json!({ "spec": expected }));
+        assert_eq!(without_empty(json!({ "spec": spec })), json!({ "spec": expected }));
     }
 
     #[test]
-    fn a_choice_stays_even_if_it_is_zero_or_empty() {
+    fn meaningful_zero_or_empty_value_is_kept() {
         let object = json!({
             "spec": {
                 "replicas": 0, "terminationGracePeriodSeconds": 0, "enableServiceLinks": false, "securityContext": {},
@@ -106,16 +106,16 @@ mod tests {
             },
             "immutable": false,
         });
-        assert_eq!(compacted(object.clone()), object);
+        assert_eq!(without_empty(object.clone()), object);
     }
 
     #[test]
-    fn in_a_map_of_the_users_own_everything_stays() {
+    fn map_with_user_defined_keys_keeps_all_entries() {
         let object = json!({ "data": { "a": "", "readOnly": "" }, "metadata": { "labels": { "paused": "" } } });
-        assert_eq!(compacted(object.clone()), object);
+        assert_eq!(without_empty(object.clone()), object);
         let schema = json!({ "properties": {
             "labels": {}, "list": { "default": [], "example": {}, "enum": ["", null] }, "paused": { "type": "boolean" },
         } });
-        assert_eq!(compacted(schema.clone()), schema);
+        assert_eq!(without_empty(schema.clone()), schema);
     }
 }

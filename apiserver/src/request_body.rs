@@ -1,4 +1,4 @@
-//! The body of a request, from text to [`Value`].
+//! Parses the body of a request into a [`Value`].
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,13 +9,13 @@ use crate::{
     status::{Result, Status},
 };
 
-/// Reads a body without knowing what it is meant to be. An empty one is null. `expected` is the kind, for the message.
+/// Parses a body of any kind; an empty body is null. `expected` is the kind for the error message.
 ///
 /// # Errors
-/// 415 for another format, 400 for what cannot be read (too deep, too).
+/// 415 for an unsupported content type, 400 for invalid or too deeply nested JSON.
 pub fn read(request: &Request, expected: &str) -> Result<Value> {
     match request.content_type() {
-        // Whatever it is said to be, there is nothing to read.
+        // The content type of an empty body does not matter.
         _ if request.body.is_empty() && request.method == Method::DELETE => {}
         "" | "application/json" => {}
         "application/vnd.kubernetes.protobuf" if !request.body.is_empty() => {
@@ -31,18 +31,18 @@ pub fn read(request: &Request, expected: &str) -> Result<Value> {
         return Ok(Value::Null);
     }
     match serde_json::from_slice(&request.body) {
-        // Pitfall: no options are not those of the query. To Go null is a struct in which nothing is set.
+        // Pitfall: `null` is not an empty body. It decodes to empty DeleteOptions, so the query is ignored.
         Ok(Value::Null) if request.method == Method::DELETE => Ok(json!({})),
         Ok(value) => Ok(value),
         Err(why) if request.method == Method::DELETE => {
             Err(Status::bad_request(format!("couldn't get version/kind; json parse error: {why}")))
         }
-        Err(why) => Err(unreadable(&request.body, expected, &why.to_string())),
+        Err(why) => Err(decode_error(&request.body, expected, &why.to_string())),
     }
 }
 
-/// What is said of a body that is not even JSON, with its beginning.
-pub fn unreadable(body: &[u8], expected: &str, why: &str) -> Status {
+/// The error for a body that is not JSON; it shows the start of the body.
+pub fn decode_error(body: &[u8], expected: &str, why: &str) -> Status {
     const SHOWN: usize = 30;
     let start = String::from_utf8_lossy(body.get(..SHOWN).unwrap_or(body));
     let start = if start.is_empty() { "<empty>" } else { &start };

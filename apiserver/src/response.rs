@@ -1,4 +1,4 @@
-//! Answers over HTTP: code, headers, body.
+//! Builds HTTP responses.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -9,7 +9,7 @@ use crate::{
     status::{Status, whole_seconds},
 };
 
-pub fn with(code: u16, content_type: &str, body: Body) -> Response<Body> {
+pub fn new(code: u16, content_type: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Ok(content_type) = HeaderValue::from_str(content_type) {
@@ -19,30 +19,30 @@ pub fn with(code: u16, content_type: &str, body: Body) -> Response<Body> {
 }
 
 pub fn json(code: u16, body: impl Into<Body>) -> Response<Body> {
-    with(code, "application/json", body.into())
+    new(code, "application/json", body.into())
 }
 
 pub fn text(code: u16, text: &'static str) -> Response<Body> {
-    with(code, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()).into())
+    new(code, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()).into())
 }
 
-/// With a line break at the end, as the real one's: whoever calls it with curl has the prompt on a line of its own.
+/// A JSON value; like the real server's, it ends with a line break.
 pub fn value(code: u16, value: &Value) -> Response<Body> {
     json(code, Bytes::from(format!("{value}\n")))
 }
 
-/// What clients are told to do differently, in headers that kubectl prints.
-pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
+/// Adds `Warning` headers, which kubectl prints.
+pub fn add_warnings(response: &mut Response<Body>, warnings: &[String]) {
     for warning in warnings {
         let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        // What does not fit into a header is not said; nothing else fails for it.
+        // A warning that is not a valid header value is dropped.
         if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{text}\"").as_bytes()) {
             response.headers_mut().append(header::WARNING, value);
         }
     }
 }
 
-pub fn refusal(status: &Status) -> Response<Body> {
+pub fn error(status: &Status) -> Response<Body> {
     let mut response = value(status.code, &status.body());
     if let Some(after) = status.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(after).into());

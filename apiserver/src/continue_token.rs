@@ -1,23 +1,22 @@
-//! The token that leads from one page of a list to the next.
+//! The continue token of a paged list: the start of the next page and the revision of the first page.
 //!
-//! It says where the next page begins and which revision the first one was of, so that all pages together are one
-//! consistent list. The server remembers nothing. It looks as the real server's tokens do, but no client may rely on that.
+//! All pages therefore show one consistent list, and the server stores nothing between two pages. The token has the real
+//! server's format, but clients must treat it as opaque.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     object::Key,
-    request::Target,
+    request::RequestInfo,
     status::{Result, Status},
 };
 
-/// See the module.
 #[derive(PartialEq, Eq, Debug)]
 pub struct ContinueToken {
-    /// None: whatever is the latest then. Only the token that a 410 brings is such a one.
+    /// None: the latest revision at the time of the request. Only the token in a 410 response has none.
     pub revision: Option<u64>,
-    /// The page begins after this key.
+    /// The page starts after this key.
     pub after: Key,
 }
 
@@ -31,18 +30,18 @@ struct Wire {
 const VERSION: &str = "meta.k8s.io/v1";
 
 impl ContinueToken {
-    /// As text. `target` is the list that it belongs to: in a namespace its name is not repeated.
-    pub fn text(&self, target: &Target) -> String {
+    /// Encodes the token. For a list of one namespace, the token does not repeat the namespace.
+    pub fn encode(&self, info: &RequestInfo) -> String {
         let Key { namespace, name } = &self.after;
-        let start = if *namespace == target.namespace { format!("{name}\0") } else { format!("{namespace}/{name}\0") };
+        let start = if *namespace == info.namespace { format!("{name}\0") } else { format!("{namespace}/{name}\0") };
         let rv = self.revision.map_or(-1, |revision| i64::try_from(revision).unwrap_or(i64::MAX));
         let wire = serde_json::json!({ "v": VERSION, "rv": rv, "start": start });
         URL_SAFE_NO_PAD.encode(wire.to_string())
     }
 
     /// # Errors
-    /// 400 for what is no token.
-    pub fn parse(text: &str, target: &Target) -> Result<ContinueToken> {
+    /// 400 for an invalid token.
+    pub fn parse(text: &str, info: &RequestInfo) -> Result<ContinueToken> {
         let invalid =
             |why: String| Status::bad_request(format!("invalid continue token: continue key is not valid{why}"));
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|error| invalid(format!(": {error}")))?;
@@ -57,9 +56,9 @@ impl ContinueToken {
             return Err(invalid(format!(": encoded start key empty (version {VERSION})")));
         }
         let after = match start.split_once('/') {
-            Some((namespace, name)) if target.namespace.is_empty() => Key::new(namespace, name),
-            None => Key::new(&target.namespace, start),
-            // A key that leads out of this namespace.
+            Some((namespace, name)) if info.namespace.is_empty() => Key::new(namespace, name),
+            None => Key::new(&info.namespace, start),
+            // A key of another namespace.
             Some(_) => return Err(invalid(format!(": {start}"))),
         };
         Ok(ContinueToken { revision: u64::try_from(wire.rv).ok(), after })
@@ -74,18 +73,18 @@ mod tests {
     use crate::request::Request;
 
     #[test]
-    fn token_leads_on_in_its_own_list_alone() {
+    fn token_is_valid_only_for_its_own_list() {
         let list = |uri: &str| {
             let request = Request::new(Method::GET, uri, Default::default(), Default::default());
-            Target::parse(&request).unwrap().unwrap()
+            RequestInfo::parse(&request).unwrap().unwrap()
         };
         let (everywhere, x, y) =
             (list("/api/v1/pods"), list("/api/v1/namespaces/x/pods"), list("/api/v1/namespaces/y/pods"));
         for (target, revision) in [(&x, Some(7)), (&everywhere, Some(7)), (&x, None)] {
             let token = ContinueToken { revision, after: Key::new("x", "a.b") };
-            assert_eq!(ContinueToken::parse(&token.text(target), target).unwrap(), token);
+            assert_eq!(ContinueToken::parse(&token.encode(target), target).unwrap(), token);
         }
-        let elsewhere = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.text(&everywhere);
-        assert!(ContinueToken::parse(&elsewhere, &y).is_err(), "a token does not lead out of a namespace");
+        let elsewhere = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.encode(&everywhere);
+        assert!(ContinueToken::parse(&elsewhere, &y).is_err(), "a token is limited to its namespace");
     }
 }
