@@ -1,8 +1,7 @@
 //! 10,000 pods created, listed, and watched by 50 watchers, over HTTP on loopback; and a watcher that does not read.
 //!
-//! A plain program that prints figures, since there is nothing to repeat: each step is long enough to be measured once,
-//! and the next one needs what it leaves behind. Server and clients share this process and its cores, so that the
-//! figures are those of both; the memory as well.
+//! A plain program that prints figures: each step runs once, is long enough to measure, and prepares the next one. Server
+//! and clients share one process, so the figures for time and memory include both.
 
 use std::{
     net::SocketAddr,
@@ -31,10 +30,10 @@ const PATH: &str = "/api/v1/namespaces/default/pods";
 
 #[tokio::main]
 async fn main() {
-    // `cargo test --benches` and the like only want to know that it runs.
+    // `cargo test --benches` only checks that it runs.
     let (pods, watchers) = if std::env::args().any(|arg| arg == "--bench") { (PODS, WATCHERS) } else { (200, 5) };
-    let template = template();
-    println!("{pods} pods of {} bytes each, {watchers} watchers", body(&template, 0).len());
+    let template = load_template();
+    println!("{pods} pods of {} bytes each, {watchers} watchers", pod_json(&template, 0).len());
     let memory = resident();
 
     let server = Served::start(Settings::default()).await;
@@ -44,8 +43,8 @@ async fn main() {
     let created = start.elapsed();
     let delivered = watching.finish(start).await;
     rate("created, by 8 clients, with all watchers watching", pods, created);
-    rate("delivered, the last to the last watcher", pods * watchers, delivered);
-    println!("  the watchers had all {:.0?} after the last create", delivered.saturating_sub(created));
+    rate("delivered, until the last event at the last watcher", pods * watchers, delivered);
+    println!("  the last event arrived {:.0?} after the last create", delivered.saturating_sub(created));
     println!("  memory {} MB, server and clients; {} MB before", resident(), memory);
 
     let mut client = server.connect().await;
@@ -88,17 +87,17 @@ async fn main() {
     }
     let cut_off = String::from_utf8_lossy(&last).contains(r#""code":410"#);
     println!("a watcher that did not read, and a log of {}: {events} lines, then 410: {cut_off}", pods / 10);
-    // The connection's buffers hold a few hundred pods, so that a small number of them is no proof.
-    assert!(cut_off || pods < PODS, "what is not read has to be held by somebody: {events} lines of {pods}");
-    assert!(cut_off || events == pods, "the watch has ended early, and not said why");
+    // The connection's buffers hold a few hundred pods, so a short run proves nothing.
+    assert!(cut_off || pods < PODS, "the server buffers for a watcher that does not read: {events} lines of {pods}");
+    assert!(cut_off || events == pods, "the watch ended early without an ERROR event");
 }
 
 fn rate(what: &str, count: usize, time: Duration) {
     println!("{what}: {count} in {time:.2?}, {:.0}/s", count as f64 / time.as_secs_f64());
 }
 
-/// A pod as a real API server served it, as its creator sent it.
-fn template() -> Value {
+/// A pod of a real API server, without the fields that the server sets.
+fn load_template() -> Value {
     let mut pod: Value = serde_json::from_str(include_str!("../../benches/pod.json")).unwrap();
     let name = pod["metadata"]["name"].take();
     let labels = pod["metadata"]["labels"].take();
@@ -107,7 +106,7 @@ fn template() -> Value {
     pod
 }
 
-fn body(template: &Value, i: usize) -> String {
+fn pod_json(template: &Value, i: usize) -> String {
     let mut pod = template.clone();
     pod["metadata"]["name"] = format!("storefront-7c9d8b6f5-{i:06}").into();
     pod.to_string()
@@ -151,9 +150,9 @@ impl Served {
                     if i >= pods {
                         return;
                     }
-                    let answer = client.send("POST", PATH, body(&template, i)).await;
-                    assert_eq!(answer.status(), 201);
-                    answer.into_body().collect().await.unwrap();
+                    let response = client.send("POST", PATH, pod_json(&template, i)).await;
+                    assert_eq!(response.status(), 201);
+                    response.into_body().collect().await.unwrap();
                 }
             });
         }
@@ -162,8 +161,8 @@ impl Served {
         }
     }
 
-    /// Opens watches that each wait for so many pods.
-    async fn watch(&self, watchers: usize, pods: usize, query: &str) -> Watching {
+    /// Opens watches that each wait for this many pods.
+    async fn watch(&self, watchers: usize, pods: usize, query: &str) -> Watchers {
         let mut tasks = JoinSet::new();
         for _ in 0..watchers {
             let mut body = self.connect().await.open(&format!("{PATH}?watch=true&{query}")).await;
@@ -175,14 +174,14 @@ impl Served {
                 }
             });
         }
-        Watching(tasks)
+        Watchers(tasks)
     }
 }
 
-struct Watching(JoinSet<()>);
+struct Watchers(JoinSet<()>);
 
-impl Watching {
-    /// When the last one has all, counted from `start`.
+impl Watchers {
+    /// The time from `start` until the last watcher has all its pods.
     async fn finish(mut self, start: Instant) -> Duration {
         while let Some(done) = self.0.join_next().await {
             done.unwrap();
@@ -203,29 +202,29 @@ impl Client {
     }
 
     async fn get(&mut self, uri: &str) -> Bytes {
-        let answer = self.send("GET", uri, String::new()).await;
-        assert_eq!(answer.status(), 200);
-        answer.into_body().collect().await.unwrap().to_bytes()
+        let response = self.send("GET", uri, String::new()).await;
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap().to_bytes()
     }
 
-    /// A watch has its connection to itself.
+    /// Opens a watch, which uses up the connection.
     async fn open(mut self, uri: &str) -> Incoming {
-        let answer = self.send("GET", uri, String::new()).await;
-        assert_eq!(answer.status(), 200);
-        answer.into_body()
+        let response = self.send("GET", uri, String::new()).await;
+        assert_eq!(response.status(), 200);
+        response.into_body()
     }
 }
 
-/// In MB, where the system tells.
+/// Resident memory in MB; 0 if the system does not report it.
 fn resident() -> u64 {
-    status("VmRSS:")
+    read_status("VmRSS:")
 }
 
 fn most_resident() -> u64 {
-    status("VmHWM:")
+    read_status("VmHWM:")
 }
 
-fn status(line: &str) -> u64 {
+fn read_status(line: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kb = text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
     kb.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) >> 10

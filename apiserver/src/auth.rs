@@ -1,12 +1,12 @@
-//! Who asks.
+//! Authentication: the user that sent a request.
 //!
 //! Promises:
-//! * a bearer token that this server gave out is its ServiceAccount, until it expires, or until the account (that very
-//!   one: a new account of the same name is somebody else) or the object that it is bound to is gone;
-//! * any other bearer token is refused with 401;
-//! * without a token it is the administrator who asks. The real one would know nobody then (`system:anonymous`); this one
+//! * a bearer token of this server authenticates its ServiceAccount until it expires or the account is deleted. A new
+//!   account of the same name has another UID and does not revive the token;
+//! * any other bearer token is rejected with 401;
+//! * a request without a token is the administrator's. The real server would treat it as `system:anonymous`; this one
 //!   listens on loopback only, and kubectl sends no credentials over plain HTTP;
-//! * whoever may `impersonate` somebody is that one for a request (`kubectl --as`).
+//! * a user with the right to `impersonate` can act as another user (`kubectl --as`).
 
 mod review;
 mod token;
@@ -25,8 +25,8 @@ pub use review::review;
 pub use token::create_token;
 
 /// # Errors
-/// 401 for a token that is unknown, has expired, or whose ServiceAccount is gone; 403 for impersonating somebody without
-/// being allowed to.
+/// 401 for a token that is unknown or expired, or whose ServiceAccount was deleted; 403 for an impersonation that RBAC
+/// does not allow.
 pub fn authenticate(state: &State, headers: &HeaderMap, now: Timestamp) -> Result<User> {
     let user = match bearer(headers)? {
         Some(token) => state.tokens.user(&state.store, token, now).ok_or_else(Status::unauthorized)?,
@@ -35,8 +35,9 @@ pub fn authenticate(state: &State, headers: &HeaderMap, now: Timestamp) -> Resul
     impersonate(state, user, headers)
 }
 
-/// The token, if there is one. Other schemes are refused: to a real server they mean nothing, so that it takes the sender
-/// for nobody; here nobody is the administrator, which nobody becomes by a mistake.
+/// The bearer token, if the request has one.
+///
+/// Other schemes are rejected: a request without credentials is the administrator's, and a wrong credential must not be.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = headers.get(AUTHORIZATION) else {
         return Ok(None);
@@ -46,7 +47,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(Status::unauthorized()) }
 }
 
-/// Whoever `Impersonate-User` and `Impersonate-Group` name, if they do.
+/// Applies the headers `Impersonate-User` and `Impersonate-Group`.
 fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let name = headers.get("impersonate-user").map(text).unwrap_or_default();
@@ -58,11 +59,11 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
         return Err(Status::bad_request("groups are impersonated, but no user"));
     }
     let account = name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-    let (namespace, resource, who) = match account {
+    let (namespace, resource, account_or_user) = match account {
         Some((namespace, name)) => (namespace, "serviceaccounts", name),
         None => ("", "users", name.as_str()),
     };
-    let may = |namespace, resource, name| {
+    let authorize = |namespace, resource, name| {
         let (verb, group, subresource) = ("impersonate", "", "");
         rbac::require(
             &state.store,
@@ -70,8 +71,8 @@ fn impersonate(state: &State, user: User, headers: &HeaderMap) -> Result<User> {
             &Attributes::Resource { verb, group, resource, subresource, namespace, name },
         )
     };
-    may(namespace, resource, who)?;
-    groups.iter().try_for_each(|group| may("", "groups", group))?;
+    authorize(namespace, resource, account_or_user)?;
+    groups.iter().try_for_each(|group| authorize("", "groups", group))?;
 
     if let Some((namespace, name)) = account
         && groups.is_empty()
@@ -93,7 +94,7 @@ mod tests {
     use crate::testing::TestClient;
 
     #[tokio::test]
-    async fn credentials_other_than_a_token_are_refused() {
+    async fn credentials_other_than_a_token_are_rejected() {
         for wrong in ["Basic Zm9v", "Bearer nonsense", "Bearer", "rubbish", ""] {
             let answer = TestClient::new().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
             assert_eq!(answer.reason(), (401, "Unauthorized"), "{wrong:?}");
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn token_is_good_until_its_time_is_over() {
+    async fn token_is_valid_until_it_expires() {
         let api = TestClient::new();
         let token = api.create_account(json!([])).await;
         let headers: HeaderMap = [(AUTHORIZATION, token.parse().unwrap())].into_iter().collect();

@@ -1,4 +1,4 @@
-//! The body of an answer: bytes that are there already, or a watch that goes on.
+//! The body of a response: complete bytes, or the stream of a watch.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
 use http_body::{Frame, SizeHint};
 
-/// The connection was closed without an answer, or in the middle of one.
+/// The connection was closed without a response, or in the middle of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reset;
 
@@ -25,25 +25,24 @@ impl std::error::Error for Reset {}
 
 /// See the module.
 pub enum Body {
-    /// In pieces, so that a list of ten thousand objects shares their bytes with the store instead of copying them.
+    /// In pieces, so that a list shares its objects' bytes with the store instead of copying them.
     Pieces(VecDeque<Bytes>),
-    /// Polled only while the client takes what it is given: a client that does not read makes nothing pile up here.
+    /// Polled only while the client reads, so nothing is buffered for a slow client.
     Stream(BoxStream<'static, Result<Bytes, Reset>>),
 }
 
 impl Body {
-    /// As it goes over a connection: a stream ends when `stop` does; pieces are sent to the end.
-    pub fn until(self, stop: BoxFuture<'static, ()>) -> Body {
+    /// Ends a stream when `stop` is ready; pieces are sent to the end.
+    pub fn take_until(self, stop: BoxFuture<'static, ()>) -> Body {
         match self {
-            Body::Stream(stream) => Body::Stream(stream.then(flushed).take_until(stop).boxed()),
+            Body::Stream(stream) => Body::Stream(stream.then(yield_before_reset).take_until(stop).boxed()),
             pieces => pieces,
         }
     }
 }
 
-/// Pitfall: hyper sends what it has been given only when the body has nothing more for now. A reset that follows at once
-/// would take the lines before it along.
-async fn flushed(part: Result<Bytes, Reset>) -> Result<Bytes, Reset> {
+/// Pitfall: hyper flushes only when the body returns Pending. Without this yield, a reset would drop the lines before it.
+async fn yield_before_reset(part: Result<Bytes, Reset>) -> Result<Bytes, Reset> {
     if part.is_err() {
         tokio::task::yield_now().await;
     }

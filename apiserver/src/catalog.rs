@@ -1,54 +1,51 @@
-//! What is served: the built-in resources, and those that CustomResourceDefinitions add.
+//! The served resources: built-in ones, and those that CustomResourceDefinitions add.
 
 use std::sync::{Arc, LazyLock};
 
 use crate::{object::GroupResource, resource::Resource};
 
-/// Everything that is served now. Cheap to clone.
+/// The resources that are served now. Cheap to clone.
 #[derive(Clone)]
 pub struct Catalog {
     resources: Vec<Arc<Resource>>,
 }
 
 impl Catalog {
-    /// What is built in.
     pub fn built_in() -> Self {
-        Catalog { resources: BUILT_IN.iter().map(|row| Arc::new(row.resource())).collect() }
+        Catalog { resources: BUILT_IN.iter().map(|entry| Arc::new(entry.resource())).collect() }
     }
 
     pub fn all(&self) -> &[Arc<Resource>] {
         &self.resources
     }
 
-    /// What a path names.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
         let wanted = |r: &&Arc<Resource>| r.plural == plural && r.group == group && r.version == version;
         self.resources.iter().find(wanted).cloned()
     }
 
-    /// Any version of what a collection holds.
-    pub fn of(&self, id: &GroupResource) -> Option<Arc<Resource>> {
+    /// Any version of a resource; all versions share one collection.
+    pub fn find_any_version(&self, id: &GroupResource) -> Option<Arc<Resource>> {
         self.resources.iter().find(|r| id.is(&r.group, &r.plural)).cloned()
     }
 
-    /// The resource of a kind, as owner references and bodies name it.
-    pub fn of_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
+    /// The resource of a kind, as owner references name it.
+    pub fn find_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
         self.resources.iter().find(|r| r.kind == kind && r.api_version() == api_version).cloned()
     }
 
-    /// Serves custom resources in place of those of this group and plural that were served before. None: no longer.
+    /// Replaces the served versions of a custom resource. With no version, it is no longer served.
     pub fn set_custom(&mut self, group: &str, plural: &str, versions: Vec<Arc<Resource>>) {
         self.resources.retain(|r| r.custom.is_none() || r.group != group || r.plural != plural);
         self.resources.extend(versions);
     }
 }
 
-/// What the subresource `scale` is read and written as: see [`crate::scale`]. There is no collection of them.
-pub static SCALE: LazyLock<Arc<Resource>> =
-    LazyLock::new(|| Arc::new(row("autoscaling", "scales", "Scale").resource()));
+/// The kind of the subresource `scale`, see [`crate::scale`]. It has no collection.
+pub static SCALE: LazyLock<Arc<Resource>> = LazyLock::new(|| Arc::new(v1("autoscaling", "scales", "Scale").resource()));
 
-/// A built-in resource. Lists are separated by blanks.
-struct Row {
+/// A built-in resource. Lists are separated by spaces.
+struct Entry {
     group: &'static str,
     version: &'static str,
     plural: &'static str,
@@ -59,7 +56,7 @@ struct Row {
     subresources: &'static str,
 }
 
-impl Row {
+impl Entry {
     fn resource(&self) -> Resource {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         Resource {
@@ -78,56 +75,61 @@ impl Row {
     }
 }
 
-const fn row(group: &'static str, plural: &'static str, kind: &'static str) -> Row {
-    Row { group, version: "v1", plural, kind, short_names: "", categories: "", namespaced: true, subresources: "" }
+const fn v1(group: &'static str, plural: &'static str, kind: &'static str) -> Entry {
+    Entry { group, version: "v1", plural, kind, short_names: "", categories: "", namespaced: true, subresources: "" }
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-/// What clients of the demo need. Everything else is one more row, its columns in `table`, its type in `types`.
-static BUILT_IN: &[Row] = &[
-    Row { short_names: "ns", namespaced: false, subresources: "status finalize", ..row("", "namespaces", "Namespace") },
-    Row { short_names: "po", categories: "all", subresources: "status binding", ..row("", "pods", "Pod") },
-    row("", "secrets", "Secret"),
-    Row { short_names: "cm", ..row("", "configmaps", "ConfigMap") },
-    Row { short_names: "ev", ..row("", "events", "Event") },
-    Row { short_names: "sa", subresources: "token", ..row("", "serviceaccounts", "ServiceAccount") },
-    Row {
+/// The resources that clients of the demo need. A new one also needs its columns in `table` and its type in `types`.
+static BUILT_IN: &[Entry] = &[
+    Entry {
+        short_names: "ns",
+        namespaced: false,
+        subresources: "status finalize",
+        ..v1("", "namespaces", "Namespace")
+    },
+    Entry { short_names: "po", categories: "all", subresources: "status binding", ..v1("", "pods", "Pod") },
+    v1("", "secrets", "Secret"),
+    Entry { short_names: "cm", ..v1("", "configmaps", "ConfigMap") },
+    Entry { short_names: "ev", ..v1("", "events", "Event") },
+    Entry { short_names: "sa", subresources: "token", ..v1("", "serviceaccounts", "ServiceAccount") },
+    Entry {
         short_names: "deploy",
         categories: "all",
         subresources: "status scale",
-        ..row("apps", "deployments", "Deployment")
+        ..v1("apps", "deployments", "Deployment")
     },
-    Row {
+    Entry {
         short_names: "rs",
         categories: "all",
         subresources: "status scale",
-        ..row("apps", "replicasets", "ReplicaSet")
+        ..v1("apps", "replicasets", "ReplicaSet")
     },
-    row("coordination.k8s.io", "leases", "Lease"),
-    row(RBAC, "roles", "Role"),
-    row(RBAC, "rolebindings", "RoleBinding"),
-    Row { namespaced: false, ..row(RBAC, "clusterroles", "ClusterRole") },
-    Row { namespaced: false, ..row(RBAC, "clusterrolebindings", "ClusterRoleBinding") },
-    Row {
+    v1("coordination.k8s.io", "leases", "Lease"),
+    v1(RBAC, "roles", "Role"),
+    v1(RBAC, "rolebindings", "RoleBinding"),
+    Entry { namespaced: false, ..v1(RBAC, "clusterroles", "ClusterRole") },
+    Entry { namespaced: false, ..v1(RBAC, "clusterrolebindings", "ClusterRoleBinding") },
+    Entry {
         categories: "api-extensions",
         namespaced: false,
         subresources: "status",
-        ..row(ADMISSION, "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
+        ..v1(ADMISSION, "validatingadmissionpolicies", "ValidatingAdmissionPolicy")
     },
-    Row {
+    Entry {
         categories: "api-extensions",
         namespaced: false,
-        ..row(ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding")
+        ..v1(ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding")
     },
-    Row { short_names: "netpol", ..row("networking.k8s.io", "networkpolicies", "NetworkPolicy") },
-    Row { short_names: "pdb", subresources: "status", ..row("policy", "poddisruptionbudgets", "PodDisruptionBudget") },
-    Row {
+    Entry { short_names: "netpol", ..v1("networking.k8s.io", "networkpolicies", "NetworkPolicy") },
+    Entry { short_names: "pdb", subresources: "status", ..v1("policy", "poddisruptionbudgets", "PodDisruptionBudget") },
+    Entry {
         short_names: "crd crds",
         categories: "api-extensions",
         namespaced: false,
         subresources: "status",
-        ..row("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition")
+        ..v1("apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition")
     },
 ];

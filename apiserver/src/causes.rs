@@ -1,4 +1,4 @@
-//! What is wrong with an object or a request, field by field, in the real server's words.
+//! Validation errors by field (apimachinery's `field.ErrorList`), with the real server's messages.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::{
     status::{Cause, Result, Status},
 };
 
-/// Everything that is wrong so far.
+/// The errors found so far.
 #[derive(Default)]
 pub struct Causes(pub Vec<Cause>);
 
 impl Causes {
     /// # Errors
-    /// 422, with all causes.
-    pub fn refuse(&self, group: &str, kind: &str, name: &str) -> Result<()> {
+    /// 422 with all causes, if there are any.
+    pub fn into_result(self, group: &str, kind: &str, name: &str) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Status::invalid(group, kind, name, &self.0)) }
     }
 
@@ -33,19 +33,19 @@ impl Causes {
         self.add("FieldValueInvalid", field, format!("Invalid value: {}: {detail}", show(&value.into())));
     }
 
-    /// One cause for each sentence about one text.
-    pub fn texts(&mut self, field: &str, value: &str, sentences: Vec<String>) {
-        for sentence in sentences {
-            self.invalid(field, value, &sentence);
+    /// One cause for each message about the same value.
+    pub fn invalid_all(&mut self, field: &str, value: &str, messages: Vec<String>) {
+        for message in messages {
+            self.invalid(field, value, &message);
         }
     }
 
-    /// A DNS label that is unique in its list: those before it are in `seen`.
+    /// Checks a DNS label that must be unique in its list; `seen` has the labels before it.
     pub fn unique_label<'a>(&mut self, field: &str, name: &'a str, seen: &mut BTreeSet<&'a str>) {
         if name.is_empty() {
             return self.required(field, "");
         }
-        self.texts(field, name, names::dns_label(name));
+        self.invalid_all(field, name, names::dns_label(name));
         if !seen.insert(name) {
             self.add("FieldValueDuplicate", field, format!("Duplicate value: {name:?}"));
         }
@@ -55,11 +55,11 @@ impl Causes {
         self.add("FieldValueForbidden", field, format!("Forbidden: {detail}"));
     }
 
-    pub fn too_long(&mut self, field: &str, most: usize) {
-        self.add("FieldValueTooLong", field, format!("Too long: may not be more than {most} bytes"));
+    pub fn too_long(&mut self, field: &str, max: usize) {
+        self.add("FieldValueTooLong", field, format!("Too long: may not be more than {max} bytes"));
     }
 
-    /// One of these words.
+    /// Checks that a value is one of the supported ones.
     pub fn one_of(&mut self, field: &str, value: impl Into<Value>, supported: &[&str]) {
         let value = value.into();
         if value.as_str().is_some_and(|text| supported.contains(&text)) {
@@ -70,14 +70,14 @@ impl Causes {
         self.add("FieldValueNotSupported", field, message);
     }
 
-    pub fn at_least(&mut self, field: &str, value: &Value, least: i64) {
-        if value.as_i64().is_some_and(|number| number < least) {
-            let bound = if least == 1 { "greater than 0".into() } else { format!("greater than or equal to {least}") };
+    pub fn at_least(&mut self, field: &str, value: &Value, min: i64) {
+        if value.as_i64().is_some_and(|number| number < min) {
+            let bound = if min == 1 { "greater than 0".into() } else { format!("greater than or equal to {min}") };
             self.invalid(field, value.clone(), &format!("must be {bound}"));
         }
     }
 
-    /// A field that must not change. No `old`: the object is new.
+    /// Checks that a field did not change. Pass no `old` for a new object.
     pub fn immutable(&mut self, field: &str, new: &Value, old: Option<&Value>) {
         if old.is_some_and(|old| old != new) {
             self.invalid(field, new.clone(), "field is immutable");
@@ -85,7 +85,7 @@ impl Causes {
     }
 }
 
-/// Texts in quotes, everything else as JSON.
+/// Strings in quotes, everything else as JSON.
 fn show(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), |text| format!("{text:?}"))
 }

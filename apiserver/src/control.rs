@@ -1,15 +1,15 @@
-//! The control endpoint: faults, compaction and the journal, for whoever has no hand on the process.
+//! The control endpoint: faults, compaction and the request log over HTTP.
 //!
 //! | request | does |
 //! | --- | --- |
 //! | `GET /control/faults` | lists the rules, with how often each has matched and hit |
-//! | `POST /control/faults` | adds a rule, or a list of rules: all of them or, if one is wrong, none |
+//! | `POST /control/faults` | adds a rule or a list of rules; if one is invalid, none is added |
 //! | `DELETE /control/faults` | removes all rules |
-//! | `POST /control/compact` | forgets every version but the present one |
-//! | `POST /control/cut` | hangs up on every watch that is open |
+//! | `POST /control/compact` | compacts the log: only the current versions remain |
+//! | `POST /control/cut` | resets the connection of every open watch |
 //! | `GET /control/requests` | lists the last requests |
 //!
-//! For administrators: no role that a cluster begins with allows these paths to anybody else.
+//! Only administrators have access: no built-in role grants these paths to other users.
 
 use serde_json::{Value, json};
 
@@ -20,17 +20,17 @@ use crate::{
     status::{Result, Status},
 };
 
-/// The answer. Whoever asks has been authorized for the path.
+/// Handles a request that is already authorized.
 ///
-/// The caller neither plans faults for these requests nor notes them in the journal: what switches faults off has to work.
-pub fn answer(state: &mut State, request: &Request) -> Result<Value> {
+/// The caller injects no faults here, so that faults can always be removed.
+pub fn handle(state: &mut State, request: &Request) -> Result<Value> {
     let what = request.path.strip_prefix("/control/").unwrap_or_default();
     match (request.method.as_str(), what) {
-        ("GET", "faults") => Ok(rules(&state.faults)),
-        ("POST", "faults") => add(state, &request.body),
+        ("GET", "faults") => Ok(list_rules(&state.faults)),
+        ("POST", "faults") => add_rules(state, &request.body),
         ("DELETE", "faults") => {
             state.faults.clear();
-            Ok(rules(&state.faults))
+            Ok(list_rules(&state.faults))
         }
         ("POST", "compact") => {
             state.store.compact();
@@ -40,17 +40,17 @@ pub fn answer(state: &mut State, request: &Request) -> Result<Value> {
             state.cut.send_replace(());
             Ok(json!({ "watches": state.cut.receiver_count() }))
         }
-        ("GET", "requests") => Ok(json!({ "requests": state.journal.entries().collect::<Vec<_>>() })),
+        ("GET", "requests") => Ok(json!({ "requests": state.request_log.entries().collect::<Vec<_>>() })),
         (_, "faults" | "compact" | "cut" | "requests") => Err(Status::method_not_allowed()),
         _ => Err(Status::no_such_path()),
     }
 }
 
-fn rules(faults: &Faults) -> Value {
+fn list_rules(faults: &Faults) -> Value {
     json!({ "rules": faults.active() })
 }
 
-fn add(state: &mut State, body: &[u8]) -> Result<Value> {
+fn add_rules(state: &mut State, body: &[u8]) -> Result<Value> {
     let new = faults::parse(body, &state.catalog)?;
     let faults = &mut state.faults;
     if faults.active().len() + new.len() > Faults::CAPACITY {
@@ -59,7 +59,7 @@ fn add(state: &mut State, body: &[u8]) -> Result<Value> {
     for rule in new {
         faults.add(rule);
     }
-    Ok(rules(faults))
+    Ok(list_rules(faults))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Custom resources: definition, schema, pruning, defaults.
+//! Custom resources: definitions, pruning, defaulting and validation by schema.
 
-mod check;
+mod validate_definition;
 mod definition;
 mod path;
-mod tidy;
+mod prune;
 mod validate;
 
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::{
-    check::check,
     definition::{definitions, establish, names, prepare},
+    validate_definition::validate_definition,
 };
 use crate::{
     causes::Causes,
-    decoded::{Decoded, FieldValidation, not_handled},
+    decoded::{Decoded, FieldValidation, decode_error},
     object::{Meta, items, text, words},
     resource::{Definition, PrinterColumn, Resource},
     schema::Schema,
     status::Result,
 };
 
-/// The resources that a definition that has been checked adds: one for each served version.
+/// The resources of a valid definition: one for each served version.
 pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     let spec = &definition["spec"];
     let text = |value: &Value| text(value).to_owned();
     let texts = |value: &Value| words(value).map(str::to_owned).collect();
     let names = &spec["names"];
-    // `.spec.color`: the only form of a path that there is here.
+    // Selectable fields are simple paths, such as `.spec.color`.
     let field = |one: &Value| Some(one["jsonPath"].as_str()?.strip_prefix('.')?.to_owned());
     let resource = |version: &Value| {
         Arc::new(Resource {
@@ -60,13 +60,13 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
 /// [`crate::types::decode`] for a custom resource: drops unknown fields, sets defaults.
 ///
 /// # Errors
-/// 400 for metadata that is none, and for unknown fields, if that is asked for.
+/// 400 for invalid metadata, and for unknown fields if validation is strict.
 pub fn decode(resource: &Resource, schema: &Schema, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
-    let refuse = |why: String| not_handled(&resource.kind, &resource.version, &why);
+    let refuse = |why: String| decode_error(&resource.kind, &resource.version, &why);
     if let Err(why) = ObjectMeta::deserialize(&body["metadata"]) {
         return Err(refuse(why.to_string()));
     }
-    let unknown = tidy::tidy(schema, &mut body);
+    let unknown = prune::prune_and_default(schema, &mut body);
     Decoded::new(body, unknown, validation).map_err(refuse)
 }
 
@@ -76,7 +76,7 @@ pub fn decode(resource: &Resource, schema: &Schema, mut body: Value, validation:
 /// 422, with all causes.
 pub fn validate(resource: &Resource, schema: &Schema, object: &Value, old: Option<&Value>) -> Result<()> {
     let causes = Causes(validate::validate(schema, object, old, ""));
-    causes.refuse(&resource.group, &resource.kind, object.name())
+    causes.into_result(&resource.group, &resource.kind, object.name())
 }
 
 #[cfg(test)]

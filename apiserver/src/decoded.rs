@@ -1,10 +1,10 @@
-//! What decoding makes of a body.
+//! The result of decoding a body.
 
 use serde_json::Value;
 
 use crate::status::Status;
 
-/// What to do about unknown fields.
+/// The parameter `fieldValidation`: how to treat unknown fields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FieldValidation {
     Ignore,
@@ -13,7 +13,7 @@ pub enum FieldValidation {
     Strict,
 }
 
-/// The object as it is understood, and what to warn the sender of.
+/// A decoded object, and the warnings for its client.
 #[derive(Debug)]
 pub struct Decoded {
     pub value: Value,
@@ -36,7 +36,7 @@ impl Decoded {
     }
 }
 
-/// The refusal of a body that is not an object of this kind.
-pub fn not_handled(kind: &str, version: &str, why: &str) -> Status {
+/// The error for a body that is not an object of this kind.
+pub fn decode_error(kind: &str, version: &str, why: &str) -> Status {
     Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }

@@ -1,12 +1,12 @@
-//! What is served, told to clients: `/`, `/api`, `/apis` and what is below them, `/version`.
+//! API discovery: `/`, `/version`, `/api`, `/apis` and the paths below them.
 //!
-//! There are two forms. The old one takes a request per group and version; the aggregated one tells everything in two
-//! (`/api` and `/apis`). Clients ask for the new form in the Accept header and take the old one if they must.
+//! There are two forms. Legacy discovery takes one request per group and version; aggregated discovery takes two (`/api`
+//! and `/apis`). A client asks for the aggregated form in its Accept header.
 //!
 //! Promises:
-//! * a client sees the same resources, verbs, short names and categories in both forms;
-//! * a custom resource is there as soon as its definition is, and gone with it;
-//! * a version that is not served is not there: 404.
+//! * both forms list the same resources, verbs, short names and categories;
+//! * a custom resource appears and disappears with its definition;
+//! * a version that is not served gets 404.
 
 use http::header::ACCEPT;
 use serde_json::{Value, json};
@@ -16,28 +16,28 @@ use crate::{catalog::Catalog, object::text, request::Request, resource::Resource
 const JSON: &str = "application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// All that can be done with objects. Namespaces cannot be deleted all at once.
+/// The verbs of every resource, except that namespaces have no `deletecollection`.
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
-/// What is only ever created, and answered instead of stored: group, plural, kind.
+/// Resources that can only be created and are not stored: group, plural, kind.
 const REVIEWS: [(&str, &str, &str); 3] = [
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
 ];
 
-/// The answer, with its content type, if the path is one of discovery's. Aggregated or not, as the Accept header wants.
-pub fn answer(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
+/// The content type and body of a discovery response; None for any other path.
+pub fn handle(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
     let parts: Vec<&str> = request.path.trim_matches('/').split('/').collect();
     let legacy = |value: Value| Some((JSON.to_owned(), value));
     match parts[..] {
-        [""] if request.path == "/" => legacy(json!({ "paths": paths(catalog) })),
-        ["version"] => legacy(version()),
+        [""] if request.path == "/" => legacy(json!({ "paths": list_paths(catalog) })),
+        ["version"] => legacy(version_info()),
         ["api"] if wants_aggregated(request) => {
-            Some((AGGREGATED.into(), aggregated(groups(catalog).into_iter().filter(|g| g.name.is_empty()))))
+            Some((AGGREGATED.into(), aggregated_list(list_groups(catalog).into_iter().filter(|g| g.name.is_empty()))))
         }
         ["apis"] if wants_aggregated(request) => {
-            Some((AGGREGATED.into(), aggregated(groups(catalog).into_iter().filter(|g| !g.name.is_empty()))))
+            Some((AGGREGATED.into(), aggregated_list(list_groups(catalog).into_iter().filter(|g| !g.name.is_empty()))))
         }
         ["api"] => legacy(json!({
             "kind": "APIVersions",
@@ -45,13 +45,13 @@ pub fn answer(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
             "serverAddressByClientCIDRs": [],
         })),
         ["apis"] => {
-            let named = groups(catalog).into_iter().filter(|g| !g.name.is_empty());
-            let list: Vec<Value> = named.map(|g| g.legacy()).collect();
+            let named = list_groups(catalog).into_iter().filter(|g| !g.name.is_empty());
+            let list: Vec<Value> = named.map(|g| g.to_legacy()).collect();
             legacy(json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": list }))
         }
         ["apis", group] => {
-            let group = groups(catalog).into_iter().find(|g| !g.name.is_empty() && g.name == group)?;
-            let mut body = group.legacy();
+            let group = list_groups(catalog).into_iter().find(|g| !g.name.is_empty() && g.name == group)?;
+            let mut body = group.to_legacy();
             body["kind"] = "APIGroup".into();
             body["apiVersion"] = "v1".into();
             legacy(body)
@@ -62,7 +62,7 @@ pub fn answer(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
     }
 }
 
-/// Whether the first form in the Accept header that this server can answer in is the aggregated one.
+/// Is aggregated discovery the first supported form in the Accept header?
 fn wants_aggregated(request: &Request) -> bool {
     let accept = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for media in accept.flat_map(|value| value.split(',')) {
@@ -82,11 +82,11 @@ fn wants_aggregated(request: &Request) -> bool {
     false
 }
 
-/// Where to go from the root, for whoever begins there, such as with a browser.
-fn paths(catalog: &Catalog) -> Vec<String> {
+/// The paths that `/` lists.
+fn list_paths(catalog: &Catalog) -> Vec<String> {
     let mut paths =
         ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(String::from).to_vec();
-    for group in groups(catalog) {
+    for group in list_groups(catalog) {
         let root = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
         paths.extend(group.versions.iter().map(|(version, _)| format!("{root}/{version}")));
         paths.push(root);
@@ -96,8 +96,8 @@ fn paths(catalog: &Catalog) -> Vec<String> {
     paths
 }
 
-/// What `kubectl version` prints, and what clients decide by: the version whose behaviour this server shows.
-fn version() -> Value {
+/// The version whose behaviour this server implements; `kubectl version` prints it.
+fn version_info() -> Value {
     json!({
         "major": "1", "minor": "36", "gitVersion": "v1.36.3", "gitCommit": "", "gitTreeState": "",
         "emulationMajor": "1", "emulationMinor": "36", "minCompatibilityMajor": "1", "minCompatibilityMinor": "35",
@@ -109,12 +109,12 @@ fn version() -> Value {
 /// A group, with its versions in order of preference.
 struct Group {
     name: String,
-    /// Each with its resources and their subresources in the old form, sorted by name.
+    /// Each with its resources and subresources in the legacy form, sorted by name.
     versions: Vec<(String, Vec<Value>)>,
 }
 
-/// Everything, by group and version.
-fn groups(catalog: &Catalog) -> Vec<Group> {
+/// All served resources by group and version.
+fn list_groups(catalog: &Catalog) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut add = |group: &str, version: &str, entries: Vec<Value>| {
         let at = groups.iter().position(|g| g.name == group).unwrap_or_else(|| {
@@ -128,7 +128,7 @@ fn groups(catalog: &Catalog) -> Vec<Group> {
         }
     };
     for resource in catalog.all() {
-        add(&resource.group, &resource.version, entries(resource));
+        add(&resource.group, &resource.version, list_entries(resource));
     }
     for (group, plural, kind) in REVIEWS {
         let singular = kind.to_ascii_lowercase();
@@ -138,7 +138,7 @@ fn groups(catalog: &Catalog) -> Vec<Group> {
         add(group, "v1", vec![entry]);
     }
     for group in &mut groups {
-        group.versions.sort_by_key(|(version, _)| std::cmp::Reverse(preference(version)));
+        group.versions.sort_by_key(|(version, _)| std::cmp::Reverse(version_priority(version)));
         for (_, entries) in &mut group.versions {
             entries.sort_by(|a, b| text(&a["name"]).cmp(text(&b["name"])));
         }
@@ -146,9 +146,8 @@ fn groups(catalog: &Catalog) -> Vec<Group> {
     groups
 }
 
-/// Greater is better: v2 before v1, v1 before v1beta2, beta before alpha, and what is no such version last, by name.
-fn preference(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
-    let text = std::cmp::Reverse(version.to_owned());
+/// Orders versions: v2, v1, v1beta2, v1alpha1, then other names alphabetically. The preferred version is the greatest.
+fn version_priority(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
     let parse = || -> Option<(u8, u32, u32)> {
         let rest = version.strip_prefix('v')?;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -164,11 +163,11 @@ fn preference(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
         }
     };
     let (stage, major, minor) = parse().unwrap_or_default();
-    (stage, major, minor, text)
+    (stage, major, minor, std::cmp::Reverse(version.to_owned()))
 }
 
-/// A resource and its subresources, in the old form.
-fn entries(resource: &Resource) -> Vec<Value> {
+/// A resource and its subresources, in the legacy form.
+fn list_entries(resource: &Resource) -> Vec<Value> {
     let namespaces = resource.group.is_empty() && resource.plural == "namespaces";
     let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| !namespaces || *verb != "deletecollection").collect();
     let mut main = json!({
@@ -180,12 +179,12 @@ fn entries(resource: &Resource) -> Vec<Value> {
             main[field] = names.clone().into();
         }
     }
-    let subresources = resource.subresources.iter().map(|name| subresource(resource, name));
+    let subresources = resource.subresources.iter().map(|name| subresource_entry(resource, name));
     std::iter::once(main).chain(subresources).collect()
 }
 
-fn subresource(resource: &Resource, name: &str) -> Value {
-    // Group and version of the body, where they are not those of the path.
+fn subresource_entry(resource: &Resource, name: &str) -> Value {
+    // Group and version of the body, if they differ from those of the path.
     let (body, kind, verbs) = match name {
         "binding" => (None, "Binding", &["create"][..]),
         "token" => (Some(("authentication.k8s.io", "v1")), "TokenRequest", &["create"][..]),
@@ -204,21 +203,20 @@ fn subresource(resource: &Resource, name: &str) -> Value {
 }
 
 impl Group {
-    /// The old form.
-    fn legacy(&self) -> Value {
+    fn to_legacy(&self) -> Value {
         let version = |version: &str| json!({ "groupVersion": format!("{}/{version}", self.name), "version": version });
         let versions: Vec<Value> = self.versions.iter().map(|(name, _)| version(name)).collect();
         json!({ "name": self.name, "preferredVersion": versions.first(), "versions": versions })
     }
 
-    fn aggregated(self) -> Value {
+    fn into_aggregated(self) -> Value {
         let version = |(version, entries): (String, Vec<Value>)| {
             let mut resources: Vec<Value> = Vec::new();
             for entry in entries {
                 let kind = json!({
                     "group": text(&entry["group"]), "version": text(&entry["version"]), "kind": entry["kind"],
                 });
-                // Sorted: a subresource comes right after its resource.
+                // The entries are sorted, so a subresource follows its resource.
                 match (text(&entry["name"]).split_once('/'), resources.last_mut()) {
                     (Some((_, name)), Some(parent)) => {
                         let json = json!({ "subresource": name, "responseKind": kind, "verbs": entry["verbs"] });
@@ -250,23 +248,22 @@ fn aggregated_resource(entry: &Value, kind: Value) -> Value {
     json
 }
 
-/// The new form.
-fn aggregated(groups: impl Iterator<Item = Group>) -> Value {
+fn aggregated_list(groups: impl Iterator<Item = Group>) -> Value {
     json!({
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
-        "items": groups.map(Group::aggregated).collect::<Vec<_>>(),
+        "items": groups.map(Group::into_aggregated).collect::<Vec<_>>(),
     })
 }
 
-/// The resources of one group and version, in the old form.
+/// The resources of one group and version, in the legacy form.
 fn resource_list(catalog: &Catalog, group: &str, version: &str) -> Option<Value> {
-    let found = groups(catalog).into_iter().find(|g| g.name == group)?;
+    let found = list_groups(catalog).into_iter().find(|g| g.name == group)?;
     let (_, entries) = found.versions.into_iter().find(|(name, _)| name == version)?;
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let mut body = json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": entries });
-    // As the real one does, for whatever reason.
+    // The real server sets it for named groups only.
     if !group.is_empty() {
         body["apiVersion"] = "v1".into();
     }
@@ -278,9 +275,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_told_in_order_of_preference() {
+    fn versions_are_sorted_by_priority() {
         let mut versions = ["v1", "v1alpha1", "v10", "v2beta1", "foo1", "v2", "v1beta2", "bar", "v10beta3"];
-        versions.sort_by_key(|version| std::cmp::Reverse(preference(version)));
+        versions.sort_by_key(|version| std::cmp::Reverse(version_priority(version)));
         assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v2beta1", "v1beta2", "v1alpha1", "bar", "foo1"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Who answers: authorization, then the room that a request is for.
+//! Authorizes a request and calls the module that handles it.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::{
     body::Body,
     catalog::{Catalog, SCALE},
     discovery,
-    format::{self, Form, Format},
+    format::{Format, Representation, ResponseKind},
     list::{self, Page},
     object::Object,
     openapi,
-    options::Watch,
+    options::WatchOptions,
     rbac,
     request::{Request, RequestInfo, Verb},
     request_body,
@@ -30,8 +30,8 @@ use crate::{
     write::{WriteResult, Writer},
 };
 
-/// What a request is answered, if the connection holds.
-pub fn answer(
+/// Handles one request. `lag`: reads see the state of this many revisions ago.
+pub fn dispatch(
     shared: &Arc<Shared>,
     user: &User,
     request: &Request,
@@ -39,30 +39,30 @@ pub fn answer(
     lag: u64,
     now: Timestamp,
 ) -> Result<Response<Body>> {
-    // The lock is for the work alone: a body is read before (but for a patch: what it means depends on the object), and
-    // whatever may be long is made into text after: objects, lists, discovery, the documents of OpenAPI.
+    // To hold the lock only briefly, the body is parsed before and the response is encoded after. A patch is parsed under
+    // the lock, because its meaning depends on the object.
     let body = request_body::read(request, "");
-    let scaled = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
+    let is_scale = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
     let outcome = shared.change(|state| {
         let target = target?;
         rbac::authorize(&state.store, user, request, target.as_ref())?;
-        let Some(target) = target else { return Ok(Outcome::NoResource(state.catalog.clone())) };
+        let Some(target) = target else { return Ok(Outcome::NonResource(state.catalog.clone())) };
         if target.verb == Verb::Create
             && let Some(review) =
                 auth::review(&state.store, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
         {
-            // A review in a language that is not spoken is refused as that, not as a path that is not there.
+            // An unsupported content type is 415, not 404.
             body?;
             return Ok(Outcome::Ready(response::value(201, &review?)));
         }
-        let Some(resource) = find(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
+        let Some(resource) = resolve_resource(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
         let kind = match target.verb {
-            Verb::List | Verb::DeleteCollection => format::Answer::List,
-            Verb::Watch => format::Answer::Watch,
-            _ => format::Answer::One,
+            Verb::List | Verb::DeleteCollection => ResponseKind::List,
+            Verb::Watch => ResponseKind::Watch,
+            _ => ResponseKind::Object,
         };
-        let format = Format { form: Form::accepted(&request.headers, &request.query, kind)?, now };
-        // A replica that lags answers with what it knows.
+        let format = Format { representation: Representation::negotiate(&request.headers, &request.query, kind)?, now };
+        // The latest revision that a lagging replica would know.
         let latest = state.store.revision().saturating_sub(lag).max(state.store.oldest());
         match target.verb {
             Verb::Get => {
@@ -75,7 +75,7 @@ pub fn answer(
             }
             Verb::Watch => {
                 let selector = Selector::parse(&resource, &request.query)?;
-                let options = Watch::parse(&request.query)?;
+                let options = WatchOptions::parse(&request.query)?;
                 let watch = watch::WatchRequest { resource, target, selector, options, format, latest };
                 Ok(Outcome::Ready(response::json(200, watch::open(shared, state, watch))))
             }
@@ -84,25 +84,25 @@ pub fn answer(
     })?;
     Ok(match outcome {
         Outcome::Ready(response) => response,
-        Outcome::NoResource(catalog) => no_resource(&catalog, request),
-        Outcome::Page { resource, page, format } => response::json(200, format.page(&resource, &page)),
+        Outcome::NonResource(catalog) => handle_non_resource(&catalog, request),
+        Outcome::Page { resource, page, format } => response::json(200, format.encode_page(&resource, &page)),
         Outcome::Object { code, mut resource, mut object, format, warnings } => {
-            if scaled {
-                // What was read or written is the object; what is told of it is its Scale.
+            if is_scale {
+                // The request read or wrote the object; the response shows its Scale.
                 (resource, object) = (SCALE.clone(), Arc::new(Object::new(scale::from_object(object.value()))));
             }
-            let mut response = response::json(code, format.one(&resource, &object));
+            let mut response = response::json(code, format.encode_object(&resource, &object));
             response::add_warnings(&mut response, &warnings);
             response
         }
     })
 }
 
-/// What a request has led to, while the state was at hand.
+/// The result of a request under the lock, before it is encoded.
 enum Outcome {
     Ready(Response<Body>),
-    /// With what is served at that moment.
-    NoResource(Catalog),
+    /// A non-resource path, with the catalog at the moment of the request.
+    NonResource(Catalog),
     Object {
         code: u16,
         resource: Arc<Resource>,
@@ -127,7 +127,7 @@ fn write(
     format: Format,
 ) -> Result<Outcome> {
     let Request { query, .. } = request;
-    // Read once more for the sake of the message, now that the kind is known.
+    // Parse an invalid body again: the kind is known now, and the error message names it.
     let kind = if target.subresource == "scale" { &SCALE.kind } else { &resource.kind };
     let body = || body.or_else(|_| request_body::read(request, kind));
     if target.verb == Verb::Create && target.subresource == "token" {
@@ -155,65 +155,65 @@ fn write(
     })
 }
 
-/// The resource, if there is one and the request makes sense there. None: not even its group is served.
-fn find(state: &State, target: &RequestInfo) -> Result<Option<Arc<Resource>>> {
+/// The resource of a request, if the request is valid for it. None if its group is not served.
+fn resolve_resource(state: &State, target: &RequestInfo) -> Result<Option<Arc<Resource>>> {
     let Some(resource) = state.catalog.find(&target.group, &target.version, &target.plural) else {
         let served = state.catalog.all().iter().any(|resource| resource.group == target.group);
         return if served { Err(Status::no_such_path()) } else { Ok(None) };
     };
-    let (named, below) = (!target.name.is_empty(), &*target.subresource);
-    let everywhere = resource.namespaced && target.namespace.is_empty();
-    let elsewhere = !resource.namespaced && !target.namespace.is_empty();
-    if elsewhere || (everywhere && named) {
+    let (has_name, subresource) = (!target.name.is_empty(), &*target.subresource);
+    let all_namespaces = resource.namespaced && target.namespace.is_empty();
+    let has_wrong_scope = !resource.namespaced && !target.namespace.is_empty();
+    if has_wrong_scope || (all_namespaces && has_name) {
         return Err(Status::no_such_path());
     }
-    if !below.is_empty() && !resource.subresources.iter().any(|s| s == below) {
+    if !subresource.is_empty() && !resource.subresources.iter().any(|s| s == subresource) {
         if resource.custom.is_some() {
-            // Without a status subresource the real server says this, although the object is there.
+            // The real server returns this even if the object exists.
             return Err(Status::not_found(&target.group, &target.plural, &target.name));
         }
-        return Err(Status::no_such_subresource(&resource.plural, below));
+        return Err(Status::no_such_subresource(&resource.plural, subresource));
     }
-    let allowed = match (target.verb, below) {
+    let allowed = match (target.verb, subresource) {
         (Verb::List | Verb::Watch, "" | "status" | "scale") => true,
-        (Verb::Create, "") => !named && !everywhere,
-        (Verb::DeleteCollection, "") => !everywhere && resource.plural != "namespaces",
+        (Verb::Create, "") => !has_name && !all_namespaces,
+        (Verb::DeleteCollection, "") => !all_namespaces && resource.plural != "namespaces",
         (Verb::Get | Verb::Update | Verb::Patch, "status" | "scale") => true,
         (Verb::Update, "finalize") => true,
         (Verb::Create, "token" | "binding") => true,
-        (_, below) => named && below.is_empty(),
+        _ => has_name && subresource.is_empty(),
     };
     if !allowed {
         return Err(Status::method_not_allowed());
     }
-    // Pitfall: `pods//status` has a subresource and no name. Taken for the collection, it would be all pods for whoever
-    // has rights to their status alone.
-    if !named && !below.is_empty() {
+    // Pitfall: `pods//status` has a subresource but no name. Taken for the collection, it would give access to all pods
+    // with a right to `pods/status` alone.
+    if !has_name && !subresource.is_empty() {
         return Err(Status::bad_request("name must be provided"));
     }
     Ok(Some(resource))
 }
 
-/// Everything that is not a resource.
-fn no_resource(catalog: &Catalog, request: &Request) -> Response<Body> {
-    if let Some((content_type, value)) = discovery::answer(catalog, request) {
+/// Handles the non-resource paths: discovery, OpenAPI and health.
+fn handle_non_resource(catalog: &Catalog, request: &Request) -> Response<Body> {
+    if let Some((content_type, value)) = discovery::handle(catalog, request) {
         return response::new(200, &content_type, Bytes::from(value.to_string()).into());
     }
-    if let Some(value) = openapi::answer(catalog, request) {
+    if let Some(value) = openapi::handle(catalog, request) {
         return response::value(200, &value);
     }
     if request.path == "/openapi/v2" {
         return response::new(200, openapi::EMPTY_V2, Bytes::new().into());
     }
     match request.path.split('/').nth(1) {
-        // It answers, so it lives; it is ready from the first moment on.
+        // The server is ready from its start.
         Some("healthz" | "livez" | "readyz") => response::text(200, "ok"),
         Some("api") => response::error(&Status::no_such_path()),
         _ => not_found(),
     }
 }
 
-/// What a path that leads nowhere is answered; this is no Status.
+/// The response to an unknown path, which is plain text, not a Status.
 fn not_found() -> Response<Body> {
     response::text(404, "404 page not found\n")
 }

@@ -1,15 +1,14 @@
-//! What can go wrong, on demand.
+//! Fault injection.
 //!
-//! A [`Rule`] says for which requests, when, and how. All rules that hit a request take part in what becomes of it
-//! ([`Plan`]). The decision is a pure function of the rules, the request and the dice: the same seed and the same
-//! requests give the same faults.
+//! A [`Rule`] selects requests and the [`Fault`] that hits them. The [`Plan`] of a request combines all rules that hit it.
+//! It is a pure function of the rules, the request and the random numbers: the same seed and requests give the same faults.
 //!
-//! Lines of a watch are counted as they are sent: events, bookmarks too. What becomes of a watch is decided when it is
-//! opened: removing a rule mends those that are opened afterwards.
+//! Watch faults count the lines that are sent: events and bookmarks. A watch keeps the plan of its opening request; adding
+//! or removing rules affects later watches only.
 
 mod parse;
 mod plan;
-mod spoil;
+mod corrupt;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,67 +16,66 @@ use rand::{RngExt, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    journal,
     object::GroupResource,
     request::{Request, RequestInfo, Verb},
-    selector,
+    request_log, selector,
     user::User,
 };
 
 pub use parse::parse;
 pub use plan::{Plan, WatchPlan};
 
-/// One way to fail, and what the client sees of it. In JSON each is written as in the README's table.
+/// A way to fail, as the client sees it. The README's table lists the JSON forms.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all_fields = "camelCase")]
 pub enum Fault {
-    /// Nothing for so long, then the answer.
+    /// The response comes this much later.
     Delay {
         #[serde(with = "parse::duration")]
         duration: Duration,
     },
-    /// 429 with `Retry-After`; nothing was done.
+    /// 429 with `Retry-After`; the request has no effect.
     TooManyRequests {
         /// Sent in whole seconds.
         #[serde(with = "parse::duration")]
         retry_after: Duration,
     },
-    /// 500; nothing was done.
+    /// 500; the request has no effect.
     InternalError,
-    /// 503; nothing was done.
+    /// 503; the request has no effect.
     ServiceUnavailable,
-    /// A closed connection; nothing was done.
+    /// The connection is closed; the request has no effect.
     ResetBefore,
-    /// A closed connection; it *was* done.
+    /// The connection is closed; the request *has* taken effect.
     ResetAfter,
-    /// Every older version is forgotten, then the answer: whoever is behind gets 410.
+    /// The log is compacted before the request is handled: older versions get 410.
     Compact,
-    /// Get, list: the answer of a replica that is so many revisions behind.
+    /// Get, list: the response of a replica that is this many revisions behind.
     StaleRead { lag: u64 },
-    /// Get, list, watch: objects whose `spec` and labels are a text.
+    /// Get, list, watch: objects whose `spec` and labels are strings.
     Undecodable {
         /// Only the object of this name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
-    /// Watch: 422 for `sendInitialEvents`, as by a server that does not know it.
+    /// Watch: 422 for `sendInitialEvents`, as from a server without the WatchList feature.
     StreamingListRefused,
     /// Watch: 410 as the status of the opening request.
     GoneOnOpen,
-    /// Watch: the end, properly, without a line.
+    /// Watch: ends normally without a line.
     EmptyWatch,
-    /// Watch: the end, properly, after so many lines.
+    /// Watch: ends normally after this many lines.
     WatchEnd { after: u64 },
-    /// Watch: a closed connection after so many lines.
+    /// Watch: the connection is closed after this many lines.
     WatchCut { after: u64 },
-    /// Watch: a closed connection in the middle of the line that follows so many.
+    /// Watch: the connection is closed in the middle of the line after this many lines.
     WatchCutInLine { after: u64 },
-    /// Watch: nothing more after so many lines, and no end either.
+    /// Watch: stays open but sends nothing after this many lines.
     WatchSilent { after: u64 },
 }
 
 impl Fault {
-    /// The requests that it can happen to. None: any, even one that is for no resource.
+    /// The verbs that it can hit. None: any request, even one for a non-resource path.
     fn verbs(&self) -> Option<&'static [Verb]> {
         match self {
             Fault::Delay { .. }
@@ -99,19 +97,18 @@ impl Fault {
         }
     }
 
-    /// Whether it can happen to this request at all.
     fn can_hit(&self, request: &Request, target: Option<&RequestInfo>) -> bool {
         self.verbs().is_none_or(|verbs| target.is_some_and(|target| verbs.contains(&target.verb)))
             && (*self != Fault::StreamingListRefused || request.query.get("sendInitialEvents").is_some())
     }
 }
 
-/// When to fail, and how. Whatever is not given matches everything.
+/// A fault, and the requests that it hits. A field that is not set matches every request.
 ///
 /// ```
 /// use apiserver::{Fault, Rule, Verb};
 /// let second_patch = Rule::new(Fault::ResetAfter).verb(Verb::Patch).resource("pkis.box.com").nth(2);
-/// let storm = Rule::new(Fault::InternalError).probability(0.3).times(100);
+/// let outage = Rule::new(Fault::InternalError).probability(0.3).times(100);
 /// ```
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,27 +122,27 @@ pub struct Rule {
     /// `pods`, `pkis.box.com`, with all their subresources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// `status`. Empty: none of them.
+    /// `status`. Empty: only requests without a subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subresource: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// In the path; of a create in the body; of a collection in the field selector `metadata.name=…`.
+    /// From the path, from the body of a create, or from a field selector `metadata.name=…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The first request to hit, of those that match; counted from 1.
+    /// The first matching request to hit, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// So many hits, then no more. Not given: one if there is an `nth`, else without an end.
+    /// At most this many hits. Default: 1 with `nth`, else unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Of a hit, from 0 to 1. Not given: 1.
+    /// Probability of a hit, from 0 to 1. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
 }
 
 impl Rule {
-    /// Always, for everything that the fault can happen to.
+    /// A rule that hits every request that the fault can hit.
     pub fn new(fault: Fault) -> Self {
         Rule {
             fault,
@@ -203,7 +200,7 @@ impl Rule {
             return false;
         }
         let Some(target) = target else {
-            // What is no resource has none of these.
+            // A non-resource path has none of these fields.
             return self.verb.is_none()
                 && [&self.resource, &self.subresource, &self.namespace, &self.name].iter().all(|part| part.is_none());
         };
@@ -216,42 +213,43 @@ impl Rule {
     }
 }
 
-/// The one object that a request is about; empty if there may be more. Pitfall: the path alone names none for a create or
-/// a watch, and a rule for `create` or `watch` with a name would never match.
+/// The name of the request's object; empty if the request may concern more than one.
+///
+/// Pitfall: for a create or a watch the name is not in the path.
 fn object_name<'a>(request: &'a Request, target: &'a RequestInfo) -> Cow<'a, str> {
     match target.verb {
         _ if !target.name.is_empty() => Cow::Borrowed(&target.name),
-        Verb::Create => Cow::Owned(journal::wanted_name(&request.body)),
+        Verb::Create => Cow::Owned(request_log::requested_name(&request.body)),
         _ => Cow::Borrowed(selector::selected_name(&request.query)),
     }
 }
 
-/// A rule in force.
+/// A rule with its counters.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Active {
+pub struct ActiveRule {
     #[serde(flatten)]
     pub rule: Rule,
-    /// So many requests were like that.
+    /// Matching requests.
     pub matched: u64,
-    /// So many of them it happened to.
+    /// Matching requests that the fault has hit.
     pub hit: u64,
 }
 
-/// The rules in force.
+/// The active rules.
 #[derive(Default)]
-pub struct Faults(Vec<Active>);
+pub struct Faults(Vec<ActiveRule>);
 
 impl Faults {
-    /// More are not taken.
+    /// At most this many rules: each request is compared with all of them.
     pub const CAPACITY: usize = 1_000;
 
-    /// Adds a rule. False if there are too many.
+    /// Adds a rule. Returns false if there are too many.
     pub fn add(&mut self, rule: Rule) -> bool {
-        let room = self.0.len() < Self::CAPACITY;
-        if room {
-            self.0.push(Active { rule, matched: 0, hit: 0 });
+        let has_room = self.0.len() < Self::CAPACITY;
+        if has_room {
+            self.0.push(ActiveRule { rule, matched: 0, hit: 0 });
         }
-        room
+        has_room
     }
 
     pub fn clear(&mut self) {
@@ -259,12 +257,11 @@ impl Faults {
     }
 
     /// In the order in which they were added.
-    pub fn active(&self) -> &[Active] {
+    pub fn active(&self) -> &[ActiveRule] {
         &self.0
     }
 
-    /// Which rules this request meets, and what follows. Counts. The dice are thrown only for rules that leave it to
-    /// them.
+    /// Counts the request and combines the faults that hit it. Only rules with a probability draw a random number.
     pub fn plan(&mut self, user: &User, request: &Request, target: Option<&RequestInfo>, random: &mut StdRng) -> Plan {
         let mut plan = Plan::default();
         for active in &mut self.0 {
@@ -284,7 +281,5 @@ impl Faults {
     }
 }
 
-#[cfg(test)]
-mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
-//! What a client wants to see: objects whole, as rows of a table, or their metadata alone. And how they are sent.
+//! Encodes objects and lists in the representation that the client accepts: complete, as a table, or metadata only.
 //!
 //! Promises:
-//! * what is sent as it is stored is not made into text twice, neither for the next client nor for the next watch;
-//! * the first of the acceptable forms is taken, the others are 406.
+//! * a stored object is encoded at most once; all responses and watches share the bytes;
+//! * the first supported representation in the Accept header is used; if there is none, the response is 406.
 
 use std::collections::VecDeque;
 
@@ -21,62 +21,63 @@ use crate::{
     table,
 };
 
-/// In which form.
+/// The representation of objects in a response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    Whole,
-    /// Rows; each brings the object along as far as `includeObject` says.
-    Table(Include),
+pub enum Representation {
+    Object,
+    Table(IncludeObject),
     Metadata,
 }
 
-/// How much of its object a row has.
+/// The parameter `includeObject`: the part of its object that a table row contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Include {
+pub enum IncludeObject {
     None,
     Metadata,
-    Whole,
+    Object,
 }
 
 /// How the objects of one resource are sent to one client.
 pub struct Format {
-    pub form: Form,
-    /// When ages are counted from.
+    pub representation: Representation,
+    /// The time for the ages in tables.
     pub now: Timestamp,
 }
 
-/// What is asked for.
+/// The kind of a response; it limits the representations that a client can request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    One,
+pub enum ResponseKind {
+    Object,
     List,
     Watch,
 }
 
-impl Form {
+impl Representation {
+    /// Chooses the representation by the Accept header.
+    ///
     /// # Errors
-    /// 406 if none of what the client accepts is spoken here.
-    pub fn accepted(headers: &HeaderMap, query: &Query, answer: Answer) -> Result<Form> {
+    /// 406 if the client accepts no supported one.
+    pub fn negotiate(headers: &HeaderMap, query: &Query, response: ResponseKind) -> Result<Representation> {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if accept.is_empty() {
-            return Ok(Form::Whole);
+            return Ok(Representation::Object);
         }
-        let mut clauses: Vec<Clause> = accept.split(',').map(Clause::parse).collect();
-        clauses.sort_by_key(|clause| u32::MAX - clause.quality);
-        if !clauses.iter().any(|clause| clause.json) {
+        let mut ranges: Vec<MediaRange> = accept.split(',').map(MediaRange::parse).collect();
+        ranges.sort_by_key(|range| u32::MAX - range.quality);
+        if !ranges.iter().any(|range| range.json) {
             let mut status =
                 Status::new(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json");
             status.details = json!({});
             return Err(status);
         }
-        let list = answer == Answer::List;
-        for clause in clauses.iter().filter(|clause| clause.json) {
-            match clause.kind {
-                "" => return Ok(Form::Whole),
-                _ if (clause.group, clause.version) != ("meta.k8s.io", "v1") => {}
-                "Table" => return Ok(Form::Table(Include::parse(query)?)),
-                "PartialObjectMetadata" if !list => return Ok(Form::Metadata),
-                "PartialObjectMetadataList" if answer != Answer::One => return Ok(Form::Metadata),
+        let list = response == ResponseKind::List;
+        for range in ranges.iter().filter(|range| range.json) {
+            match range.kind {
+                "" => return Ok(Representation::Object),
+                _ if (range.group, range.version) != ("meta.k8s.io", "v1") => {}
+                "Table" => return Ok(Representation::Table(IncludeObject::parse(query)?)),
+                "PartialObjectMetadata" if !list => return Ok(Representation::Metadata),
+                "PartialObjectMetadataList" if response != ResponseKind::Object => return Ok(Representation::Metadata),
                 kind @ ("PartialObjectMetadata" | "PartialObjectMetadataList") => {
                     let what = if list { "a list" } else { "not a list" };
                     let message = format!("you requested {kind}, but the requested object is {what}");
@@ -90,9 +91,9 @@ impl Form {
     }
 }
 
-/// One of the forms that a client accepts: `application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9`.
+/// One element of an Accept header: `application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9`.
 #[derive(Default)]
-struct Clause<'a> {
+struct MediaRange<'a> {
     json: bool,
     kind: &'a str,
     version: &'a str,
@@ -101,30 +102,30 @@ struct Clause<'a> {
     quality: u32,
 }
 
-impl<'a> Clause<'a> {
+impl<'a> MediaRange<'a> {
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let json = matches!(parts.next(), Some("application/json" | "application/*" | "*/*"));
-        let mut clause = Clause { json, quality: 1000, ..Clause::default() };
+        let mut range = MediaRange { json, quality: 1000, ..MediaRange::default() };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             match name {
-                "as" => clause.kind = value,
-                "v" => clause.version = value,
-                "g" => clause.group = value,
-                "q" => clause.quality = value.parse().map_or(0, |quality: f32| (quality * 1000.0) as u32),
+                "as" => range.kind = value,
+                "v" => range.version = value,
+                "g" => range.group = value,
+                "q" => range.quality = value.parse().map_or(0, |quality: f32| (quality * 1000.0) as u32),
                 _ => {}
             }
         }
-        clause
+        range
     }
 }
 
-impl Include {
-    fn parse(query: &Query) -> Result<Include> {
+impl IncludeObject {
+    fn parse(query: &Query) -> Result<IncludeObject> {
         match query.get("includeObject") {
-            None | Some("Metadata") => Ok(Include::Metadata),
-            Some("None") => Ok(Include::None),
-            Some("Object") => Ok(Include::Whole),
+            None | Some("Metadata") => Ok(IncludeObject::Metadata),
+            Some("None") => Ok(IncludeObject::None),
+            Some("Object") => Ok(IncludeObject::Object),
             Some(other) => Err(Status::bad_request(format!(
                 "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
                  'Object', 'None', or empty"
@@ -134,19 +135,19 @@ impl Include {
 }
 
 impl Format {
-    /// A single object, as the answer to a get or a write.
-    pub fn one(&self, resource: &Resource, object: &Object) -> Bytes {
-        match self.form {
-            Form::Table(_) => {
+    /// The response to a get or a write.
+    pub fn encode_object(&self, resource: &Resource, object: &Object) -> Bytes {
+        match self.representation {
+            Representation::Table(_) => {
                 let metadata = json!({ "resourceVersion": object.value().resource_version() });
-                table(metadata, table::columns(resource), self.row(resource, object)).to_string().into()
+                table(metadata, table::columns(resource), self.table_row(resource, object)).to_string().into()
             }
-            _ => self.item(resource, object),
+            _ => self.encode_item(resource, object),
         }
     }
 
-    /// A page of a list, in pieces.
-    pub fn page(&self, resource: &Resource, page: &Page) -> Body {
+    /// The response to a list.
+    pub fn encode_page(&self, resource: &Resource, page: &Page) -> Body {
         let mut metadata = json!({ "resourceVersion": page.revision.to_string() });
         if let Some(next) = &page.next {
             metadata["continue"] = next.as_str().into();
@@ -154,55 +155,55 @@ impl Format {
         if let Some(remaining) = page.remaining {
             metadata["remainingItemCount"] = remaining.into();
         }
-        let (kind, api_version, columns, items) = match self.form {
-            Form::Whole => (&*resource.list_kind, &*resource.api_version(), Value::Null, "items"),
-            Form::Table(_) => ("Table", META, table::columns(resource), "rows"),
-            Form::Metadata => ("PartialObjectMetadataList", META, Value::Null, "items"),
+        let (kind, api_version, columns, items) = match self.representation {
+            Representation::Object => (&*resource.list_kind, &*resource.api_version(), Value::Null, "items"),
+            Representation::Table(_) => ("Table", META, table::columns(resource), "rows"),
+            Representation::Metadata => ("PartialObjectMetadataList", META, Value::Null, "items"),
         };
         let columns = if columns.is_null() { String::new() } else { format!(r#""columnDefinitions":{columns},"#) };
         let head =
             format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},{columns}"{items}":"#);
         let mut pieces = VecDeque::with_capacity(2 * page.items.len() + 2);
         pieces.push_back(Bytes::from(head));
-        if self.form == Form::Metadata && page.items.is_empty() {
-            // Pitfall: no items are none at all here. A client that takes this for a broken list fails on an empty one.
+        if self.representation == Representation::Metadata && page.items.is_empty() {
+            // Pitfall: an empty PartialObjectMetadataList has `"items":null`, as in the real server. Clients must accept it.
             pieces.push_back(Bytes::from_static(b"null}"));
             return Body::Pieces(pieces);
         }
         pieces.push_back(Bytes::from_static(b"["));
-        // In a list of a built-in type the items do not repeat what they are.
-        let bare = self.form == Form::Whole && resource.custom.is_none();
+        // The items of a built-in list have neither kind nor apiVersion.
+        let bare = self.representation == Representation::Object && resource.custom.is_none();
         let (before_first, between) = if bare { ("{", ",{") } else { ("", ",") };
         for (i, object) in page.items.iter().enumerate() {
             let separator = if i == 0 { before_first } else { between };
             pieces.push_back(Bytes::from_static(separator.as_bytes()));
-            pieces.push_back(match self.form {
-                Form::Table(_) => self.row(resource, object).to_string().into(),
+            pieces.push_back(match self.representation {
+                Representation::Table(_) => self.table_row(resource, object).to_string().into(),
                 _ if bare => object.json_after_kind(),
-                _ => self.item(resource, object),
+                _ => self.encode_item(resource, object),
             });
         }
         pieces.push_back(Bytes::from_static(b"]}"));
         Body::Pieces(pieces)
     }
 
-    /// An object in a watch. `first`: a table names its columns once.
-    pub fn event(&self, resource: &Resource, object: &Object, first: bool) -> Bytes {
-        match self.form {
-            Form::Table(_) => {
+    /// The object of a watch event. Only the first event has the column definitions of a table.
+    pub fn encode_event(&self, resource: &Resource, object: &Object, first: bool) -> Bytes {
+        match self.representation {
+            Representation::Table(_) => {
                 let metadata = json!({ "resourceVersion": object.value().resource_version() });
                 let columns = if first { table::columns(resource) } else { Value::Null };
-                table(metadata, columns, self.row(resource, object)).to_string().into()
+                table(metadata, columns, self.table_row(resource, object)).to_string().into()
             }
-            _ => self.item(resource, object),
+            _ => self.encode_item(resource, object),
         }
     }
 
-    fn item(&self, resource: &Resource, object: &Object) -> Bytes {
-        match self.form {
-            Form::Metadata => metadata(object.value()).to_string().into(),
+    fn encode_item(&self, resource: &Resource, object: &Object) -> Bytes {
+        match self.representation {
+            Representation::Metadata => metadata(object.value()).to_string().into(),
             _ if resource.custom.is_none() || object.value()["apiVersion"] == resource.api_version() => object.json(),
-            // Stored as another version of its definition: there is no conversion, so that is all there is to do.
+            // Stored in another version of its definition. Without conversion, only the apiVersion differs.
             _ => {
                 let mut value = object.value().clone();
                 value["apiVersion"] = resource.api_version().into();
@@ -211,10 +212,10 @@ impl Format {
         }
     }
 
-    fn row(&self, resource: &Resource, object: &Object) -> Value {
-        let included = match self.form {
-            Form::Table(Include::Whole) => object.value().clone(),
-            Form::Table(Include::Metadata) => metadata(object.value()),
+    fn table_row(&self, resource: &Resource, object: &Object) -> Value {
+        let included = match self.representation {
+            Representation::Table(IncludeObject::Object) => object.value().clone(),
+            Representation::Table(IncludeObject::Metadata) => metadata(object.value()),
             _ => Value::Null,
         };
         json!({ "cells": table::cells(resource, object.value(), self.now), "object": included })
@@ -239,37 +240,38 @@ mod tests {
 
     const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
-    fn form(accept: &str, answer: Answer) -> Result<Form> {
+    fn negotiate(accept: &str, kind: ResponseKind) -> Result<Representation> {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, accept.parse().unwrap());
-        Form::accepted(&headers, &Query::default(), answer)
+        Representation::negotiate(&headers, &Query::default(), kind)
     }
 
     #[test]
-    fn the_first_acceptable_form_is_taken() {
+    fn first_supported_representation_is_chosen() {
         for (accept, wanted) in [
-            ("*/*", Form::Whole),
-            ("application/vnd.kubernetes.protobuf,application/json", Form::Whole),
-            ("application/json;as=Foo;v=v1;g=meta.k8s.io,application/json", Form::Whole),
-            ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Form::Whole),
-            (TABLE, Form::Table(Include::Metadata)),
+            ("*/*", Representation::Object),
+            ("application/vnd.kubernetes.protobuf,application/json", Representation::Object),
+            ("application/json;as=Foo;v=v1;g=meta.k8s.io,application/json", Representation::Object),
+            ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Representation::Object),
+            (TABLE, Representation::Table(IncludeObject::Metadata)),
             (
                 "application/json;q=0.5,application/json;as=Table;v=v1;g=meta.k8s.io;q=0.9",
-                Form::Table(Include::Metadata),
+                Representation::Table(IncludeObject::Metadata),
             ),
         ] {
-            assert_eq!(form(accept, Answer::List).unwrap(), wanted, "{accept}");
+            assert_eq!(negotiate(accept, ResponseKind::List).unwrap(), wanted, "{accept}");
         }
-        assert_eq!(Form::accepted(&HeaderMap::new(), &Query::default(), Answer::List).unwrap(), Form::Whole);
+        let default = Representation::negotiate(&HeaderMap::new(), &Query::default(), ResponseKind::List);
+        assert_eq!(default.unwrap(), Representation::Object);
     }
 
     #[test]
-    fn text_that_is_sent_as_it_is_stored_is_made_once() {
+    fn stored_object_is_encoded_once() {
         let catalog = crate::catalog::Catalog::built_in();
         let pods = catalog.find("", "v1", "pods").unwrap();
         let object = Object::new(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a" } }));
-        let format = Format { form: Form::Whole, now: Timestamp::UNIX_EPOCH };
-        let once = format.one(&pods, &object);
-        assert_eq!(once.as_ptr(), format.event(&pods, &object, true).as_ptr(), "the same bytes, not equal ones");
+        let format = Format { representation: Representation::Object, now: Timestamp::UNIX_EPOCH };
+        let once = format.encode_object(&pods, &object);
+        assert_eq!(once.as_ptr(), format.encode_event(&pods, &object, true).as_ptr(), "not shared");
     }
 }

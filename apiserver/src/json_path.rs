@@ -9,24 +9,24 @@ use jsonpath_rust::{
 use regex::{Captures, Regex};
 use serde_json::Value;
 
-/// A path, parsed.
+/// A parsed path.
 #[derive(Debug)]
 pub struct JsonPath(JpQuery);
 
 impl JsonPath {
     /// None if the text is not a path.
     pub fn parse(text: &str) -> Option<JsonPath> {
-        parse_json_path(&standard(text)).ok().map(JsonPath)
+        parse_json_path(&to_rfc9535(text)).ok().map(JsonPath)
     }
 
-    /// The first value that the path leads to.
+    /// The first value at this path.
     pub fn first<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         js_path_process(&self.0, value).ok()?.into_iter().next().map(|found| found.val())
     }
 }
 
-/// A path of kubectl's dialect (`.metadata.labels.example\.com/name`) as RFC 9535 writes it.
-fn standard(path: &str) -> String {
+/// Translates kubectl's dialect (`.metadata.labels.example\.com/name`) to RFC 9535.
+fn to_rfc9535(path: &str) -> String {
     static NAME: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r#"'[^']*'|"[^"]*"|\.((?:\\.|[^.\[\]\\*@=!<>()\s])+)"#).expect("a valid pattern"));
     let quoted = |found: &Captures<'_>| match found.get(1) {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn path_of_kubectl_leads_to_first_value() {
+    fn kubectl_path_selects_the_first_value() {
         let object = json!({
             "metadata": { "labels": { "app.kubernetes.io/name": "web" } },
             "spec": { "ports": [{ "n": 1 }, { "n": 2 }], "my-list": [] },

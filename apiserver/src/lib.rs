@@ -1,48 +1,47 @@
-//! A Kubernetes API server in memory: the other end of the watch.
+//! A Kubernetes API server in memory: the server side of list and watch.
 //!
-//! It does what clients of list and watch can observe, and each thing that it does, it does as the real one. One
-//! conformance suite runs on both. It knows nothing of any controller.
+//! It implements the behaviour that clients of list and watch can observe. One conformance suite runs on it and on the real
+//! kube-apiserver. It knows nothing about controllers.
 //!
 //! ```text
 //!  request --> server ---------> auth, rbac ---------> list ----> Store ----> one page
 //!              parse, faults     401, 403        |---> watch <--- log <--|    a stream: a cursor in the log
 //!                                                |---> write ------------'    one change, one revision
-//!                                                      decode, default, validate; then whatever follows from it:
-//!                                                      finalizers, garbage collection, ends of namespaces
+//!                                                      decode, default, validate; then the consequences:
+//!                                                      finalizers, garbage collection, namespace deletion
 //! ```
 //!
 //! # Start here
 //!
-//! [`store`]: objects, one revision counter, and the log that every watch reads. Then, as a request goes:
+//! [`store`]: objects, one revision counter, and the log that every watch reads. Then, in the order of a request:
 //!
-//! | module | in one sentence |
+//! | module | purpose |
 //! | --- | --- |
-//! | [`object`], [`resource`], [`schema`], [`catalog`] | What there is: objects, and the resources that they are of. |
-//! | [`store`], [`owners`] | What is known, since when, and who owns it. |
-//! | [`state`] | All that the server knows, behind one lock. |
-//! | [`server`], [`serve`] | The tower service, in process and on a socket: the order in which a request is handled. |
+//! | [`object`], [`resource`], [`schema`], [`catalog`] | Objects, and the resources that are served. |
+//! | [`store`], [`owners`] | The objects, the log of their changes, and an index by owner. |
+//! | [`state`] | All state of the server, behind one lock. |
+//! | [`server`], [`serve`] | The tower service, in process and on a socket: the steps of a request. |
 //! | [`request`], [`request_body`], [`protobuf`], [`options`] | A request, as the real server reads it. |
-//! | [`user`], [`tokens`], [`auth`], [`rbac`] | The sender of a request, and what they may do. |
-//! | [`faults`], [`control`], [`journal`] | Faults on demand; the last requests and their answers. |
-//! | [`dispatch`] | Authorization, then the module that answers. |
+//! | [`user`], [`tokens`], [`auth`], [`rbac`] | Authentication and authorization. |
+//! | [`faults`], [`control`], [`request_log`] | Fault injection; the last requests and their status codes. |
+//! | [`dispatch`] | Authorization, then the call of the module that handles the request. |
 //! | [`list`], [`continue_token`] | One page, at one revision, and the token that leads to the next. |
 //! | [`mod@watch`] | A cursor in the log. |
-//! | [`selector`] | The objects of a collection that a request is about. |
-//! | [`mod@write`] | Every change, and what follows from it. |
-//! | [`scale`] | A view of an object with replicas, and a write of that view. |
-//! | [`types`], [`decoded`], [`causes`], [`names`], [`patch`], [`custom`] | Decode, complete and check an object; patches; custom resources. |
+//! | [`selector`] | Label and field selectors. |
+//! | [`mod@write`] | Create, update, patch and delete, with their consequences. |
+//! | [`scale`] | The subresource `scale`. |
+//! | [`types`], [`decoded`], [`causes`], [`names`], [`patch`], [`custom`] | Decoding, defaulting and validation; patches; custom resources. |
 //! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`response`], [`body`] | The form of an answer: objects, rows, refusals. |
-//! | [`discovery`], [`openapi`] | What is served. |
+//! | [`discovery`], [`openapi`] | The served resources and their schemas, for clients. |
 
 #![forbid(unsafe_code)]
-// The map above is for readers of the source: `make doc` documents what is private, too.
+// The map above is for readers of the source: `make doc` includes private items.
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod auth;
 mod body;
 mod catalog;
 mod causes;
-mod continue_token;
 mod control;
 mod custom;
 mod decoded;
@@ -50,7 +49,7 @@ mod discovery;
 mod dispatch;
 mod faults;
 mod format;
-mod journal;
+mod request_log;
 mod json_path;
 mod list;
 mod names;
@@ -58,11 +57,12 @@ mod object;
 mod openapi;
 mod options;
 mod owners;
+mod continue_token;
 mod patch;
+mod request_body;
 mod protobuf;
 mod rbac;
 mod request;
-mod request_body;
 mod resource;
 mod response;
 mod scale;
@@ -83,9 +83,9 @@ mod watch;
 mod write;
 
 pub use body::{Body, Reset};
-pub use faults::{Active, Fault, Rule};
-pub use journal::Entry;
+pub use faults::{ActiveRule, Fault, Rule};
 pub use request::Verb;
+pub use request_log::LoggedRequest;
 pub use server::{ApiServer, Settings};
 
 /// The examples in the README are compiled and run.

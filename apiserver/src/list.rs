@@ -1,17 +1,17 @@
 //! List and get: one page, at one revision.
 //!
 //! Promises:
-//! * all pages of a list show the collection at the revision of the first page, whatever is written meanwhile;
-//! * after a compaction the next page is refused with 410 and with a token to go on with, at the price of consistency;
-//! * a revision that does not exist yet is refused with 504, "too large resource version": a client that has seen it at
-//!   another replica must not be shown an older state.
+//! * all pages of a list show the collection at the revision of the first page, also after later writes;
+//! * after a compaction the next page gets 410 and a token to continue an inconsistent list;
+//! * a revision that does not exist yet gets 504, "too large resource version". The client may have seen it at another
+//!   replica, and must not see an older state.
 
 use std::{ops::Bound, sync::Arc};
 
 use crate::{
     continue_token::ContinueToken,
     object::{Key, Object},
-    options::{self, At, List},
+    options::{ListOptions, ResourceVersionMatch, parse_resource_version},
     request::{Query, RequestInfo},
     resource::Resource,
     selector::Selector,
@@ -24,20 +24,26 @@ use crate::{
 pub struct Page {
     pub revision: u64,
     pub items: Vec<Arc<Object>>,
-    /// Leads to the next page, if there is one.
+    /// The continue token of the next page, if there is one.
     pub next: Option<String>,
-    /// How many objects are on the pages after this one; not known with a selector.
+    /// The number of objects after this page; unknown with a selector.
     pub remaining: Option<u64>,
 }
 
-/// One object. `latest` is the revision that is the latest here: of a replica that lags it is an old one.
-pub fn get(state: &State, resource: &Resource, info: &RequestInfo, query: &Query, latest: u64) -> Result<Arc<Object>> {
+/// Returns one object. `latest` is the latest revision that this replica knows, see `StaleRead`.
+pub fn get(
+    state: &State,
+    resource: &Resource,
+    target: &RequestInfo,
+    query: &Query,
+    latest: u64,
+) -> Result<Arc<Object>> {
     if let Some(version) = query.get("resourceVersion") {
-        // The real server has no reason for this one, and no better code.
+        // As in the real server: 500 without a reason.
         let invalid = |why| Status::new(500, "", why);
-        not_from_the_future(options::revision(version).map_err(invalid)?, latest)?;
+        check_not_too_large(parse_resource_version(version).map_err(invalid)?, latest)?;
     }
-    let key = Key::new(&info.namespace, &info.name);
+    let key = Key::new(&target.namespace, &target.name);
     let found = if latest == state.store.revision() {
         state.store.get(&resource.id(), &key).cloned()
     } else {
@@ -48,21 +54,21 @@ pub fn get(state: &State, resource: &Resource, info: &RequestInfo, query: &Query
             .filter(|(found, _)| **found == key)
             .map(|(_, object)| object.clone())
     };
-    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &info.name))
+    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))
 }
 
-/// One page of a collection.
+/// Returns one page of a collection.
 pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Query, latest: u64) -> Result<Page> {
     let selector = Selector::parse(resource, query)?;
-    let options = List::parse(target, query)?;
-    let revision = match options.at {
-        At::Latest => latest,
-        At::NotOlderThan(version) => {
-            not_from_the_future(version, latest)?;
+    let options = ListOptions::parse(target, query)?;
+    let revision = match options.version_match {
+        ResourceVersionMatch::Latest => latest,
+        ResourceVersionMatch::NotOlderThan(version) => {
+            check_not_too_large(version, latest)?;
             latest
         }
-        At::Exactly(version) => {
-            not_from_the_future(version, latest)?;
+        ResourceVersionMatch::Exact(version) => {
+            check_not_too_large(version, latest)?;
             version
         }
     };
@@ -75,7 +81,7 @@ pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Qu
         None => too_old(compacted),
     })?;
 
-    // Within a namespace its objects stand together: from just before the first to the first of another one.
+    // The objects of a namespace are adjacent in the collection.
     let first = Key::new(&target.namespace, "");
     let from = match &options.after {
         Some(after) => Bound::Excluded(after),
@@ -91,7 +97,7 @@ pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Qu
         if selector.matches(object.value()) {
             page.items.push(object.clone());
         }
-        // Whether what comes next is selected does not matter: like the real server's, the last page may be empty.
+        // The next object may not match the selector. So the last page may be empty, as in the real server.
         if page.items.len() == limit && objects.peek().is_some() {
             page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.encode(target));
             page.remaining = selector.is_empty().then(|| objects.count() as u64);
@@ -101,7 +107,7 @@ pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Qu
     Ok(page)
 }
 
-fn not_from_the_future(version: u64, latest: u64) -> Result<()> {
+fn check_not_too_large(version: u64, latest: u64) -> Result<()> {
     if version > latest { Err(Status::too_large_resource_version(version, latest)) } else { Ok(()) }
 }
 
@@ -123,7 +129,7 @@ mod tests {
         testing::{CONFIG_MAPS, TestClient},
     };
 
-    async fn with(names: &[&str]) -> TestClient {
+    async fn api_with_config_maps(names: &[&str]) -> TestClient {
         let api = TestClient::new();
         for name in names {
             api.create(name, json!({})).await;
@@ -132,8 +138,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_replica_that_lags_shows_an_older_state_and_knows_no_newer_version() {
-        let api = with(&["a"]).await;
+    async fn stale_read_shows_the_state_of_a_lagging_replica() {
+        let api = api_with_config_maps(&["a"]).await;
         let b = api.create("b", json!({})).await;
         api.server.fault(Rule::new(Fault::StaleRead { lag: 1 }));
         assert_eq!(api.get(CONFIG_MAPS).await.names(), ["a"]);

@@ -1,43 +1,43 @@
-//! What names, labels and keys may look like, and what is said of those that do not.
+//! Validates names, labels and keys (apimachinery's `util/validation`).
 //!
-//! Each check returns the real server's sentences about one text; none means that it is right. By hand and not by regular
-//! expression: the rules are short, and this runs for every label of every write.
+//! Each check returns the real server's error messages; none for a valid value. It uses no regular expression, because it
+//! runs for every label of every write.
 
 /// The longest part of a domain name (RFC 1123), and the longest label value.
 const LABEL: usize = 63;
 /// The longest domain name.
 const SUBDOMAIN: usize = 253;
 
-/// `my-name`: namespaces, ports, containers.
+/// `my-name`: namespaces, ports, containers (`IsDNS1123Label`).
 pub fn dns_label(text: &str) -> Vec<String> {
-    let mut wrong = too_long(text, LABEL);
+    let mut errors = too_long(text, LABEL);
     if !is_dns_label(text) {
-        wrong.push(if is_subdomain(text) { "must not contain dots".into() } else { DNS_LABEL.into() });
+        errors.push(if is_subdomain(text) { "must not contain dots".into() } else { DNS_LABEL.into() });
     }
-    wrong
+    errors
 }
 
-/// `my.name`: most objects.
+/// `my.name`: most objects (`IsDNS1123Subdomain`).
 pub fn dns_subdomain(text: &str) -> Vec<String> {
-    let mut wrong = too_long(text, SUBDOMAIN);
+    let mut errors = too_long(text, SUBDOMAIN);
     if !is_subdomain(text) {
-        wrong.push(DNS_SUBDOMAIN.into());
+        errors.push(DNS_SUBDOMAIN.into());
     }
-    wrong
+    errors
 }
 
-/// Whatever can stand in a URL: roles and their bindings.
+/// A path segment of a URL: events, roles and their bindings.
 pub fn path_segment(text: &str) -> Vec<String> {
     if let "." | ".." = text {
         return vec![format!("may not be '{text}'")];
     }
-    let unfit = ["/", "%"].into_iter().filter(|part| text.contains(part));
-    unfit.map(|part| format!("may not contain '{part}'")).collect()
+    let forbidden = ["/", "%"].into_iter().filter(|part| text.contains(part));
+    forbidden.map(|part| format!("may not contain '{part}'")).collect()
 }
 
 /// `app`, `example.com/app`: labels, annotations, finalizers.
 pub fn label_key(text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut errors = Vec::new();
     let mut parts = text.split('/');
     let (first, second, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     if more.is_some() {
@@ -48,55 +48,55 @@ pub fn label_key(text: &str) -> Vec<String> {
         None => first,
         Some(name) => {
             if first.is_empty() {
-                wrong.push("prefix part must be non-empty".into());
+                errors.push("prefix part must be non-empty".into());
             } else {
-                wrong.extend(dns_subdomain(first).iter().map(|text| format!("prefix part {text}")));
+                errors.extend(dns_subdomain(first).iter().map(|text| format!("prefix part {text}")));
             }
             name
         }
     };
     if name.is_empty() {
-        wrong.push("name part must be non-empty".into());
+        errors.push("name part must be non-empty".into());
     }
-    wrong.extend(too_long(name, LABEL).iter().map(|text| format!("name part {text}")));
+    errors.extend(too_long(name, LABEL).iter().map(|text| format!("name part {text}")));
     if !is_label_name(name) {
-        wrong.push(format!("name part {LABEL_KEY}"));
+        errors.push(format!("name part {LABEL_KEY}"));
     }
-    wrong
+    errors
 }
 
-/// Nothing, or like the name in a label's key.
+/// Empty, or as the name part of a label key.
 pub fn label_value(text: &str) -> Vec<String> {
-    let mut wrong = too_long(text, LABEL);
+    let mut errors = too_long(text, LABEL);
     if !text.is_empty() && !is_label_name(text) {
-        wrong.push(LABEL_VALUE.into());
+        errors.push(LABEL_VALUE.into());
     }
-    wrong
+    errors
 }
 
-/// A key of a Secret or ConfigMap: it becomes the name of a file.
+/// A key of a Secret or ConfigMap, which becomes a file name.
 pub fn data_key(text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
+    let mut errors = Vec::new();
     if text.len() > SUBDOMAIN {
-        wrong.push(format!("must be no more than {SUBDOMAIN} characters"));
+        errors.push(format!("must be no more than {SUBDOMAIN} characters"));
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
-        wrong.push(DATA_KEY.into());
+        errors.push(DATA_KEY.into());
     }
     match text {
-        "." => wrong.push("must not be '.'".into()),
-        ".." => wrong.push("must not be '..'".into()),
-        _ if text.starts_with("..") => wrong.push("must not start with '..'".into()),
+        "." => errors.push("must not be '.'".into()),
+        ".." => errors.push("must not be '..'".into()),
+        _ if text.starts_with("..") => errors.push("must not start with '..'".into()),
         _ => {}
     }
-    wrong
+    errors
 }
 
-fn too_long(text: &str, most: usize) -> Vec<String> {
-    if text.len() > most { vec![format!("must be no more than {most} bytes")] } else { Vec::new() }
+fn too_long(text: &str, max: usize) -> Vec<String> {
+    if text.len() > max { vec![format!("must be no more than {max} bytes")] } else { Vec::new() }
 }
 
-/// Starts and ends with a letter or digit, and has nothing in between but those and `also`.
+/// Starts and ends with a `letter`; between them are only letters and `also`.
 fn is_word(text: &str, letter: fn(&u8) -> bool, also: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return false };
     letter(first) && letter(last) && text.bytes().all(|b| letter(&b) || also.contains(&b))

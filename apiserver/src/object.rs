@@ -1,4 +1,4 @@
-//! An object at one version: JSON, and how to look into it.
+//! One version of an object, and helpers to read its JSON.
 
 use std::{
     cmp::Ordering,
@@ -10,17 +10,16 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 
-/// Which collection: `pods`, `deployments.apps`, `pkis.box.com`. All versions of a group share one.
+/// Identifies a collection: `pods`, `deployments.apps`, `pkis.box.com`. All API versions share one collection.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct GroupResource(std::sync::Arc<str>);
 
 impl GroupResource {
-    /// As kubectl writes it: the plural, then the group if it has a name.
     pub fn new(group: &str, plural: &str) -> Self {
         GroupResource(if group.is_empty() { plural.into() } else { format!("{plural}.{group}").into() })
     }
 
-    /// Whether it is this one; cheaper than making it in order to compare.
+    /// Compares without allocating.
     pub fn is(&self, group: &str, plural: &str) -> bool {
         let rest = self.0.strip_prefix(plural);
         rest.is_some_and(|rest| if group.is_empty() { rest.is_empty() } else { rest.strip_prefix('.') == Some(group) })
@@ -33,7 +32,7 @@ impl fmt::Display for GroupResource {
     }
 }
 
-/// Which object of a collection. The namespace is empty where there is none.
+/// Identifies an object in a collection. The namespace is empty for cluster-scoped objects.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     pub namespace: String,
@@ -46,8 +45,8 @@ impl Key {
     }
 }
 
-/// A list is in this order. The real server's keys are texts, `NAMESPACE/NAME`, so what is in the namespace `a-b` comes
-/// before what is in `a`: the minus sign is less than the slash.
+/// The order of a list, which is that of the strings `NAMESPACE/NAME` in the real server's etcd. So the namespace `a-b`
+/// comes before `a`: the minus sign is less than the slash.
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
         if self.namespace == other.namespace {
@@ -64,120 +63,120 @@ impl PartialOrd for Key {
     }
 }
 
-/// One version of an object. It never changes: a write makes another one.
+/// One version of an object. Immutable: a write creates a new version.
 #[derive(Debug)]
 pub struct Object {
     value: Value,
-    text: OnceLock<Text>,
+    json: OnceLock<Json>,
 }
 
-/// An object as JSON: what it is (kind and apiVersion) comes first, so that a list can leave it out.
+/// An object as JSON. `kind` and `apiVersion` come first, so that a list can omit them.
 #[derive(Debug)]
-struct Text {
+struct Json {
     whole: Bytes,
-    /// Where the other fields begin.
-    head: usize,
+    /// The offset of the other fields.
+    tail: usize,
 }
 
 impl Object {
     pub fn new(value: Value) -> Self {
-        Object { value, text: OnceLock::new() }
+        Object { value, json: OnceLock::new() }
     }
 
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// As text. Made once: fifty watchers send the same bytes.
+    /// The object as JSON. It is encoded once; all watches share the bytes.
     pub fn json(&self) -> Bytes {
-        self.text().whole.clone()
+        self.encoded().whole.clone()
     }
 
-    /// The end of the text: the fields after `{"kind":…,"apiVersion":…,`.
+    /// The JSON after `{"kind":…,"apiVersion":…,`.
     pub fn json_after_kind(&self) -> Bytes {
-        let text = self.text();
-        text.whole.slice(text.head..)
+        let text = self.encoded();
+        text.whole.slice(text.tail..)
     }
 
-    /// How many bytes it is as text; if that has not been made, about so many.
+    /// The size of the JSON in bytes; an estimate if it is not encoded yet.
     pub fn size(&self) -> usize {
-        self.text.get().map_or_else(|| size(&self.value), |text| text.whole.len())
+        self.json.get().map_or_else(|| estimate_size(&self.value), |text| text.whole.len())
     }
 
-    fn text(&self) -> &Text {
-        self.text.get_or_init(|| Text::of(&self.value))
+    fn encoded(&self) -> &Json {
+        self.json.get_or_init(|| Json::new(&self.value))
     }
 }
 
-impl Text {
-    fn of(value: &Value) -> Text {
+impl Json {
+    fn new(value: &Value) -> Json {
         const FIRST: [&str; 2] = ["kind", "apiVersion"];
-        let Value::Object(fields) = value else { return Text { whole: value.to_string().into(), head: 0 } };
+        let Value::Object(fields) = value else { return Json { whole: value.to_string().into(), tail: 0 } };
         let mut text = String::from("{");
         let mut add = |name: &str, value: &Value| {
             let separator = if text.len() == 1 { "" } else { "," };
-            // To a String: it cannot fail.
+            // Writing to a String cannot fail.
             let _ = write!(text, "{separator}{}:{value}", Value::from(name));
             text.len()
         };
-        let mut head = 1;
+        let mut tail = 1;
         for name in FIRST {
             if let Some(value) = fields.get(name) {
-                // And the comma, or what stands in its place.
-                head = add(name, value) + 1;
+                // Skip the comma, or the closing brace.
+                tail = add(name, value) + 1;
             }
         }
         for (name, value) in fields.iter().filter(|(name, _)| !FIRST.contains(&name.as_str())) {
             add(name, value);
         }
         text.push('}');
-        Text { whole: text.into(), head }
+        Json { whole: text.into(), tail }
     }
 }
 
-/// About how many bytes it is as text; cheaper than making the text.
-pub fn size(value: &Value) -> usize {
+/// Estimates the size of the JSON in bytes, without encoding it.
+pub fn estimate_size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
-        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
-        Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
+        Value::Array(items) => items.iter().map(|item| estimate_size(item) + 1).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + estimate_size(value) + 4).sum::<usize>() + 2,
         _ => 4,
     }
 }
 
-/// A text; empty if it is none.
+/// The string; empty if the value is not a string.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The elements of a list; none if it is none.
+/// The elements of a list; empty if the value is not a list.
 pub fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The texts in a list.
+/// The strings in a list.
 pub fn words(value: &Value) -> impl Iterator<Item = &str> {
     items(value).iter().filter_map(Value::as_str)
 }
 
-/// As the API writes a time: UTC, whole seconds.
+/// A time in the format of `metav1.Time`: UTC, whole seconds.
 pub fn time(at: Timestamp) -> Value {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
-/// `2.0` becomes `2`: the real server makes no difference between numbers of the same value.
+/// Turns `2.0` into `2`: the real server does not distinguish them.
 pub fn normalize(number: &mut Number) {
-    // Beyond this, not every whole number has a fraction of its own.
+    // Above this, an f64 cannot represent every integer.
     const EXACT: f64 = (1_i64 << f64::MANTISSA_DIGITS) as f64;
-    let fraction = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
-    if let Some(value) = fraction.filter(|value| value.abs() < EXACT) {
+    let whole = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0);
+    if let Some(value) = whole.filter(|value| value.abs() < EXACT) {
         *number = (value as i64).into();
     }
 }
 
-/// What every object has, read from its JSON. Everything absent is empty.
+/// Reads the metadata of an object. An absent field is an empty string.
 pub trait Meta {
-    /// A text below `metadata`, empty if there is none.
+    /// A string field of `metadata`.
     fn meta(&self, field: &str) -> &str;
     fn name(&self) -> &str {
         self.meta("name")
@@ -191,8 +190,8 @@ pub trait Meta {
     fn resource_version(&self) -> &str {
         self.meta("resourceVersion")
     }
-    /// Its end has been decided: there is a deletionTimestamp.
-    fn is_ending(&self) -> bool {
+    /// Has the object a deletionTimestamp?
+    fn is_terminating(&self) -> bool {
         !self.meta("deletionTimestamp").is_empty()
     }
 }

@@ -1,7 +1,6 @@
-//! Who owns whom: objects by the UIDs in their `ownerReferences`.
+//! An index of objects by the UIDs in their `ownerReferences`.
 //!
-//! Kept beside the objects by [`crate::store::Store`], so that the end of an owner costs as much as it has dependents,
-//! however many objects there are.
+//! [`crate::store::Store`] maintains it, so that the deletion of an owner visits only its dependents.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,12 +11,12 @@ use crate::object::{GroupResource, Key, items};
 /// See the module.
 #[derive(Default)]
 pub struct Owners {
-    /// In order, so that what is done to all of them is done in the same order every time.
+    /// Sorted, so that dependents are always processed in the same order.
     dependents: HashMap<String, BTreeSet<(GroupResource, Key)>>,
 }
 
 impl Owners {
-    /// An object changed. No `before` means created, no `after` means deleted.
+    /// Updates the index. A create has no `before`, a delete no `after`.
     pub fn change(&mut self, resource: &GroupResource, key: &Key, before: Option<&Value>, after: Option<&Value>) {
         let (before, after) = (before.map(references), after.map(references));
         if before == after {
@@ -36,13 +35,12 @@ impl Owners {
         }
     }
 
-    /// Everything that names this UID as an owner.
+    /// The objects that have this UID as an owner.
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &(GroupResource, Key)> {
         self.dependents.get(uid).into_iter().flatten()
     }
 }
 
-/// An object's `ownerReferences`.
 pub fn references(object: &Value) -> &[Value] {
     items(&object["metadata"]["ownerReferences"])
 }

@@ -77,7 +77,7 @@ async fn serve_connection(server: ApiServer, socket: TcpStream, mut stopped: wat
                 server.call(request).await?
             };
             let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
-            Ok::<_, Reset>(response.map(|body| body.until(stop.boxed())))
+            Ok::<_, Reset>(response.map(|body| body.take_until(stop.boxed())))
         }
     });
     let http = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service);

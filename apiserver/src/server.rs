@@ -21,10 +21,10 @@ use crate::{
     body::{Body, Reset},
     catalog::Catalog,
     control, dispatch,
-    faults::{Active, Rule},
-    journal::Entry,
+    faults::{ActiveRule, Rule},
     rbac,
     request::{Request, RequestInfo},
+    request_log::LoggedRequest,
     response,
     state::{Shared, State},
     status::{Result, Status},
@@ -72,7 +72,7 @@ impl ApiServer {
             catalog: Catalog::built_in(),
             tokens: Default::default(),
             faults: Default::default(),
-            journal: Default::default(),
+            request_log: Default::default(),
             cut: Default::default(),
             random: StdRng::seed_from_u64(settings.seed),
         };
@@ -94,7 +94,7 @@ impl ApiServer {
     }
 
     /// The active fault rules with their counts of matches and hits.
-    pub fn faults(&self) -> Vec<Active> {
+    pub fn faults(&self) -> Vec<ActiveRule> {
         self.shared.lock().faults.active().to_vec()
     }
 
@@ -119,8 +119,8 @@ impl ApiServer {
     }
 
     /// The last requests, oldest first.
-    pub fn requests(&self) -> Vec<Entry> {
-        self.shared.lock().journal.entries().cloned().collect()
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.shared.lock().request_log.entries().cloned().collect()
     }
 
     /// Handles one request, up to the start of the response body.
@@ -146,8 +146,8 @@ impl ApiServer {
             Err(status) => (Ok(response::error(&status)), String::new()),
         };
         let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-        let entry = Entry::of(name, request, target.ok().flatten(), code);
-        self.shared.lock().journal.push(entry);
+        let entry = LoggedRequest::new(name, request, target.ok().flatten(), code);
+        self.shared.lock().request_log.push(entry);
         response
     }
 
@@ -155,7 +155,7 @@ impl ApiServer {
     fn handle_control(&self, user: &User, request: &Request) -> Result<Response<Body>> {
         let value = self.shared.change(|state| {
             rbac::authorize(&state.store, user, request, None)?;
-            control::answer(state, request)
+            control::handle(state, request)
         })?;
         Ok(response::value(200, &value))
     }
@@ -184,13 +184,13 @@ impl ApiServer {
         let result = match &plan.refuse {
             Some(status) => Err(status.clone()),
             // The clock is read after the delay, because an object is created when it is stored.
-            None => dispatch::answer(&self.shared, user, request, target, plan.lag, (self.shared.clock)()),
+            None => dispatch::dispatch(&self.shared, user, request, target, plan.lag, (self.shared.clock)()),
         };
         if plan.reset_after {
             return Err(Reset);
         }
         let (head, body) = result.unwrap_or_else(|status| response::error(&status)).into_parts();
-        Ok(Response::from_parts(head, plan.spoil(body).await))
+        Ok(Response::from_parts(head, plan.corrupt(body).await))
     }
 }
 

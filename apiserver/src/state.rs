@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 
-use crate::{catalog::Catalog, faults::Faults, journal::Journal, store::Store, tokens::Tokens};
+use crate::{catalog::Catalog, faults::Faults, request_log::RequestLog, store::Store, tokens::Tokens};
 
 /// The data under the lock.
 pub struct State {
@@ -16,7 +16,7 @@ pub struct State {
     pub catalog: Catalog,
     pub tokens: Tokens,
     pub faults: Faults,
-    pub journal: Journal,
+    pub request_log: RequestLog,
     /// Closes every open watch. Fault rules apply to new requests only.
     pub cut: watch::Sender<()>,
     /// For UIDs, generated names, tokens and random faults. The seed makes tests repeatable.

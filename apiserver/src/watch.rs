@@ -24,7 +24,7 @@ use crate::{
     body::{Body, Reset},
     format::Format,
     object::{GroupResource, Key, Object},
-    options::Watch,
+    options::WatchOptions,
     request::RequestInfo,
     resource::Resource,
     selector::Selector,
@@ -47,7 +47,7 @@ pub struct WatchRequest {
     pub resource: Arc<Resource>,
     pub target: RequestInfo,
     pub selector: Selector,
-    pub options: Watch,
+    pub options: WatchOptions,
     pub format: Format,
     /// The latest revision that this watch knows; with a `StaleRead` fault, an older one.
     pub latest: u64,
@@ -62,7 +62,7 @@ impl WatchRequest {
 /// Opens a watch. The initial events are collected under the caller's lock; the stream reads everything else.
 pub fn open(shared: &Arc<Shared>, state: &mut State, request: WatchRequest) -> Body {
     let seconds =
-        request.options.seconds.unwrap_or_else(|| state.random.random_range(MIN_TIMEOUT..2 * MIN_TIMEOUT) as i64);
+        request.options.timeout.unwrap_or_else(|| state.random.random_range(MIN_TIMEOUT..2 * MIN_TIMEOUT) as i64);
     let limit = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     // The limit of 50 years prevents an overflow.
     let ends_at = Instant::now() + limit.min(Duration::from_secs(50 * 365 * 24 * 3600));
@@ -241,7 +241,7 @@ impl Watcher {
             self.ended = true;
             object.json()
         } else {
-            self.request.format.event(&self.request.resource, object, first)
+            self.request.format.encode_event(&self.request.resource, object, first)
         };
         for part in [br#"{"type":""#, kind.as_bytes(), br#"","object":"#, &object, b"}\n"] {
             frame.extend_from_slice(part);

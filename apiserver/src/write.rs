@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
     /// Creates one of the initial namespaces.
     pub fn create_namespace(mut self, name: &str) {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        if let Some(resource) = self.state.catalog.of_kind("v1", "Namespace") {
+        if let Some(resource) = self.state.catalog.find_kind("v1", "Namespace") {
             // The only possible error is that the namespace exists.
             let _ = self.insert(&resource, "", namespace, false);
         }

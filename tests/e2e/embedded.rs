@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use apiserver::{ApiServer, Entry, Settings};
+use apiserver::{ApiServer, LoggedRequest, Settings};
 use serde_json::{Value, json};
 use testkit::{control_plane::asset, server::free_port};
 use tokio::{net::TcpListener, runtime};
@@ -100,7 +100,7 @@ impl Servers for EmbeddedServers {
     fn audit_log(&self) -> AuditLog {
         let requests = self.server.requests().into_iter();
         let requests = requests.filter(|request| request.user == "system:serviceaccount:controlplane:demo-controller");
-        let event = |entry: Entry| AuditEvent {
+        let event = |entry: LoggedRequest| AuditEvent {
             verb: entry.verb,
             resource: entry.resource,
             namespace: entry.namespace,

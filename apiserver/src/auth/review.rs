@@ -1,4 +1,4 @@
-//! Questions about oneself: `kubectl auth whoami`, `can-i`, `can-i --list`. They are answered, never stored.
+//! Self-subject reviews: `kubectl auth whoami`, `can-i`, `can-i --list`. They are answered, never stored.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
-/// The answer (201). None if this is not about a review. Their resources are not in the catalog: ask here first.
+/// Answers a create of a review (201); None for any other resource. Reviews are not in the catalog, so call this first.
 pub fn review(store: &Store, user: &User, target: &RequestInfo, body: &Value) -> Option<Result<Value>> {
     if target.version != "v1" || !target.name.is_empty() || !target.subresource.is_empty() {
         return None;
@@ -25,14 +25,14 @@ pub fn review(store: &Store, user: &User, target: &RequestInfo, body: &Value) ->
             "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
             "status": { "userInfo": user.info() },
         }))),
-        (AUTHORIZATION, "selfsubjectaccessreviews") => Some(access(store, user, &body["spec"])),
-        (AUTHORIZATION, "selfsubjectrulesreviews") => Some(rules(store, user, &body["spec"])),
+        (AUTHORIZATION, "selfsubjectaccessreviews") => Some(review_access(store, user, &body["spec"])),
+        (AUTHORIZATION, "selfsubjectrulesreviews") => Some(review_rules(store, user, &body["spec"])),
         _ => None,
     }
 }
 
-/// Whether they may do one thing.
-fn access(store: &Store, user: &User, spec: &Value) -> Result<Value> {
+/// SelfSubjectAccessReview: does RBAC allow this one action?
+fn review_access(store: &Store, user: &User, spec: &Value) -> Result<Value> {
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     let attributes = match (resource.is_object(), path.is_object()) {
         (true, false) => Attributes::Resource {
@@ -45,11 +45,11 @@ fn access(store: &Store, user: &User, spec: &Value) -> Result<Value> {
         },
         (false, true) => Attributes::Path { verb: text(&path["verb"]), path: text(&path["path"]) },
         _ => {
-            let mut wrong = Causes::default();
+            let mut causes = Causes::default();
             let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            wrong.invalid("spec.resourceAttributes", resource.clone(), why);
-            // No name, and no kind either: so it is in the real server.
-            return Err(Status::invalid(AUTHORIZATION, "", "", &wrong.0));
+            causes.invalid("spec.resourceAttributes", resource.clone(), why);
+            // The real server sends neither a name nor a kind.
+            return Err(Status::invalid(AUTHORIZATION, "", "", &causes.0));
         }
     };
     Ok(json!({
@@ -58,8 +58,8 @@ fn access(store: &Store, user: &User, spec: &Value) -> Result<Value> {
     }))
 }
 
-/// Every rule that holds for them in a namespace.
-fn rules(store: &Store, user: &User, spec: &Value) -> Result<Value> {
+/// SelfSubjectRulesReview: every rule that applies to the user in a namespace.
+fn review_rules(store: &Store, user: &User, spec: &Value) -> Result<Value> {
     let namespace = text(&spec["namespace"]);
     if namespace.is_empty() {
         return Err(Status::bad_request("no namespace on request"));

@@ -1,4 +1,4 @@
-//! A CustomResourceDefinition: what it leaves open, and its status. Whether it is right is asked in [`super::check()`].
+//! Defaults and status of a CustomResourceDefinition. [`super::validate_definition()`] validates it.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,17 +7,17 @@ use crate::object::{GroupResource, items, text, time};
 
 const GROUP: &str = "apiextensions.k8s.io";
 
-/// The collection that the definitions are in.
+/// The collection of the definitions.
 pub fn definitions() -> GroupResource {
     GroupResource::new(GROUP, "customresourcedefinitions")
 }
 
-/// Group and plural of what is defined.
+/// Group and plural of the defined resource.
 pub fn names(definition: &Value) -> (&str, &str) {
     (text(&definition["spec"]["group"]), text(&definition["spec"]["names"]["plural"]))
 }
 
-/// Before a definition is stored: fills in what it leaves open, and starts the status.
+/// Sets the defaults and the initial status of a definition before it is stored.
 pub fn prepare(definition: &mut Value, old: Option<&Value>) {
     let kind = text(&definition["spec"]["names"]["kind"]).to_owned();
     let names = &mut definition["spec"]["names"];
@@ -32,10 +32,10 @@ pub fn prepare(definition: &mut Value, old: Option<&Value>) {
     if old.is_none() {
         definition["status"] = json!({ "acceptedNames": { "kind": "", "plural": "" }, "conditions": null });
     }
-    if let Some(storage) = storage(definition).map(str::to_owned)
+    if let Some(storage) = storage_version(definition).map(str::to_owned)
         && let Some(status) = definition["status"].as_object_mut()
     {
-        // What was ever stored stays on the list: objects of that version may still be around.
+        // A version stays in the list once stored: objects of that version may still exist.
         let stored = status.entry("storedVersions").or_insert_with(|| json!([]));
         if let Some(list) = stored.as_array_mut()
             && !list.iter().any(|version| *version == storage)
@@ -45,7 +45,7 @@ pub fn prepare(definition: &mut Value, old: Option<&Value>) {
     }
 }
 
-/// Sets the status of a definition that is served: Established, NamesAccepted, acceptedNames.
+/// Sets the status of a served definition: Established, NamesAccepted, acceptedNames.
 pub fn establish(definition: &mut Value, now: Timestamp) {
     let now = time(now);
     definition["status"]["acceptedNames"] = definition["spec"]["names"].clone();
@@ -68,7 +68,6 @@ pub fn establish(definition: &mut Value, now: Timestamp) {
     }
 }
 
-/// The version in which objects are stored.
-fn storage(definition: &Value) -> Option<&str> {
+fn storage_version(definition: &Value) -> Option<&str> {
     items(&definition["spec"]["versions"]).iter().find(|version| version["storage"] == true)?["name"].as_str()
 }

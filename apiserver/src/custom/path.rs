@@ -1,14 +1,14 @@
-//! Where in an object something stands, as messages say it: `spec.names[0]`.
+//! Field paths in messages: `spec.names[0]` (`field.Path` in apimachinery).
 
 use std::fmt::{Display, Write};
 
-/// One step into a list or a map: `[0]`, `[name]`.
+/// Appends a list index or a map key: `[0]`, `[name]`.
 pub fn index(path: &mut String, at: &dyn Display) {
     // Writing to a String cannot fail.
     let _ = write!(path, "[{at}]");
 }
 
-/// One step to a field.
+/// Appends a field name.
 pub fn child(path: &mut String, name: &str) {
     if !path.is_empty() {
         path.push('.');

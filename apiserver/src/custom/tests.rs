@@ -1,8 +1,8 @@
-//! What is expected is what a real server (v1.36) answered to the same bodies.
+//! The expected results are those of a real server (v1.36) for the same bodies.
 
 use serde_json::{Value, json};
 
-use super::{tidy::tidy, validate::validate};
+use super::{prune::prune_and_default, validate::validate};
 use crate::schema::Schema;
 
 fn schema() -> Schema {
@@ -39,7 +39,7 @@ fn schema() -> Schema {
 }
 
 #[test]
-fn value_that_breaks_a_rule_is_named_with_field_and_rule() {
+fn invalid_value_is_reported_with_field_and_rule() {
     for (body, causes) in [
         (json!({}), &["name: Required value"][..]),
         (json!({ "name": 5 }), &[r#"name: Invalid value: "integer": name in body must be of type string: "integer""#]),
@@ -98,7 +98,7 @@ fn value_that_breaks_a_rule_is_named_with_field_and_rule() {
 }
 
 #[test]
-fn part_that_an_update_leaves_as_it_was_is_not_checked() {
+fn update_does_not_validate_unchanged_fields() {
     let old = json!({ "name": "abc", "size": 99, "tags": [1] });
     let mut new = old.clone();
     new["name"] = "abcd".into();
@@ -108,15 +108,15 @@ fn part_that_an_update_leaves_as_it_was_is_not_checked() {
 }
 
 #[test]
-fn long_list_of_mistakes_is_cut() {
+fn number_of_reported_errors_is_limited() {
     let items: Vec<Value> = (0..10_000).map(|i| json!({ "u": i })).collect();
     let mut body = json!({ "name": "abc", "map": items });
     assert_eq!(validate(&schema(), &body, None, "").len(), 100);
-    assert_eq!(tidy(&schema(), &mut body).len(), 100);
+    assert_eq!(prune_and_default(&schema(), &mut body).len(), 100);
 }
 
 #[test]
-fn unknown_field_is_dropped_and_absent_field_gets_its_default() {
+fn unknown_fields_are_pruned_and_absent_ones_defaulted() {
     for (body, stored, unknown) in [
         (json!({}), json!({ "mode": "slow", "nest": { "a": 7 }, "nul": "x" }), &[][..]),
         (
@@ -139,7 +139,7 @@ fn unknown_field_is_dropped_and_absent_field_gets_its_default() {
         ),
     ] {
         let mut object = body.clone();
-        assert_eq!(tidy(&schema(), &mut object), unknown, "{body}");
+        assert_eq!(prune_and_default(&schema(), &mut object), unknown, "{body}");
         assert_eq!(object, stored, "{body}");
     }
 }

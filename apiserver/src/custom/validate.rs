@@ -1,11 +1,11 @@
-//! Whether a custom resource is what its schema says, in the real server's words.
+//! Validates a custom resource against its schema.
 //!
 //! Promises:
-//! * every cause names the field and what is wrong with it, as the real server does, to the letter; the order within an
-//!   object is that of the names (the real one's is random);
-//! * what an update leaves as it was is not looked at: an object stays writable after its schema became stricter.
+//! * each error has the real server's field and message, to the letter. Fields of an object are checked in alphabetical
+//!   order (the real server's order is random);
+//! * an update does not validate unchanged fields, so an object stays writable after its schema became stricter.
 //!
-//! Not evaluated: `x-kubernetes-validations` (a listed difference).
+//! `x-kubernetes-validations` are not evaluated (a difference that the README lists).
 
 use std::collections::HashSet;
 
@@ -17,52 +17,51 @@ use crate::{
     status::Cause,
 };
 
-/// So many causes are listed.
-const MOST: usize = 100;
+/// At most this many errors are reported.
+const MAX_CAUSES: usize = 100;
 
-/// Everything that is wrong with a value. `path` is where it is, for the messages.
+/// The validation errors of a value; `path` is its field path.
 pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>, path: &str) -> Vec<Cause> {
-    let mut check = Check { path: path.to_owned(), causes: Vec::new() };
-    check.value(schema, value, old);
-    check.lists(schema, value);
-    check.causes.truncate(MOST);
-    check.causes
+    let mut validator = Validator { path: path.to_owned(), causes: Vec::new() };
+    validator.check_value(schema, value, old);
+    validator.check_lists(schema, value);
+    validator.causes.truncate(MAX_CAUSES);
+    validator.causes
 }
 
-struct Check {
-    /// Where it is: `spec.ports[0]`.
+struct Validator {
+    /// The current field: `spec.ports[0]`.
     path: String,
     causes: Vec<Cause>,
 }
 
-impl Check {
-    fn value(&mut self, schema: &Schema, value: &Value, old: Option<&Value>) {
-        if old == Some(value) || self.causes.len() >= MOST || value.is_null() && schema.nullable {
+impl Validator {
+    fn check_value(&mut self, schema: &Schema, value: &Value, old: Option<&Value>) {
+        if old == Some(value) || self.causes.len() >= MAX_CAUSES || value.is_null() && schema.nullable {
             return;
         }
-        if !self.kind(schema, value) {
+        if !self.check_type(schema, value) {
             return;
         }
+        if schema.embedded && value.is_object() {
+            self.check_embedded(value);
+        }
+        self.check_combinations(&schema.rules, value);
         match value {
-            Value::Object(_) if schema.embedded => self.embedded(value),
+            Value::String(text) => self.check_string(&schema.rules, text),
+            Value::Number(_) => self.check_number(schema, value),
+            Value::Array(items) => self.check_items(schema, items),
             _ => {}
         }
-        self.combinations(&schema.rules, value);
-        match value {
-            Value::String(text) => self.text(&schema.rules, text),
-            Value::Number(_) => self.number(schema, value),
-            Value::Array(items) => self.items(schema, items),
-            _ => {}
-        }
-        self.allowed(&schema.rules, value);
+        self.check_enum(&schema.rules, value);
         if let Value::Object(fields) = value {
-            self.fields(schema, fields, old);
+            self.check_fields(schema, fields, old);
         }
     }
 
-    /// Whether it is of the right type; if not, nothing else is worth saying.
-    fn kind(&mut self, schema: &Schema, value: &Value) -> bool {
-        let found = kind_name(value);
+    /// Returns false for a wrong type: no other rule applies then.
+    fn check_type(&mut self, schema: &Schema, value: &Value) -> bool {
+        let found = type_name(value);
         let (wanted, fits) = match schema.json_type {
             _ if schema.int_or_string => ("integer,string", matches!(found, "integer" | "string")),
             Some(kind) => (kind.name(), found == kind.name() || kind == JsonType::Number && found == "integer"),
@@ -73,24 +72,24 @@ impl Check {
                 format!("Invalid value: {found:?}: {} in body must be of type {wanted}: {found:?}", self.path);
             self.add("FieldValueTypeInvalid", "", message);
             if schema.json_type == Some(JsonType::Integer) && found == "number" {
-                self.of_no_field(format!("Checked value must be of type integer (default format) in {}", self.path));
+                self.add_unnamed(format!("Checked value must be of type integer (default format) in {}", self.path));
             }
         }
         fits
     }
 
-    fn text(&mut self, rules: &Rules, text: &str) {
+    fn check_string(&mut self, rules: &Rules, text: &str) {
         let length = text.chars().count() as u64;
-        if let Some(most) = rules.max_length.filter(|most| length > *most) {
-            self.add("FieldValueTooLong", "", format!("Too long: may not be more than {most} bytes"));
-        } else if let Some(least) = rules.min_length.filter(|least| length < *least) {
-            self.invalid(&json!(text), format!("should be at least {least} chars long"));
+        if let Some(max) = rules.max_length.filter(|max| length > *max) {
+            self.add("FieldValueTooLong", "", format!("Too long: may not be more than {max} bytes"));
+        } else if let Some(min) = rules.min_length.filter(|min| length < *min) {
+            self.invalid(&json!(text), format!("should be at least {min} chars long"));
         } else if let Some(pattern) = rules.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
             self.invalid(&json!(text), format!("should match '{pattern}'"));
         }
     }
 
-    fn number(&mut self, schema: &Schema, value: &Value) {
+    fn check_number(&mut self, schema: &Schema, value: &Value) {
         let (rules, Some(number)) = (&schema.rules, value.as_f64()) else { return };
         if let Some(factor) = rules.multiple_of.filter(|factor| *factor > 0.0 && (number / factor).fract() != 0.0) {
             self.invalid(value, format!("should be a multiple of {factor}"));
@@ -116,7 +115,7 @@ impl Check {
             };
             if !value.as_i64().is_some_and(|int| range.contains(&int)) {
                 let format = rules.format.as_deref().unwrap_or("int64");
-                self.of_no_field(format!(
+                self.add_unnamed(format!(
                     "Checked value must be of type integer with format {format} in {}",
                     self.path
                 ));
@@ -124,21 +123,21 @@ impl Check {
         }
     }
 
-    fn items(&mut self, schema: &Schema, items: &[Value]) {
+    fn check_items(&mut self, schema: &Schema, items: &[Value]) {
         if let Some(item) = &schema.items {
             for (i, value) in items.iter().enumerate() {
-                self.at(|path| index(path, &i), |this| this.value(item, value, None));
+                self.descend(|path| index(path, &i), |this| this.check_value(item, value, None));
             }
         }
-        self.count(items.len(), schema.rules.min_items, schema.rules.max_items, "items");
+        self.check_count(items.len(), schema.rules.min_items, schema.rules.max_items, "items");
     }
 
-    fn fields(&mut self, schema: &Schema, fields: &serde_json::Map<String, Value>, old: Option<&Value>) {
-        self.count(fields.len(), schema.rules.min_properties, schema.rules.max_properties, "properties");
+    fn check_fields(&mut self, schema: &Schema, fields: &serde_json::Map<String, Value>, old: Option<&Value>) {
+        self.check_count(fields.len(), schema.rules.min_properties, schema.rules.max_properties, "properties");
         for (name, value) in fields {
             if let Some(property) = schema.properties.get(name).or(schema.additional.as_deref()) {
                 let old = old.and_then(|old| old.get(name));
-                self.at(|path| child(path, name), |this| this.value(property, value, old));
+                self.descend(|path| child(path, name), |this| this.check_value(property, value, old));
             }
         }
         for name in schema.rules.required.iter().filter(|name| !fields.contains_key(*name)) {
@@ -146,18 +145,18 @@ impl Check {
         }
     }
 
-    fn count(&mut self, count: usize, least: Option<u64>, most: Option<u64>, of: &str) {
+    fn check_count(&mut self, count: usize, min: Option<u64>, max: Option<u64>, of: &str) {
         let length = count as u64;
-        if let Some(least) = least.filter(|least| length < *least) {
-            self.invalid(&json!(count), format!("should have at least {least} {of}"));
+        if let Some(min) = min.filter(|min| length < *min) {
+            self.invalid(&json!(count), format!("should have at least {min} {of}"));
         }
-        if let Some(most) = most.filter(|most| length > *most) {
-            let items = if most == 1 { "item" } else { "items" };
-            self.add("FieldValueTooMany", "", format!("Too many: {count}: must have at most {most} {items}"));
+        if let Some(max) = max.filter(|max| length > *max) {
+            let items = if max == 1 { "item" } else { "items" };
+            self.add("FieldValueTooMany", "", format!("Too many: {count}: must have at most {max} {items}"));
         }
     }
 
-    fn allowed(&mut self, rules: &Rules, value: &Value) {
+    fn check_enum(&mut self, rules: &Rules, value: &Value) {
         if rules.allowed.is_empty() || rules.allowed.contains(value) {
             return;
         }
@@ -169,48 +168,48 @@ impl Check {
         self.add("FieldValueNotSupported", "", format!("Unsupported value: {value}: supported values: {supported}"));
     }
 
-    /// oneOf, anyOf, allOf, not. Of the alternatives that do not hold, the first says why.
-    fn combinations(&mut self, rules: &Rules, value: &Value) {
+    /// anyOf, oneOf, allOf, not. If no alternative is valid, the errors of the first one are reported.
+    fn check_combinations(&mut self, rules: &Rules, value: &Value) {
         let path = self.path.clone();
         let all = |schemas: &[Schema]| -> Vec<Vec<Cause>> {
             schemas.iter().map(|schema| validate(schema, value, None, &path)).collect()
         };
-        let holding = |results: &[Vec<Cause>]| results.iter().filter(|causes| causes.is_empty()).count();
+        let count_valid = |results: &[Vec<Cause>]| results.iter().filter(|causes| causes.is_empty()).count();
         if !rules.any_of.is_empty() {
             let results = all(&rules.any_of);
-            if holding(&results) == 0 {
-                self.of_no_field(format!("{path:?} must validate at least one schema (anyOf)"));
+            if count_valid(&results) == 0 {
+                self.add_unnamed(format!("{path:?} must validate at least one schema (anyOf)"));
                 self.causes.extend(results.into_iter().next().unwrap_or_default());
             }
         }
         if !rules.one_of.is_empty() {
             let results = all(&rules.one_of);
             let what = format!("{path:?} must validate one and only one schema (oneOf)");
-            match holding(&results) {
+            match count_valid(&results) {
                 1 => {}
                 0 => {
-                    self.of_no_field(format!("{what}. Found none valid"));
+                    self.add_unnamed(format!("{what}. Found none valid"));
                     self.causes.extend(results.into_iter().next().unwrap_or_default());
                 }
-                more => self.of_no_field(format!("{what}. Found {more} valid alternatives")),
+                more => self.add_unnamed(format!("{what}. Found {more} valid alternatives")),
             }
         }
         if !rules.all_of.is_empty() {
             let results = all(&rules.all_of);
-            let holding = holding(&results);
-            if holding < results.len() {
+            let valid = count_valid(&results);
+            if valid < results.len() {
                 self.causes.extend(results.into_iter().flatten());
-                let none = if holding == 0 { ". None validated" } else { "" };
-                self.of_no_field(format!("{path:?} must validate all the schemas (allOf){none}"));
+                let none = if valid == 0 { ". None validated" } else { "" };
+                self.add_unnamed(format!("{path:?} must validate all the schemas (allOf){none}"));
             }
         }
         if rules.not.as_ref().is_some_and(|not| validate(not, value, None, &path).is_empty()) {
-            self.of_no_field(format!("{path:?} must not validate the schema (not)"));
+            self.add_unnamed(format!("{path:?} must not validate the schema (not)"));
         }
     }
 
-    /// A whole object within another says what it is.
-    fn embedded(&mut self, value: &Value) {
+    /// An embedded object must have `apiVersion` and `kind`.
+    fn check_embedded(&mut self, value: &Value) {
         for name in ["apiVersion", "kind"] {
             match &value[name] {
                 Value::Null => self.add("FieldValueRequired", name, "Required value".into()),
@@ -222,23 +221,23 @@ impl Check {
         }
     }
 
-    /// Sets and maps have each element, or each key, once. Looked at after everything else, as the real server does.
-    fn lists(&mut self, schema: &Schema, value: &Value) {
+    /// Sets have each element once, maps each key. As in the real server, this is checked after all other rules.
+    fn check_lists(&mut self, schema: &Schema, value: &Value) {
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
                     if let Some(property) = schema.properties.get(name) {
-                        self.at(|path| child(path, name), |this| this.lists(property, value));
+                        self.descend(|path| child(path, name), |this| this.check_lists(property, value));
                     } else if let Some(additional) = &schema.additional {
-                        self.at(|path| index(path, &name), |this| this.lists(additional, value));
+                        self.descend(|path| index(path, &name), |this| this.check_lists(additional, value));
                     }
                 }
             }
             Value::Array(items) => {
-                self.unique(&schema.list, items);
+                self.check_unique(&schema.list, items);
                 if let Some(schema) = &schema.items {
                     for (i, value) in items.iter().enumerate() {
-                        self.at(|path| index(path, &i), |this| this.lists(schema, value));
+                        self.descend(|path| index(path, &i), |this| this.check_lists(schema, value));
                     }
                 }
             }
@@ -246,7 +245,7 @@ impl Check {
         }
     }
 
-    fn unique(&mut self, list: &ListType, items: &[Value]) {
+    fn check_unique(&mut self, list: &ListType, items: &[Value]) {
         let key = |item: &Value| match list {
             ListType::Map(keys) => {
                 let present = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
@@ -259,9 +258,9 @@ impl Check {
         }
         let mut seen = HashSet::new();
         for (i, key) in items.iter().map(key).enumerate() {
-            if self.causes.len() < MOST && seen.contains(&key) {
+            if self.causes.len() < MAX_CAUSES && seen.contains(&key) {
                 let message = format!("Duplicate value: {key}");
-                self.at(|path| index(path, &i), |this| this.add("FieldValueDuplicate", "", message));
+                self.descend(|path| index(path, &i), |this| this.add("FieldValueDuplicate", "", message));
             }
             seen.insert(key);
         }
@@ -272,13 +271,13 @@ impl Check {
         self.add("FieldValueInvalid", "", message);
     }
 
-    /// The real server's way to speak of what its library does not tie to a field.
-    fn of_no_field(&mut self, what: String) {
+    /// An error that the real server's schema library reports without a field.
+    fn add_unnamed(&mut self, what: String) {
         let message = format!("Invalid value: \"\": {what}");
         self.causes.push(Cause { reason: "FieldValueInvalid", field: "<nil>".into(), message });
     }
 
-    /// About this value, or a field of it.
+    /// Adds an error for the current value, or for one of its fields.
     fn add(&mut self, reason: &'static str, name: &str, message: String) {
         let mut field = self.path.clone();
         if !name.is_empty() {
@@ -287,8 +286,8 @@ impl Check {
         self.causes.push(Cause { reason, field, message });
     }
 
-    /// Does something one step further down.
-    fn at(&mut self, step: impl FnOnce(&mut String), work: impl FnOnce(&mut Self)) {
+    /// Runs `work` with the path one step deeper.
+    fn descend(&mut self, step: impl FnOnce(&mut String), work: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         step(&mut self.path);
         work(self);
@@ -296,8 +295,8 @@ impl Check {
     }
 }
 
-/// The type as messages call it. A number without a fraction is an integer.
-fn kind_name(value: &Value) -> &'static str {
+/// The type in messages. A number without a fraction is an integer.
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

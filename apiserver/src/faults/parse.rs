@@ -1,4 +1,4 @@
-//! Rules as JSON, for the control endpoint. What is wrong is named, together with what is accepted.
+//! Parses rules from JSON, for the control endpoint. An error names the invalid value and the accepted ones.
 
 use serde_json::Value;
 
@@ -8,28 +8,27 @@ use crate::{
     status::{Result, Status},
 };
 
-/// One rule, or a list of rules. `catalog` is what is served now.
+/// Parses one rule or a list of rules.
 ///
 /// # Errors
-/// 400 that names what is wrong: also a resource that is not served, or a verb that the fault cannot happen to, since
-/// such a rule would never do anything. Users, names and subresources may be any: they are the requests' to choose.
+/// 400 for invalid JSON or values, and for a resource or a verb that the rule could never match.
 pub fn parse(body: &[u8], catalog: &Catalog) -> Result<Vec<Rule>> {
     const EXAMPLE: &str =
         r#"expected a rule such as {"verb":"watch","resource":"pods","fault":{"WatchCut":{"after":3}}}"#;
-    let wrong = |error: serde_json::Error| Status::bad_request(format!("{error}; {EXAMPLE}"));
-    let rules = match serde_json::from_slice(body).map_err(wrong)? {
+    let invalid = |error: serde_json::Error| Status::bad_request(format!("{error}; {EXAMPLE}"));
+    let rules = match serde_json::from_slice(body).map_err(invalid)? {
         Value::Array(rules) => rules,
         one => vec![one],
     };
     let parse = |rule: Value| {
-        let rule: Rule = serde_json::from_value(rule).map_err(wrong)?;
+        let rule: Rule = serde_json::from_value(rule).map_err(invalid)?;
         check(&rule, catalog).map_err(Status::bad_request)?;
         Ok(rule)
     };
     rules.into_iter().map(parse).collect()
 }
 
-/// Whether the rule can ever match, and says so in numbers that make sense.
+/// Checks that the numbers are valid and that the rule can match a request.
 fn check(rule: &Rule, catalog: &Catalog) -> Result<(), String> {
     if rule.nth == Some(0) {
         return Err("nth: expected 1 or more, found 0".into());
@@ -43,7 +42,7 @@ fn check(rule: &Rule, catalog: &Catalog) -> Result<(), String> {
         let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
         return Err(format!("verb {:?}: this fault can happen to {} only", verb.as_str(), verbs.join(", ")));
     }
-    // A resource with a group may be one of a definition that is yet to come.
+    // A resource with a group may belong to a definition that does not exist yet.
     let Some(resource) = rule.resource.as_deref().filter(|resource| !resource.contains('.')) else { return Ok(()) };
     let served: Vec<String> = catalog.all().iter().map(|served| served.id().to_string()).collect();
     if served.iter().any(|served| served == resource) {
@@ -67,7 +66,7 @@ pub mod duration {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
         let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-        duration.ok_or_else(|| D::Error::custom(format!("{text:?} is no duration such as 2s, 500ms or 1m 30s")))
+        duration.ok_or_else(|| D::Error::custom(format!("{text:?} is not a duration such as 2s, 500ms or 1m 30s")))
     }
 }
 

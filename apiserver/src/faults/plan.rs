@@ -1,4 +1,4 @@
-//! What follows for one request.
+//! The faults of one request.
 
 use std::time::Duration;
 
@@ -7,42 +7,41 @@ use serde_json::json;
 use super::Fault;
 use crate::{causes::Causes, status::Status};
 
-/// What is to go wrong with one request. Everything absent goes right. In the order in which it happens.
+/// The faults of one request, in the order in which they are applied.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
-    /// Wait so long before anything else.
+    /// Wait this long first.
     pub delay: Option<Duration>,
     /// Compact the store.
     pub compact: bool,
-    /// Hang up without an answer, having done nothing.
+    /// Close the connection without handling the request.
     pub reset_before: bool,
-    /// Answer this, having done nothing.
+    /// Return this error without handling the request.
     pub refuse: Option<Status>,
-    /// Answer reads as of so many revisions ago.
+    /// Reads return the state of this many revisions ago.
     pub lag: u64,
-    /// The object of this name reaches the client as something that it cannot decode. Empty: every object.
+    /// Make the object of this name undecodable. Empty: every object.
     pub undecodable: Option<String>,
-    /// What becomes of a watch.
     pub watch: WatchPlan,
-    /// Do it, then hang up without an answer.
+    /// Handle the request, then close the connection without a response.
     pub reset_after: bool,
 }
 
-/// What is to go wrong with a watch. Lines are counted: events, bookmarks too.
+/// The faults of a watch. Each field is a number of lines: events and bookmarks.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct WatchPlan {
-    /// End it, properly, after so many lines.
+    /// End the watch normally.
     pub end_after: Option<u64>,
-    /// Hang up between two lines, after so many.
+    /// Close the connection between two lines.
     pub cut_after: Option<u64>,
-    /// Hang up in the middle of the line that follows so many.
+    /// Close the connection in the middle of the next line.
     pub cut_in_line_after: Option<u64>,
-    /// Say nothing more after so many lines, and do not end either.
+    /// Send nothing more, but keep the watch open.
     pub silent_after: Option<u64>,
 }
 
 impl Plan {
-    /// One more fault. Where two say what to do about the same thing, the first rule counts; delays add up.
+    /// Adds a fault. Of two that set the same field, the first counts; delays add up.
     pub(super) fn add(&mut self, fault: &Fault) {
         let watch = &mut self.watch;
         match fault {
@@ -54,28 +53,28 @@ impl Plan {
             Fault::Undecodable { name } => {
                 self.undecodable.get_or_insert(name.clone().unwrap_or_default());
             }
-            Fault::EmptyWatch => first(&mut watch.end_after, 0),
-            Fault::WatchEnd { after } => first(&mut watch.end_after, *after),
-            Fault::WatchCut { after } => first(&mut watch.cut_after, *after),
-            Fault::WatchCutInLine { after } => first(&mut watch.cut_in_line_after, *after),
-            Fault::WatchSilent { after } => first(&mut watch.silent_after, *after),
+            Fault::EmptyWatch => set_once(&mut watch.end_after, 0),
+            Fault::WatchEnd { after } => set_once(&mut watch.end_after, *after),
+            Fault::WatchCut { after } => set_once(&mut watch.cut_after, *after),
+            Fault::WatchCutInLine { after } => set_once(&mut watch.cut_in_line_after, *after),
+            Fault::WatchSilent { after } => set_once(&mut watch.silent_after, *after),
             Fault::TooManyRequests { .. }
             | Fault::InternalError
             | Fault::ServiceUnavailable
             | Fault::StreamingListRefused
             | Fault::GoneOnOpen => {
-                self.refuse.get_or_insert_with(|| refusal(fault));
+                self.refuse.get_or_insert_with(|| error_status(fault));
             }
         }
     }
 }
 
-fn first(slot: &mut Option<u64>, after: u64) {
-    slot.get_or_insert(after);
+fn set_once(field: &mut Option<u64>, after: u64) {
+    field.get_or_insert(after);
 }
 
-/// The answer to a request that is refused, as a real server words it.
-fn refusal(fault: &Fault) -> Status {
+/// The error of the real server for this fault.
+fn error_status(fault: &Fault) -> Status {
     match fault {
         Fault::TooManyRequests { retry_after } => {
             let mut status = Status::new(429, "TooManyRequests", "Too many requests, please try again later.");
@@ -88,9 +87,9 @@ fn refusal(fault: &Fault) -> Status {
         }
         Fault::StreamingListRefused => {
             let why = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-            let mut wrong = Causes::default();
-            wrong.forbidden("sendInitialEvents", why);
-            Status::invalid("meta.k8s.io", "ListOptions", "", &wrong.0)
+            let mut causes = Causes::default();
+            causes.forbidden("sendInitialEvents", why);
+            Status::invalid("meta.k8s.io", "ListOptions", "", &causes.0)
         }
         Fault::GoneOnOpen => Status::expired("The resourceVersion for the provided watch is too old."),
         _ => {

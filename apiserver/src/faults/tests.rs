@@ -1,16 +1,30 @@
-use http::Method;
+use http::{HeaderMap, Method};
 use rand::SeedableRng;
 
-use super::{fixture::*, *};
+use super::*;
+
+pub const PODS: &str = "/api/v1/namespaces/x/pods";
+
+fn request(method: Method, uri: &str) -> (Request, Option<RequestInfo>) {
+    let request = Request::new(method, uri, HeaderMap::new(), Default::default());
+    let target = RequestInfo::parse(&request).expect("a path");
+    (request, target)
+}
+
+/// The plan for a request of the administrator.
+pub fn plan_for(faults: &mut Faults, method: Method, uri: &str) -> Plan {
+    let (request, target) = request(method, uri);
+    faults.plan(&User::admin(), &request, target.as_ref(), &mut StdRng::seed_from_u64(1))
+}
 
 fn hits(rule: Rule, method: Method, uri: &str) -> bool {
     let mut faults = Faults::default();
     faults.add(rule);
-    plan(&mut faults, method, uri) != Plan::default()
+    plan_for(&mut faults, method, uri) != Plan::default()
 }
 
 #[test]
-fn what_is_given_has_to_match() {
+fn rule_hits_only_requests_that_match_its_fields() {
     let rule = || Rule::new(Fault::InternalError);
     for (rule, method, uri, wanted) in [
         (rule().verb(Verb::List), Method::GET, PODS, true),
@@ -37,7 +51,7 @@ fn what_is_given_has_to_match() {
 }
 
 #[test]
-fn a_name_is_found_wherever_a_request_may_say_it() {
+fn name_matches_in_path_body_or_field_selector() {
     let hits = |name: &str, method, uri: &str, body: &'static str| {
         let request = Request::new(method, uri, Default::default(), body.into());
         let target = RequestInfo::parse(&request).expect("a path");
@@ -67,7 +81,7 @@ fn a_name_is_found_wherever_a_request_may_say_it() {
 }
 
 #[test]
-fn a_fault_hits_only_what_it_can_happen_to() {
+fn fault_hits_only_the_verbs_that_it_applies_to() {
     let (watch, streaming) = ("/api/v1/pods?watch=1", "/api/v1/pods?watch=1&sendInitialEvents=true");
     for (fault, list_too, watch_too, streaming_too) in [
         (Fault::EmptyWatch, false, true, true),
@@ -82,7 +96,7 @@ fn a_fault_hits_only_what_it_can_happen_to() {
     }
 }
 
-fn which_of(rule: Rule, requests: usize) -> Vec<usize> {
+fn hit_requests(rule: Rule, requests: usize) -> Vec<usize> {
     let mut faults = Faults::default();
     faults.add(rule);
     let mut random = StdRng::seed_from_u64(7);
@@ -92,28 +106,28 @@ fn which_of(rule: Rule, requests: usize) -> Vec<usize> {
 }
 
 #[test]
-fn nth_and_times_say_which_of_them() {
+fn nth_and_times_select_the_matching_requests() {
     let rule = || Rule::new(Fault::ResetBefore);
-    assert_eq!(which_of(rule(), 4), [1, 2, 3, 4]);
-    assert_eq!(which_of(rule().nth(2), 4), [2]);
-    assert_eq!(which_of(rule().times(2), 4), [1, 2]);
-    assert_eq!(which_of(rule().nth(2).times(2), 4), [2, 3]);
-    assert_eq!(which_of(rule().probability(0.0), 4), [0; 0]);
-    assert_eq!(which_of(rule().probability(1.0), 4), [1, 2, 3, 4]);
+    assert_eq!(hit_requests(rule(), 4), [1, 2, 3, 4]);
+    assert_eq!(hit_requests(rule().nth(2), 4), [2]);
+    assert_eq!(hit_requests(rule().times(2), 4), [1, 2]);
+    assert_eq!(hit_requests(rule().nth(2).times(2), 4), [2, 3]);
+    assert_eq!(hit_requests(rule().probability(0.0), 4), [0; 0]);
+    assert_eq!(hit_requests(rule().probability(1.0), 4), [1, 2, 3, 4]);
 }
 
 #[test]
-fn the_same_seed_gives_the_same_faults() {
+fn same_seed_gives_the_same_faults() {
     let rule = || Rule::new(Fault::ResetBefore).probability(0.3);
-    let some = which_of(rule(), 1000);
-    assert_eq!(some, which_of(rule(), 1000));
+    let some = hit_requests(rule(), 1000);
+    assert_eq!(some, hit_requests(rule(), 1000));
     assert!((250..350).contains(&some.len()), "{}", some.len());
-    let few = which_of(rule().times(3), 1000);
-    assert_eq!(few, some[..3], "times counts hits, not throws");
+    let few = hit_requests(rule().times(3), 1000);
+    assert_eq!(few, some[..3], "times counts hits, not random draws");
 }
 
 #[test]
-fn several_faults_come_together() {
+fn plan_combines_all_faults_of_a_request() {
     let mut faults = Faults::default();
     let delay = |seconds| Fault::Delay { duration: Duration::from_secs(seconds) };
     let watch = [Fault::WatchCut { after: 2 }, Fault::WatchCut { after: 9 }, Fault::WatchSilent { after: 1 }];
@@ -123,7 +137,7 @@ fn several_faults_come_together() {
     for fault in watch {
         faults.add(Rule::new(fault));
     }
-    let plan = plan(&mut faults, Method::GET, "/api/v1/pods?watch=1");
+    let plan = plan_for(&mut faults, Method::GET, "/api/v1/pods?watch=1");
     assert_eq!(plan.delay, Some(Duration::from_secs(3)));
     assert!(plan.compact);
     assert_eq!(plan.refuse.map(|status| status.code), Some(503), "the first counts");

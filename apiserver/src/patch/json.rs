@@ -7,7 +7,7 @@ use json_patch::PatchOperation;
 use serde_json::Value;
 
 use crate::{
-    object::size,
+    object::estimate_size,
     status::{Result, Status},
 };
 
@@ -43,7 +43,7 @@ pub fn apply(object: &mut Value, patch: &[u8]) -> Result<()> {
 fn apply_operation(object: &mut Value, operation: Value) -> Option<()> {
     let operation: PatchOperation = serde_json::from_value(operation).ok()?;
     json_patch::patch(object, &[operation]).ok()?;
-    (size(object) <= MAX_BYTES && !is_deeper(object, MAX_DEPTH)).then_some(())
+    (estimate_size(object) <= MAX_BYTES && !is_deeper(object, MAX_DEPTH)).then_some(())
 }
 
 fn is_deeper(value: &Value, levels: usize) -> bool {
@@ -66,7 +66,7 @@ mod tests {
         let copy = json!({ "op": "copy", "from": "", "path": "/list/-" });
         let patch = json!(vec![copy; 100]).to_string();
         assert_eq!(apply(&mut object, patch.as_bytes()).unwrap_err().code, 422);
-        assert!(size(&object) < 3 * MAX_BYTES);
+        assert!(estimate_size(&object) < 3 * MAX_BYTES);
         let many = json!(vec![json!({ "op": "remove", "path": "/list/0" }); 1001]).to_string();
         assert_eq!(apply(&mut object, many.as_bytes()).unwrap_err().code, 413);
     }

@@ -43,9 +43,9 @@ impl<'a> PodSummary<'a> {
             summary.add_containers(pod);
         }
         let ended = matches!(text(&status["phase"]), "Succeeded" | "Failed");
-        if pod.is_ending() && status["reason"] == "NodeLost" {
+        if pod.is_terminating() && status["reason"] == "NodeLost" {
             summary.reason = "Unknown".into();
-        } else if pod.is_ending() && !ended {
+        } else if pod.is_terminating() && !ended {
             summary.reason = "Terminating".into();
         }
         summary

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{defaults, omit_empty::omit_empty};
 use crate::{
     custom,
-    decoded::{Decoded, FieldValidation, not_handled},
+    decoded::{Decoded, FieldValidation, decode_error},
     request_body,
     resource::Resource,
     status::{Result, Status},
@@ -36,7 +36,7 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
         return custom::decode(resource, &definition.schema, body, validation);
     }
     nulls_are_empty(&mut body, MAPS);
-    let refuse = |why: String| not_handled(&resource.kind, &resource.version, &why);
+    let refuse = |why: String| decode_error(&resource.kind, &resource.version, &why);
     let mut unknown = Vec::new();
     let decode_body = decoder(resource).ok_or_else(Status::no_such_path)?;
     let mut value = decode_body(body, &mut unknown).map_err(refuse)?;

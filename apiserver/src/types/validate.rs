@@ -19,7 +19,7 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Res
     let mut wrong = Causes::default();
     meta::validate(resource, object, old, &mut wrong);
     if let Some(definition) = &resource.custom {
-        wrong.refuse(&resource.group, &resource.kind, object.name())?;
+        wrong.into_result(&resource.group, &resource.kind, object.name())?;
         return custom::validate(resource, &definition.schema, object, old);
     }
     match resource.kind.as_str() {
@@ -28,14 +28,14 @@ pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Res
         "Scale" => wrong.at_least("spec.replicas", &object["spec"]["replicas"], 0),
         "Secret" => simple::secret(object, old, &mut wrong),
         "ConfigMap" => simple::config_map(object, old, &mut wrong),
-        "CustomResourceDefinition" => wrong.0.extend(custom::check(object, old)),
+        "CustomResourceDefinition" => wrong.0.extend(custom::validate_definition(object, old)),
         "Event" => simple::event(object, &mut wrong),
         "Lease" => wrong.at_least("spec.leaseDurationSeconds", &object["spec"]["leaseDurationSeconds"], 1),
         "Role" | "ClusterRole" => simple::role(object, &mut wrong),
         "RoleBinding" | "ClusterRoleBinding" => simple::binding(object, old, &mut wrong),
         _ => {}
     }
-    wrong.refuse(&resource.group, &resource.kind, object.name())
+    wrong.into_result(&resource.group, &resource.kind, object.name())
 }
 
 #[cfg(test)]

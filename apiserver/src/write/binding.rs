@@ -41,7 +41,7 @@ impl Writer<'_> {
             return Err(uid_conflict(resource, info, body, old));
         }
         let refuse = |why: String| Err(Status::conflict("", "pods/binding", name, &why));
-        if old.is_ending() {
+        if old.is_terminating() {
             return refuse(format!("pod {name} is being deleted, cannot be assigned to a host"));
         }
         if let Some(node) = old["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {

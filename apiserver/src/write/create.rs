@@ -58,7 +58,7 @@ impl Writer<'_> {
                 refusal.message += ", the server was not able to generate a unique name for the object";
                 refusal.retry_after = Some(Duration::from_secs(1));
             }
-            if existing.value().is_ending() {
+            if existing.value().is_terminating() {
                 refusal.message = format!("object is being deleted: {}", refusal.message);
             }
             return Err(refusal);

@@ -29,7 +29,7 @@ impl Writer<'_> {
         if !id.is_definition() {
             return;
         }
-        if after.is_ending() {
+        if after.is_terminating() {
             return self.delete_instances(id);
         }
         let versions = custom::resources(after);
@@ -47,7 +47,7 @@ impl Writer<'_> {
         if id.is_definition() {
             let (group, plural) = custom::names(last);
             self.state.catalog.set_custom(group, plural, vec![]);
-        } else if self.state.catalog.of(&id.resource).is_some_and(|resource| resource.custom.is_some()) {
+        } else if self.state.catalog.find_any_version(&id.resource).is_some_and(|resource| resource.custom.is_some()) {
             self.finalize_definition(&ObjectId::definition(&id.resource));
         }
     }
@@ -59,7 +59,7 @@ impl Writer<'_> {
         old: &Object,
         options: &DeleteOptions,
     ) -> Option<Deletion> {
-        if old.value().is_ending() {
+        if old.value().is_terminating() {
             return None;
         }
         let mut object = old.value().clone();
@@ -101,7 +101,7 @@ impl Writer<'_> {
         let Some(definition) = self.get(id).cloned() else { return };
         let (group, plural) = custom::names(definition.value());
         let objects = self.state.store.collection(&GroupResource::new(group, plural));
-        let is_waiting = definition.value().is_ending() && meta::finalizers(definition.value()).contains(&CLEANUP);
+        let is_waiting = definition.value().is_terminating() && meta::finalizers(definition.value()).contains(&CLEANUP);
         if is_waiting && objects.is_none_or(|objects| objects.is_empty()) {
             self.remove_finalizer(id, CLEANUP);
         }
@@ -125,7 +125,7 @@ impl Writer<'_> {
     /// Checks that the definition of a custom resource is not marked for deletion.
     pub(super) fn check_definition(&self, resource: &Resource, name: &str) -> Result<()> {
         let is_terminating = resource.custom.is_some()
-            && self.get(&ObjectId::definition(&resource.id())).is_some_and(|object| object.value().is_ending());
+            && self.get(&ObjectId::definition(&resource.id())).is_some_and(|object| object.value().is_terminating());
         if is_terminating {
             let why = "create not allowed while custom resource definition is terminating";
             return Err(Status::forbidden(&resource.group, &resource.plural, name, why));

@@ -116,7 +116,7 @@ impl Writer<'_> {
         let waits_for_finalizers = !meta::finalizers(&object).is_empty();
         match grace {
             Grace::Until(at, seconds) => {
-                if !old.value().is_ending() {
+                if !old.value().is_terminating() {
                     meta::bump_generation(&mut object);
                 }
                 let metadata = meta::metadata_mut(&mut object);
@@ -145,7 +145,7 @@ impl Writer<'_> {
         if matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(Status::forbidden("", "namespaces", name, "this namespace may not be deleted"));
         }
-        if old.value().is_ending() {
+        if old.value().is_terminating() {
             return Ok(Deletion::Marked(old.clone()));
         }
         let mut object = old.value().clone();
@@ -179,7 +179,7 @@ fn compute_grace(resource: &Resource, object: &Value, options: &DeleteOptions, n
     }
     // As in the real server, a negative value means one second.
     let wanted = options.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
-    if object.is_ending() {
+    if object.is_terminating() {
         let given = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
         if given == 0 {
             return Grace::None;

@@ -61,7 +61,7 @@ impl Writer<'_> {
             self.finish_owners(id, had);
             self.attempt_to_delete(id);
         }
-        if after.is_ending() {
+        if after.is_terminating() {
             let finalizers = meta::finalizers(after);
             if finalizers.contains(&ORPHAN) {
                 self.orphan_dependents(id, after.uid());
@@ -98,7 +98,7 @@ impl Writer<'_> {
         if owners.is_empty() {
             return;
         }
-        if object.is_ending() {
+        if object.is_terminating() {
             // It is already being deleted; it may only wait for its own dependents.
             return self.finish_foreground(id);
         }
@@ -141,7 +141,7 @@ impl Writer<'_> {
 
     /// Deletes an object on behalf of the server itself; errors are ignored.
     pub(super) fn delete_internally(&mut self, id: &ObjectId, options: DeleteOptions) {
-        if let Some(resource) = self.state.catalog.of(&id.resource) {
+        if let Some(resource) = self.state.catalog.find_any_version(&id.resource) {
             let _ = self.delete_one(&resource, id, &options);
         }
     }
@@ -153,14 +153,14 @@ impl Writer<'_> {
             return Some(Reference::Dangling);
         };
         let owner = owner.value();
-        let waiting = owner.is_ending() && meta::finalizers(owner).contains(&FOREGROUND);
+        let waiting = owner.is_terminating() && meta::finalizers(owner).contains(&FOREGROUND);
         Some(if waiting { Reference::WaitingForDependents } else { Reference::Solid })
     }
 
     /// The owner of a reference. It is in the dependent's namespace or cluster-scoped.
     fn owner_id(&self, dependent: &ObjectId, reference: &Value) -> Option<ObjectId> {
         let text = |field: &str| text(&reference[field]);
-        let resource = self.state.catalog.of_kind(text("apiVersion"), text("kind"))?;
+        let resource = self.state.catalog.find_kind(text("apiVersion"), text("kind"))?;
         let is_valid = !resource.namespaced || !dependent.key.namespace.is_empty();
         is_valid.then(|| ObjectId::new(&resource, &dependent.key.namespace, text("name")))
     }
@@ -176,7 +176,7 @@ impl Writer<'_> {
 
     fn is_waiting_for_dependents(&self, id: &ObjectId) -> bool {
         let object = self.get(id).map(|object| object.value());
-        object.is_some_and(|object| object.is_ending() && meta::finalizers(object).contains(&FOREGROUND))
+        object.is_some_and(|object| object.is_terminating() && meta::finalizers(object).contains(&FOREGROUND))
     }
 
     /// Removes the finalizer of foreground deletion if no dependent blocks it.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     causes::Causes,
-    object::{Meta, size, time, words},
+    object::{Meta, estimate_size, time, words},
     resource::Resource,
     status::{Result, Status},
 };
@@ -134,7 +134,7 @@ pub fn check_immutable(object: &Value, old: &Value) -> Causes {
     }
     let had = finalizers(old);
     let added: Vec<&str> = finalizers(object).into_iter().filter(|f| !had.contains(f)).collect();
-    if old.is_ending() && !added.is_empty() {
+    if old.is_terminating() && !added.is_empty() {
         let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
         let why = "no new finalizers can be added if the object is being deleted";
         wrong.forbidden("metadata.finalizers", &format!("{why}, found new finalizers []string{{{list}}}"));
@@ -164,7 +164,11 @@ const MAX_BYTES: usize = 3 << 19;
 /// # Errors
 /// 500, like the real server.
 pub fn check_size(object: &Value) -> Result<()> {
-    if size(object) > MAX_BYTES { Err(Status::new(500, "", "etcdserver: request is too large")) } else { Ok(()) }
+    if estimate_size(object) > MAX_BYTES {
+        Err(Status::new(500, "", "etcdserver: request is too large"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Increments the generation, if the object has one.

@@ -40,7 +40,7 @@ impl ObjectId {
 impl Writer<'_> {
     /// Handles a stored object: a terminating namespace.
     pub(super) fn namespace_stored(&mut self, id: &ObjectId, after: &Value) {
-        if after.is_ending() && id.is_namespace() {
+        if after.is_terminating() && id.is_namespace() {
             self.sync_namespace(id);
         }
     }
@@ -54,7 +54,7 @@ impl Writer<'_> {
         let is_last = self.state.store.keys(&id.resource, &id.key.namespace).next().is_none();
         if is_last || !id.resource.is("", "pods") {
             let namespace = ObjectId::namespace(&id.key.namespace);
-            if self.get(&namespace).is_some_and(|object| object.value().is_ending()) {
+            if self.get(&namespace).is_some_and(|object| object.value().is_terminating()) {
                 self.sync_namespace(&namespace);
             }
         }
@@ -92,7 +92,7 @@ impl Writer<'_> {
         for key in keys {
             let id = ObjectId { resource: resource.clone(), key };
             // Skip objects that are already being deleted.
-            if self.get(&id).is_some_and(|object| !object.value().is_ending()) {
+            if self.get(&id).is_some_and(|object| !object.value().is_terminating()) {
                 self.delete_internally(&id, DeleteOptions::default());
             }
         }
@@ -106,7 +106,7 @@ impl Writer<'_> {
         remaining: &mut BTreeMap<String, usize>,
         finalizers: &mut BTreeMap<String, usize>,
     ) {
-        let Some(served) = self.state.catalog.of(resource) else { return };
+        let Some(served) = self.state.catalog.find_any_version(resource) else { return };
         for key in self.state.store.keys(resource, namespace) {
             *remaining.entry(format!("{}.{}", served.plural, served.group)).or_default() += 1;
             let Some(object) = self.state.store.get(resource, key) else { continue };

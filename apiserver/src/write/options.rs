@@ -35,7 +35,7 @@ impl WriteOptions {
                 FieldValidation::Warn
             }
         };
-        wrong.refuse("meta.k8s.io", kind, "")?;
+        wrong.into_result("meta.k8s.io", kind, "")?;
         Ok(WriteOptions { dry_run, validation })
     }
 }
@@ -90,7 +90,7 @@ impl DeleteOptions {
         if let Some(values) = &options.dry_run {
             parse_dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut wrong);
         }
-        wrong.refuse("meta.k8s.io", "DeleteOptions", "")?;
+        wrong.into_result("meta.k8s.io", "DeleteOptions", "")?;
         Ok(options)
     }
 

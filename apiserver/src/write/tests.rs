@@ -125,7 +125,7 @@ async fn object_without_remaining_owners_is_always_deleted() {
         for object in &left {
             let owners = object["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
             let exists = |owner: &Value| left.iter().any(|other| owner["uid"] == other.uid());
-            assert!(owners.iter().all(exists) && !object.is_ending(), "seed {seed}: {object}");
+            assert!(owners.iter().all(exists) && !object.is_terminating(), "seed {seed}: {object}");
         }
     }
 }

@@ -109,7 +109,7 @@ impl Writer<'_> {
         check_version(resource, info, &object, before)?;
         meta::keep_system_fields(&mut object, before);
         prepare_update(resource, &info.subresource, &mut object, before);
-        meta::check_immutable(&object, before).refuse(&resource.group, &resource.kind, &info.name)?;
+        meta::check_immutable(&object, before).into_result(&resource.group, &resource.kind, &info.name)?;
         types::validate(resource, &object, Some(before))?;
         meta::metadata_mut(&mut object).insert("resourceVersion".into(), before.resource_version().into());
         let id = ObjectId::of(resource, info);
@@ -176,7 +176,7 @@ fn check_version(resource: &Resource, info: &RequestInfo, object: &Value, old: &
         let mut wrong = Causes::default();
         wrong.invalid("metadata.resourceVersion", 0, "must be specified for an update");
         // The real server uses the plural here, not the kind.
-        return wrong.refuse(&resource.group, &resource.plural, &info.name);
+        return wrong.into_result(&resource.group, &resource.plural, &info.name);
     }
     if version.parse::<u64>().is_err() {
         let message = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
@@ -200,7 +200,7 @@ pub(super) fn uid_conflict(resource: &Resource, info: &RequestInfo, object: &Val
 
 /// Whether an update removes the last reason to keep an object that is being deleted.
 pub(super) fn should_delete_during_update(id: &ObjectId, object: &Value, old: &Value) -> bool {
-    old.is_ending()
+    old.is_terminating()
         && meta::finalizers(object).is_empty()
         && old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && (!id.is_namespace() || spec_finalizers(object).is_empty())

@@ -30,27 +30,27 @@ fn validate_name(resource: &Resource, object: &Value, wrong: &mut Causes) {
     };
     match object.name() {
         "" => wrong.required("metadata.name", "name or generateName is required"),
-        name => wrong.texts("metadata.name", name, rule(name)),
+        name => wrong.invalid_all("metadata.name", name, rule(name)),
     }
     if resource.namespaced {
         match object.namespace() {
             "" => wrong.required("metadata.namespace", ""),
-            namespace => wrong.texts("metadata.namespace", namespace, names::dns_label(namespace)),
+            namespace => wrong.invalid_all("metadata.namespace", namespace, names::dns_label(namespace)),
         }
     }
 }
 
 pub fn validate_labels(field: &str, labels: &Value, wrong: &mut Causes) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        wrong.texts(field, key, names::label_key(key));
-        wrong.texts(field, text(value), names::label_value(text(value)));
+        wrong.invalid_all(field, key, names::label_key(key));
+        wrong.invalid_all(field, text(value), names::label_value(text(value)));
     }
 }
 
 fn validate_annotations(annotations: &Value, wrong: &mut Causes) {
     for (key, _) in annotations.as_object().into_iter().flatten() {
         // Unlike labels, annotations allow upper case in the prefix.
-        wrong.texts("metadata.annotations", key, names::label_key(&key.to_lowercase()));
+        wrong.invalid_all("metadata.annotations", key, names::label_key(&key.to_lowercase()));
     }
 }
 
@@ -82,7 +82,7 @@ fn validate_owner_references(owners: &Value, wrong: &mut Causes) {
 
 fn validate_finalizers(resource: &Resource, finalizers: &Value, wrong: &mut Causes) {
     for (i, finalizer) in words(finalizers).enumerate() {
-        wrong.texts("metadata.finalizers", finalizer, names::label_key(finalizer));
+        wrong.invalid_all("metadata.finalizers", finalizer, names::label_key(finalizer));
         // For custom resources, a name without a domain is valid; the real server only warns.
         let is_standard = matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes");
         if resource.custom.is_none() && !is_standard && finalizer.split('/').count() != 2 {

@@ -35,7 +35,7 @@ pub fn config_map(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
 fn check_data(field: &str, object: &Value, length: fn(&str) -> usize, wrong: &mut Causes) -> usize {
     let data = object[field].as_object().into_iter().flatten();
     data.map(|(key, value)| {
-        wrong.texts(&format!("{field}[{key}]"), key, names::data_key(key));
+        wrong.invalid_all(&format!("{field}[{key}]"), key, names::data_key(key));
         length(text(value))
     })
     .sum()

@@ -1,6 +1,6 @@
-//! Faults in what is answered: a watch that ends badly, objects that cannot be decoded.
+//! Faults in the body of a response: watches that break, objects that cannot be decoded.
 //!
-//! All of it happens to the body, after the answer is made: neither lists nor watches know that there are faults.
+//! They change the finished body, so that the code of lists and watches need not know about faults.
 
 use bytes::{Buf, Bytes};
 use futures::{StreamExt, future, stream, stream::BoxStream};
@@ -11,22 +11,22 @@ use super::{Plan, WatchPlan};
 use crate::body::{Body, Reset};
 
 impl Plan {
-    /// What is left of a body.
-    pub async fn spoil(&self, body: Body) -> Body {
+    /// Applies the faults to a body.
+    pub async fn corrupt(&self, body: Body) -> Body {
         if self.undecodable.is_none() && self.watch == WatchPlan::default() {
             return body;
         }
         match body {
             Body::Stream(chunks) => {
                 let (plan, undecodable) = (self.watch.clone(), self.undecodable.clone());
-                let watch = Watch { chunks, rest: Bytes::new(), sent: 0, plan, undecodable, cut: false };
+                let watch = FaultyWatch { chunks, rest: Bytes::new(), sent: 0, plan, undecodable, cut: false };
                 let lines = stream::unfold(watch, |mut watch| async move { Some((watch.next().await?, watch)) });
                 Body::Stream(lines.boxed())
             }
             whole => {
                 let bytes = whole.collect().await.map(|whole| whole.to_bytes()).unwrap_or_default();
                 match &self.undecodable {
-                    Some(name) => spoil_answer(&bytes, name).into(),
+                    Some(name) => corrupt_body(&bytes, name).into(),
                     None => bytes.into(),
                 }
             }
@@ -34,23 +34,22 @@ impl Plan {
     }
 }
 
-/// A watch that something is to happen to.
-struct Watch {
+/// A watch with faults.
+struct FaultyWatch {
     chunks: BoxStream<'static, Result<Bytes, Reset>>,
-    /// What has come, and has not been sent yet: whole lines.
+    /// Complete lines that have not been sent yet.
     rest: Bytes,
     sent: u64,
     plan: WatchPlan,
     undecodable: Option<String>,
-    /// All that is left is to hang up.
+    /// Half a line has been sent; the reset follows.
     cut: bool,
 }
 
-impl Watch {
+impl FaultyWatch {
     async fn next(&mut self) -> Option<Result<Bytes, Reset>> {
         let due = |after: Option<u64>| after.is_some_and(|lines| self.sent >= lines);
         if self.cut || due(self.plan.cut_after) {
-            // The client does not ask again after that; if it does, it is told the same.
             return Some(Err(Reset));
         }
         if due(self.plan.end_after) {
@@ -60,7 +59,7 @@ impl Watch {
             future::pending::<()>().await;
         }
         let in_line = due(self.plan.cut_in_line_after);
-        let line = match self.line().await? {
+        let line = match self.next_line().await? {
             Ok(line) => line,
             Err(reset) => return Some(Err(reset)),
         };
@@ -70,12 +69,12 @@ impl Watch {
         }
         self.sent += 1;
         Some(Ok(match &self.undecodable {
-            Some(name) => spoil_line(&line, name),
+            Some(name) => corrupt_line(&line, name),
             None => line,
         }))
     }
 
-    async fn line(&mut self) -> Option<Result<Bytes, Reset>> {
+    async fn next_line(&mut self) -> Option<Result<Bytes, Reset>> {
         while !self.rest.has_remaining() {
             match self.chunks.next().await? {
                 Ok(chunk) => self.rest = chunk,
@@ -87,31 +86,31 @@ impl Watch {
     }
 }
 
-/// One object, or a list of them.
-fn spoil_answer(bytes: &Bytes, name: &str) -> Bytes {
+/// Corrupts the object or the list in a body.
+fn corrupt_body(bytes: &Bytes, name: &str) -> Bytes {
     let Ok(mut value) = serde_json::from_slice::<Value>(bytes) else {
         return bytes.clone();
     };
     match value.get_mut("items").and_then(Value::as_array_mut) {
-        Some(items) => items.iter_mut().for_each(|item| spoil_object(item, name)),
-        None => spoil_object(&mut value, name),
+        Some(items) => items.iter_mut().for_each(|item| corrupt_object(item, name)),
+        None => corrupt_object(&mut value, name),
     }
     value.to_string().into()
 }
 
-/// An event. Bookmarks and errors are no objects.
-fn spoil_line(line: &Bytes, name: &str) -> Bytes {
+/// Corrupts the object of a watch event, except in bookmarks and errors.
+fn corrupt_line(line: &Bytes, name: &str) -> Bytes {
     match serde_json::from_slice::<Value>(line) {
         Ok(mut event) if !matches!(event["type"].as_str(), Some("BOOKMARK" | "ERROR")) => {
-            spoil_object(&mut event["object"], name);
+            corrupt_object(&mut event["object"], name);
             format!("{event}\n").into()
         }
         _ => line.clone(),
     }
 }
 
-/// Its name stays: a client can still say which object it is that it does not understand.
-fn spoil_object(object: &mut Value, name: &str) {
+/// Makes an object undecodable. It keeps its name, so a client can report which object is invalid.
+fn corrupt_object(object: &mut Value, name: &str) {
     let found = object["metadata"]["name"].as_str();
     if object["kind"] == "Status" || found.is_none() || !(name.is_empty() || found == Some(name)) {
         return;

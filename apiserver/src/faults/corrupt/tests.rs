@@ -3,10 +3,15 @@ use http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-use super::super::{Fault, Faults, Rule, fixture::*};
-use crate::body::{Body, Reset};
+use crate::{
+    body::{Body, Reset},
+    faults::{
+        Fault, Faults, Rule,
+        tests::{PODS, plan_for},
+    },
+};
 
-/// What a client gets of three events and a bookmark that came in two chunks, and then nothing for ever.
+/// The lines and the end that a client sees. The watch sends three events and a bookmark in two chunks, then nothing.
 fn watch(fault: Fault) -> (Vec<String>, Option<Result<(), Reset>>) {
     let event = |kind: &str, name: &str| {
         format!("{}\n", json!({ "type": kind, "object": { "metadata": { "name": name }, "spec": { "a": 1 } } }))
@@ -16,8 +21,8 @@ fn watch(fault: Fault) -> (Vec<String>, Option<Result<(), Reset>>) {
     let chunks = stream::iter([Ok(first.into()), Ok(second.into())]).chain(stream::pending());
     let mut faults = Faults::default();
     faults.add(Rule::new(fault));
-    let plan = plan(&mut faults, Method::GET, "/api/v1/pods?watch=1");
-    let mut body = plan.spoil(Body::Stream(chunks.boxed())).now_or_never().expect("no waiting");
+    let plan = plan_for(&mut faults, Method::GET, "/api/v1/pods?watch=1");
+    let mut body = plan.corrupt(Body::Stream(chunks.boxed())).now_or_never().expect("no waiting");
     let mut text = Vec::new();
     let end = loop {
         match body.frame().now_or_never() {
@@ -36,25 +41,25 @@ fn names(lines: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn a_watch_ends_after_so_many_lines() {
+fn watch_end_fault_ends_the_watch_after_n_lines() {
     let (lines, end) = watch(Fault::WatchEnd { after: 3 });
     assert_eq!((names(&lines), end), (vec!["a".into(), "b".into(), String::new()], Some(Ok(()))));
     assert_eq!(watch(Fault::EmptyWatch), (vec![], Some(Ok(()))));
     let (lines, end) = watch(Fault::WatchEnd { after: 5 });
-    assert_eq!((lines.len(), end), (4, None), "that many have not come yet");
+    assert_eq!((lines.len(), end), (4, None), "the watch has sent only four lines");
 }
 
 #[test]
-fn a_watch_is_cut_between_lines() {
+fn watch_cut_fault_resets_between_lines() {
     let (lines, end) = watch(Fault::WatchCut { after: 1 });
     assert_eq!((names(&lines), end), (vec!["a".into()], Some(Err(Reset))));
     assert_eq!(watch(Fault::WatchCut { after: 0 }), (vec![], Some(Err(Reset))));
     let (lines, end) = watch(Fault::WatchCut { after: 4 });
-    assert_eq!((lines.len(), end), (4, Some(Err(Reset))), "at once, not when the next one comes");
+    assert_eq!((lines.len(), end), (4, Some(Err(Reset))), "the reset must not wait for the next line");
 }
 
 #[test]
-fn a_watch_is_cut_in_the_middle_of_a_line() {
+fn watch_cut_in_line_fault_resets_inside_a_line() {
     let (lines, end) = watch(Fault::WatchCutInLine { after: 1 });
     assert_eq!((lines.len(), end), (2, Some(Err(Reset))));
     assert_eq!(names(&lines[..1]), ["a"]);
@@ -62,33 +67,33 @@ fn a_watch_is_cut_in_the_middle_of_a_line() {
 }
 
 #[test]
-fn objects_of_a_watch_cannot_be_decoded() {
+fn undecodable_fault_corrupts_watched_objects() {
     let undecodable = |name: Option<&str>| {
         let (lines, _) = watch(Fault::Undecodable { name: name.map(Into::into) });
-        let spoilt = lines.iter().filter(|line| line.contains("\"spec\":\"undecodable\"")).cloned().collect::<Vec<_>>();
-        names(&spoilt)
+        let hit = lines.iter().filter(|line| line.contains("\"spec\":\"undecodable\"")).cloned().collect::<Vec<_>>();
+        names(&hit)
     };
-    assert_eq!(undecodable(None), ["a", "b", "c"], "bookmarks are no objects");
+    assert_eq!(undecodable(None), ["a", "b", "c"], "a bookmark is not an object");
     assert_eq!(undecodable(Some("b")), ["b"]);
 }
 
 #[test]
-fn objects_of_a_list_cannot_be_decoded() {
-    let spoilt = |answer: &Value, name: Option<&str>| -> Value {
+fn undecodable_fault_corrupts_listed_objects() {
+    let corrupted = |body: &Value, name: Option<&str>| -> Value {
         let mut faults = Faults::default();
         faults.add(Rule::new(Fault::Undecodable { name: name.map(Into::into) }));
-        let body = Body::from(bytes::Bytes::from(answer.to_string()));
-        let body = plan(&mut faults, Method::GET, PODS).spoil(body).now_or_never().unwrap();
+        let body = Body::from(bytes::Bytes::from(body.to_string()));
+        let body = plan_for(&mut faults, Method::GET, PODS).corrupt(body).now_or_never().unwrap();
         let bytes = body.collect().now_or_never().unwrap().unwrap().to_bytes();
         serde_json::from_slice(&bytes).unwrap()
     };
     let object = |name: &str| json!({ "metadata": { "name": name }, "spec": {} });
     let list = json!({ "kind": "PodList", "items": [object("a"), object("b")] });
-    let all = spoilt(&list, None);
+    let all = corrupted(&list, None);
     assert!(all["items"].as_array().unwrap().iter().all(|item| item["spec"].is_string()));
-    let one = spoilt(&list, Some("b"));
+    let one = corrupted(&list, Some("b"));
     assert!(one["items"][0]["spec"].is_object() && one["items"][1]["spec"].is_string());
-    assert_eq!(spoilt(&object("a"), None)["metadata"]["labels"], "undecodable");
+    assert_eq!(corrupted(&object("a"), None)["metadata"]["labels"], "undecodable");
     let status = json!({ "kind": "Status", "metadata": {} });
-    assert_eq!(spoilt(&status, None), status);
+    assert_eq!(corrupted(&status, None), status);
 }

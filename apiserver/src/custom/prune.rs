@@ -1,26 +1,26 @@
-//! From what was sent to what is stored: unknown fields go (pruning), defaults come (defaulting).
+//! Prunes unknown fields of a custom resource, and sets its defaults.
 //!
 //! Promises:
-//! * what the schema does not know is dropped, and named;
-//! * a field that is absent gets its default, and the defaults in that default;
-//! * null, where it is not allowed, counts as absent.
+//! * a field that the schema does not specify is dropped and reported;
+//! * an absent field gets its default, including nested defaults;
+//! * null counts as absent if the field is not nullable.
 //!
-//! The real server does this at every read, too. Here it is done at every write only: a new default reaches a stored
-//! object when it is written next (a listed difference).
+//! The real server does this at every read, too. This one does it only at writes: a new default reaches a stored object at
+//! its next write (a difference that the README lists).
 
 use serde_json::{Map, Value};
 
 use super::path::{child, index};
 use crate::{object::normalize, schema::Schema};
 
-/// So many unknown fields are named; the rest is dropped without a word.
-const NAMED: usize = 100;
+/// At most this many unknown fields are reported; all are dropped.
+const MAX_REPORTED: usize = 100;
 
-/// What every whole object has.
-const EVERYWHERE: [&str; 3] = ["apiVersion", "kind", "metadata"];
+/// Fields of every complete object; a schema need not specify them.
+const OBJECT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// What metadata has.
-const METADATA: [&str; 15] = [
+/// The fields of ObjectMeta.
+const METADATA_FIELDS: [&str; 15] = [
     "annotations",
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -38,27 +38,27 @@ const METADATA: [&str; 15] = [
     "uid",
 ];
 
-/// Tidies a whole object and returns the paths of the unknown fields, sorted.
-pub fn tidy(schema: &Schema, object: &mut Value) -> Vec<String> {
-    let mut tidying = Tidying { path: String::new(), unknown: Vec::new() };
+/// Prunes and defaults a complete object; returns the paths of its unknown fields, sorted.
+pub fn prune_and_default(schema: &Schema, object: &mut Value) -> Vec<String> {
+    let mut pruner = Pruner { path: String::new(), unknown: Vec::new() };
     if let Value::Object(fields) = object {
-        tidying.fields(fields, Some(schema), true);
+        pruner.prune_fields(fields, Some(schema), true);
     }
-    tidying.unknown.sort();
-    tidying.unknown
+    pruner.unknown.sort();
+    pruner.unknown
 }
 
-struct Tidying {
-    /// Where it is: `spec.ports[0]`.
+struct Pruner {
+    /// The current field: `spec.ports[0]`.
     path: String,
     unknown: Vec<String>,
 }
 
-impl Tidying {
-    /// No schema: nothing in there is known.
-    fn value(&mut self, value: &mut Value, schema: Option<&Schema>) {
+impl Pruner {
+    /// Without a schema, every field is unknown.
+    fn prune_value(&mut self, value: &mut Value, schema: Option<&Schema>) {
         match value {
-            Value::Object(fields) => self.fields(fields, schema, schema.is_some_and(|s| s.embedded)),
+            Value::Object(fields) => self.prune_fields(fields, schema, schema.is_some_and(|s| s.embedded)),
             Value::Array(items) => {
                 let item_schema = schema.and_then(|s| s.items.as_deref());
                 if item_schema.is_none() && schema.is_some_and(|s| s.preserve_unknown) {
@@ -68,7 +68,7 @@ impl Tidying {
                     if let (Value::Null, Some(default)) = (&item, item_schema.and_then(default_of_null)) {
                         *item = default;
                     }
-                    self.at(|path| index(path, &i), |this| this.value(item, item_schema));
+                    self.descend(|path| index(path, &i), |this| this.prune_value(item, item_schema));
                 }
             }
             Value::Number(number) => normalize(number),
@@ -76,16 +76,16 @@ impl Tidying {
         }
     }
 
-    fn fields(&mut self, fields: &mut Map<String, Value>, schema: Option<&Schema>, whole_object: bool) {
+    fn prune_fields(&mut self, fields: &mut Map<String, Value>, schema: Option<&Schema>, whole_object: bool) {
         let preserve = schema.is_some_and(|s| s.preserve_unknown);
         let known = |name: &str| schema.and_then(|s| s.properties.get(name).or(s.additional.as_deref()));
         let root = self.path.is_empty();
         fields.retain(|name, value| match known(name) {
             Some(schema) => !(value.is_null() && !schema.nullable && schema.default.is_none()),
-            None if whole_object && EVERYWHERE.contains(&&**name) => true,
+            None if whole_object && OBJECT_FIELDS.contains(&&**name) => true,
             None if preserve => true,
             None => {
-                self.report(name);
+                self.report_unknown(name);
                 false
             }
         });
@@ -99,9 +99,9 @@ impl Tidying {
             }
         }
         for (name, value) in fields.iter_mut() {
-            if whole_object && EVERYWHERE.contains(&&**name) {
+            if whole_object && OBJECT_FIELDS.contains(&&**name) {
                 if name == "metadata" && (!root || value.is_object()) {
-                    self.at(|path| child(path, name), |this| this.metadata(value));
+                    self.descend(|path| child(path, name), |this| this.prune_metadata(value));
                 }
                 continue;
             }
@@ -109,32 +109,32 @@ impl Tidying {
             if let (Value::Null, Some(default)) = (&value, default_of_null(schema)) {
                 *value = default;
             }
-            self.at(|path| child(path, name), |this| this.value(value, Some(schema)));
+            self.descend(|path| child(path, name), |this| this.prune_value(value, Some(schema)));
         }
     }
 
-    fn metadata(&mut self, metadata: &mut Value) {
+    fn prune_metadata(&mut self, metadata: &mut Value) {
         if let Value::Object(fields) = metadata {
             fields.retain(|name, _| {
-                let known = METADATA.contains(&&**name);
+                let known = METADATA_FIELDS.contains(&&**name);
                 if !known {
-                    self.report(name);
+                    self.report_unknown(name);
                 }
                 known
             });
         }
     }
 
-    fn report(&mut self, name: &str) {
-        if self.unknown.len() < NAMED {
+    fn report_unknown(&mut self, name: &str) {
+        if self.unknown.len() < MAX_REPORTED {
             let mut path = self.path.clone();
             child(&mut path, name);
             self.unknown.push(path);
         }
     }
 
-    /// Does something one step further down.
-    fn at(&mut self, step: impl FnOnce(&mut String), work: impl FnOnce(&mut Self)) {
+    /// Runs `work` with the path one step deeper.
+    fn descend(&mut self, step: impl FnOnce(&mut String), work: impl FnOnce(&mut Self)) {
         let length = self.path.len();
         step(&mut self.path);
         work(self);
@@ -142,7 +142,7 @@ impl Tidying {
     }
 }
 
-/// What stands in for a null that is not allowed.
+/// The default of a field that is null but not nullable.
 fn default_of_null(schema: &Schema) -> Option<Value> {
     if schema.nullable { None } else { schema.default.clone() }
 }
