@@ -104,7 +104,7 @@ pub async fn run(
     tasks.spawn(pkis.run(stop.clone(), on_pki(pki_queue)));
 
     // 6. Run until the stop, then finish the keys in progress, within the grace period. Events are best effort.
-    workers.until_stopped(&mut tasks).await;
+    workers.run_until_stopped(&mut tasks).await;
     let deadline = Instant::now() + config.shutdown_grace;
     let result = workers.drain(config.shutdown_grace).await;
     if timeout_at(deadline, recorder.flush()).await.is_err() {

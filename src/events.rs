@@ -1,8 +1,8 @@
-//! TELL: the event recorder.
+//! The event recorder: writes Events, which `kubectl describe` prints.
 //!
-//! A controller reports to two groups of people. The operator reads its log and metrics. The application's owner
-//! usually may read neither: when a pod does not start, the owner runs `kubectl describe pod`. So an error that the
-//! owner has to fix is recorded as an Event on that pod.
+//! A controller reports to two groups of people. The operator reads its log and metrics. The application's owner usually may
+//! read neither: when a pod does not start, the owner runs `kubectl describe pod`. So an error that the owner has to fix is
+//! recorded as an Event on that pod.
 //!
 //! Writing an Event is a request, and a request can be slow or fail. So [`Recorder::record`] only adds the event to a
 //! bounded queue, and a task of its own writes it:
@@ -11,31 +11,26 @@
 //! record --> limit per object --> bounded queue --> writer --POST; if it exists: GET, PATCH--> API server
 //! ```
 //!
-//! Read `event.rs` (the Event object and its name), this file (what is queued and what is dropped), then `writer.rs`
-//! (the requests and their retries).
+//! Read `event.rs` (the Event object and its name), this file (the queue and its limits), then `writer.rs` (the requests and
+//! their retries). `spam_filter.rs` may be skipped. The next module is [`crate::pki`].
 //!
 //! # Best effort
 //!
 //! Events are best effort everywhere in Kubernetes: the API server deletes an Event one hour after its last change
-//! (`--event-ttl`). Here an event is dropped and counted if the queue is full, if there are too many about its object,
-//! or if the API server does not accept it. Events that are still queued when the process ends are lost, and `count`
-//! may be wrong when the answer to a write is lost. Never make a program depend on an Event: the object's `status` is
-//! for that.
+//! (`--event-ttl`). Here an event is dropped and counted if the queue is full, if there are too many about its object, or if
+//! the API server does not accept it. Events that are still queued after the grace period are lost, and `count` may be wrong
+//! if the response to a write is lost. A program must not depend on an Event; it reads the object's `status`.
 //!
 //! # Why core/v1 and not events.k8s.io
 //!
-//! Both are views of the same stored objects. events.k8s.io requires an action and a reporting instance, which mean
-//! nothing to the application's owner, and deprecates `source`, `count` and `firstTimestamp`. Those are the fields that
-//! `kubectl` prints: `x24 over 1d` under Age, `controlplane` under From.
+//! Both are views of the same stored objects. events.k8s.io deprecates `source`, `count` and `firstTimestamp`, but those are the
+//! fields that `kubectl` prints: `x24 over 1d` under Age, `controlplane` under From.
 //!
 //! # Pitfalls
 //!
-//! Pitfall: a reconcile that awaits the write of an event. A slow API server then blocks the workers, and a
-//! namespace that is being deleted makes reconciles fail.
-//!
-//! Pitfall: a time, a counter or a random value in the message. Each repeat is then a new Event.
-//!
-//! Pitfall: an event per reconcile. Each resync would repeat it. Record a change, or an error that a person has to fix.
+//! * A reconcile that awaits the write of an event: a slow API server then blocks the workers.
+//! * A time, a counter or a random value in the message: each repeat is then a new Event.
+//! * An event per reconcile: each resync repeats it. Record a change, or an error that a person has to fix.
 
 mod event;
 mod spam_filter;
@@ -56,7 +51,7 @@ use spam_filter::SpamFilter;
 
 pub use event::{EventType, MESSAGE_LIMIT, reference};
 
-/// Most events in the queue.
+/// Maximum number of queued events.
 const QUEUE_LIMIT: usize = 1000;
 
 /// Records events about objects. A clone is another handle to the same recorder.
@@ -78,8 +73,8 @@ struct Inner {
 impl Recorder {
     /// Creates a recorder, and the writer task for the caller to spawn.
     ///
-    /// `component` becomes the Event's `source`. With `dry_run` the API server checks each Event and stores none. The
-    /// writer never ends: call [`Recorder::flush`], then drop it.
+    /// `component` becomes the Event's `source`. With `dry_run` the API server validates each Event and stores none. The writer
+    /// never ends: call [`Recorder::flush`], then drop it.
     pub fn new(
         client: kube::Client,
         component: &str,
@@ -107,15 +102,15 @@ impl Recorder {
     pub fn record(&self, about: &ObjectReference, event_type: EventType, reason: &str, message: &str) {
         let inner = &*self.0;
         let event = event::new_event(&inner.component, about, event_type, reason, message, Timestamp::now());
-        // The place in the queue comes first: an event that finds none must not use up its object's limit.
-        let Ok(place) = inner.queue.try_reserve() else {
+        // First the queue: an event that does not fit must not count against the limit of its object.
+        let Ok(permit) = inner.queue.try_reserve() else {
             return inner.dropped(&event, metrics::QUEUE_FULL, "the queue is full");
         };
         if !inner.limit.lock().allow(about.uid.as_deref().unwrap_or_default()) {
             return inner.dropped(&event, metrics::SPAM, "too many events about this object");
         }
         inner.pending.send_modify(|pending| *pending += 1);
-        place.send(event);
+        permit.send(event);
     }
 
     /// Returns the number of events that are neither written nor dropped.
@@ -123,7 +118,7 @@ impl Recorder {
         *self.0.pending.borrow()
     }
 
-    /// Returns when no event is pending. The caller limits the time; dropping the future does no harm.
+    /// Waits until no event is pending. It has no deadline. Cancel-safe.
     pub async fn flush(&self) {
         // No error is possible: `self` owns the sender.
         let _ = self.0.pending.subscribe().wait_for(|pending| *pending == 0).await;
@@ -131,7 +126,7 @@ impl Recorder {
 }
 
 impl Inner {
-    /// Counts a dropped event, and logs it at most once per [`LogThrottle::INTERVAL`].
+    /// Counts and logs a dropped event, at most one line per [`LogThrottle::INTERVAL`].
     fn dropped(&self, event: &Event, result: &'static str, why: &str) {
         self.metrics.count(result);
         if let Some(permit) = self.throttle.allow() {

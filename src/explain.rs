@@ -1,6 +1,6 @@
 //! `--explain`: a log line for each step, with the section of docs/tour.md that explains it.
 //!
-//! The lines have a target of their own. If the log's filter does not let it through, a step costs one comparison.
+//! The lines have their own log target. If the filter disables it, a step costs one comparison.
 
 /// The log target of these lines.
 pub const TARGET: &str = "demo_controller::explain";
@@ -14,13 +14,13 @@ pub enum Step {
     Watch,
     /// Write a change into the cache, and enqueue its key.
     Change,
-    /// A worker takes the key; no other worker gets it until it is done.
+    /// A worker takes the key. No other worker gets it until it is done.
     Claim,
     /// Compare the present state with the spec, and act on the difference.
     Reconcile,
-    /// Forget the failures, or retry; in both cases, done.
+    /// Forget the failures, or retry. In both cases: done.
     Finish,
-    /// Resync every key, or stop.
+    /// Resync every key, or shut down.
     Repeat,
     /// Record an event for the object's owner. A reconcile does this between steps 5 and 6.
     Record,

@@ -1,25 +1,26 @@
-//! The certificate job: a `Pki` object asks for a certificate, and gets it in a Secret of the same name.
+//! The certificate controller: a `Pki` object requests a certificate, and gets it in a Secret of the same name.
 //!
 //! ```text
 //!  Pki --spec--> validate --request--> allowed names --> certificate --Secret, status--> API server
 //!                   | InvalidSpec         | NameNotAllowed  | SecretConflict, IssueFailed
-//!                   +---------------------+-----------------+----> condition, events (also on the pods that wait)
+//!                   +---------------------+-----------------+----> condition, events (also on the waiting pods)
 //! ```
 //!
-//! `reconcile.rs` has all steps of the job. It and `ca.rs` send all requests. The other files are functions of their
-//! arguments, the time included:
+//! Read `reconcile.rs`: it has all steps. The other files are its parts, and may be read when you meet them:
 //!
 //! * `types.rs`: a [`Pki`] as the cache holds it.
-//! * `validate.rs`: checks the spec. The result is a request, or a message. `crd.yaml` has the same rules.
-//! * `allowed.rs`: the list of allowed names, and the file that it comes from.
-//! * `certificate.rs`: issues certificates, and inspects the ones in Secrets. `ca.rs`: where the CA is kept.
+//! * `validate.rs`: validates the spec. The result is a request for a certificate, or a message. `crd.yaml` has the same rules.
+//! * `allowed.rs`: the list of allowed names, and its file.
+//! * `certificate.rs`: issues certificates, and inspects the certificates in Secrets. `ca.rs`: the CA and its Secret.
 //! * `secret.rs`: the Secret of a certificate, and whether a Pki controls it.
-//! * `status.rs`, `reported.rs`: the patch of the status, and the events that are due.
+//! * `status.rs`, `reported.rs`: the patch of the status, and which events are due.
 //! * `mutation_cache.rs`: our own writes, until the cache shows them.
 //!
-//! The most important promise is that **reconciling twice writes once**. A certificate that was just issued is found valid;
-//! the time of its renewal follows from the certificate alone; a status that is already right is not written. Without one of
-//! these, the controller writes, sees its own write as a change, and writes again.
+//! The most important promise is that **two reconciles write once**. The second one finds the certificate valid, computes the
+//! same renewal time from it, and does not write a status that is already right. Otherwise each write would be a change, and
+//! each change would cause a write.
+//!
+//! The next module is [`crate::controller`].
 
 use std::{path::PathBuf, time::Duration};
 
@@ -56,18 +57,18 @@ pub const GROUP_PATH: &str = "/apis/box.com/v1";
 /// The field manager of all writes.
 const FIELD_MANAGER: &str = "demo-controller";
 
-/// The settings of the certificate job.
+/// The settings of the certificate controller.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file with the allowed names; None: the sample's names.
     pub allowed_names: Option<PathBuf>,
-    /// The Secret that the CA is kept in.
+    /// The Secret of the CA.
     pub ca_secret: Key,
     /// The domain of the cluster, usually `cluster.local`.
     pub cluster_domain: String,
-    /// Time after which an error that persists is recorded again.
+    /// Time after which the event of a persistent error is recorded again.
     pub remind: Duration,
-    /// The API server checks every write but stores none.
+    /// The API server validates every write but stores none.
     pub dry_run: bool,
 }
 

@@ -1,12 +1,14 @@
-//! The lifecycle job: log every change of a pod's state, once.
+//! The lifecycle controller: logs each change of a pod's state, once.
 //!
-//! The smallest complete controller of the project. Read it in this order:
+//! The smallest complete controller of the project: start here. Its reconcile writes no object, so it cannot fail.
 //!
-//! 1. `pod.rs`: a [`Pod`] as the cache holds it, and its [`State`] in one word. (`wire.rs` decodes it.)
-//! 2. `lifecycle.rs`: the reconcile. It compares the pod in the cache with what was last logged, and logs the difference.
+//! 1. `pod.rs`: a [`Pod`] as the cache holds it, and its [`PodState`].
+//! 2. `lifecycle.rs`: the reconcile. It compares the pod in the cache with the pod that was last logged, and logs the
+//!    difference.
+//! 3. `wire.rs` decodes a pod. It may be skipped.
 //!
-//! There is nothing to write to the API server, so it cannot fail. The certificate job uses the same cache to find the pods
-//! that wait for a Secret.
+//! The next modules show how a pod gets into the cache ([`crate::informer`]), how its key gets to a worker
+//! ([`crate::workqueue`]), and which loop calls the reconcile ([`crate::worker`]).
 
 mod lifecycle;
 mod pod;

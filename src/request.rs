@@ -1,8 +1,7 @@
 //! Requests to the API server: their time limit, and one type for every failure.
 //!
-//! The informer lists and watches; the certificate job and the event recorder write. Each of them needs the same answers
-//! about a failure: is the object at fault, or is the API server unavailable? Did the server ask for a pause
-//! (`Retry-After`)?
+//! A caller has two questions about a failure. Is the object at fault, or is the API server unavailable? Did the server
+//! request a pause (`Retry-After`)?
 
 use std::{error::Error as StdError, fmt, future::Future, time::Duration};
 
@@ -15,29 +14,27 @@ pub use get::{get, read_body};
 
 /// Time limit for a request, except the body of a list or a watch.
 ///
-/// Without it a dead connection blocks its caller forever: the client has no read time-out, because that would end each
-/// watch.
+/// Without it a dead connection blocks its caller forever: the client has no read timeout, which would end each watch.
 pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time limit for the body of one page of a list: the default of kube-apiserver's `--request-timeout`.
 pub const LIST_LIMIT: Duration = Duration::from_secs(60);
 
-/// Why a request has no usable answer.
+/// A request that failed.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// No connection, or a broken one: refused, reset, no such host, a certificate that is not trusted. The text has every
-    /// cause, outermost first.
+    /// No connection, or it broke: refused, reset, no such host, certificate not trusted. The text has every cause.
     Connection(String),
-    /// No answer within this time.
+    /// No response within this time.
     Timeout(Duration),
-    /// The server answered with an error.
+    /// The server responded with an error.
     Status {
-        /// The server's answer.
+        /// The response.
         status: Box<Status>,
-        /// The pause that the server asks for (`Retry-After`, or `details.retryAfterSeconds`).
+        /// The pause that the server requests (`Retry-After`, or `details.retryAfterSeconds`).
         retry_after: Option<Duration>,
     },
-    /// The answer does not decode.
+    /// The response does not decode.
     Malformed(String),
     /// Blocked before it was sent: this process does not lead.
     NotSent(NotSent),
@@ -50,7 +47,7 @@ impl Failure {
         Failure::Status { retry_after: header.or(asked.map(Duration::from_secs)), status: Box::new(status) }
     }
 
-    /// The HTTP status code, if the server answered.
+    /// The HTTP status code, if the server responded.
     pub fn code(&self) -> Option<u16> {
         match self {
             Failure::Status { status, .. } => Some(status.code),
@@ -58,7 +55,7 @@ impl Failure {
         }
     }
 
-    /// The pause that the server asks for. The caller limits it.
+    /// The pause that the server requests. The caller limits it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Failure::Status { retry_after, .. } => *retry_after,
@@ -66,13 +63,14 @@ impl Failure {
         }
     }
 
-    /// 410: the version asked for is no longer known (`Expired`, or `Gone` from older servers).
+    /// Whether the server no longer knows the requested version: 410 (`Expired`, or `Gone` from older servers).
     pub fn is_expired(&self) -> bool {
         self.code() == Some(410) || matches!(self.reason(), "Expired" | "Gone")
     }
 
-    /// The server does not have the requested version yet: it lags, or was restored from a backup. Kubernetes before 1.17
-    /// has no cause for it, only a message.
+    /// Whether the server does not have the requested version yet: it lags, or was restored from a backup.
+    ///
+    /// Kubernetes before 1.17 has only a message for it.
     pub fn is_version_too_large(&self) -> bool {
         let Failure::Status { status, .. } = self else { return false };
         let caused =
@@ -81,15 +79,16 @@ impl Failure {
             || (status.reason == "Timeout" && status.message.contains("Too large resource version"))
     }
 
-    /// The object's namespace is being deleted, so nothing can be created in it: not an error to report.
+    /// Whether the namespace is being deleted, so that no object can be created in it. This is not an error to report.
     pub fn is_namespace_terminating(&self) -> bool {
         let Failure::Status { status, .. } = self else { return false };
         status.code == 403
             && status.details.as_ref().is_some_and(|d| d.causes.iter().any(|c| c.reason == "NamespaceTerminating"))
     }
 
-    /// Whether the failure says nothing about the object: retry without a limit. 409 is one, too: another writer was
-    /// faster, and the next reconcile reads what it wrote.
+    /// Whether the object is not at fault: retry without a limit.
+    ///
+    /// 409 is included: another writer was faster, and the next reconcile reads the new version.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Failure::Connection(_) | Failure::Timeout(_) | Failure::NotSent(_) => true,
@@ -98,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// The value of a metric's label: one of a closed list.
+    /// The label `reason` in the metrics: one of a fixed list.
     pub fn label(&self) -> &'static str {
         match self {
             Failure::Connection(_) => "connection",
@@ -132,8 +131,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Connection(why) => write!(f, "no connection: {why}"),
-            Failure::Timeout(limit) => write!(f, "no answer within {} s", limit.as_secs()),
-            Failure::Malformed(why) => write!(f, "an answer that cannot be understood: {why}"),
+            Failure::Timeout(limit) => write!(f, "no response within {} s", limit.as_secs()),
+            Failure::Malformed(why) => write!(f, "the response cannot be decoded: {why}"),
             Failure::NotSent(why) => write!(f, "not sent: {why}"),
             Failure::Status { status, .. } => {
                 if status.code != 0 {
@@ -164,8 +163,8 @@ impl From<kube::Error> for Failure {
 
 /// Awaits a request for at most [`TIME_LIMIT`].
 ///
-/// Cancellation: dropping the future abandons the request; whether the server executed it is then unknown, as after a
-/// time-out. So every write in this project is safe to repeat.
+/// Cancellation: dropping the future abandons the request. The server may have executed it, as after a timeout. So every
+/// write in this project is safe to repeat.
 ///
 /// # Errors
 /// Every failure of the request, and [`Failure::Timeout`].
@@ -217,6 +216,6 @@ mod tests {
             failure(status(403, "Forbidden", "pods is forbidden")).to_string(),
             "403 Forbidden: pods is forbidden"
         );
-        assert_eq!(Failure::Timeout(TIME_LIMIT).to_string(), "no answer within 30 s");
+        assert_eq!(Failure::Timeout(TIME_LIMIT).to_string(), "no response within 30 s");
     }
 }

@@ -1,31 +1,33 @@
-//! DO: get a key, reconcile, then forget or retry; always done.
+//! The worker: get a key, reconcile, forget or retry, done.
 //!
-//! This is the loop at the heart of every controller:
+//! Every controller has this loop:
 //!
-//! 1. **Get** the next key, and with it the claim that no other worker has it.
+//! 1. **Get** the next key. Its claim keeps other workers away from the key.
 //! 2. **Reconcile**: compare the *present* state with the spec, and act on the difference.
-//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise enqueue the key again later.
-//! 4. **Done**, whatever happened: the claim ends.
+//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise retry the key later.
+//! 4. **Done**, in any case: the claim ends.
 //!
-//! The business code in step 2 never knows about retry. It returns an [`Outcome`] or an [`Error`], and step 3, which stands here
-//! once for all controllers, decides:
+//! The business code in step 2 never retries. It returns an [`Outcome`] or a [`ReconcileError`], and step 3 decides, in one
+//! place for all controllers:
 //!
-//! | it returns | retry or absorb | why |
+//! | the reconcile returns | the worker | why |
 //! |---|---|---|
-//! | [`Settled`](Outcome::AwaitChange) | forget | it worked |
-//! | [`RequeueAfter`](Outcome::RequeueAfter) | forget, reconcile again at that time | it worked; a date is no failure |
-//! | [`Permanent`](ReconcileError::Permanent) | absorb | the same input gives the same answer |
-//! | [`Transient`](ReconcileError::Transient), a panic | retry with backoff, at most `max_retries` times | it may help, but not forever |
-//! | [`Unavailable`](ReconcileError::Unavailable) | retry with backoff, without a limit | the key is not at fault |
+//! | [`AwaitChange`](Outcome::AwaitChange) | forgets | it succeeded |
+//! | [`RequeueAfter`](Outcome::RequeueAfter) | forgets, and adds the key after this time | it succeeded; a renewal is not a failure |
+//! | [`Permanent`](ReconcileError::Permanent) | forgets | a retry has the same result until something changes |
+//! | [`Transient`](ReconcileError::Transient), or panics | retries with backoff, at most `max_retries` times | a retry may help |
+//! | [`Unavailable`](ReconcileError::Unavailable) | retries with backoff, without a limit | the key is not at fault |
 //!
-//! **Why a key and not an event?** An event describes the past, and there may be three more before a worker is free. The present
-//! state is in the cache. So several changes become one reconcile, the next reconcile finds what a lost event would have
-//! shown, and a retry is the same as a first attempt.
+//! **Why a key and not an event?** An event describes the past, and three more may follow before a worker is free. The cache has
+//! the present state. So several changes cost one reconcile, a lost event is made good by the next reconcile, and a retry is
+//! the same as a first attempt.
 //!
-//! **Why are done and forget two things?** Done ends *this attempt*: until then no other worker may have the key. It is due
-//! on each way out, so the compiler does it (the claim is dropped). Forget ends *a series of failures*. It is a decision:
-//! wrong after a failure (the retries would stay 5 ms apart) and due after a success (otherwise the next, unrelated failure
-//! would wait like the tenth). So it is written out at each place that makes it.
+//! **Why are done and forget two things?** Done ends *this attempt*: before it, no other worker may get the key. It is needed
+//! in any case, so dropping the claim does it. Forget ends *a series of failures*. After a failure it would be wrong (each
+//! retry would come after 5 ms), and after a success it is needed (or the next failure waits as long as the tenth). So it is
+//! a decision, and written at each place that makes it.
+//!
+//! The next module is [`crate::events`].
 
 use std::{
     future::{Future, ready},
@@ -53,39 +55,38 @@ mod tests;
 
 pub use metrics::{ReconcileMetrics, ReconcileResult};
 
-/// A wait shorter than this is not worth a warning.
-const ROUTINE: Duration = Duration::from_secs(1);
+/// A retry after less than this is logged at DEBUG, not as a warning.
+const WARN_FROM: Duration = Duration::from_secs(1);
 
-/// The result of a reconcile that succeeded.
+/// The result of a reconcile without an error (kube-rs: `Action`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The present state is right. Reconcile again when something changes.
+    /// The present state is right. Reconcile again after a change or a resync.
     AwaitChange,
-    /// The present state is right for this long (then a certificate is due for renewal). Not a retry: nothing failed.
+    /// The present state is right for this long; then a certificate is due for renewal, for example. Not a retry.
     RequeueAfter(Duration),
 }
 
-/// Why a reconcile failed. The reconciler classifies the error, the worker decides what follows.
+/// A reconcile that failed. The reconciler classifies the error, and the worker decides whether to retry.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// A retry cannot help before something changes: absorbed, and the failures are forgotten.
+    /// A retry has the same result until something changes, so the worker does not retry.
     #[error("{why}")]
     Permanent {
-        /// For the log; the reconciler has reported it to the object's owner.
+        /// The error, for the log. The reconciler has reported it to the object's owner.
         why: String,
         /// Reconcile again after this time (a reminder, not a retry).
         requeue_after: Option<Duration>,
     },
-    /// The attempt failed because of this key: retried with backoff, a limited number of times.
+    /// The object may be at fault: retried with backoff, at most `max_retries` times.
     #[error("{0}")]
     Transient(String),
-    /// The attempt says nothing about the key (no connection, 429, a conflict): retried without a limit.
+    /// The object is not at fault (no connection, 429, a conflict): retried with backoff, without a limit.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// A failed request says nothing about the key when the API server was unavailable or another writer was faster. (409: the
-/// write was based on an old version. The next reconcile reads the new one.)
+/// A failed request is `Unavailable` if the API server was unavailable, or if another writer was faster (409).
 impl From<Failure> for ReconcileError {
     fn from(failure: Failure) -> Self {
         if failure.is_unavailable() {
@@ -98,12 +99,14 @@ impl From<Failure> for ReconcileError {
 
 /// The business code of a controller.
 pub trait Reconciler<K>: Send + Sync + 'static {
-    /// Compares the present state with what the object of `key` asks for, and acts on the difference. It must be safe to
-    /// repeat, and does not know what changed. Dropped at an await point when the process ends.
+    /// Compares the present state with the spec of the object, and acts on the difference.
+    ///
+    /// It does not know what changed, and must be safe to repeat. When the process ends, it is dropped at an await point.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Outcome, ReconcileError>> + Send;
 
-    /// Called when a key has no retries left, before it is forgotten: report the failure to the object's owner. A reminder
-    /// may be returned. If this fails too, it is called again after a backoff, unless a reconcile succeeds first.
+    /// Reports to the object's owner that the last retry has failed. May return when to try again.
+    ///
+    /// If the report fails, it is repeated after a backoff, unless a reconcile succeeds first.
     fn on_retries_exhausted(
         &self,
         _key: &K,
@@ -125,7 +128,7 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Creates a pool of `workers` per queue. A failing key is retried `max_retries` times; 12 take about 20 s.
+    /// Creates a pool with `workers` per queue. A failing key is retried `max_retries` times; 12 retries take about 20 s.
     pub fn new(workers: usize, max_retries: u32, telemetry: &Telemetry, stop: &CancellationToken) -> Self {
         WorkerPool {
             workers,
@@ -140,15 +143,15 @@ impl WorkerPool {
 
     /// Sets how long a key may be in a worker before `/healthz` fails; 5 minutes by default.
     ///
-    /// It must be longer than any reconcile. Each request has a limit ([`crate::request::TIME_LIMIT`]), so an API server
-    /// that is away or slow cannot make `/healthz` fail: a restart would not help against it.
+    /// It must be longer than any reconcile. Each request has a time limit ([`crate::request::TIME_LIMIT`]), so an unavailable
+    /// API server does not make `/healthz` fail: a restart would not help.
     #[must_use]
     pub fn stuck_after(self, limit: Duration) -> Self {
         WorkerPool { stuck_after: limit, ..self }
     }
 
-    /// Starts the workers of a queue. They take no key before `synced` completes: with half a cache they would treat
-    /// objects that are not listed yet as deleted.
+    /// Starts the workers of a queue. They take no key before `synced` completes, because they would treat objects that are
+    /// not listed yet as deleted.
     pub fn spawn<R: Reconciler<Key>>(
         &mut self,
         queue: &WorkQueue<Key>,
@@ -175,11 +178,11 @@ impl WorkerPool {
         }
     }
 
-    /// A key that does not leave its worker is a bug (a deadlock, a wait without a limit) that only a restart ends.
+    /// Makes `/healthz` fail if a key does not leave its worker: a bug (a deadlock, for example) that only a restart ends.
     fn add_liveness(&self, queue: &WorkQueue<Key>) {
         let (queue, limit, stop) = (queue.clone(), self.stuck_after, self.stop.clone());
         self.telemetry.add_liveness(format!("queue {}", queue.name()), move || match queue.longest_running() {
-            // The grace period bounds a shutdown.
+            // During a shutdown the grace period is the limit.
             Some((key, age)) if age > limit && !stop.is_cancelled() => {
                 let (age, limit) = (age.as_secs(), limit.as_secs());
                 Err(format!("{key} has been in a worker for {age} s (limit {limit} s): restart the process"))
@@ -188,22 +191,22 @@ impl WorkerPool {
         });
     }
 
-    /// Waits for the stop. A panic in a worker or in one of `tasks` is raised here: a controller that goes on with half of
-    /// its tasks looks healthy and is not.
-    pub async fn until_stopped(&mut self, tasks: &mut JoinSet<()>) {
+    /// Waits for the stop. A panic in a worker or in one of `tasks` is raised here: a controller with half of its tasks must
+    /// not continue.
+    pub async fn run_until_stopped(&mut self, tasks: &mut JoinSet<()>) {
         tokio::select! {
             () = self.stop.cancelled() => {}
-            () = raise_panics(tasks) => {}
-            () = raise_panics(&mut self.tasks) => {}
+            () = propagate_panics(tasks) => {}
+            () = propagate_panics(&mut self.tasks) => {}
         }
     }
 
-    /// Finishes what is in progress, for at most `grace`. Nothing new is taken from the queues.
+    /// Takes no more keys, and finishes the keys in progress, for at most `grace`.
     ///
     /// # Errors
-    /// The keys that are still in progress then; their reconciles are dropped at an await point.
+    /// The keys that are unfinished then; their reconciles are dropped at an await point.
     pub async fn drain(mut self, grace: Duration) -> Result<(), Unfinished> {
-        explain!(Repeat, "shutdown: nothing new is taken from the queues, what is in progress is finished");
+        explain!(Repeat, "shutdown: no more keys are taken from the queues, the keys in progress are finished");
         let drained = async {
             join_all(self.queues.iter().map(WorkQueue::shut_down_with_drain)).await;
             while self.tasks.join_next().await.is_some() {}
@@ -215,7 +218,7 @@ impl WorkerPool {
     }
 }
 
-async fn raise_panics(tasks: &mut JoinSet<()>) {
+async fn propagate_panics(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
             std::panic::resume_unwind(panic);
@@ -229,20 +232,20 @@ struct Worker<K: QueueKey, R> {
     queue: WorkQueue<K>,
     reconciler: Arc<R>,
     max_retries: u32,
-    /// For warnings about retries, shared by the workers of the queue. (A key that is dropped always gets its line.)
+    /// Limits the warnings about retries of this queue. The error about a dropped key is always logged.
     throttle: Arc<LogThrottle>,
     metrics: ReconcileMetrics,
 }
 
 impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
-    /// Works on one key after the other, until `stop` is cancelled or the queue is shut down.
+    /// Processes one key after the other, until `stop` is cancelled or the queue is shut down.
     ///
     /// Cancellation: dropping the future drops the reconcile at its await point and ends its claim.
     async fn run(self, stop: CancellationToken) {
         let queue = self.queue.name();
         let results = self.metrics.of(queue);
         loop {
-            // 1. Get. `biased`: otherwise a full queue would win against the stop every other time.
+            // 1. Get. `biased`: the stop comes first, even if the queue is full.
             let claim = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -250,64 +253,62 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             };
             let Some(claim) = claim else { return };
             let key = claim.key();
-            explain!(Claim, queue, ?key, "a worker takes the key, no other worker gets it now");
+            explain!(Claim, queue, ?key, "a worker takes the key: no other worker gets it now");
             // 2. and 3.
-            let result = self.work_on(key).await;
+            let result = self.process(key).await;
             explain!(Finish, queue, ?key, result = result.label(), "{}", result.explained());
             results[result as usize].inc();
-            // 4. Done. After the decision: no other worker may have the key before its failures are counted or forgotten.
+            // 4. Done. After step 3: no other worker may get the key before its failures are counted or forgotten.
             drop(claim);
         }
     }
 
-    async fn work_on(&self, key: &K) -> ReconcileResult {
+    async fn process(&self, key: &K) -> ReconcileResult {
         let queue = self.queue.name();
-        // 2. Reconcile. A panic is a bug that one object has met. It counts as one failed attempt of this key: other objects
-        //    are not affected, and the object may have changed by the next attempt.
+        // 2. Reconcile. A panic counts as a failed attempt of this key, so that a bug which one object triggers does not affect
+        //    the other objects.
         let attempt = catch_panic(async { self.reconciler.reconcile(key).await }).await;
         let result = attempt.unwrap_or_else(|panic| Err(ReconcileError::Transient(panic)));
 
         // 3. Forget or retry.
         match result {
-            // Absorb: it is as it should be.
+            // Forget: it succeeded.
             Ok(outcome) => {
                 self.reset(key);
                 self.requeue(key, outcome);
                 ReconcileResult::Success
             }
-            // Absorb: the reconciler has reported it to the owner, and the owner's change enqueues the key again. The
-            // reconciler has logged it as well, once; each resync has the same result.
+            // Forget: the reconciler has reported and logged the error. The owner's next change enqueues the key again.
             Err(ReconcileError::Permanent { why, requeue_after }) => {
                 self.reset(key);
                 self.requeue(key, requeue_after.map_or(Outcome::AwaitChange, Outcome::RequeueAfter));
-                debug!(queue, ?key, error = why, ?requeue_after, "reconcile: not possible, waiting for a change");
+                debug!(queue, ?key, error = why, ?requeue_after, "reconcile not possible, waiting for a change");
                 ReconcileResult::Permanent
             }
-            // Retry without a limit: the object is not at fault, so its owner will not change it, and when the API server is
-            // available again the key should not wait for the next resync.
+            // Retry without a limit: the key must not wait for the next resync when the API server is available again.
             Err(ReconcileError::Unavailable(why)) => {
                 let retry_in = self.queue.add_unavailable(key.clone());
-                // The first few are routine: a conflict because the cache was a moment behind.
-                let permit = if retry_in < ROUTINE { None } else { self.throttle.allow() };
-                self.log_retry(permit, key, &why, None, retry_in, "reconcile: not possible now, trying again");
+                // The first retries are routine: a conflict, because the cache lags behind.
+                let permit = if retry_in < WARN_FROM { None } else { self.throttle.allow() };
+                self.log_retry(permit, key, &why, None, retry_in, "reconcile not possible now, will retry");
                 ReconcileResult::Unavailable
             }
             Err(ReconcileError::Transient(why)) => {
                 let attempt = self.queue.num_requeues(key) + 1;
                 if attempt > self.max_retries {
-                    return self.give_up(key, &why, attempt).await;
+                    return self.report_exhausted(key, &why, attempt).await;
                 }
-                // Retry. Not forgotten: the count makes the retries rarer, and ends them.
+                // Retry. Do not forget: the failure count makes the retries rarer, and ends them.
                 let retry_in = self.queue.add_rate_limited(key.clone());
                 let permit = self.throttle.allow();
-                self.log_retry(permit, key, &why, Some(attempt), retry_in, "reconcile failed, trying again");
+                self.log_retry(permit, key, &why, Some(attempt), retry_in, "reconcile failed, will retry");
                 ReconcileResult::Retry
             }
         }
     }
 
-    /// The last retry has failed. The reconciler reports it to the owner, which is one more request that can fail.
-    async fn give_up(&self, key: &K, why: &str, attempt: u32) -> ReconcileResult {
+    /// The last retry has failed: the reconciler reports that to the owner. The report is a request, which can fail, too.
+    async fn report_exhausted(&self, key: &K, why: &str, attempt: u32) -> ReconcileResult {
         let queue = self.queue.name();
         let reported =
             catch_panic(async { self.reconciler.on_retries_exhausted(key, why).await }).await.unwrap_or_else(|panic| {
@@ -315,27 +316,27 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
                 Ok(Outcome::AwaitChange)
             });
         match reported {
-            // Absorb: it did not help. Forgotten, so that a change or the next resync begins with fresh retries.
+            // Forget, so that the next change or resync starts with all retries.
             Ok(outcome) => {
                 error!(queue, ?key, error = why, attempt, "reconcile failed, dropped until a change or a resync");
                 self.queue.forget(key);
-                // A retry of an earlier failure may still be scheduled: it would start the series again. A delayed add
-                // stays, because this attempt could not schedule another one.
+                // A pending retry of an earlier failure would start the series again. A delayed add stays: this attempt has
+                // scheduled no other one.
                 self.queue.cancel_retry(key);
                 self.requeue(key, outcome);
                 ReconcileResult::RetriesExhausted
             }
-            // Retry: the owner does not know yet. Not forgotten, so that the next failure leads straight back here.
+            // Retry. Do not forget, so that the next failure repeats the report.
             Err(error) => {
                 let retry_in = self.queue.add_unavailable(key.clone());
-                warn!(queue, ?key, error = why, report_error = %error, ?retry_in, "reconcile failed, and so did its report");
+                warn!(queue, ?key, error = why, report_error = %error, ?retry_in, "reconcile failed, and reporting it failed, will retry");
                 ReconcileResult::Unavailable
             }
         }
     }
 
-    /// Resets the failure count and cancels pending retries and delayed adds: the reconcile that just ended decides when
-    /// the next one is due.
+    /// Resets the failure count, and cancels pending retries and delayed adds: the reconcile that just ended decides when the
+    /// next one is due.
     fn reset(&self, key: &K) {
         self.queue.forget(key);
         self.queue.cancel_pending(key);
@@ -347,7 +348,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
         }
     }
 
-    /// Logs a retry: as a warning where the throttle permits one.
+    /// Logs a retry, as a warning if the throttle permits it.
     fn log_retry(
         &self,
         permit: Option<LogPermit>,
@@ -367,8 +368,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
 
 /// Turns a panic of the future into an error with the panic's text. (The panic hook has logged where it happened.)
 ///
-/// `AssertUnwindSafe`: a panic may leave something half done. That is safe because a reconcile is safe to repeat: after a
-/// crash of the whole process it starts from the same state.
+/// `AssertUnwindSafe`: a panic may leave a reconcile half done, like a crash of the process. A reconcile is safe to repeat.
 async fn catch_panic<T>(work: impl Future<Output = T>) -> Result<T, String> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));

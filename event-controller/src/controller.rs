@@ -114,7 +114,7 @@ pub async fn run<P: Plugin>(
     tasks.spawn(async move { stop.run_until_cancelled(watch).await.unwrap_or_default() });
 
     // 5. Run until the stop, then finish work in progress within the grace period.
-    workers.until_stopped(&mut tasks).await;
+    workers.run_until_stopped(&mut tasks).await;
     workers.drain(config.shutdown_grace).await
 }
 

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::informer::{Key, Object};
 
-/// The longest message, in bytes. An instruction for a person fits; a list of a thousand allowed names does not.
+/// The longest message, in bytes. A longer one is cut.
 pub const MESSAGE_LIMIT: usize = 1024;
 
 /// The longest name that the API server accepts.
@@ -33,7 +33,7 @@ pub fn reference<T: Object>(api_version: &str, kind: &str, object: &T) -> Object
 pub enum EventType {
     /// Information.
     Normal,
-    /// An error, which the message describes.
+    /// An error that a person has to fix.
     Warning,
 }
 
@@ -46,10 +46,10 @@ impl EventType {
     }
 }
 
-/// Returns the Event as it is created.
+/// Returns a new Event.
 ///
-/// It names its component twice: `kubectl describe` prints `source` under From, events.k8s.io calls the same
-/// `reportingComponent`.
+/// It has its component twice: in `source`, which `kubectl describe` prints, and in `reportingComponent`, which is the field
+/// of events.k8s.io.
 pub(super) fn new_event(
     component: &str,
     about: &ObjectReference,
@@ -87,12 +87,12 @@ pub(super) fn key(event: &Event) -> Key {
     Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
-/// Returns the Event's name: the object's name and a hash of everything that identifies the event.
+/// Returns the Event's name: the object's name and a hash of the fields that identify the event.
 ///
-/// So a repeat has the same name and raises the count of the existing Event, after a restart of the controller, too.
-/// client-go uses `NAME.TIME-IN-HEX`, which is simpler, but each restart then creates another Event with the same text.
+/// So a repeat has the same name and increments the count of the existing Event, also after a restart. client-go's names end
+/// with the time, so each restart creates another Event.
 ///
-/// Pitfall: std's `DefaultHasher` may return another hash in the next Rust release. SHA-256 will not.
+/// Pitfall: std's `DefaultHasher` may return another hash in the next Rust release. SHA-256 does not change.
 fn event_name<'a>(
     component: &str,
     about: &'a ObjectReference,
@@ -103,7 +103,7 @@ fn event_name<'a>(
     let mut text = Vec::new();
     let text_of = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
     for part in [component, text_of(&about.kind), text_of(&about.uid), event_type.as_str(), reason, message] {
-        // The length comes first: without it ("a", "bc") and ("ab", "c") would be the same event.
+        // With the length, ("a", "bc") and ("ab", "c") are different events.
         text.extend_from_slice(&(part.len() as u64).to_be_bytes());
         text.extend_from_slice(part.as_bytes());
     }
@@ -111,7 +111,7 @@ fn event_name<'a>(
 
     let name = text_of(&about.name);
     let stem = name[..name.floor_char_boundary(NAME_LIMIT - hash.len() - 1)].trim_end_matches(['.', '-']);
-    // A few kinds allow more (RBAC's `system:node`), an Event does not.
+    // Some kinds allow other names (RBAC: `system:node`), but Events do not.
     if daemon::names::is_subdomain(stem) { format!("{stem}.{hash}") } else { hash }
 }
 

@@ -22,7 +22,7 @@ struct Labels {
     result: &'static str,
 }
 
-/// `events_total{result}`: each recorded event is counted once.
+/// `events_total{result}`: counts each recorded event once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EventMetrics(Family<Labels, Counter>);
 

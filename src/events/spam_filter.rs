@@ -1,7 +1,7 @@
 //! Limits the number of events about one object.
 //!
-//! A controller that loops records an event each time, which can overload the API server. client-go's recorder also merges
-//! the tenth different message of one kind into "(combined from similar events)". That hides the error, so it is not done
+//! A controller in a loop records an event each time, which can overload the API server. The limits are client-go's
+//! (`EventSourceObjectSpamFilter`). client-go also merges similar events into one; that hides the error, so it is not done
 //! here.
 
 use std::num::NonZeroU32;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// 25 events about one object at once, then one per five minutes.
 const QUOTA: Quota = Quota::per_hour(NonZeroU32::new(12).unwrap()).allow_burst(NonZeroU32::new(25).unwrap());
 
-/// Most objects in memory.
+/// Maximum number of objects in memory.
 const MAX_OBJECTS: usize = 4096;
 
 /// A token bucket per object UID.
@@ -25,7 +25,7 @@ impl SpamFilter {
         if self.0.len() >= MAX_OBJECTS {
             // A full bucket needs no memory.
             self.0.retain_recent();
-            // Too many buckets are in use: all start again, so that no event has to search for one to forget.
+            // Too many buckets are in use: reset all of them, so that the memory stays bounded.
             if self.0.len() > MAX_OBJECTS / 2 {
                 *self = Self::default();
             }

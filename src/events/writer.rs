@@ -1,8 +1,7 @@
 //! Writes queued events to the API server.
 //!
-//! An attempt is safe to repeat: POST creates the Event; if it exists (409), GET reads it and PATCH raises its `count`.
-//! The PATCH carries the resourceVersion that was read, so a change in between is a conflict, and the next attempt
-//! reads again.
+//! POST creates the Event; if it exists (409), GET reads it and PATCH increments its `count`. The PATCH carries the
+//! resourceVersion that was read, so a change in between is a conflict, and the next attempt reads again.
 
 use std::{iter::successors, sync::Arc, time::Duration};
 
@@ -19,10 +18,10 @@ use crate::{
     request::{Failure, with_time_limit},
 };
 
-/// Events that are written at the same time, so that one slow answer does not block the others.
+/// Concurrent writes, so that one slow response does not block the other events.
 const WRITES: usize = 4;
 
-/// Attempts after the first one. They take three minutes if each fails at once.
+/// Retries of an event. They take about three minutes.
 const MAX_RETRIES: usize = 11;
 
 /// Delay before the first retry; doubled for each further one, up to the maximum.
@@ -30,19 +29,19 @@ const FIRST_DELAY: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
 impl Inner {
-    /// Writes queued events until it is dropped.
+    /// Writes the queued events, forever.
     pub async fn write_all(self: Arc<Self>, mut queue: mpsc::Receiver<Event>) {
         let events = stream::poll_fn(|context| queue.poll_recv(context));
         events.for_each_concurrent(WRITES, |event| self.write(event)).await;
     }
 
-    /// Writes an event, or drops it after the last attempt.
+    /// Writes an event, or drops it after the last retry.
     async fn write(&self, event: Event) {
         let key = event::key(&event);
         let api = Api::namespaced(self.client.clone(), key.namespace());
         let mut delays = successors(Some(FIRST_DELAY), |delay| Some((*delay * 2).min(MAX_DELAY))).take(MAX_RETRIES);
         let answer = loop {
-            match (self.attempt(&api, &key, &event).await, delays.next()) {
+            match (self.create_or_increment(&api, &key, &event).await, delays.next()) {
                 (Err(failure), Some(delay)) if !is_final(&failure) => {
                     debug!(event = %key, error = %failure, retry_in = ?delay, "event not sent");
                     sleep(delay).await;
@@ -55,8 +54,7 @@ impl Inner {
                 debug!(event = %key, "event sent");
                 self.metrics.count(metrics::SENT);
             }
-            // Only a POST returns 404, for its namespace. Its events are deleted with it, so there is nothing to warn
-            // of.
+            // 404: the namespace does not exist. Its Events are deleted with it, so a warning would not help.
             Err(failure) if failure.code() == Some(404) || failure.is_namespace_terminating() => {
                 debug!(event = %key, error = %failure, "event dropped: its namespace is being deleted");
                 self.metrics.count(metrics::NAMESPACE_DELETED);
@@ -66,8 +64,8 @@ impl Inner {
         self.pending.send_modify(|pending| *pending -= 1);
     }
 
-    /// Creates the Event, or raises the count of the existing one.
-    async fn attempt(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
+    /// Creates the Event, or increments the count of the existing one.
+    async fn create_or_increment(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
         let params = PostParams { dry_run: self.dry_run, ..PostParams::default() };
         match with_time_limit(api.create(&params, event)).await {
             Err(failure) if failure.code() == Some(409) => {}
@@ -92,7 +90,7 @@ impl Inner {
     }
 }
 
-/// Returns whether each further attempt would fail, too: a 4xx, except a conflict and the like.
+/// Returns whether a retry would fail, too: after a 4xx, except 401, 409 and 429.
 fn is_final(failure: &Failure) -> bool {
     matches!(failure.code(), Some(400..=499)) && !failure.is_unavailable()
 }

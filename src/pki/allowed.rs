@@ -1,12 +1,12 @@
-//! The list of allowed names, and the file that it comes from.
+//! The list of allowed names, and its file.
 //!
 //! ```text
 //! app1                  # in every namespace
-//! team2/www.example.com # in the namespace team2 alone
+//! team2/www.example.com # in the namespace team2 only
 //! ```
 //!
-//! The file is read every second and compared. Its change cannot be watched: it is usually a ConfigMap, which changes by
-//! swapping a symbolic link two directories up.
+//! The file is read once a second. It is usually a mounted ConfigMap, which changes by a symbolic link two directories above:
+//! watching the file itself would not notice that.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ use crate::{events::MESSAGE_LIMIT, informer::Key};
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// The largest file: about fifty thousand names.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The number of wrong lines with a warning of their own: the file may be the wrong one.
+/// Maximum number of wrong lines that are logged.
 const MAX_WARNINGS: usize = 10;
 
 /// The entries of the list, in the order of the file: `name` or `namespace/name`.
@@ -32,7 +32,7 @@ const MAX_WARNINGS: usize = 10;
 pub struct AllowedNames(Vec<String>);
 
 impl AllowedNames {
-    /// Reads a list, and returns the numbers and texts of the lines that are not names.
+    /// Parses a list. Also returns the numbers and texts of the lines that are not names.
     fn parse(bytes: &[u8]) -> (Self, Vec<(usize, String)>) {
         let (mut names, mut wrong) = (Vec::new(), Vec::new());
         let text = String::from_utf8_lossy(bytes);
@@ -48,7 +48,7 @@ impl AllowedNames {
         (AllowedNames(names), wrong)
     }
 
-    /// Returns the names that hold in a namespace. A message must not show the names of another namespace.
+    /// Returns the names that are allowed in a namespace. A message must not show the names of another one.
     fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter_map(move |entry| match entry.split_once('/') {
             Some((ns, name)) => (ns == namespace).then_some(name),
@@ -56,30 +56,32 @@ impl AllowedNames {
         })
     }
 
-    /// Returns the message about the first name of a request that is not allowed. The words are the original's.
+    /// Checks that each name of a request is allowed. `app1.ns.svc` and the like need no entry besides `app1`.
     ///
-    /// The names of a Service within the cluster (`app1.ns.svc`) follow from its service name and need no entry.
-    pub fn refusal(&self, request: &CertificateRequest, pki: &Key) -> Option<String> {
+    /// # Errors
+    /// A message about the first name that is not allowed.
+    pub fn check(&self, request: &CertificateRequest, pki: &Key) -> Result<(), String> {
         let allowed = || self.in_namespace(pki.namespace());
         let dns_names = request.dns_names.iter().map(|name| ("dnsName", name));
-        let (field, name) = [("ServiceName", &request.service_name), ("commonName", &request.common_name)]
-            .into_iter()
-            .chain(dns_names)
-            .find(|(_, name)| !allowed().any(|allowed| allowed == *name))?;
-        // As many as can be shown: the message is cut later.
+        let names = [("ServiceName", &request.service_name), ("commonName", &request.common_name)];
+        let mut names = names.into_iter().chain(dns_names);
+        let Some((field, name)) = names.find(|(_, name)| !allowed().any(|allowed| allowed == *name)) else {
+            return Ok(());
+        };
+        // The message is cut later.
         let list = allowed().take(MESSAGE_LIMIT).collect::<Vec<_>>().join(" ");
-        Some(format!("{field}: {name} in pki: {} is not found in allowedNames: [{list}]", pki.name()))
+        Err(format!("{field}: {name} in pki: {} is not found in allowedNames: [{list}]", pki.name()))
     }
 }
 
-/// The current list, and its file.
+/// The file of the list, and the current list.
 pub struct AllowedNamesFile {
     path: Option<PathBuf>,
     current: Mutex<Arc<AllowedNames>>,
     last_read: Mutex<Option<Result<Vec<u8>, String>>>,
 }
 
-/// Reads the file of a list.
+/// Reads the file of the list.
 ///
 /// # Errors
 /// The reason, without the path. A pipe is refused: it can be read only once.
@@ -92,7 +94,7 @@ pub fn read_allowed_names(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 impl AllowedNamesFile {
-    /// Reads the list for the first time. Without a file it is the sample's.
+    /// Reads the file. Without a file, the names of the sample are allowed.
     pub fn new(path: Option<PathBuf>) -> Self {
         let file = AllowedNamesFile { path, current: Mutex::default(), last_read: Mutex::default() };
         match &file.path {
@@ -105,7 +107,7 @@ impl AllowedNamesFile {
         file
     }
 
-    /// Returns the list as it is now.
+    /// Returns the current list.
     pub fn current(&self) -> Arc<AllowedNames> {
         self.current.lock().clone()
     }
@@ -115,7 +117,7 @@ impl AllowedNamesFile {
         let Some(path) = &self.path else { return std::future::pending().await };
         loop {
             tokio::time::sleep(READ_EVERY).await;
-            // In a thread of its own: the file system may hang.
+            // In a thread, because the file system may hang.
             let reading = path.clone();
             let read = tokio::task::spawn_blocking(move || read_allowed_names(&reading)).await;
             if read.is_ok_and(|read| self.update(path, read)) {
@@ -124,7 +126,7 @@ impl AllowedNamesFile {
         }
     }
 
-    /// Replaces the list by what was read. Returns whether the list has changed.
+    /// Replaces the list by the content of the file. Returns whether it has changed.
     fn update(&self, file: &Path, read: Result<Vec<u8>, String>) -> bool {
         let mut last_read = self.last_read.lock();
         if last_read.as_ref() == Some(&read) {
@@ -133,7 +135,7 @@ impl AllowedNamesFile {
         let file = file.display();
         match last_read.insert(read) {
             Err(why) => {
-                tracing::warn!(%file, "the allowed names cannot be read, the last list stays: {why}");
+                tracing::warn!(%file, "cannot read the allowed names, the last list stays: {why}");
                 false
             }
             Ok(bytes) => {

@@ -1,4 +1,4 @@
-//! Where the CA is kept: in a Secret that is created once and never overwritten.
+//! The Secret of the CA: created once, never overwritten.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,24 +13,24 @@ use crate::{
     request::{Failure, with_time_limit},
 };
 
-/// A copy of the CA that is older is read again, so that a CA that was replaced is noticed without a watch.
+/// An older copy of the CA is read again, so that a replaced CA is used without a watch.
 const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// The Secret of the CA, with a copy of its content.
+/// The Secret of the CA, and a copy of the CA.
 pub struct CaSecret {
     api: Api<Secret>,
     pub key: Key,
     dry_run: bool,
-    /// A tokio lock, held across the requests on purpose: if many workers need the CA at once, one of them reads it.
+    /// A tokio lock, because it is held across the requests: if many workers need the CA at once, one of them reads it.
     copy: Mutex<Option<(Instant, CaResult)>>,
 }
 
 type CaResult = Result<Arc<Authority>, CaError>;
 
-/// Why there is no CA.
+/// The CA cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CaError {
-    /// The Secret does not hold a CA that can sign. It is not replaced.
+    /// The Secret has no CA that can sign. It is not replaced.
     #[error("{0}")]
     Unusable(String),
     /// A request failed.
@@ -47,7 +47,7 @@ impl CaSecret {
     pub async fn get(&self) -> CaResult {
         let called = Instant::now();
         let mut copy = self.copy.lock().await;
-        // An error that another worker got while this one waited holds for this one, too.
+        // If another worker got an error while this one waited for the lock, return the same error.
         if let Some((read, ca)) = &*copy
             && (*read >= called || ca.is_ok() && read.elapsed() < MAX_AGE)
         {
@@ -69,7 +69,7 @@ impl CaSecret {
         }
     }
 
-    /// By POST, not apply: of two controllers that start together one gets 409, and uses what the other created.
+    /// Creates the CA by POST. If two controllers start together, one gets 409, and uses the CA of the other.
     async fn create(&self) -> CaResult {
         let authority = Authority::create(Timestamp::now(), rand::random());
         let authority = authority.map_err(|why| CaError::Unusable(format!("a CA cannot be created: {why}")))?;

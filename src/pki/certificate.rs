@@ -1,10 +1,9 @@
-//! Issues certificates, and inspects the ones in Secrets.
+//! Issues certificates, and inspects the certificates in Secrets.
 //!
-//! The certificate itself is the only state. The request that it was issued for is read from it, and its renewal follows from
-//! its dates and its serial number. So a restart, a second replica or a lost status changes nothing.
+//! The certificate itself is the only state: its request is read from it, and its renewal time follows from its dates and its
+//! serial number. So a restart or a lost status changes nothing.
 //!
-//! Everything here is a function of its arguments, `now` and the random bytes included, except that the library draws the
-//! keys. Times are in whole seconds since 1970, as in a certificate.
+//! All functions are pure, except that the library draws the keys. Times are in whole seconds since 1970, as in a certificate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,10 +29,10 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const TLS_CRT: &str = "tls.crt";
 /// The private key of the first certificate in `tls.crt`, PKCS#8.
 const TLS_KEY: &str = "tls.key";
-/// The CA that a client has to trust.
+/// The CA that a client must trust.
 const CA_CRT: &str = "ca.crt";
 
-/// A certificate is valid from this long before its issue, for clients whose clocks are behind.
+/// A certificate is valid from this long before its issue, for clients with a slow clock.
 const BACKDATED: i64 = 300;
 /// No certificate is renewed before this age.
 const MIN_AGE: i64 = 10;
@@ -47,13 +46,13 @@ pub struct Certificate {
     pub serial: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
-    /// When it is renewed.
+    /// The time of its renewal.
     pub renewal: Timestamp,
     /// The CA that signed it, as DER.
     pub ca: Vec<u8>,
 }
 
-/// A CA that can sign. It has no `Debug`: its key is never printed.
+/// A CA that can sign. It has no `Debug`, so that its key is never printed.
 pub struct Authority {
     der: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
@@ -72,10 +71,10 @@ impl Authority {
         Ok(Authority { der, issuer: Issuer::new(params, key), not_after })
     }
 
-    /// Reads the CA in a Secret: one of ours, or another with a PKCS#8 key of type ECDSA P-256 or P-384, Ed25519 or RSA.
+    /// Reads the CA of a Secret. Its key is PKCS#8: ECDSA P-256 or P-384, Ed25519 or RSA.
     ///
     /// # Errors
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub fn load(secret: &Data, now: Timestamp) -> Result<Self> {
         let (der, key) = (read_certificates(secret, TLS_CRT)?.remove(0), read_private_key(secret)?);
         let x509 = parse_x509(&der)?;
@@ -96,7 +95,7 @@ impl Authority {
         secret_content([(TLS_CRT, encode_pem(&self.der)), (TLS_KEY, self.issuer.key().serialize_pem())])
     }
 
-    /// Issues a certificate with a new key. It never outlives the CA. Returns it with the content of its Secret.
+    /// Issues a certificate with a new key, and returns it with the content of its Secret. It never outlives the CA.
     ///
     /// # Errors
     /// This CA cannot issue a valid certificate.
@@ -112,13 +111,13 @@ impl Authority {
         let key = KeyPair::generate()?;
         let (leaf, ca) = (params.signed_by(&key, &self.issuer)?.pem(), encode_pem(&self.der));
         let secret = secret_content([(TLS_CRT, leaf + &ca), (TLS_KEY, key.serialize_pem()), (CA_CRT, ca)]);
-        // The library cannot repeat every name that another CA may have. A certificate that names an issuer that does not
-        // exist would be issued again and again.
+        // The library cannot copy every subject that a CA may have. Without this check, a certificate with a wrong issuer would
+        // be issued again and again.
         let certificate = inspect(&secret, request, now).map_err(|why| format!("the CA cannot be used: {why}"))?;
         Ok((certificate, secret))
     }
 
-    /// Returns why a valid certificate has to be replaced, or None if it stays.
+    /// Returns why a valid certificate must be replaced. None: it stays.
     pub fn why_replace(&self, certificate: &Certificate, now: Timestamp) -> Option<&'static str> {
         if certificate.ca != self.der {
             return Some("signed by another CA than the present one");
@@ -127,10 +126,10 @@ impl Authority {
     }
 }
 
-/// Inspects the content of a Secret as a client would, from `ca.crt` alone: is it a valid certificate for the request?
+/// Returns the certificate in a Secret, if it is valid for the request. Verified as a client does: with `ca.crt`.
 ///
 /// # Errors
-/// Why it is not: something is missing, damaged or expired, or the request has changed.
+/// The reason why it is not: missing, damaged or expired, or the request has changed.
 pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> Result<Certificate> {
     let (chain, ca, key) =
         (read_certificates(secret, TLS_CRT)?, read_certificates(secret, CA_CRT)?, read_private_key(secret)?);
@@ -140,7 +139,7 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
     let (not_before, not_after) = validity_of(&leaf);
     let ca_not_after = validity_of(&ca_x509).1;
     let issued = not_before + BACKDATED;
-    // A certificate that ends with the CA was cut: it is shorter than requested.
+    // A certificate that expires with the CA is shorter than requested.
     let is_cut = not_after == ca_not_after && not_after - issued < request.duration;
     check_all([
         (matches_key(&key, &leaf), "tls.key is not the key of tls.crt"),
@@ -152,9 +151,9 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
         (not_before <= now.as_second(), "not valid yet"),
         (now.as_second() < not_after, "expired"),
     ])?;
-    // `renewBefore` before its end, and up to a tenth of its life until then earlier, so that certificates that were issued
-    // together are not renewed together. The jitter follows from the serial number: random, but the same after a restart.
-    // A certificate that ends with the CA is not renewed before: the next one could not last any longer.
+    // The renewal: `renewBefore` before the end, minus a jitter of up to a tenth of the time until then, so that certificates
+    // that were issued together are not renewed together. The jitter follows from the serial number, so it is the same after
+    // a restart. A certificate that expires with the CA is not renewed earlier: the next one would not be valid for longer.
     let latest = not_after - request.renew_before;
     let random = leaf.raw_serial().iter().rev().take(4).fold(0, |sum, byte| sum << 8 | i64::from(*byte));
     let jitter = ((latest - issued).max(0) / 10 * random) >> 32;
@@ -169,14 +168,14 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
     })
 }
 
-/// Returns the reason of the first check that does not hold.
+/// Returns the reason of the first failed check.
 fn check_all<const N: usize>(checks: [(bool, &'static str); N]) -> Result<()> {
     checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err(why.into()))
 }
 
-/// Returns what every certificate has. `openssl verify -x509_strict` asks for the key identifiers.
+/// Returns the parameters of every certificate. `openssl verify -x509_strict` requires the key identifiers.
 fn certificate_params(name: &str, mut random: [u8; 16], now: Timestamp, not_after: i64) -> Result<CertificateParams> {
-    // A serial number is positive, and starts with a bit that is set, so that it always has sixteen bytes.
+    // A serial number is positive. The second bit is set, so that it always has sixteen bytes.
     random[0] = random[0] & 0x7f | 0x40;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -196,7 +195,7 @@ fn encode_pem(der: &[u8]) -> String {
     pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n")
 }
 
-/// Returns the certificates in a field, at least one.
+/// Returns the certificates of a field, at least one.
 fn read_certificates(secret: &Data, field: &str) -> Result<Vec<Vec<u8>>> {
     let blocks = secret.get(field).and_then(|text| pem::parse_many(&text.0).ok()).unwrap_or_default();
     let der = blocks.into_iter().map(|block| (block.tag() == "CERTIFICATE").then(|| block.into_contents()));

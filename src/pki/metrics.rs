@@ -1,4 +1,4 @@
-//! The metrics of the certificate job.
+//! The metric of the certificate controller.
 
 use std::sync::atomic::AtomicU64;
 
@@ -10,19 +10,19 @@ use prometheus_client::{
 
 use crate::informer::Key;
 
-/// When each certificate expires. Removed with the Pki.
+/// The expiry of each certificate. Removed with the Pki.
 #[derive(Clone, Default)]
 pub struct CertificateMetrics(Family<[(&'static str, String); 2], Gauge<f64, AtomicU64>>);
 
 impl daemon::Metrics for CertificateMetrics {
     fn register(&self, registry: &mut Registry) {
-        let help = "When the certificate in the Pki's Secret expires, in seconds since 1970";
+        let help = "Expiry of the certificate in the Secret of the Pki, in seconds since 1970";
         registry.register_with_unit("pki_certificate_not_after_timestamp", help, Unit::Seconds, self.0.clone());
     }
 }
 
 impl CertificateMetrics {
-    /// Sets when the Pki's certificate expires; None: it has none.
+    /// Sets the expiry of the certificate. None: the Pki has no certificate.
     pub fn set_not_after(&self, pki: &Key, not_after: Option<Timestamp>) {
         let labels = [("namespace", pki.namespace().to_owned()), ("name", pki.name().to_owned())];
         match not_after {

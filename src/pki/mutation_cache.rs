@@ -5,23 +5,23 @@ use std::sync::Arc;
 use super::Pki;
 use crate::informer::{Object, PerKey};
 
-/// Maximum number of writes in a row that the cache does not show yet. Beyond it a write may be refused with 409.
+/// Maximum number of writes in a row that the cache does not show yet. After more, a write may fail with 409.
 const MAX_REPLACED: usize = 16;
 
-/// The cache lags behind our own status writes. Until it catches up, the API server's answer to the last write is used
-/// instead: otherwise a status would be compared with an old one, and not be written although it has to be.
+/// The cache lags behind our own writes of the status. Until it shows the last one, this cache returns the API server's
+/// response to that write. Otherwise a new status would be compared with an outdated one.
 pub type MutationCache = PerKey<Written>;
 
 /// The last write to a Pki.
 pub struct Written {
-    /// The versions that our writes replaced. While the cache shows one of them, it is behind. Each write is a patch at a
-    /// version, so no other write came between.
+    /// The versions that our writes replaced. A cache that shows one of them is outdated. (Each write is based on a version, so
+    /// there is no other write between two of them.)
     replaced: Vec<Box<str>>,
     latest: Arc<Pki>,
 }
 
 impl MutationCache {
-    /// Returns the newest known state of a Pki that the cache shows as `cached`.
+    /// Returns the newest known state of a Pki: `cached`, or our last write.
     pub fn latest(&self, cached: Arc<Pki>) -> Arc<Pki> {
         self.update(cached.key(), |written| {
             written.take_if(|written| !written.replaced.iter().any(|version| **version == *cached.resource_version()));
@@ -29,7 +29,7 @@ impl MutationCache {
         })
     }
 
-    /// Notes that a write replaced `before` by `after`.
+    /// Records that our write replaced `before` by `after`.
     pub fn record_write(&self, before: &Pki, after: Pki) {
         self.update(before.key(), |written| {
             let last = written.take().filter(|last| last.latest.resource_version() == before.resource_version());

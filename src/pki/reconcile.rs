@@ -1,12 +1,11 @@
-//! The certificate job: make the Secret of one Pki what the Pki asks for, or report why not.
+//! The reconcile of a Pki: issues its certificate into its Secret, or reports the error.
 //!
-//! The steps are always the same, and in this order: the object, the spec, the allowed names, the Secret, the status. They do
-//! not depend on why the reconcile runs. A reconcile that was interrupted (for example by `kill -9` between the Secret and the
-//! status) is completed by the next reconcile, because it compares and never assumes.
+//! It always has the same steps: the object, the spec, the allowed names, the Secret, the status. They do not depend on the
+//! change that caused the reconcile. If a reconcile is interrupted (by `kill -9` after writing the Secret, for example), the
+//! next one completes it, because each step compares the present state with the spec.
 //!
-//! Every write carries the version that it is based on, so that a decision on an old copy is refused (409) instead of
-//! overwriting something newer: a Secret is created by POST and patched at the resourceVersion that was checked, and the
-//! status is patched at that of the Pki that was judged.
+//! Each write carries the version that it is based on, so a decision based on an old version fails (409) and overwrites
+//! nothing: a Secret is created by POST, and Secret and status are patched with the resourceVersion that was read.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -40,12 +39,12 @@ use crate::{
 /// Returns the pods that mount a Secret.
 pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 
-/// The reason of the event for a name that is not allowed. It is the original's, to the letter.
+/// The reason of the event for a name that is not allowed. Users know it from the original.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
-/// A temporary rejection (waiting for the garbage collector, for example) is reported if it lasts longer than this.
+/// A temporary rejection is reported if it lasts longer than this.
 const REPORT_AFTER: Duration = Duration::from_secs(4);
 
-/// The certificate job.
+/// The reconciler of Pkis.
 pub struct Certificates {
     client: Client,
     pkis: Arc<Store<Pki>>,
@@ -59,18 +58,18 @@ pub struct Certificates {
     metrics: CertificateMetrics,
 }
 
-/// Why a Pki does not get what it asks for.
+/// A Pki that gets no certificate.
 struct Rejection {
-    /// Of the condition.
+    /// The reason of the condition.
     reason: &'static str,
     message: String,
-    /// It is expected to end by itself: retried, and reported only after [`REPORT_AFTER`].
+    /// Whether it is expected to end by itself: then it is retried, and reported only after [`REPORT_AFTER`].
     is_temporary: bool,
-    /// The certificate in the Secret, if it is still valid. Then the Pki stays ready.
+    /// The certificate in the Secret, if it is still valid: then the Pki stays ready.
     valid: Option<Certificate>,
 }
 
-/// Why a reconcile ended early.
+/// A reconcile that ended early.
 enum CertifyError {
     Rejected(Rejection),
     Failed(Failure),
@@ -78,26 +77,26 @@ enum CertifyError {
 
 impl Reconciler<Key> for Certificates {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
-        // 1. The object, as the cache has it now. If it is gone or being deleted, nothing is written for it any more. The
-        //    garbage collector deletes its Secret.
+        // 1. The object, from the cache. If it is deleted or being deleted, write nothing: the garbage collector deletes its
+        //    Secret.
         let Some(pki) = self.current(key) else {
             self.reported.forget(key);
             self.written.forget(key);
             self.metrics.set_not_after(key, None);
             return Ok(Outcome::AwaitChange);
         };
-        explain!(Reconcile, pki = %key, "the present state is read from the cache, whatever the reason for the reconcile");
+        explain!(Reconcile, pki = %key, "the reconcile reads the present state from the cache, and does not know what changed");
         // 2. to 4. are in `certify`.
         match self.certify(&pki).await {
             Ok(certificate) => {
                 // 5. The status.
                 self.reported.forget(key);
                 self.write_status(&pki, Ok(&certificate)).await?;
-                // Not a retry: nothing failed. That reconcile will find the certificate due for renewal.
+                // Not a retry: that reconcile will find the certificate due for renewal.
                 Ok(Outcome::RequeueAfter(duration_until(certificate.renewal)))
             }
-            // Absorbed: a retry gives the same result until the Pki, the list or the Secret changes. The first two enqueue
-            // the key, the Secret (which is not watched) is checked at each resync.
+            // A retry has the same result until the Pki, the list or the Secret changes. The first two enqueue the key. The
+            // Secret is not watched, but checked at each resync.
             Err(CertifyError::Rejected(rejection)) => {
                 let remind = self.report(&pki, &rejection).await?;
                 if rejection.is_temporary {
@@ -105,13 +104,12 @@ impl Reconciler<Key> for Certificates {
                 }
                 Err(ReconcileError::Permanent { why: rejection.message, requeue_after: Some(remind) })
             }
-            // Absorbed: the Pki will be deleted, too.
+            // The Pki will be deleted with its namespace.
             Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::AwaitChange),
             Err(CertifyError::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    /// Reports the failure. The next change, resync or reminder tries again.
     async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Outcome, ReconcileError> {
         let Some(pki) = self.current(key) else { return Ok(Outcome::AwaitChange) };
         self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Outcome::RequeueAfter)
@@ -119,7 +117,7 @@ impl Reconciler<Key> for Certificates {
 }
 
 impl Certificates {
-    /// Creates the job. It reads the list of allowed names, and sends no request yet.
+    /// Creates the reconciler. It reads the list of allowed names, and sends no request.
     pub fn new(
         client: Client,
         pkis: Arc<Store<Pki>>,
@@ -142,18 +140,18 @@ impl Certificates {
         }
     }
 
-    /// Follows the file with the allowed names, forever, and calls `changed` after each change.
+    /// Reads the list of allowed names again when it changes, forever, and then calls `changed`.
     pub async fn follow_allowed_names(&self, changed: impl Fn()) {
         self.allowed.follow(changed).await;
     }
 
-    /// Returns the Pki as it is now, unless it is gone or being deleted.
+    /// Returns the newest known state of a Pki. None: it is deleted or being deleted.
     fn current(&self, key: &Key) -> Option<Arc<Pki>> {
         let cached = self.pkis.get(key).filter(|pki| !pki.is_deleting)?;
         Some(self.written.latest(cached))
     }
 
-    /// Steps 2 to 4: makes the Secret hold a certificate for the Pki, with no write if it already does.
+    /// Steps 2 to 4: issues a certificate into the Secret, unless the Secret has a valid one.
     async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
         let key = pki.key();
         // 2. The spec.
@@ -161,11 +159,9 @@ impl Certificates {
             .map_err(|why| Rejection::new(INVALID_SPEC, why))?;
 
         // 3. The allowed names.
-        if let Some(message) = self.allowed.current().refusal(&request, key) {
-            Err(Rejection::new(NAME_NOT_ALLOWED, message))?;
-        }
+        self.allowed.current().check(&request, key).map_err(|why| Rejection::new(NAME_NOT_ALLOWED, why))?;
 
-        // 4. The Secret, and the CA that signs what is in it.
+        // 4. The Secret, and the CA that signs its certificate.
         if *key == self.ca.key {
             let message = format!("Secret {key} holds this controller's own CA: choose another name for this Pki");
             Err(Rejection::new(SECRET_CONFLICT, message))?;
@@ -182,7 +178,7 @@ impl Certificates {
         let now = Timestamp::now();
         let data = present.as_ref().and_then(|secret| secret.data.clone()).unwrap_or_default();
         let inspected = inspect(&data, &request, now);
-        // Without a CA that can sign, a certificate that is valid stays.
+        // Without a CA, a valid certificate stays.
         let authority = match ca {
             Ok(authority) => authority,
             Err(e) => {
@@ -203,7 +199,7 @@ impl Certificates {
             Err(why) => return Err(Rejection { valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, why) }.into()),
         };
         let (event, written) = match present {
-            // 409: another writer was faster. The next reconcile checks who controls that Secret.
+            // 409: another writer was faster. The next reconcile checks its Secret.
             None => {
                 let secret = secret::build(key, &data, Some(pki));
                 ("Issued", with_time_limit(api.create(&post_params(self.config.dry_run), &secret)).await)
@@ -215,7 +211,7 @@ impl Certificates {
             }
         };
         match written {
-            // The Secret is immutable, or the admission policy refuses it: a retry does not help.
+            // The Secret is immutable, or the admission policy denies it: a retry does not help.
             Err(failure) if failure.code() == Some(422) => Err(Rejection::new(ISSUE_FAILED, failure))?,
             written => written?,
         };
@@ -228,7 +224,7 @@ impl Certificates {
         Ok(certificate)
     }
 
-    /// Step 5 without a new certificate: events, log and status report the same. Returns the time until the next reminder.
+    /// Step 5 after a rejection: events, log and status. Returns the time until the next reminder.
     async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, ReconcileError> {
         let Rejection { reason, message, is_temporary, valid } = rejection;
         let (mut event, mut objects) = (*reason, vec![events::reference(API_VERSION, KIND, pki)]);
@@ -272,22 +268,22 @@ impl Certificates {
                 Ok(())
             }
             Err(failure) if is_not_found(&failure, key) => Ok(()),
-            // Not counted: the job is done. To give up would report that a good certificate could not be issued.
-            Err(failure) => Err(ReconcileError::Unavailable(format!("the status cannot be written: {failure}"))),
+            // Retried without a limit. Otherwise the last retry would report that a good certificate was not issued.
+            Err(failure) => Err(ReconcileError::Unavailable(format!("cannot write the status: {failure}"))),
         }
     }
 }
 
-/// Returns whether the server answered that this Pki does not exist: the watch is about to show its deletion.
+/// Returns whether the response says that the Pki does not exist. The watch will show its deletion.
 ///
-/// It gives the same answer if the CRD in the cluster has no status subresource.
+/// The response is the same if the CRD in the cluster has no status subresource.
 fn is_not_found(failure: &Failure, pki: &Key) -> bool {
     let Failure::Status { status, .. } = failure else { return false };
     status.code == 404 && status.details.as_ref().is_some_and(|d| (&*d.kind, &*d.name) == (PLURAL, pki.name()))
 }
 
 impl Rejection {
-    /// The message becomes one line, and is cut like that of an event: an API server's answer may have any length.
+    /// Creates a rejection. Its message becomes one line, at most as long as that of an event.
     fn new(reason: &'static str, message: impl Display) -> Self {
         let mut message = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));

@@ -1,6 +1,6 @@
-//! Which events about an error are due.
+//! Selects the events about an error that are due.
 //!
-//! A reconcile is repeated all the time (a resync, a new pod, a retry), and none of that is a reason to record an error again.
+//! A reconcile is repeated for many reasons (a resync, a new pod, a retry), but an event must not be recorded each time.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,28 +8,28 @@ use tokio::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
-/// The present error of a Pki, and the objects that have an event about it.
+/// The error of a Pki, and the objects that have an event about it.
 pub struct ReportedError {
     message: String,
     since: Instant,
-    /// When the event was recorded, by the object's UID. Entries older than `remind` are removed.
+    /// The time of the event, by the UID of its object. Entries older than `remind` are removed.
     recorded: HashMap<Option<String>, Instant>,
 }
 
-/// Removes the objects that need no event now from `objects`, and returns the time until the next event is due.
+/// Keeps the objects that need an event now, and returns the time until the next event.
 ///
-/// None: the error has not lasted for `patience` yet.
+/// None: the error has not lasted for `report_after` yet.
 pub fn select_due(
     reported: &mut Option<ReportedError>,
     message: &str,
-    (patience, remind): (Duration, Duration),
+    (report_after, remind): (Duration, Duration),
     objects: &mut Vec<ObjectReference>,
 ) -> Option<Duration> {
     let now = Instant::now();
     reported.take_if(|reported| reported.message != message);
     let new = || ReportedError { message: message.to_owned(), since: now, recorded: HashMap::new() };
     let ReportedError { since, recorded, .. } = reported.get_or_insert_with(new);
-    if now - *since < patience {
+    if now - *since < report_after {
         return None;
     }
     recorded.retain(|_, when| now - *when < remind);

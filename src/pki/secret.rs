@@ -6,10 +6,10 @@ use serde_json::json;
 use super::{API_VERSION, KIND, Pki, certificate::Data};
 use crate::informer::{Key, Object};
 
-/// Returns a Secret as this controller creates it. The admission policy in demo-controller.yaml allows no other.
+/// Returns a new Secret. The admission policy in demo-controller.yaml allows no other type and label.
 ///
-/// The garbage collector deletes it after its owner. There is no `blockOwnerDeletion`, which needs the right to update the
-/// owner's finalizers on some clusters.
+/// The garbage collector deletes it after its owner. There is no `blockOwnerDeletion`, because some clusters require the right
+/// to update the owner's finalizers for it.
 pub fn build(key: &Key, data: &Data, owner: Option<&Pki>) -> Secret {
     let owners = owner.map(|pki| {
         let (name, uid) = (pki.key().name(), pki.uid());
@@ -28,9 +28,9 @@ pub fn build(key: &Key, data: &Data, owner: Option<&Pki>) -> Secret {
     serde_json::from_value(secret).expect("the fields of a Secret")
 }
 
-/// Returns why a Secret cannot be used for a Pki, and whether that is temporary, because the Secret is being deleted.
+/// Returns why a Secret cannot be used for a Pki, and whether that is temporary.
 ///
-/// The owner is compared by UID: a Pki of the same name may have been deleted and created again.
+/// The owner is compared by UID: an earlier Pki may have had the same name.
 pub fn find_conflict(secret: &Secret, pki: &Pki) -> Option<(String, bool)> {
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
     match owners.iter().find(|owner| owner.controller == Some(true)) {

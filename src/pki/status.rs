@@ -1,9 +1,8 @@
-//! The patch that makes the status of a Pki right.
+//! The patch of a Pki's status.
 //!
-//! Pitfall: a status that differs each time that it is computed. The write changes the object, the change is an event, the
-//! event is a reconcile, and the reconcile writes the status again: a loop that no backoff slows down, because nothing
-//! fails. So there is no "last checked" time, the transition time changes only with the condition, and nothing is written if
-//! the status is already right.
+//! Pitfall: a status that differs at each reconcile, such as a "last checked" time. Its write changes the object, the change
+//! causes a reconcile, and the reconcile writes the status again: a loop without a backoff, because nothing fails. So the
+//! transition time changes only with the condition, and a status that is already right is not written.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,21 +10,21 @@ use serde_json::{Value, json};
 use super::{Pki, certificate::Certificate};
 use crate::informer::Object;
 
-/// There is a valid certificate.
+/// The Secret has a valid certificate.
 pub const ISSUED: &str = "Issued";
 /// A name is not on the list of allowed names.
 pub const NAME_NOT_ALLOWED: &str = "NameNotAllowed";
-/// Anything else in the spec is wrong.
+/// Another field of the spec is wrong.
 pub const INVALID_SPEC: &str = "InvalidSpec";
-/// There is a Secret of this name that the Pki does not control.
+/// The Secret of this name is not controlled by the Pki.
 pub const SECRET_CONFLICT: &str = "SecretConflict";
 /// The certificate could not be issued.
 pub const ISSUE_FAILED: &str = "IssueFailed";
 
 /// Returns a merge patch for the status subresource, or None if the status is already right.
 ///
-/// It carries the resourceVersion of the Pki that was judged, so that a newer one is judged again (409). Conditions of other
-/// types are kept. Without a certificate the dates of the last one stay, like the Secret itself.
+/// It carries the resourceVersion of the Pki that was read, so that it fails (409) if the Pki has changed. Conditions of other
+/// types are kept. Without a certificate the dates of the last one stay, like the Secret.
 pub fn patch(pki: &Pki, reason: &str, message: &str, valid: Option<&Certificate>, now: Timestamp) -> Option<Value> {
     let ready = if reason == ISSUED { "True" } else { "False" };
     let (ours, mut conditions): (Vec<_>, Vec<_>) =

@@ -5,23 +5,23 @@ use serde_json::Value;
 
 use crate::informer::{Key, Object};
 
-/// A Pki, decoded straight from the wire and reduced to the fields that this project uses.
+/// A Pki, reduced to the fields that this project uses.
 ///
-/// **The spec stays undecoded.** If it has the wrong types (the CRD in the cluster may be older than this program), it must
-/// still reach the reconcile, which reports it to the owner.
+/// The spec stays undecoded. If it has wrong types (the CRD in the cluster may be older than this program), the reconcile
+/// reports that to the owner.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Pki {
     key: Key,
     uid: Box<str>,
     resource_version: Box<str>,
-    /// Counts the changes of the spec.
+    /// The generation: the number of changes of the spec.
     pub generation: i64,
-    /// Has a deletionTimestamp: nothing is written for it any more.
+    /// Whether it has a deletionTimestamp.
     pub is_deleting: bool,
-    /// As the owner wrote it; Null if absent.
+    /// Null if absent.
     pub spec: Value,
-    /// As it was last written; Null if absent.
+    /// Null if absent.
     pub status: Value,
 }
 

@@ -1,6 +1,6 @@
-//! Checks the spec of a Pki: the result is a request for a certificate, or a message about the wrong field.
+//! Validates the spec of a Pki: the result is a request for a certificate, or a message about the wrong field.
 //!
-//! The API server refuses most wrong specs by the same rules in `crd.yaml`. They are checked again here, because the CRD in
+//! `crd.yaml` has the same rules, so the API server rejects most wrong specs. They are checked again here, because the CRD in
 //! the cluster may be older than this program.
 
 use std::ops::Range;
@@ -16,13 +16,13 @@ pub const MAX_DNS_NAMES: usize = 32;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A spec that was checked, with every default filled in. Durations are in seconds, as in a certificate.
+/// A valid spec, with its defaults. Durations are in seconds, as in a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateRequest {
     pub service_name: String,
     pub common_name: String,
     pub dns_names: Vec<String>,
-    /// Every name that the certificate is for: the Service's names within the cluster, then `dns_names`.
+    /// The names in the certificate: the names of the Service in the cluster, then `dns_names`.
     pub names: Vec<String>,
     pub duration: i64,
     pub renew_before: i64,
@@ -39,10 +39,10 @@ struct PkiSpec {
 }
 
 impl CertificateRequest {
-    /// Checks a spec, field by field. A field that is null counts as absent.
+    /// Validates a spec. A field that is null counts as absent.
     ///
     /// # Errors
-    /// A message about the first wrong field: its name, its value and what is accepted.
+    /// A message about the first wrong field: its name, its value and the accepted values.
     pub fn new(spec: &Value, namespace: &str, cluster_domain: &str) -> Result<Self, String> {
         let spec: Option<PkiSpec> = serde_path_to_error::deserialize(spec).map_err(|error| format!("spec.{error}"))?;
         let spec = spec.unwrap_or_default();
@@ -99,12 +99,12 @@ fn wrong_value(field: &str, value: &str, accepted: &str) -> String {
     format!("spec.{field}: {value:?}: expected {accepted}")
 }
 
-/// Returns whether the text fits into the subject of a certificate, where X.509 allows 64 characters.
+/// Returns whether the text can be the common name of a certificate, which has at most 64 characters.
 pub fn is_common_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
 }
 
-/// Returns whether the text is a DNS name. An IP address is not: a client does not accept it in place of a DNS name.
+/// Returns whether the text is a DNS name. An IP address is not a DNS name.
 pub fn is_dns_name(text: &str) -> bool {
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     text.len() <= 253 && text.split('.').all(is_label) && !text.rsplit('.').next().is_some_and(is_number)

@@ -1,11 +1,11 @@
-//! The reconcile of a pod: compare its state with what was logged last, and log the difference.
+//! The reconcile of a pod: compare it with the pod that was last logged, and log the difference.
 //!
 //! Its promises, one test each:
 //!
 //! * **True**: a pod's last line is its true state.
 //! * **Never invented**: states in between may be skipped, but each line shows a state that the pod was in.
 //! * **Never repeated**: a change that is not visible in the state gets no line.
-//! * **Baseline**: the pods of the first list are marked as such, so that a restart never looks like news.
+//! * **Baseline**: the pods of the first list are marked in the log, because they are not new.
 
 use std::{mem, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
     worker::{Outcome, ReconcileError, Reconciler},
 };
 
-/// The lifecycle job.
+/// The reconciler of pods.
 pub struct Lifecycle {
     pods: Arc<Store<Pod>>,
     last_logged: PerKey<LastLogged>,
@@ -23,32 +23,32 @@ pub struct Lifecycle {
 
 /// The pod that was last logged under a key: usually the object in the cache itself, so this costs a pointer per pod.
 enum LastLogged {
-    /// It was on the first list and is not logged yet.
+    /// It was in the first list, and is not logged yet.
     Baseline(Arc<Pod>),
     Pod(Arc<Pod>),
 }
 
 /// One line of the log.
 struct Transition {
-    /// The pod that the line is about, as last seen.
+    /// The pod, in its last known state.
     pod: Arc<Pod>,
-    /// None: it was not known before.
+    /// None: the pod was not known before.
     from: Option<PodState>,
-    /// None: it is deleted.
+    /// None: the pod is deleted.
     to: Option<PodState>,
-    /// The sum, if a container restarted.
+    /// The sum of all restarts, if a container restarted.
     restarts: Option<u32>,
     replaced: bool,
     baseline: bool,
 }
 
 impl Lifecycle {
-    /// Creates the job for the pods of this cache.
+    /// Creates the reconciler. It reads the pods from this store.
     pub fn new(pods: Arc<Store<Pod>>) -> Self {
         Lifecycle { pods, last_logged: PerKey::default() }
     }
 
-    /// Marks a pod of the first list: its first line is not news.
+    /// Marks a pod of the first list.
     pub fn mark_baseline(&self, pod: Arc<Pod>) {
         self.last_logged.update(pod.key(), |last| *last = Some(LastLogged::Baseline(pod.clone())));
     }
@@ -58,9 +58,9 @@ impl Reconciler<Key> for Lifecycle {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
         // 1. The present state, from the cache. None: the pod is deleted.
         let pod = self.pods.get(key);
-        // 2. Compare it with what was logged last, and remember it.
+        // 2. The pod that was last logged. From now on it is this one.
         let last = self.last_logged.update(key, |last| mem::replace(last, pod.clone().map(LastLogged::Pod)));
-        // 3. Log the difference. A field that is None is left out.
+        // 3. Log the difference. A field without a value is left out.
         if let Some(transition) = compare(last, pod) {
             tracing::info!(
                 pod = %key, node = transition.pod.node.as_deref(), uid = transition.pod.uid(),

@@ -4,7 +4,7 @@ use crate::informer::{Key, Object};
 
 /// A pod, reduced to the fields that this project uses.
 ///
-/// It is decoded straight from the wire, without a full `Pod`. So the cache of a large cluster stays small.
+/// It is decoded from the JSON without a full `Pod`, so the cache of a large cluster stays small.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pod {
     pub(super) key: Key,
@@ -12,22 +12,22 @@ pub struct Pod {
     pub(super) resource_version: Box<str>,
     /// The node that it is scheduled to.
     pub node: Option<Box<str>>,
-    /// Its state in one word.
+    /// Its state, in one word.
     pub state: PodState,
     /// The restarts of all its containers, init containers included.
     pub restarts: u32,
-    /// The Secrets that its volumes and its environment refer to, each once. The cache is indexed by them.
+    /// The Secrets that its volumes and environment refer to, each once. They are the index keys.
     pub secrets: Box<[Key]>,
 }
 
 /// The state of a pod: the phase, refined by readiness and deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodState {
-    /// Not all containers run; also a pod without a status.
+    /// Some containers do not run yet; also a pod without a status.
     Pending,
-    /// Runs, but is not ready.
+    /// The pod runs, but is not ready.
     Running,
-    /// Runs and is ready.
+    /// The pod runs and is ready.
     Ready,
     /// All containers ended without an error.
     Succeeded,
@@ -35,7 +35,7 @@ pub enum PodState {
     Failed,
     /// The node does not report.
     Unknown,
-    /// Has a deletionTimestamp, whatever the phase.
+    /// The pod has a deletionTimestamp, in any phase.
     Terminating,
 }
 

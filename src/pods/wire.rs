@@ -1,7 +1,7 @@
 //! Decodes a [`Pod`] from the JSON that the API server sends.
 //!
-//! The structs name only the fields that are used; serde skips the others. Text is borrowed from the bytes of the answer, so
-//! that only what the pod keeps is copied.
+//! The structs have only the fields that are used; serde skips the others. Text is borrowed from the bytes of the response,
+//! so that only the fields of the pod are copied.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Pod {
     }
 }
 
-/// Text that is borrowed, unless it holds an escape. (`'de: 'a` below: a struct borrows from the input, as its fields do.)
+/// Borrowed text; owned if it contains an escape. (`'de: 'a` below: a struct borrows from the input, as its fields do.)
 #[derive(Default, Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -11,15 +11,15 @@ use tokio::time::timeout;
 
 use super::{Failure, TIME_LIMIT};
 
-/// The largest error that is read. Most have a few hundred bytes; a proxy's may be a page of HTML.
+/// The largest error body that is read.
 const LARGEST_ERROR: usize = 64 << 10;
 
-/// Sends a GET for JSON. The head of the answer arrives within [`TIME_LIMIT`]; the caller reads the body.
+/// Sends a GET for JSON. The head of the response arrives within [`TIME_LIMIT`]; the caller reads the body.
 ///
 /// Cancellation: dropping the future abandons the request and loses nothing.
 ///
 /// # Errors
-/// Any [`Failure`], every answer but 2xx included.
+/// Any [`Failure`], including every response except 2xx.
 pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> {
     let request = Request::get(uri)
         .header(header::ACCEPT, "application/json")
@@ -37,12 +37,12 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     let body = read_body(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
     let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let text = match code.as_u16() {
-            // For a path that it does not serve, an API server answers in plain text.
+            // For a path that it does not serve, an API server sends plain text.
             404 => {
                 let path = uri.split('?').next().unwrap_or_default();
                 format!("the server does not serve {path} (is the CRD installed?)")
             }
-            // The answer of a proxy or a load balancer.
+            // A proxy or a load balancer has responded.
             _ => String::from_utf8_lossy(&body).trim().chars().take(200).collect(),
         };
         Status::failure(&text, code.canonical_reason().unwrap_or("error"))
@@ -51,7 +51,7 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     Err(Failure::from_status(status, seconds.map(Duration::from_secs)))
 }
 
-/// Reads a whole body within `limit`; None if it has more than `size` bytes, of which no more is read.
+/// Reads a body within `limit`. None: it has more than `size` bytes.
 ///
 /// # Errors
 /// [`Failure::Timeout`]; a connection that broke.

@@ -1,22 +1,22 @@
-//! What the workers count: how reconciles ended.
+//! Counts reconciles by result.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
 
-/// How one reconcile ended: the label `result` of `reconcile_total`. A closed list, so that the metric stays small.
+/// How a reconcile ended: the label `result` of `reconcile_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileResult {
-    /// As it should be, or gone.
+    /// The present state is right, or the object is deleted.
     Success,
-    /// Absorbed: a retry is useless.
+    /// Failed, and a retry is useless.
     Permanent,
     /// Failed; a retry is scheduled.
     Retry,
-    /// Failed for a reason that says nothing about the key; a retry is scheduled, and does not count.
+    /// Failed, but the key is not at fault; a retry is scheduled.
     Unavailable,
-    /// Failed, and that was the last retry.
+    /// The last retry failed; the key is dropped.
     RetriesExhausted,
 }
 
@@ -27,19 +27,23 @@ impl ReconcileResult {
         self.texts().0
     }
 
-    /// What the worker did about the key, for `--explain`.
+    /// The worker's decision, for `--explain`.
     pub(super) fn explained(self) -> &'static str {
         self.texts().1
     }
 
     fn texts(self) -> (&'static str, &'static str) {
         match self {
-            ReconcileResult::Success => ("success", "it worked: its failures are forgotten"),
-            ReconcileResult::Permanent => ("permanent", "it cannot work: not retried, waits for a change or a resync"),
-            ReconcileResult::Retry => ("retry", "it failed: one more failure counted, retried later"),
-            ReconcileResult::Unavailable => ("unavailable", "not possible now: retried later, and not counted"),
+            ReconcileResult::Success => ("success", "succeeded: the failures of the key are forgotten"),
+            ReconcileResult::Permanent => {
+                ("permanent", "failed, and a retry is useless: the key waits for a change or a resync")
+            }
+            ReconcileResult::Retry => ("retry", "failed: the failure is counted, and the key is retried later"),
+            ReconcileResult::Unavailable => {
+                ("unavailable", "not possible now: the key is retried later, without a limit")
+            }
             ReconcileResult::RetriesExhausted => {
-                ("retries_exhausted", "it failed too often: dropped until a change or a resync")
+                ("retries_exhausted", "failed too often: the key is dropped until a change or a resync")
             }
         }
     }
@@ -51,12 +55,12 @@ pub struct ReconcileMetrics(pub(super) Family<[(&'static str, &'static str); 2],
 
 impl daemon::Metrics for ReconcileMetrics {
     fn register(&self, registry: &mut Registry) {
-        registry.register("reconcile", "Reconciles, by how they ended", self.0.clone());
+        registry.register("reconcile", "Reconciles by result", self.0.clone());
     }
 }
 
 impl ReconcileMetrics {
-    /// One queue's counters, by [`ReconcileResult`], all of them from the start: a rate needs a zero to begin with.
+    /// Returns the counters of a queue by [`ReconcileResult`]. All exist from the start, because a rate needs a first zero.
     pub(super) fn of(&self, queue: &'static str) -> [Counter; 5] {
         ReconcileResult::ALL.map(|result| self.0.get_or_create_owned(&[("queue", queue), ("result", result.label())]))
     }

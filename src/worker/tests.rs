@@ -365,7 +365,7 @@ async fn workers_wait_for_the_sync_and_end_with_the_stop() {
     sleep(MS).await;
     assert_eq!(queue.len(), 0);
     stop.cancel();
-    pool.until_stopped(&mut JoinSet::new()).await;
+    pool.run_until_stopped(&mut JoinSet::new()).await;
     assert_eq!(pool.drain(20 * SECOND).await, Ok(()));
     assert!(queue.processing().is_empty());
 }
@@ -415,5 +415,5 @@ async fn panic_of_a_task_is_propagated() {
     let (mut pool, _queue) = pool(&telemetry, &stop);
     let mut tasks = JoinSet::new();
     tasks.spawn(async { panic!("on purpose") });
-    pool.until_stopped(&mut tasks).await;
+    pool.run_until_stopped(&mut tasks).await;
 }

@@ -104,6 +104,6 @@ fn block_on<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiE
         Ok(Ok(object)) => Ok(object),
         Ok(Err(kube::Error::Api(status))) => Err(ApiError { code: status.code, message: status.message }),
         Ok(Err(error)) => Err(ApiError { code: 0, message: daemon::error_chain(&error) }),
-        Err(_) => Err(ApiError { code: 0, message: format!("no answer within {limit:?}") }),
+        Err(_) => Err(ApiError { code: 0, message: format!("no response within {limit:?}") }),
     }
 }

@@ -9,9 +9,9 @@ fn list(text: &str) -> AllowedNames {
     AllowedNames::parse(text.as_bytes()).0
 }
 
-fn refusal(list: &AllowedNames, spec: serde_json::Value, namespace: &str) -> Option<String> {
+fn check(list: &AllowedNames, spec: serde_json::Value, namespace: &str) -> Option<String> {
     let request = CertificateRequest::new(&spec, namespace, "cluster.local").unwrap();
-    list.refusal(&request, &Key::new(namespace, "app1-pki"))
+    list.check(&request, &Key::new(namespace, "app1-pki")).err()
 }
 
 #[test]
@@ -34,8 +34,8 @@ fn line_that_is_not_a_name_is_skipped_with_its_number() {
 #[test]
 fn name_of_one_namespace_is_allowed_in_no_other() {
     let list = list("team/app1");
-    assert_eq!(refusal(&list, json!({ "serviceName": "app1" }), "team"), None);
-    assert!(refusal(&list, json!({ "serviceName": "app1" }), "other").is_some());
+    assert_eq!(check(&list, json!({ "serviceName": "app1" }), "team"), None);
+    assert!(check(&list, json!({ "serviceName": "app1" }), "other").is_some());
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn every_name_of_a_request_needs_to_be_allowed() {
         ("s\nC.x\nd1.example.com", Some("dnsName: d2 ")),
         ("s\nC.x\nd1.example.com\nd2", None),
     ] {
-        let message = refusal(&list(allowed), spec.clone(), "ns");
+        let message = check(&list(allowed), spec.clone(), "ns");
         assert_eq!(message.is_some(), refused.is_some(), "{allowed}");
         assert!(message.unwrap_or_default().starts_with(refused.unwrap_or_default()), "{allowed}");
     }
@@ -58,7 +58,7 @@ fn every_name_of_a_request_needs_to_be_allowed() {
 #[test]
 fn message_has_the_original_text_and_no_foreign_names() {
     let list = list("other-team/merger\napp1\nmine/app2");
-    let message = |namespace| refusal(&list, json!({ "serviceName": "appp1" }), namespace).unwrap();
+    let message = |namespace| check(&list, json!({ "serviceName": "appp1" }), namespace).unwrap();
     assert_eq!(message("mine"), "ServiceName: appp1 in pki: app1-pki is not found in allowedNames: [app1 app2]");
     assert!(message("third").ends_with(": [app1]"));
 }

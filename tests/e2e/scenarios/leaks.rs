@@ -112,7 +112,7 @@ pub fn no_credential_or_key_is_readable(env: &mut TestEnv) {
         expect(all.contains("MODIFIED"), all)
     });
     env.patch(&secret_path(NS, "good"), &json!({ "metadata": { "labels": { "poison": "yes" } } }));
-    watcher.wait_line("reconcile failed, trying again");
+    watcher.wait_line("reconcile failed, will retry");
     let received = fs::read_to_string(received).unwrap_or_default();
     let known = &secrets.0["part 3 of the encoded key of the first good"];
     assert!(received.contains(known) && received.contains(PASSWORDS[0]), "the plugin got no Secret");

@@ -74,7 +74,7 @@ async fn list_without_a_response_fails_after_30_seconds() {
     assert_list(&call);
     assert!(wait > Duration::from_secs(30) && wait < Duration::from_secs(32), "{wait:?}");
     assert!(
-        harness.health.check_synced().unwrap_err().contains("no answer within 30 s"),
+        harness.health.check_synced().unwrap_err().contains("no response within 30 s"),
         "{:?}",
         harness.health.check_synced()
     );
