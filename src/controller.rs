@@ -117,7 +117,7 @@ pub async fn run(
 fn on_pki(queue: WorkQueue<Key>) -> impl Fn(Change<Pki>) {
     move |change| {
         if needs_reconcile(&change) {
-            explain!(Change, pki = %change.key(), "the spec changed: the key of the Pki is enqueued");
+            explain!(Change, pki = %change.key(), "the Pki is new, deleted, or its spec changed: its key is enqueued");
             queue.add(change.key().clone());
         }
     }

@@ -254,6 +254,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             let Some(claim) = claim else { return };
             let key = claim.key();
             explain!(Claim, queue, ?key, "a worker takes the key: no other worker gets it now");
+            explain!(Reconcile, queue, ?key, "the reconcile compares the present state with the spec");
             // 2. and 3.
             let result = self.process(key).await;
             explain!(Finish, queue, ?key, result = result.label(), "{}", result.explained());

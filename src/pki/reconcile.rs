@@ -85,7 +85,6 @@ impl Reconciler<Key> for Certificates {
             self.metrics.set_not_after(key, None);
             return Ok(Outcome::AwaitChange);
         };
-        explain!(Reconcile, pki = %key, "the reconcile reads the present state from the cache, and does not know what changed");
         // 2. to 4. are in `certify`.
         match self.certify(&pki).await {
             Ok(certificate) => {
