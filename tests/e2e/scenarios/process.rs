@@ -31,7 +31,7 @@ pub fn sigterm_finishes_work_in_progress_and_exits_0(env: &mut TestEnv) {
     let mut controller = start_stuck(env, "in-progress", "--explain");
     let mark = env.servers.audit_log().len();
     controller.signal("TERM");
-    controller.wait_line("nothing new is taken from the queues");
+    controller.wait_line("no more keys are taken");
     env.servers.resume();
     assert_eq!(controller.wait_end(), Some(0));
     let audit = env.servers.audit_log().since(mark);
