@@ -20,20 +20,20 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
-    pub run: Run,
+    pub run: RunArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the controller (the default)
-    Run(Box<Run>),
+    Run(Box<RunArgs>),
     /// Print the CustomResourceDefinition of Pki, for kubectl apply -f -
     Crd,
 }
 
 /// The flags of the controller.
 #[derive(Clone, Debug, Args)]
-pub struct Run {
+pub struct RunArgs {
     #[command(flatten)]
     pub daemon: daemon::Args,
     /// Names that may have a certificate, one per line: `name` in any namespace, or `namespace/name`. `#` starts a
@@ -66,7 +66,7 @@ pub struct Run {
     pub explain: bool,
 }
 
-impl Run {
+impl RunArgs {
     /// The API server to connect to.
     pub fn target(&self) -> Target {
         Target::Kubeconfig { files: self.daemon.kubeconfig.clone(), context: self.daemon.context.clone() }
@@ -127,7 +127,7 @@ fn domain(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Run, String> {
+    fn parse(args: &[&str]) -> Result<RunArgs, String> {
         let args = ["demo-controller"].iter().chain(args);
         let cli = Cli::try_parse_from(args).map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())?;
         Ok(match cli.command {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use daemon::{Error, Process, leader};
 use demo_controller::{
-    cli::{Cli, Command, Run},
+    cli::{Cli, Command, RunArgs},
     controller, pki,
 };
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Run) -> Result<(), Error> {
+async fn run(args: RunArgs) -> Result<(), Error> {
     let config = args.config()?;
     let process = Process::start(&args.daemon, args.target(), args.explain, || {}).await?;
     let (telemetry, stop) = (&process.telemetry, process.stop.clone());
