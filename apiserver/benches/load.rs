@@ -36,14 +36,14 @@ async fn main() {
     println!("{pods} pods of {} bytes each, {watchers} watchers", pod_json(&template, 0).len());
     let memory = resident();
 
-    let server = Served::start(Settings::default()).await;
+    let server = TestServer::start(Settings::default()).await;
     let watching = server.watch(watchers, pods, "resourceVersion=0").await;
     let start = Instant::now();
     server.create(pods, &template).await;
     let created = start.elapsed();
     let delivered = watching.finish(start).await;
-    rate("created, by 8 clients, with all watchers watching", pods, created);
-    rate("delivered, until the last event at the last watcher", pods * watchers, delivered);
+    print_rate("created, by 8 clients, with all watchers watching", pods, created);
+    print_rate("delivered, until the last event at the last watcher", pods * watchers, delivered);
     println!("  the last event arrived {:.0?} after the last create", delivered.saturating_sub(created));
     println!("  memory {} MB, server and clients; {} MB before", resident(), memory);
 
@@ -68,11 +68,11 @@ async fn main() {
     let start = Instant::now();
     let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let delivered = server.watch(watchers, pods, query).await.finish(start).await;
-    rate("initial events, to all watchers at once", pods * watchers, delivered);
-    println!("  memory {} MB; at most {} MB so far", resident(), most_resident());
+    print_rate("initial events, to all watchers at once", pods * watchers, delivered);
+    println!("  memory {} MB; at most {} MB so far", resident(), peak_resident());
     drop(server);
 
-    let server = Served::start(Settings { log_capacity: pods / 10, ..Settings::default() }).await;
+    let server = TestServer::start(Settings { log_capacity: pods / 10, ..Settings::default() }).await;
     let mut slow = server.connect().await.open(&format!("{PATH}?watch=true&resourceVersion=0")).await;
     server.create(pods, &template).await;
     let (mut events, mut last) = (0, Vec::new());
@@ -87,12 +87,12 @@ async fn main() {
     }
     let cut_off = String::from_utf8_lossy(&last).contains(r#""code":410"#);
     println!("a watcher that did not read, and a log of {}: {events} lines, then 410: {cut_off}", pods / 10);
-    // The connection's buffers hold a few hundred pods, so a short run proves nothing.
+    // The connection's buffers hold a few hundred pods, so a short run does not reach the limit.
     assert!(cut_off || pods < PODS, "the server buffers for a watcher that does not read: {events} lines of {pods}");
     assert!(cut_off || events == pods, "the watch ended early without an ERROR event");
 }
 
-fn rate(what: &str, count: usize, time: Duration) {
+fn print_rate(what: &str, count: usize, time: Duration) {
     println!("{what}: {count} in {time:.2?}, {:.0}/s", count as f64 / time.as_secs_f64());
 }
 
@@ -112,23 +112,23 @@ fn pod_json(template: &Value, i: usize) -> String {
     pod.to_string()
 }
 
-struct Served {
+struct TestServer {
     address: SocketAddr,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for Served {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Served {
-    async fn start(settings: Settings) -> Served {
+impl TestServer {
+    async fn start(settings: Settings) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(ApiServer::new(settings).serve(listener, std::future::pending()));
-        Served { address, task }
+        TestServer { address, task }
     }
 
     async fn connect(&self) -> Client {
@@ -220,7 +220,7 @@ fn resident() -> u64 {
     read_status("VmRSS:")
 }
 
-fn most_resident() -> u64 {
+fn peak_resident() -> u64 {
     read_status("VmHWM:")
 }
 

@@ -2,10 +2,10 @@
 //!
 //! Promises:
 //! * a bearer token of this server authenticates its ServiceAccount until it expires or the account is deleted. A new
-//!   account of the same name has another UID and does not revive the token;
+//!   account of the same name has another UID, so the token stays invalid;
 //! * any other bearer token is rejected with 401;
-//! * a request without a token is the administrator's. The real server would treat it as `system:anonymous`; this one
-//!   listens on loopback only, and kubectl sends no credentials over plain HTTP;
+//! * a request without credentials is the administrator's. The user of the real server would be `system:anonymous`. This
+//!   server listens on loopback only, and kubectl sends no credentials over plain HTTP;
 //! * a user with the right to `impersonate` can act as another user (`kubectl --as`).
 
 mod review;
@@ -37,7 +37,7 @@ pub fn authenticate(state: &State, headers: &HeaderMap, now: Timestamp) -> Resul
 
 /// The bearer token, if the request has one.
 ///
-/// Other schemes are rejected: a request without credentials is the administrator's, and a wrong credential must not be.
+/// Other schemes are rejected. If they were ignored, the request would have the administrator's rights.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = headers.get(AUTHORIZATION) else {
         return Ok(None);
@@ -96,8 +96,8 @@ mod tests {
     #[tokio::test]
     async fn credentials_other_than_a_token_are_rejected() {
         for wrong in ["Basic Zm9v", "Bearer nonsense", "Bearer", "rubbish", ""] {
-            let answer = TestClient::new().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
-            assert_eq!(answer.reason(), (401, "Unauthorized"), "{wrong:?}");
+            let response = TestClient::new().send("GET", "/version", &[("authorization", wrong)], "").await.unwrap();
+            assert_eq!(response.reason(), (401, "Unauthorized"), "{wrong:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The body of a response: complete bytes, or the stream of a watch.
+//! Bodies of responses: complete bytes, or the stream of a watch.
 
 use std::{
     collections::VecDeque,
@@ -23,7 +23,7 @@ impl fmt::Display for Reset {
 
 impl std::error::Error for Reset {}
 
-/// See the module.
+/// The body of a response.
 pub enum Body {
     /// In pieces, so that a list shares its objects' bytes with the store instead of copying them.
     Pieces(VecDeque<Bytes>),

@@ -34,7 +34,7 @@ impl Catalog {
         self.resources.iter().find(|r| r.kind == kind && r.api_version() == api_version).cloned()
     }
 
-    /// Replaces the served versions of a custom resource. With no version, it is no longer served.
+    /// Replaces the served versions of a custom resource. Without versions, it is no longer served.
     pub fn set_custom(&mut self, group: &str, plural: &str, versions: Vec<Arc<Resource>>) {
         self.resources.retain(|r| r.custom.is_none() || r.group != group || r.plural != plural);
         self.resources.extend(versions);

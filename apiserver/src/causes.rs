@@ -65,8 +65,8 @@ impl Causes {
         if value.as_str().is_some_and(|text| supported.contains(&text)) {
             return;
         }
-        let words: Vec<String> = supported.iter().map(|word| format!("{word:?}")).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", show(&value), words.join(", "));
+        let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+        let message = format!("Unsupported value: {}: supported values: {}", show(&value), quoted.join(", "));
         self.add("FieldValueNotSupported", field, message);
     }
 

@@ -80,9 +80,9 @@ mod tests {
         };
         let (everywhere, x, y) =
             (list("/api/v1/pods"), list("/api/v1/namespaces/x/pods"), list("/api/v1/namespaces/y/pods"));
-        for (target, revision) in [(&x, Some(7)), (&everywhere, Some(7)), (&x, None)] {
+        for (info, revision) in [(&x, Some(7)), (&everywhere, Some(7)), (&x, None)] {
             let token = ContinueToken { revision, after: Key::new("x", "a.b") };
-            assert_eq!(ContinueToken::parse(&token.encode(target), target).unwrap(), token);
+            assert_eq!(ContinueToken::parse(&token.encode(info), info).unwrap(), token);
         }
         let elsewhere = ContinueToken { revision: Some(7), after: Key::new("x", "a") }.encode(&everywhere);
         assert!(ContinueToken::parse(&elsewhere, &y).is_err(), "a token is limited to its namespace");

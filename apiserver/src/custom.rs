@@ -1,10 +1,10 @@
 //! Custom resources: definitions, pruning, defaulting and validation by schema.
 
-mod validate_definition;
 mod definition;
 mod path;
 mod prune;
 mod validate;
+mod validate_definition;
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::{
-    definition::{definitions, establish, names, prepare},
+    definition::{definitions, establish, group_and_plural, prepare},
     validate_definition::validate_definition,
 };
 use crate::{
     causes::Causes,
     decoded::{Decoded, FieldValidation, decode_error},
-    object::{Meta, items, text, words},
-    resource::{Definition, PrinterColumn, Resource},
+    object::{Meta, items, strings, text},
+    resource::{DefinitionVersion, PrinterColumn, Resource},
     schema::Schema,
     status::Result,
 };
@@ -29,7 +29,7 @@ use crate::{
 pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
     let spec = &definition["spec"];
     let text = |value: &Value| text(value).to_owned();
-    let texts = |value: &Value| words(value).map(str::to_owned).collect();
+    let all_strings = |value: &Value| strings(value).map(str::to_owned).collect();
     let names = &spec["names"];
     // Selectable fields are simple paths, such as `.spec.color`.
     let field = |one: &Value| Some(one["jsonPath"].as_str()?.strip_prefix('.')?.to_owned());
@@ -41,12 +41,12 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
             singular: text(&names["singular"]),
             list_kind: text(&names["listKind"]),
             kind: text(&names["kind"]),
-            short_names: texts(&names["shortNames"]),
-            categories: texts(&names["categories"]),
+            short_names: all_strings(&names["shortNames"]),
+            categories: all_strings(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             // `scale` is not served.
             subresources: version["subresources"].get("status").map(|_| "status".to_owned()).into_iter().collect(),
-            custom: Some(Arc::new(Definition {
+            custom: Some(Arc::new(DefinitionVersion {
                 schema: Schema::parse(&version["schema"]["openAPIV3Schema"]),
                 columns: PrinterColumn::all(version),
                 openapi: version["schema"]["openAPIV3Schema"].clone(),
@@ -62,12 +62,12 @@ pub fn resources(definition: &Value) -> Vec<Arc<Resource>> {
 /// # Errors
 /// 400 for invalid metadata, and for unknown fields if validation is strict.
 pub fn decode(resource: &Resource, schema: &Schema, mut body: Value, validation: FieldValidation) -> Result<Decoded> {
-    let refuse = |why: String| decode_error(&resource.kind, &resource.version, &why);
+    let invalid = |why: String| decode_error(&resource.kind, &resource.version, &why);
     if let Err(why) = ObjectMeta::deserialize(&body["metadata"]) {
-        return Err(refuse(why.to_string()));
+        return Err(invalid(why.to_string()));
     }
     let unknown = prune::prune_and_default(schema, &mut body);
-    Decoded::new(body, unknown, validation).map_err(refuse)
+    Decoded::new(body, unknown, validation).map_err(invalid)
 }
 
 /// [`crate::types::validate`] for a custom resource.

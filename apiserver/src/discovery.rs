@@ -1,7 +1,7 @@
 //! API discovery: `/`, `/version`, `/api`, `/apis` and the paths below them.
 //!
 //! There are two forms. Legacy discovery takes one request per group and version; aggregated discovery takes two (`/api`
-//! and `/apis`). A client asks for the aggregated form in its Accept header.
+//! and `/apis`). A client requests the aggregated form in its Accept header.
 //!
 //! Promises:
 //! * both forms list the same resources, verbs, short names and categories;
@@ -33,10 +33,10 @@ pub fn handle(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
     match parts[..] {
         [""] if request.path == "/" => legacy(json!({ "paths": list_paths(catalog) })),
         ["version"] => legacy(version_info()),
-        ["api"] if wants_aggregated(request) => {
+        ["api"] if requests_aggregated(request) => {
             Some((AGGREGATED.into(), aggregated_list(list_groups(catalog).into_iter().filter(|g| g.name.is_empty()))))
         }
-        ["apis"] if wants_aggregated(request) => {
+        ["apis"] if requests_aggregated(request) => {
             Some((AGGREGATED.into(), aggregated_list(list_groups(catalog).into_iter().filter(|g| !g.name.is_empty()))))
         }
         ["api"] => legacy(json!({
@@ -62,17 +62,17 @@ pub fn handle(catalog: &Catalog, request: &Request) -> Option<(String, Value)> {
     }
 }
 
-/// Is aggregated discovery the first supported form in the Accept header?
-fn wants_aggregated(request: &Request) -> bool {
+/// Whether aggregated discovery is the first supported form in the Accept header.
+fn requests_aggregated(request: &Request) -> bool {
     let accept = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for media in accept.flat_map(|value| value.split(',')) {
         let mut parts = media.split(';').map(str::trim);
         let kind = parts.next().unwrap_or_default();
         let parameters: Vec<&str> = parts.collect();
         let has = |parameter: &str| parameters.contains(&parameter);
-        let wants = parameters.iter().any(|p| p.starts_with("as="));
+        let is_converted = parameters.iter().any(|p| p.starts_with("as="));
         match kind {
-            "application/json" | "application/*" | "*/*" if !wants => return false,
+            "application/json" | "application/*" | "*/*" if !is_converted => return false,
             "application/json" if has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList") => {
                 return true;
             }

@@ -30,56 +30,56 @@ use crate::{
     write::{WriteResult, Writer},
 };
 
-/// Handles one request. `lag`: reads see the state of this many revisions ago.
+/// Handles one request. Reads return the state of `lag` revisions ago.
 pub fn dispatch(
     shared: &Arc<Shared>,
     user: &User,
     request: &Request,
-    target: Result<Option<RequestInfo>>,
+    info: Result<Option<RequestInfo>>,
     lag: u64,
     now: Timestamp,
 ) -> Result<Response<Body>> {
-    // To hold the lock only briefly, the body is parsed before and the response is encoded after. A patch is parsed under
-    // the lock, because its meaning depends on the object.
+    // Parse the body before taking the lock and encode the response after its release, to hold it only briefly. A patch is
+    // parsed under the lock, because its meaning depends on the object.
     let body = request_body::read(request, "");
-    let is_scale = matches!(&target, Ok(Some(target)) if target.subresource == "scale");
+    let is_scale = matches!(&info, Ok(Some(info)) if info.subresource == "scale");
     let outcome = shared.change(|state| {
-        let target = target?;
-        rbac::authorize(&state.store, user, request, target.as_ref())?;
-        let Some(target) = target else { return Ok(Outcome::NonResource(state.catalog.clone())) };
-        if target.verb == Verb::Create
+        let info = info?;
+        rbac::authorize(&state.store, user, request, info.as_ref())?;
+        let Some(info) = info else { return Ok(Outcome::NonResource(state.catalog.clone())) };
+        if info.verb == Verb::Create
             && let Some(review) =
-                auth::review(&state.store, user, &target, body.as_ref().unwrap_or(&serde_json::Value::Null))
+                auth::review(&state.store, user, &info, body.as_ref().unwrap_or(&serde_json::Value::Null))
         {
             // An unsupported content type is 415, not 404.
             body?;
             return Ok(Outcome::Ready(response::value(201, &review?)));
         }
-        let Some(resource) = resolve_resource(state, &target)? else { return Ok(Outcome::Ready(not_found())) };
-        let kind = match target.verb {
+        let Some(resource) = resolve_resource(state, &info)? else { return Ok(Outcome::Ready(not_found())) };
+        let kind = match info.verb {
             Verb::List | Verb::DeleteCollection => ResponseKind::List,
             Verb::Watch => ResponseKind::Watch,
             _ => ResponseKind::Object,
         };
         let format = Format { representation: Representation::negotiate(&request.headers, &request.query, kind)?, now };
-        // The latest revision that a lagging replica would know.
+        // The latest revision of this replica; with a `StaleRead` fault, an older one.
         let latest = state.store.revision().saturating_sub(lag).max(state.store.oldest());
-        match target.verb {
+        match info.verb {
             Verb::Get => {
-                let object = list::get(state, &resource, &target, &request.query, latest)?;
+                let object = list::get(state, &resource, &info, &request.query, latest)?;
                 Ok(Outcome::Object { code: 200, resource, object, format, warnings: Vec::new() })
             }
             Verb::List => {
-                let page = list::list(state, &resource, &target, &request.query, latest)?;
+                let page = list::list(state, &resource, &info, &request.query, latest)?;
                 Ok(Outcome::Page { resource, page, format })
             }
             Verb::Watch => {
                 let selector = Selector::parse(&resource, &request.query)?;
                 let options = WatchOptions::parse(&request.query)?;
-                let watch = watch::WatchRequest { resource, target, selector, options, format, latest };
+                let watch = watch::WatchRequest { resource, info, selector, options, format, latest };
                 Ok(Outcome::Ready(response::json(200, watch::open(shared, state, watch))))
             }
-            _ => write(state, user, resource, &target, request, body, format),
+            _ => write(state, user, resource, &info, request, body, format),
         }
     })?;
     Ok(match outcome {
@@ -121,26 +121,26 @@ fn write(
     state: &mut State,
     user: &User,
     resource: Arc<Resource>,
-    target: &RequestInfo,
+    info: &RequestInfo,
     request: &Request,
     body: Result<Value>,
     format: Format,
 ) -> Result<Outcome> {
     let Request { query, .. } = request;
     // Parse an invalid body again: the kind is known now, and the error message names it.
-    let kind = if target.subresource == "scale" { &SCALE.kind } else { &resource.kind };
+    let kind = if info.subresource == "scale" { &SCALE.kind } else { &resource.kind };
     let body = || body.or_else(|_| request_body::read(request, kind));
-    if target.verb == Verb::Create && target.subresource == "token" {
-        let token = auth::create_token(state, target, &body()?, format.now)?;
+    if info.verb == Verb::Create && info.subresource == "token" {
+        let token = auth::create_token(state, info, &body()?, format.now)?;
         return Ok(Outcome::Ready(response::value(201, &token)));
     }
     let mut writer = Writer::new(state, user, format.now);
-    let written = match target.verb {
-        Verb::Create => writer.create(&resource, target, query, body()?),
-        Verb::Update => writer.replace(&resource, target, query, body()?),
-        Verb::Patch => writer.patch(&resource, target, query, request.content_type(), &request.body),
-        Verb::Delete => writer.delete(&resource, target, query, body()?),
-        _ => writer.delete_collection(&resource, target, query, body()?),
+    let written = match info.verb {
+        Verb::Create => writer.create(&resource, info, query, body()?),
+        Verb::Update => writer.replace(&resource, info, query, body()?),
+        Verb::Patch => writer.patch(&resource, info, query, request.content_type(), &request.body),
+        Verb::Delete => writer.delete(&resource, info, query, body()?),
+        _ => writer.delete_collection(&resource, info, query, body()?),
     };
     let warnings = writer.finish();
     Ok(match written {
@@ -148,33 +148,33 @@ fn write(
         Ok(WriteResult::Page(page)) => Outcome::Page { resource, page, format },
         Ok(WriteResult::Status(code, status)) => Outcome::Ready(response::value(code, &status)),
         Err(status) => {
-            let mut refusal = response::error(&status);
-            response::add_warnings(&mut refusal, &warnings);
-            Outcome::Ready(refusal)
+            let mut response = response::error(&status);
+            response::add_warnings(&mut response, &warnings);
+            Outcome::Ready(response)
         }
     })
 }
 
 /// The resource of a request, if the request is valid for it. None if its group is not served.
-fn resolve_resource(state: &State, target: &RequestInfo) -> Result<Option<Arc<Resource>>> {
-    let Some(resource) = state.catalog.find(&target.group, &target.version, &target.plural) else {
-        let served = state.catalog.all().iter().any(|resource| resource.group == target.group);
+fn resolve_resource(state: &State, info: &RequestInfo) -> Result<Option<Arc<Resource>>> {
+    let Some(resource) = state.catalog.find(&info.group, &info.version, &info.plural) else {
+        let served = state.catalog.all().iter().any(|resource| resource.group == info.group);
         return if served { Err(Status::no_such_path()) } else { Ok(None) };
     };
-    let (has_name, subresource) = (!target.name.is_empty(), &*target.subresource);
-    let all_namespaces = resource.namespaced && target.namespace.is_empty();
-    let has_wrong_scope = !resource.namespaced && !target.namespace.is_empty();
+    let (has_name, subresource) = (!info.name.is_empty(), &*info.subresource);
+    let all_namespaces = resource.namespaced && info.namespace.is_empty();
+    let has_wrong_scope = !resource.namespaced && !info.namespace.is_empty();
     if has_wrong_scope || (all_namespaces && has_name) {
         return Err(Status::no_such_path());
     }
     if !subresource.is_empty() && !resource.subresources.iter().any(|s| s == subresource) {
         if resource.custom.is_some() {
             // The real server returns this even if the object exists.
-            return Err(Status::not_found(&target.group, &target.plural, &target.name));
+            return Err(Status::not_found(&info.group, &info.plural, &info.name));
         }
         return Err(Status::no_such_subresource(&resource.plural, subresource));
     }
-    let allowed = match (target.verb, subresource) {
+    let allowed = match (info.verb, subresource) {
         (Verb::List | Verb::Watch, "" | "status" | "scale") => true,
         (Verb::Create, "") => !has_name && !all_namespaces,
         (Verb::DeleteCollection, "") => !all_namespaces && resource.plural != "namespaces",
@@ -186,8 +186,8 @@ fn resolve_resource(state: &State, target: &RequestInfo) -> Result<Option<Arc<Re
     if !allowed {
         return Err(Status::method_not_allowed());
     }
-    // Pitfall: `pods//status` has a subresource but no name. Taken for the collection, it would give access to all pods
-    // with a right to `pods/status` alone.
+    // Pitfall: `pods//status` has a subresource but no name. If it were handled as the collection, a right to
+    // `pods/status` would give access to all pods.
     if !has_name && !subresource.is_empty() {
         return Err(Status::bad_request("name must be provided"));
     }

@@ -1,14 +1,14 @@
 //! Fault injection.
 //!
-//! A [`Rule`] selects requests and the [`Fault`] that hits them. The [`Plan`] of a request combines all rules that hit it.
-//! It is a pure function of the rules, the request and the random numbers: the same seed and requests give the same faults.
+//! A [`Rule`] selects requests and the [`Fault`] that hits them. The [`Plan`] of a request combines all faults that hit it.
+//! The same seed, rules and requests give the same faults.
 //!
 //! Watch faults count the lines that are sent: events and bookmarks. A watch keeps the plan of its opening request; adding
 //! or removing rules affects later watches only.
 
+mod corrupt;
 mod parse;
 mod plan;
-mod corrupt;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -25,11 +25,11 @@ use crate::{
 pub use parse::parse;
 pub use plan::{Plan, WatchPlan};
 
-/// A way to fail, as the client sees it. The README's table lists the JSON forms.
+/// A fault, as the client observes it. The README's table lists the JSON forms.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all_fields = "camelCase")]
 pub enum Fault {
-    /// The response comes this much later.
+    /// The response is delayed by this duration.
     Delay {
         #[serde(with = "parse::duration")]
         duration: Duration,
@@ -75,7 +75,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The verbs that it can hit. None: any request, even one for a non-resource path.
+    /// The verbs that it can hit. None: every request, including those for non-resource paths.
     fn verbs(&self) -> Option<&'static [Verb]> {
         match self {
             Fault::Delay { .. }
@@ -97,8 +97,8 @@ impl Fault {
         }
     }
 
-    fn can_hit(&self, request: &Request, target: Option<&RequestInfo>) -> bool {
-        self.verbs().is_none_or(|verbs| target.is_some_and(|target| verbs.contains(&target.verb)))
+    fn can_hit(&self, request: &Request, info: Option<&RequestInfo>) -> bool {
+        self.verbs().is_none_or(|verbs| info.is_some_and(|info| verbs.contains(&info.verb)))
             && (*self != Fault::StreamingListRefused || request.query.get("sendInitialEvents").is_some())
     }
 }
@@ -194,31 +194,31 @@ impl Rule {
         Rule { probability: Some(probability), ..self }
     }
 
-    fn matches(&self, user: &User, request: &Request, target: Option<&RequestInfo>) -> bool {
+    fn matches(&self, user: &User, request: &Request, info: Option<&RequestInfo>) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        if !is(&self.user, &user.name) || !self.fault.can_hit(request, target) {
+        if !is(&self.user, &user.name) || !self.fault.can_hit(request, info) {
             return false;
         }
-        let Some(target) = target else {
+        let Some(info) = info else {
             // A non-resource path has none of these fields.
             return self.verb.is_none()
                 && [&self.resource, &self.subresource, &self.namespace, &self.name].iter().all(|part| part.is_none());
         };
-        let resource = |wanted: &String| *wanted == GroupResource::new(&target.group, &target.plural).to_string();
-        self.verb.is_none_or(|verb| verb == target.verb)
+        let resource = |wanted: &String| *wanted == GroupResource::new(&info.group, &info.plural).to_string();
+        self.verb.is_none_or(|verb| verb == info.verb)
             && self.resource.as_ref().is_none_or(resource)
-            && is(&self.subresource, &target.subresource)
-            && is(&self.namespace, &target.namespace)
-            && self.name.as_ref().is_none_or(|name| *name == *object_name(request, target))
+            && is(&self.subresource, &info.subresource)
+            && is(&self.namespace, &info.namespace)
+            && self.name.as_ref().is_none_or(|name| *name == *object_name(request, info))
     }
 }
 
 /// The name of the request's object; empty if the request may concern more than one.
 ///
 /// Pitfall: for a create or a watch the name is not in the path.
-fn object_name<'a>(request: &'a Request, target: &'a RequestInfo) -> Cow<'a, str> {
-    match target.verb {
-        _ if !target.name.is_empty() => Cow::Borrowed(&target.name),
+fn object_name<'a>(request: &'a Request, info: &'a RequestInfo) -> Cow<'a, str> {
+    match info.verb {
+        _ if !info.name.is_empty() => Cow::Borrowed(&info.name),
         Verb::Create => Cow::Owned(request_log::requested_name(&request.body)),
         _ => Cow::Borrowed(selector::selected_name(&request.query)),
     }
@@ -243,13 +243,13 @@ impl Faults {
     /// At most this many rules: each request is compared with all of them.
     pub const CAPACITY: usize = 1_000;
 
-    /// Adds a rule. Returns false if there are too many.
+    /// Adds a rule. Returns false if the limit is reached.
     pub fn add(&mut self, rule: Rule) -> bool {
-        let has_room = self.0.len() < Self::CAPACITY;
-        if has_room {
+        let is_below_limit = self.0.len() < Self::CAPACITY;
+        if is_below_limit {
             self.0.push(ActiveRule { rule, matched: 0, hit: 0 });
         }
-        has_room
+        is_below_limit
     }
 
     pub fn clear(&mut self) {
@@ -262,10 +262,10 @@ impl Faults {
     }
 
     /// Counts the request and combines the faults that hit it. Only rules with a probability draw a random number.
-    pub fn plan(&mut self, user: &User, request: &Request, target: Option<&RequestInfo>, random: &mut StdRng) -> Plan {
+    pub fn plan(&mut self, user: &User, request: &Request, info: Option<&RequestInfo>, random: &mut StdRng) -> Plan {
         let mut plan = Plan::default();
         for active in &mut self.0 {
-            if !active.rule.matches(user, request, target) {
+            if !active.rule.matches(user, request, info) {
                 continue;
             }
             active.matched += 1;

@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //! * a stored object is encoded at most once; all responses and watches share the bytes;
-//! * the first supported representation in the Accept header is used; if there is none, the response is 406.
+//! * the first supported representation in the Accept header is used; without one, the response is 406.
 
 use std::collections::VecDeque;
 
@@ -56,7 +56,7 @@ impl Representation {
     /// Chooses the representation by the Accept header.
     ///
     /// # Errors
-    /// 406 if the client accepts no supported one.
+    /// 406 if the client accepts no supported representation.
     pub fn negotiate(headers: &HeaderMap, query: &Query, response: ResponseKind) -> Result<Representation> {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if accept.is_empty() {
@@ -65,10 +65,8 @@ impl Representation {
         let mut ranges: Vec<MediaRange> = accept.split(',').map(MediaRange::parse).collect();
         ranges.sort_by_key(|range| u32::MAX - range.quality);
         if !ranges.iter().any(|range| range.json) {
-            let mut status =
-                Status::new(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json");
-            status.details = json!({});
-            return Err(status);
+            let message = "406: Not Acceptable\n\nAvailable representations: application/json";
+            return Err(Status::new(406, "NotAcceptable", message).with_empty_details());
         }
         let list = response == ResponseKind::List;
         for range in ranges.iter().filter(|range| range.json) {

@@ -1,7 +1,7 @@
 //! A Kubernetes API server in memory: the server side of list and watch.
 //!
 //! It implements the behaviour that clients of list and watch can observe. One conformance suite runs on it and on the real
-//! kube-apiserver. It knows nothing about controllers.
+//! kube-apiserver. It does not depend on the controllers of this project.
 //!
 //! ```text
 //!  request --> server ---------> auth, rbac ---------> list ----> Store ----> one page
@@ -21,17 +21,17 @@
 //! | [`store`], [`owners`] | The objects, the log of their changes, and an index by owner. |
 //! | [`state`] | All state of the server, behind one lock. |
 //! | [`server`], [`serve`] | The tower service, in process and on a socket: the steps of a request. |
-//! | [`request`], [`request_body`], [`protobuf`], [`options`] | A request, as the real server reads it. |
+//! | [`request`], [`request_body`], [`protobuf`], [`options`] | Parsing of requests: path, query, body. |
 //! | [`user`], [`tokens`], [`auth`], [`rbac`] | Authentication and authorization. |
 //! | [`faults`], [`control`], [`request_log`] | Fault injection; the last requests and their status codes. |
-//! | [`dispatch`] | Authorization, then the call of the module that handles the request. |
-//! | [`list`], [`continue_token`] | One page, at one revision, and the token that leads to the next. |
+//! | [`dispatch`] | Authorizes a request and calls the module that handles it. |
+//! | [`list`], [`continue_token`] | One page, at one revision, and the token for the next page. |
 //! | [`mod@watch`] | A cursor in the log. |
 //! | [`selector`] | Label and field selectors. |
 //! | [`mod@write`] | Create, update, patch and delete, with their consequences. |
 //! | [`scale`] | The subresource `scale`. |
 //! | [`types`], [`decoded`], [`causes`], [`names`], [`patch`], [`custom`] | Decoding, defaulting and validation; patches; custom resources. |
-//! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`response`], [`body`] | The form of an answer: objects, rows, refusals. |
+//! | [`format`](mod@format), [`table`], [`json_path`], [`status`], [`response`], [`body`] | The form of a response: objects, tables, errors. |
 //! | [`discovery`], [`openapi`] | The served resources and their schemas, for clients. |
 
 #![forbid(unsafe_code)]
@@ -42,6 +42,7 @@ mod auth;
 mod body;
 mod catalog;
 mod causes;
+mod continue_token;
 mod control;
 mod custom;
 mod decoded;
@@ -49,7 +50,6 @@ mod discovery;
 mod dispatch;
 mod faults;
 mod format;
-mod request_log;
 mod json_path;
 mod list;
 mod names;
@@ -57,12 +57,12 @@ mod object;
 mod openapi;
 mod options;
 mod owners;
-mod continue_token;
 mod patch;
-mod request_body;
 mod protobuf;
 mod rbac;
 mod request;
+mod request_body;
+mod request_log;
 mod resource;
 mod response;
 mod scale;

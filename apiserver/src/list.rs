@@ -30,20 +30,14 @@ pub struct Page {
     pub remaining: Option<u64>,
 }
 
-/// Returns one object. `latest` is the latest revision that this replica knows, see `StaleRead`.
-pub fn get(
-    state: &State,
-    resource: &Resource,
-    target: &RequestInfo,
-    query: &Query,
-    latest: u64,
-) -> Result<Arc<Object>> {
+/// Returns one object. `latest` is the latest revision of this replica; with a `StaleRead` fault, an older one.
+pub fn get(state: &State, resource: &Resource, info: &RequestInfo, query: &Query, latest: u64) -> Result<Arc<Object>> {
     if let Some(version) = query.get("resourceVersion") {
         // As in the real server: 500 without a reason.
         let invalid = |why| Status::new(500, "", why);
         check_not_too_large(parse_resource_version(version).map_err(invalid)?, latest)?;
     }
-    let key = Key::new(&target.namespace, &target.name);
+    let key = Key::new(&info.namespace, &info.name);
     let found = if latest == state.store.revision() {
         state.store.get(&resource.id(), &key).cloned()
     } else {
@@ -54,13 +48,13 @@ pub fn get(
             .filter(|(found, _)| **found == key)
             .map(|(_, object)| object.clone())
     };
-    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))
+    found.ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &info.name))
 }
 
 /// Returns one page of a collection.
-pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Query, latest: u64) -> Result<Page> {
+pub fn list(state: &State, resource: &Resource, info: &RequestInfo, query: &Query, latest: u64) -> Result<Page> {
     let selector = Selector::parse(resource, query)?;
-    let options = ListOptions::parse(target, query)?;
+    let options = ListOptions::parse(info, query)?;
     let revision = match options.version_match {
         ResourceVersionMatch::Latest => latest,
         ResourceVersionMatch::NotOlderThan(version) => {
@@ -75,20 +69,20 @@ pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Qu
     let snapshot = state.store.at(&resource.id(), revision).map_err(|compacted| match &options.after {
         Some(after) => {
             let mut status = Status::expired(TOKEN_TOO_OLD);
-            status.next = Some(ContinueToken { revision: None, after: after.clone() }.encode(target));
+            status.next = Some(ContinueToken { revision: None, after: after.clone() }.encode(info));
             status
         }
         None => too_old(compacted),
     })?;
 
     // The objects of a namespace are adjacent in the collection.
-    let first = Key::new(&target.namespace, "");
+    let first = Key::new(&info.namespace, "");
     let from = match &options.after {
         Some(after) => Bound::Excluded(after),
-        None if target.namespace.is_empty() => Bound::Unbounded,
+        None if info.namespace.is_empty() => Bound::Unbounded,
         None => Bound::Included(&first),
     };
-    let inside = |key: &Key| target.namespace.is_empty() || key.namespace == target.namespace;
+    let inside = |key: &Key| info.namespace.is_empty() || key.namespace == info.namespace;
     let mut objects = snapshot.range(from).take_while(|(key, _)| inside(key)).peekable();
 
     let mut page = Page { revision, items: Vec::new(), next: None, remaining: None };
@@ -99,7 +93,7 @@ pub fn list(state: &State, resource: &Resource, target: &RequestInfo, query: &Qu
         }
         // The next object may not match the selector. So the last page may be empty, as in the real server.
         if page.items.len() == limit && objects.peek().is_some() {
-            page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.encode(target));
+            page.next = Some(ContinueToken { revision: Some(revision), after: key.clone() }.encode(info));
             page.remaining = selector.is_empty().then(|| objects.count() as u64);
             break;
         }

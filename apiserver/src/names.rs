@@ -96,7 +96,7 @@ fn too_long(text: &str, max: usize) -> Vec<String> {
     if text.len() > max { vec![format!("must be no more than {max} bytes")] } else { Vec::new() }
 }
 
-/// Starts and ends with a `letter`; between them are only letters and `also`.
+/// Whether the text starts and ends with a `letter` and contains only letters and `also`.
 fn is_word(text: &str, letter: fn(&u8) -> bool, also: &[u8]) -> bool {
     let (Some(first), Some(last)) = (text.as_bytes().first(), text.as_bytes().last()) else { return false };
     letter(first) && letter(last) && text.bytes().all(|b| letter(&b) || also.contains(&b))

@@ -155,7 +155,7 @@ pub fn items(value: &Value) -> &[Value] {
 }
 
 /// The strings in a list.
-pub fn words(value: &Value) -> impl Iterator<Item = &str> {
+pub fn strings(value: &Value) -> impl Iterator<Item = &str> {
     items(value).iter().filter_map(Value::as_str)
 }
 
@@ -190,7 +190,7 @@ pub trait Meta {
     fn resource_version(&self) -> &str {
         self.meta("resourceVersion")
     }
-    /// Has the object a deletionTimestamp?
+    /// Whether the object has a deletionTimestamp.
     fn is_terminating(&self) -> bool {
         !self.meta("deletionTimestamp").is_empty()
     }

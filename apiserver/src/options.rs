@@ -44,13 +44,13 @@ pub struct WatchOptions {
 }
 
 impl ListOptions {
-    pub fn parse(target: &RequestInfo, query: &Query) -> Result<ListOptions> {
+    pub fn parse(info: &RequestInfo, query: &Query) -> Result<ListOptions> {
         let limit = query.integer("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
         // A list ignores it, but it must be a number.
         query.integer("timeoutSeconds")?;
         let (version, matching) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
         let token = query.get("continue");
-        // Pitfall: the real server answers version 0 from its cache, which has no pages. So it ignores the limit.
+        // Pitfall: the real server reads version 0 from its cache, which has no pages. So it ignores the limit.
         let limit = limit.filter(|_| version != Some("0") || token.is_some());
 
         let mut causes = Causes::default();
@@ -74,7 +74,7 @@ impl ListOptions {
         causes.into_result("meta.k8s.io", "ListOptions", "")?;
 
         if let Some(token) = token {
-            let token = ContinueToken::parse(token, target)?;
+            let token = ContinueToken::parse(token, info)?;
             if version.is_some_and(|version| version != "0") {
                 return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
             }

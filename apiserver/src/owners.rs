@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::object::{GroupResource, Key, items};
 
-/// See the module.
 #[derive(Default)]
 pub struct Owners {
     /// Sorted, so that dependents are always processed in the same order.

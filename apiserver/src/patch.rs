@@ -12,15 +12,14 @@ use serde_json::{Map, Value};
 use crate::{
     decoded::{Decoded, FieldValidation},
     resource::Resource,
-    status::Cause,
-    status::{Result, Status},
+    status::{Cause, Result, Status},
     types,
 };
 
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
-/// Characters of a patch that an error shows.
+/// An error contains at most this many characters of a patch.
 const SHOWN: usize = 1024;
 
 /// Checks that the resource supports this type of patch.
@@ -31,22 +30,22 @@ const SHOWN: usize = 1024;
 /// # Errors
 /// 415
 pub fn check_type(resource: &Resource, content_type: &str) -> Result<()> {
-    let mut refusal = Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+    let mut error = Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
     match (media_type(content_type), &resource.custom) {
         (JSON | MERGE, _) | (STRATEGIC, None) => return Ok(()),
         ("application/apply-patch+yaml" | "application/apply-patch+cbor", _) => {
-            refusal.message = format!(
+            error.message = format!(
                 "server-side apply is not implemented by this server; accepted media types include: {JSON}, {MERGE}"
             );
         }
         (_, Some(_)) => {
-            refusal.message = format!(
+            error.message = format!(
                 "the body of the request was in an unknown format - accepted media types include: {JSON}, {MERGE}"
             );
         }
-        (_, None) => refusal.details = serde_json::json!({}),
+        (_, None) => error.details = serde_json::json!({}),
     }
-    Err(refusal)
+    Err(error)
 }
 
 /// Patches and decodes an object; it is not validated yet.

@@ -48,8 +48,8 @@ pub fn read(body: &[u8]) -> Result<Value, String> {
         (4, "contentType", Text),
     ];
     let envelope = body.strip_prefix(MAGIC).ok_or("the body has no prefix of Kubernetes protobuf")?;
-    let about = read_message(ENVELOPE, envelope)?;
-    let kind = about["type"]["kind"].as_str().unwrap_or_default();
+    let header = read_message(ENVELOPE, envelope)?;
+    let kind = header["type"]["kind"].as_str().unwrap_or_default();
     let fields = kinds::message_fields(kind).ok_or_else(|| format!("kind {kind:?} is not supported in protobuf"))?;
     let mut raw: &[u8] = &[];
     let mut reader = Reader(envelope);
@@ -59,7 +59,7 @@ pub fn read(body: &[u8]) -> Result<Value, String> {
         }
     }
     let mut value = read_message(fields, raw)?;
-    value["apiVersion"] = about["type"]["apiVersion"].clone();
+    value["apiVersion"] = header["type"]["apiVersion"].clone();
     value["kind"] = kind.into();
     Ok(value)
 }
@@ -196,8 +196,8 @@ mod tests {
     }
 
     fn body(kind: &str, message: &[u8]) -> Vec<u8> {
-        let about = [bytes(1, b"v1"), bytes(2, kind.as_bytes())].concat();
-        [MAGIC.to_vec(), bytes(1, &about), bytes(2, message), bytes(3, b""), bytes(4, b"")].concat()
+        let header = [bytes(1, b"v1"), bytes(2, kind.as_bytes())].concat();
+        [MAGIC.to_vec(), bytes(1, &header), bytes(2, message), bytes(3, b""), bytes(4, b"")].concat()
     }
 
     #[test]

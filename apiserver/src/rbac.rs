@@ -11,7 +11,7 @@
 //! * what every user may do (discovery, health checks, self reviews) comes from the roles in
 //!   [`bootstrap`](mod@bootstrap), which are in the store like all others.
 //!
-//! There is no index from users to rules. Like the real server, this one goes through all bindings.
+//! There is no index from users to rules. Like the real server, this one checks all bindings.
 
 mod bootstrap;
 mod rules;
@@ -19,7 +19,7 @@ mod rules;
 use serde_json::Value;
 
 use crate::{
-    object::words,
+    object::strings,
     request::{Query, Request, RequestInfo, Verb},
     selector,
     status::{Result, Status},
@@ -52,10 +52,10 @@ pub enum Attributes<'a> {
 ///
 /// # Errors
 /// 403 with the real server's message.
-pub fn authorize(store: &Store, user: &User, request: &Request, target: Option<&RequestInfo>) -> Result<()> {
+pub fn authorize(store: &Store, user: &User, request: &Request, info: Option<&RequestInfo>) -> Result<()> {
     let method = request.method.as_str().to_ascii_lowercase();
-    let attributes = match target {
-        Some(target) => Attributes::from_request(target, &request.query),
+    let attributes = match info {
+        Some(info) => Attributes::from_request(info, &request.query),
         None => Attributes::Path { verb: &method, path: &request.path },
     };
     require(store, user, &attributes)
@@ -80,7 +80,7 @@ pub fn is_allowed(store: &Store, user: &User, attributes: &Attributes<'_>) -> bo
 impl<'a> Attributes<'a> {
     /// The attributes of a request for a resource.
     pub fn from_request(info: &'a RequestInfo, query: &'a Query) -> Self {
-        // `get` on one object by name includes list and watch of this object alone: `kubectl get NAME -w` needs it.
+        // A list or a watch of one name has this name, so that a rule with resourceNames can allow `kubectl get NAME -w`.
         let name = if matches!(info.verb, Verb::List | Verb::Watch) && info.name.is_empty() {
             selector::selected_name(query)
         } else {
@@ -104,13 +104,13 @@ fn allows(rule: &Value, attributes: &Attributes<'_>) -> bool {
         Attributes::Resource { verb, group, resource, subresource, name, .. } => {
             contains(&rule["verbs"], verb)
                 && contains(&rule["apiGroups"], group)
-                && words(&rule["resources"]).any(|pattern| resource_matches(pattern, resource, subresource))
-                && (words(&rule["resourceNames"]).next().is_none()
-                    || words(&rule["resourceNames"]).any(|allowed| allowed == name))
+                && strings(&rule["resources"]).any(|pattern| resource_matches(pattern, resource, subresource))
+                && (strings(&rule["resourceNames"]).next().is_none()
+                    || strings(&rule["resourceNames"]).any(|allowed| allowed == name))
         }
         Attributes::Path { verb, path } => {
             contains(&rule["verbs"], verb)
-                && words(&rule["nonResourceURLs"]).any(|pattern| non_resource_url_matches(pattern, path))
+                && strings(&rule["nonResourceURLs"]).any(|pattern| non_resource_url_matches(pattern, path))
         }
     }
 }
@@ -128,9 +128,9 @@ fn non_resource_url_matches(pattern: &str, path: &str) -> bool {
     pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
 }
 
-/// Whether the list contains the word or `*`.
-fn contains(list: &Value, word: &str) -> bool {
-    words(list).any(|one| one == "*" || one == word)
+/// Whether the list contains the value or `*`.
+fn contains(list: &Value, value: &str) -> bool {
+    strings(list).any(|one| one == "*" || one == value)
 }
 
 fn forbidden(user: &User, attributes: &Attributes<'_>) -> Status {

@@ -114,14 +114,14 @@ impl Query {
     /// 400 with Go's error message.
     pub fn integer(&self, name: &str) -> Result<Option<i64>> {
         let Some(text) = self.0.get(name) else { return Ok(None) };
-        let wrong = |error: ParseIntError| {
+        let invalid = |error: ParseIntError| {
             let why = match error.kind() {
                 IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
                 _ => "invalid syntax",
             };
             Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
         };
-        text.parse().map(Some).map_err(wrong)
+        text.parse().map(Some).map_err(invalid)
     }
 
     /// Parses a boolean. As in the real server, every value except `false` and `0` is true.
@@ -142,7 +142,7 @@ impl RequestInfo {
             ["apis", group, version, rest @ ..] => (*group, *version, rest),
             _ => return Ok(None),
         };
-        // `namespaces/NAME` and `namespaces/NAME/status` are the Namespace itself; a longer path is inside the namespace.
+        // `namespaces/NAME` and its subresources are the Namespace itself; other paths are inside the namespace.
         let (namespace, rest) = match rest {
             ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", rest),
             ["namespaces", namespace, rest @ ..] => (*namespace, rest),
@@ -154,16 +154,16 @@ impl RequestInfo {
             [plural, name, subresource] => (*plural, *name, *subresource),
             _ => return Ok(None),
         };
-        let collection = name.is_empty();
+        let is_collection = name.is_empty();
         let verb = match request.method {
-            Method::GET if !collection => Verb::Get,
+            Method::GET if !is_collection => Verb::Get,
             Method::GET if request.query.flag("watch") => Verb::Watch,
             Method::GET => Verb::List,
             // POST to a named object is rejected after authorization.
             Method::POST => Verb::Create,
             Method::PUT => Verb::Update,
             Method::PATCH => Verb::Patch,
-            Method::DELETE if collection => Verb::DeleteCollection,
+            Method::DELETE if is_collection => Verb::DeleteCollection,
             Method::DELETE => Verb::Delete,
             _ => return Err(Status::method_not_allowed()),
         };

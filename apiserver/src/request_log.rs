@@ -26,24 +26,21 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
-    pub(crate) fn new(user: String, mut request: Request, target: Option<RequestInfo>, code: u16) -> Self {
+    pub(crate) fn new(user: String, mut request: Request, info: Option<RequestInfo>, code: u16) -> Self {
         truncate(&mut request.uri, MAX_URI_BYTES);
-        let Some(target) = target else {
+        let Some(info) = info else {
             let verb = request.method.as_str().to_lowercase();
             return LoggedRequest { user, verb, uri: request.uri, code, ..LoggedRequest::default() };
         };
-        let subresource = if target.subresource.is_empty() { "" } else { "/" };
-        let mut name = if target.verb == Verb::Create && target.name.is_empty() {
-            requested_name(&request.body)
-        } else {
-            target.name
-        };
+        let subresource = if info.subresource.is_empty() { "" } else { "/" };
+        let mut name =
+            if info.verb == Verb::Create && info.name.is_empty() { requested_name(&request.body) } else { info.name };
         truncate(&mut name, MAX_NAME_BYTES);
         LoggedRequest {
             user,
-            verb: target.verb.as_str().into(),
-            resource: [&target.plural, subresource, &target.subresource].concat(),
-            namespace: target.namespace,
+            verb: info.verb.as_str().into(),
+            resource: [&info.plural, subresource, &info.subresource].concat(),
+            namespace: info.namespace,
             name,
             uri: request.uri,
             code,
@@ -78,7 +75,7 @@ struct Name {
     name: String,
 }
 
-/// The last requests, oldest first. Bounded, so that a long-running server does not grow.
+/// The last requests, oldest first. Bounded, because a server may run for a long time.
 #[derive(Default)]
 pub struct RequestLog(VecDeque<LoggedRequest>);
 
@@ -108,8 +105,8 @@ mod tests {
     /// The entry for a request of the administrator.
     fn entry(method: Method, uri: &str, body: &str) -> LoggedRequest {
         let request = Request::new(method, uri, HeaderMap::new(), body.to_owned().into());
-        let target = RequestInfo::parse(&request).unwrap();
-        LoggedRequest::new("system:admin".into(), request, target, 200)
+        let info = RequestInfo::parse(&request).unwrap();
+        LoggedRequest::new("system:admin".into(), request, info, 200)
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Resource {
     /// `status`, `binding`, `token`, …
     pub subresources: Vec<String>,
     /// None for a built-in resource.
-    pub custom: Option<Arc<Definition>>,
+    pub custom: Option<Arc<DefinitionVersion>>,
 }
 
 impl Resource {
@@ -47,7 +47,7 @@ impl Resource {
 
 /// One version of a CustomResourceDefinition.
 #[derive(Debug)]
-pub struct Definition {
+pub struct DefinitionVersion {
     pub schema: Schema,
     pub columns: Vec<PrinterColumn>,
     /// The original schema, with descriptions.
@@ -56,7 +56,7 @@ pub struct Definition {
     pub selectable: Vec<String>,
 }
 
-impl Definition {
+impl DefinitionVersion {
     /// Whether a field selector may contain this field.
     pub fn is_selectable(&self, field: &str) -> bool {
         self.selectable.iter().any(|own| own == field)

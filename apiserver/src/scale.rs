@@ -1,7 +1,7 @@
 //! The scale subresource: `deployments/NAME/scale` and `replicasets/NAME/scale`.
 //!
-//! A Scale is a view of an object with replicas, the same for all kinds. So `kubectl scale` and autoscalers need to know
-//! no kind. It is never stored.
+//! A Scale is a view of an object with replicas. It is the same for all kinds, so `kubectl scale` and autoscalers need no
+//! code per kind. It is never stored.
 //!
 //! Promises:
 //! * a write updates only `spec.replicas` of the object, and checks the object's resourceVersion;

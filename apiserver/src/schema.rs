@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::object::{items, words};
+use crate::object::{items, strings};
 
 /// Maximum size of a compiled pattern in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
@@ -118,7 +118,7 @@ impl Schema {
             items: child("items"),
             list: match json["x-kubernetes-list-type"].as_str() {
                 Some("set") => ListType::Set,
-                Some("map") => ListType::Map(words(&json["x-kubernetes-list-map-keys"]).map(str::to_owned).collect()),
+                Some("map") => ListType::Map(strings(&json["x-kubernetes-list-map-keys"]).map(str::to_owned).collect()),
                 _ => ListType::Atomic,
             },
             rules: Rules::parse(json),
@@ -134,7 +134,7 @@ impl Rules {
         };
         let schemas = |name: &str| items(&json[name]).iter().map(Schema::parse).collect();
         Rules {
-            required: words(&json["required"]).map(str::to_owned).collect(),
+            required: strings(&json["required"]).map(str::to_owned).collect(),
             allowed: json["enum"].as_array().cloned().unwrap_or_default(),
             minimum: bound("minimum", "exclusiveMinimum"),
             maximum: bound("maximum", "exclusiveMaximum"),

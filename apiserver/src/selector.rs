@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::{fields::Fields, labels::Labels};
 use crate::{
-    object::{items, text, words},
+    object::{items, strings, text},
     request::Query,
     resource::Resource,
     status::Result,
@@ -59,7 +59,7 @@ pub fn format_label_selector(selector: &Value) -> String {
         labels.map(|(key, value)| (&**key, format!("{key}={}", text(value)))).collect();
     for expression in items(&selector["matchExpressions"]) {
         let key = text(&expression["key"]);
-        let mut values: Vec<&str> = words(&expression["values"]).collect();
+        let mut values: Vec<&str> = strings(&expression["values"]).collect();
         values.sort_unstable();
         let values = values.join(",");
         let term = match text(&expression["operator"]) {

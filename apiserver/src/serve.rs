@@ -1,9 +1,9 @@
 //! Serves HTTP on a socket.
 //!
 //! Promises:
-//! * on shutdown, watches end properly and requests in progress are completed;
-//! * shutdown is bounded: it waits neither for a client that does not read nor for a slow response;
-//! * a client that does not read costs its connection's buffers, one frame, and the pending events of [`crate::watch`];
+//! * on shutdown, watches end normally, and requests in progress have two seconds to complete;
+//! * the memory for a client that does not read is limited to its connection's buffers, one frame, and the pending events
+//!   of [`crate::watch`];
 //! * web pages cannot use the server: see [`is_from_browser`].
 
 use std::{future::Future, pin::pin, time::Duration};
@@ -56,7 +56,7 @@ impl ApiServer {
 /// Whether a web page sent this request.
 ///
 /// A request without credentials is the administrator's, and any page in a local browser can send one. `Origin` marks
-/// such requests; `Host` shows DNS rebinding (`evil.example` resolves to 127.0.0.1). `kubectl proxy` checks both, too.
+/// such requests; `Host` shows DNS rebinding (`evil.example` resolves to 127.0.0.1).
 fn is_from_browser(headers: &HeaderMap) -> bool {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let name =
@@ -82,7 +82,7 @@ async fn serve_connection(server: ApiServer, socket: TcpStream, mut stopped: wat
     });
     let http = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service);
     let mut http = pin!(http);
-    // Connection errors are ignored: the client sees them.
+    // Connection errors are ignored, because the client detects them.
     tokio::select! {
         _ = &mut http => return,
         _ = stopped.wait_for(|stop| *stop) => http.as_mut().graceful_shutdown(),

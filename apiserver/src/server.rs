@@ -134,7 +134,7 @@ impl ApiServer {
             Ok(request) => request,
             Err(status) => return Ok(response::error(&status)),
         };
-        let target = RequestInfo::parse(&request);
+        let info = RequestInfo::parse(&request);
         let user = auth::authenticate(&self.shared.lock(), &request.headers, (self.shared.clock)());
         // Faults do not apply to the endpoint that controls them.
         if request.path.starts_with("/control/") {
@@ -142,11 +142,11 @@ impl ApiServer {
             return Ok(response.unwrap_or_else(|status| response::error(&status)));
         }
         let (response, name) = match user {
-            Ok(user) => (self.execute(&user, &request, target.clone()).await, user.name),
+            Ok(user) => (self.execute(&user, &request, info.clone()).await, user.name),
             Err(status) => (Ok(response::error(&status)), String::new()),
         };
         let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-        let entry = LoggedRequest::new(name, request, target.ok().flatten(), code);
+        let entry = LoggedRequest::new(name, request, info.ok().flatten(), code);
         self.shared.lock().request_log.push(entry);
         response
     }
@@ -165,11 +165,11 @@ impl ApiServer {
         &self,
         user: &User,
         request: &Request,
-        target: Result<Option<RequestInfo>>,
+        info: Result<Option<RequestInfo>>,
     ) -> Result<Response<Body>, Reset> {
         let plan = {
             let state = &mut *self.shared.lock();
-            let known = target.as_ref().ok().and_then(Option::as_ref);
+            let known = info.as_ref().ok().and_then(Option::as_ref);
             state.faults.plan(user, request, known, &mut state.random)
         };
         if let Some(delay) = plan.delay {
@@ -181,10 +181,10 @@ impl ApiServer {
         if plan.reset_before {
             return Err(Reset);
         }
-        let result = match &plan.refuse {
+        let result = match &plan.error {
             Some(status) => Err(status.clone()),
             // The clock is read after the delay, because an object is created when it is stored.
-            None => dispatch::dispatch(&self.shared, user, request, target, plan.lag, (self.shared.clock)()),
+            None => dispatch::dispatch(&self.shared, user, request, info, plan.lag, (self.shared.clock)()),
         };
         if plan.reset_after {
             return Err(Reset);

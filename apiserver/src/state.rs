@@ -17,7 +17,7 @@ pub struct State {
     pub tokens: Tokens,
     pub faults: Faults,
     pub request_log: RequestLog,
-    /// Closes every open watch. Fault rules apply to new requests only.
+    /// Resets every open watch. Fault rules apply to new requests only.
     pub cut: watch::Sender<()>,
     /// For UIDs, generated names, tokens and random faults. The seed makes tests repeatable.
     pub random: StdRng,

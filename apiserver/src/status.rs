@@ -12,7 +12,7 @@ use crate::object::GroupResource;
 /// The result of a handler.
 pub type Result<T, E = Status> = std::result::Result<T, E>;
 
-/// Why a request failed.
+/// The error of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     pub code: u16,
@@ -72,12 +72,12 @@ impl Status {
 
     /// The subresource does not exist. For those that `kubectl logs`, `exec` and `debug` use, the message names this server
     /// as the reason.
-    pub fn no_such_subresource(plural: &str, below: &str) -> Self {
+    pub fn no_such_subresource(plural: &str, subresource: &str) -> Self {
         let mut status = Status::no_such_path();
-        let of_a_node = matches!(below, "log" | "exec" | "attach" | "portforward" | "proxy");
-        let known = plural == "pods" && (of_a_node || matches!(below, "ephemeralcontainers" | "eviction" | "resize"));
-        if known {
-            status.message.push_str(&format!(": this embedded API server does not serve {plural}/{below}"));
+        let needs_node = matches!(subresource, "log" | "exec" | "attach" | "portforward" | "proxy");
+        let is_known = needs_node || matches!(subresource, "ephemeralcontainers" | "eviction" | "resize");
+        if is_known && plural == "pods" {
+            status.message.push_str(&format!(": this embedded API server does not serve {plural}/{subresource}"));
         }
         status
     }
@@ -125,8 +125,8 @@ impl Status {
     }
 
     /// A resourceVersion that this server has not reached yet; the client has it from another replica.
-    pub fn too_large_resource_version(asked: u64, latest: u64) -> Self {
-        let message = format!("Timeout: Too large resource version: {asked}, current: {latest}");
+    pub fn too_large_resource_version(requested: u64, latest: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {requested}, current: {latest}");
         let mut status = Status::new(504, "Timeout", message);
         let cause = json!({ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" });
         status.details = json!({ "causes": [cause] });

@@ -6,8 +6,8 @@
 //!   [`Compacted`];
 //! * a collection can be read at any revision that the log still covers ([`Store::at`]).
 //!
-//! A watch is a cursor in the log and has no queue of its own. So a slow watch delays no other and needs no memory; if the
-//! log is compacted past its cursor, it gets an error and the client lists again.
+//! A watch is a cursor in the log, so a slow watch delays neither writes nor other watches. If the log is compacted past
+//! its cursor, the watch gets an error and the client lists again.
 //!
 //! The store does no I/O, reads no clock and draws no random number.
 

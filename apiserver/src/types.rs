@@ -1,4 +1,4 @@
-//! Decodes, defaults and validates objects. Custom resources continue in [`crate::custom`].
+//! Decodes, defaults and validates objects. For custom resources, it calls [`crate::custom`].
 //!
 //! ```text
 //!  body --> decode: decode_as ----> known fields only, unknown fields reported
@@ -7,8 +7,8 @@
 //!       --> validate: metadata, then the rules of the kind --> 422 with all causes
 //! ```
 //!
-//! An object is decoded into the typed structs of k8s-openapi and encoded again. So two notations of one time, quantity or
-//! base64 value are stored as the same object, and a change of notation is no new generation.
+//! An object is decoded into the typed structs of k8s-openapi and encoded again. So two notations of one time or base64
+//! value are stored as the same object, and a change of notation does not change the generation.
 
 mod decode;
 mod defaults;

@@ -13,7 +13,7 @@ pub struct User {
 }
 
 impl User {
-    /// The administrator: a request without credentials.
+    /// The administrator: the user of a request without credentials.
     pub fn admin() -> Self {
         let groups = vec!["system:masters".into(), "system:authenticated".into()];
         User { name: "system:admin".into(), uid: String::new(), groups }

@@ -45,17 +45,17 @@ const MIN_TIMEOUT: u64 = 1800;
 /// The parameters of a watch.
 pub struct WatchRequest {
     pub resource: Arc<Resource>,
-    pub target: RequestInfo,
+    pub info: RequestInfo,
     pub selector: Selector,
     pub options: WatchOptions,
     pub format: Format,
-    /// The latest revision that this watch knows; with a `StaleRead` fault, an older one.
+    /// The latest revision of this replica; with a `StaleRead` fault, an older one.
     pub latest: u64,
 }
 
 impl WatchRequest {
     fn is_inside(&self, key: &Key) -> bool {
-        self.target.namespace.is_empty() || key.namespace == self.target.namespace
+        self.info.namespace.is_empty() || key.namespace == self.info.namespace
     }
 }
 
@@ -134,7 +134,7 @@ impl Watcher {
         }
         self.revision = latest;
         let Ok(snapshot) = state.store.at(&self.id, self.revision) else { return };
-        let first = Key::new(&self.request.target.namespace, "");
+        let first = Key::new(&self.request.info.namespace, "");
         let from = if first.namespace.is_empty() { Bound::Unbounded } else { Bound::Included(&first) };
         let objects = snapshot.range(from).take_while(|(key, _)| self.request.is_inside(key)).map(|(_, object)| object);
         let selected = objects.filter(|object| self.request.selector.matches(object.value()));
@@ -151,7 +151,7 @@ impl Watcher {
                 self.ended = true;
                 return Some(Err(Reset));
             }
-            // Before the log is read, so that a later change wakes this watch.
+            // Mark the revision as seen before the log is read, so that a later change wakes this watch.
             self.wake.borrow_and_update();
             if self.pending.is_empty() {
                 self.read_log();

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! In a real cluster, controllers process the consequences of a write later. Here [`Writer::finish`] processes them within
-//! the same write: a client sees the same revisions in the same order, only sooner.
+//! the same write: a client receives the same changes in the same order, but sooner.
 
 mod binding;
 mod create;

@@ -1,4 +1,4 @@
-//! Self-subject reviews: `kubectl auth whoami`, `can-i`, `can-i --list`. They are answered, never stored.
+//! Self-subject reviews: `kubectl auth whoami`, `can-i`, `can-i --list`. They are never stored.
 
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ use crate::{
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
 
-/// Answers a create of a review (201); None for any other resource. Reviews are not in the catalog, so call this first.
-pub fn review(store: &Store, user: &User, target: &RequestInfo, body: &Value) -> Option<Result<Value>> {
-    if target.version != "v1" || !target.name.is_empty() || !target.subresource.is_empty() {
+/// The response to a create of a review (201); None for any other resource. Reviews are not in the catalog.
+pub fn review(store: &Store, user: &User, info: &RequestInfo, body: &Value) -> Option<Result<Value>> {
+    if info.version != "v1" || !info.name.is_empty() || !info.subresource.is_empty() {
         return None;
     }
-    match (target.group.as_str(), target.plural.as_str()) {
+    match (info.group.as_str(), info.plural.as_str()) {
         (AUTHENTICATION, "selfsubjectreviews") => Some(Ok(json!({
             "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
             "status": { "userInfo": user.info() },
@@ -31,7 +31,7 @@ pub fn review(store: &Store, user: &User, target: &RequestInfo, body: &Value) ->
     }
 }
 
-/// SelfSubjectAccessReview: does RBAC allow this one action?
+/// SelfSubjectAccessReview: whether RBAC allows one action.
 fn review_access(store: &Store, user: &User, spec: &Value) -> Result<Value> {
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     let attributes = match (resource.is_object(), path.is_object()) {

@@ -1,7 +1,7 @@
 //! TokenRequest: `kubectl create token`.
 //!
-//! A token is a random string that [`crate::tokens`] maps to its account. The real server signs a JWT instead, which needs
-//! no table, but keys.
+//! A token is a random string that [`crate::tokens`] maps to its account. The real server's token is a signed JWT, which
+//! needs keys instead of a table.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
 
 const GROUP: &str = "authentication.k8s.io";
 const KIND: &str = "TokenRequest";
-/// The audience of this server. It accepts no token that is issued for others only.
+/// The audience of this server. It accepts only tokens for this audience.
 const AUDIENCE: &str = "https://kubernetes.default.svc";
 
 /// Issues a token and returns the completed TokenRequest (201).

@@ -46,8 +46,8 @@ fn number_of_rules_is_limited() {
     let server = ApiServer::new(Settings::default());
     let many = format!("[{}]", vec![r#"{"fault":"Compact"}"#; Faults::CAPACITY].join(","));
     add(&server, &many).unwrap();
-    let refused = add(&server, r#"{"fault":"Compact"}"#).unwrap_err();
-    assert_eq!((refused.code, &*refused.message), (400, "more than 1000 rules; DELETE removes all"));
+    let error = add(&server, r#"{"fault":"Compact"}"#).unwrap_err();
+    assert_eq!((error.code, &*error.message), (400, "more than 1000 rules; DELETE removes all"));
     let one_more = || server.fault(Rule::new(Fault::Compact));
     assert!(!one_more(), "the limit holds for rules that are added in process, too");
     assert_eq!(server.faults().len(), 1_000);

@@ -12,8 +12,7 @@ pub fn definitions() -> GroupResource {
     GroupResource::new(GROUP, "customresourcedefinitions")
 }
 
-/// Group and plural of the defined resource.
-pub fn names(definition: &Value) -> (&str, &str) {
+pub fn group_and_plural(definition: &Value) -> (&str, &str) {
     (text(&definition["spec"]["group"]), text(&definition["spec"]["names"]["plural"]))
 }
 

@@ -221,7 +221,7 @@ impl Validator {
         }
     }
 
-    /// Sets have each element once, maps each key. As in the real server, this is checked after all other rules.
+    /// Checks that elements of sets and keys of maps are unique. As in the real server, all other rules come first.
     fn check_lists(&mut self, schema: &Schema, value: &Value) {
         match value {
             Value::Object(fields) => {

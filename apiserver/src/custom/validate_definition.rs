@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::definition::names;
+use super::definition::group_and_plural;
 use crate::{
     catalog::Catalog,
     causes::Causes,
@@ -16,14 +16,14 @@ use crate::{
 pub fn validate_definition(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Causes::default();
     let (spec, name) = (&definition["spec"], definition.name());
-    let (group, plural) = names(definition);
+    let (group, plural) = group_and_plural(definition);
     if name != format!("{plural}.{group}") {
         causes.invalid("metadata.name", name, r#"must be spec.names.plural+"."+spec.group"#);
     }
     if !group.contains('.') {
         causes.invalid("spec.group", group, "should be a domain with at least one dot");
     }
-    // It would share the collection of the built-in resource.
+    // The custom resource would share the collection of the built-in one.
     if Catalog::built_in().find_any_version(&GroupResource::new(group, plural)).is_some() {
         causes.invalid("spec.names.plural", plural, "is built in");
     }

@@ -1,6 +1,6 @@
-//! Faults in the body of a response: watches that break, objects that cannot be decoded.
+//! Faults in the body of a response: watches that end or stop, objects that cannot be decoded.
 //!
-//! They change the finished body, so that the code of lists and watches need not know about faults.
+//! They change the finished body, so the code of lists and watches contains no faults.
 
 use bytes::{Buf, Bytes};
 use futures::{StreamExt, future, stream, stream::BoxStream};

@@ -40,7 +40,7 @@ fn check(rule: &Rule, catalog: &Catalog) -> Result<(), String> {
         && !verbs.contains(&verb)
     {
         let verbs: Vec<&str> = verbs.iter().map(|verb| verb.as_str()).collect();
-        return Err(format!("verb {:?}: this fault can happen to {} only", verb.as_str(), verbs.join(", ")));
+        return Err(format!("verb {:?}: this fault hits only {}", verb.as_str(), verbs.join(", ")));
     }
     // A resource with a group may belong to a definition that does not exist yet.
     let Some(resource) = rule.resource.as_deref().filter(|resource| !resource.contains('.')) else { return Ok(()) };

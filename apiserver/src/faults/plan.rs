@@ -17,7 +17,7 @@ pub struct Plan {
     /// Close the connection without handling the request.
     pub reset_before: bool,
     /// Return this error without handling the request.
-    pub refuse: Option<Status>,
+    pub error: Option<Status>,
     /// Reads return the state of this many revisions ago.
     pub lag: u64,
     /// Make the object of this name undecodable. Empty: every object.
@@ -41,7 +41,7 @@ pub struct WatchPlan {
 }
 
 impl Plan {
-    /// Adds a fault. Of two that set the same field, the first counts; delays add up.
+    /// Adds a fault. Of two that set the same field, the first counts; delays add up, and the largest lag counts.
     pub(super) fn add(&mut self, fault: &Fault) {
         let watch = &mut self.watch;
         match fault {
@@ -63,7 +63,7 @@ impl Plan {
             | Fault::ServiceUnavailable
             | Fault::StreamingListRefused
             | Fault::GoneOnOpen => {
-                self.refuse.get_or_insert_with(|| error_status(fault));
+                self.error.get_or_insert_with(|| error_status(fault));
             }
         }
     }

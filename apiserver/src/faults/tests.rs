@@ -7,14 +7,14 @@ pub const PODS: &str = "/api/v1/namespaces/x/pods";
 
 fn request(method: Method, uri: &str) -> (Request, Option<RequestInfo>) {
     let request = Request::new(method, uri, HeaderMap::new(), Default::default());
-    let target = RequestInfo::parse(&request).expect("a path");
-    (request, target)
+    let info = RequestInfo::parse(&request).expect("a path");
+    (request, info)
 }
 
 /// The plan for a request of the administrator.
 pub fn plan_for(faults: &mut Faults, method: Method, uri: &str) -> Plan {
-    let (request, target) = request(method, uri);
-    faults.plan(&User::admin(), &request, target.as_ref(), &mut StdRng::seed_from_u64(1))
+    let (request, info) = request(method, uri);
+    faults.plan(&User::admin(), &request, info.as_ref(), &mut StdRng::seed_from_u64(1))
 }
 
 fn hits(rule: Rule, method: Method, uri: &str) -> bool {
@@ -54,8 +54,8 @@ fn rule_hits_only_requests_that_match_its_fields() {
 fn name_matches_in_path_body_or_field_selector() {
     let hits = |name: &str, method, uri: &str, body: &'static str| {
         let request = Request::new(method, uri, Default::default(), body.into());
-        let target = RequestInfo::parse(&request).expect("a path");
-        Rule::new(Fault::InternalError).name(name).matches(&User::admin(), &request, target.as_ref())
+        let info = RequestInfo::parse(&request).expect("a path");
+        Rule::new(Fault::InternalError).name(name).matches(&User::admin(), &request, info.as_ref())
     };
     let one = format!("{PODS}?fieldSelector=metadata.name%3Da");
     let named = r#"{"metadata":{"name":"a"}}"#;
@@ -100,8 +100,8 @@ fn hit_requests(rule: Rule, requests: usize) -> Vec<usize> {
     let mut faults = Faults::default();
     faults.add(rule);
     let mut random = StdRng::seed_from_u64(7);
-    let (request, target) = request(Method::GET, PODS);
-    let mut hit = |_: &usize| faults.plan(&User::admin(), &request, target.as_ref(), &mut random) != Plan::default();
+    let (request, info) = request(Method::GET, PODS);
+    let mut hit = |_: &usize| faults.plan(&User::admin(), &request, info.as_ref(), &mut random) != Plan::default();
     (1..=requests).filter(|n| hit(n)).collect()
 }
 
@@ -140,6 +140,6 @@ fn plan_combines_all_faults_of_a_request() {
     let plan = plan_for(&mut faults, Method::GET, "/api/v1/pods?watch=1");
     assert_eq!(plan.delay, Some(Duration::from_secs(3)));
     assert!(plan.compact);
-    assert_eq!(plan.refuse.map(|status| status.code), Some(503), "the first counts");
+    assert_eq!(plan.error.map(|status| status.code), Some(503), "the first counts");
     assert_eq!(plan.watch, WatchPlan { cut_after: Some(2), silent_after: Some(1), ..WatchPlan::default() });
 }

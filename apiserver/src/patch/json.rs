@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 128;
 ///
 /// # Errors
 /// 400 if the patch is not a list, 413 for too many operations, 422 if an operation fails. As in the real server, the 422
-/// does not give the cause.
+/// contains no cause.
 pub fn apply(object: &mut Value, patch: &[u8]) -> Result<()> {
     // Go decodes null to an empty list.
     let operations: Option<Vec<Value>> =

@@ -6,7 +6,7 @@
 //!
 //! * `$patch: delete` or `replace` in an object or in an element of a list;
 //! * `$deleteFromPrimitiveList/LIST`: strings to remove;
-//! * `$setElementOrder/LIST`: the order of the elements that the client knows;
+//! * `$setElementOrder/LIST`: the order of the elements in the client's list;
 //! * `$retainKeys`: the fields to keep; every other field is removed.
 //!
 //! `kubectl apply` and `kubectl edit` send these patches. Errors are the real server's: 500 for most invalid directives.
@@ -75,13 +75,13 @@ pub fn merge(original: &mut Fields, mut patch: Fields, location: Location<'_>) -
 
 /// `$retainKeys` lists every field to keep, including those that the patch sets.
 fn retain_keys(original: &mut Fields, patch: &mut Fields) -> Result<()> {
-    let wrong = || Status::bad_request("invalid patch format of retainKeys");
+    let invalid = || Status::bad_request("invalid patch format of retainKeys");
     let Some(retained) = patch.remove(RETAIN) else { return Ok(()) };
-    let retained = retained.as_array().ok_or_else(wrong)?;
+    let retained = retained.as_array().ok_or_else(invalid)?;
     let is_retained = |field: &str| retained.iter().any(|name| name == field);
     let is_valid = |(field, value): (&String, &Value)| value.is_null() || field.starts_with('$') || is_retained(field);
     if !patch.iter().all(is_valid) {
-        return Err(wrong());
+        return Err(invalid());
     }
     original.retain(|field, _| is_retained(field));
     Ok(())
@@ -145,7 +145,7 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, location: Loca
     };
     let before = old.clone();
     let mut order = Vec::new();
-    let mut replaced = None;
+    let mut replace = false;
     for element in new {
         match element.get(PATCH).cloned() {
             None => order.push(element),
@@ -153,11 +153,11 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, location: Loca
                 let gone = merge_key_value(&element, key)?;
                 old.retain(|element| merge_key_value(element, key).is_ok_and(|own| own != gone));
             }
-            Some(directive) if directive == "replace" => replaced = Some(()),
+            Some(directive) if directive == "replace" => replace = true,
             Some(directive) => return Err(unknown_directive(&directive)),
         }
     }
-    if replaced.is_some() {
+    if replace {
         *old = order;
         return Ok(());
     }
@@ -177,7 +177,7 @@ fn merge_list(old: &mut Vec<Value>, new: Vec<Value>, field: &str, location: Loca
     Ok(())
 }
 
-/// Sorts the elements in `order` as given, between the others, which keep their previous order.
+/// Sorts the elements that `order` names by it; the others keep their previous order and place.
 fn sort_elements(elements: Vec<Value>, order: &[Value], before: &[Value], key: &str) -> Result<Vec<Value>> {
     let position = |list: &[Value], element: &Value| -> Option<usize> {
         let own = merge_key_value(element, key).ok()?;
@@ -190,7 +190,7 @@ fn sort_elements(elements: Vec<Value>, order: &[Value], before: &[Value], key: &
         elements.into_iter().partition(|element| position(order, element).is_some());
     named.sort_by_key(|element| position(order, element));
     others.sort_by_key(|element| position(before, element));
-    // Another element comes first only if it was before the next named one. A new named element has no such position.
+    // One of the others comes first only if it was before the next named element. A new element had no position.
     let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
     let mut all = Vec::new();
     loop {

@@ -43,9 +43,9 @@ fn with_rules(rules: Value) -> ApiServer {
 /// Whether `system:serviceaccount:x:name` may get this path.
 fn may(server: &ApiServer, uri: &str) -> bool {
     let request = Request::new(Method::GET, uri, HeaderMap::new(), Default::default());
-    let target = RequestInfo::parse(&request).expect("a path");
+    let info = RequestInfo::parse(&request).expect("a path");
     let user = User::service_account("x", "name", "1");
-    authorize(&server.shared.lock().store, &user, &request, target.as_ref()).is_ok()
+    authorize(&server.shared.lock().store, &user, &request, info.as_ref()).is_ok()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Field selectors: `metadata.name=x,status.phase!=Running`.
 //!
-//! Unlike labels, only a few fields of each resource can be selected. An absent field is the empty string: `spec.nodeName=`
-//! selects the pods without a node.
+//! Each resource supports only a few fields. An absent field is the empty string: `spec.nodeName=` selects the pods without
+//! a node.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ impl Fields {
 
 /// The value that a selector requires for a field; None if it requires none or is invalid.
 ///
-/// Authorization uses this. Pitfall: with a parser of its own, it could allow one object while another is selected. An
+/// Authorization uses this. Pitfall: with another parser, it could allow one object while the request selects another. An
 /// escaped value is not returned, because it cannot be an object's name.
 pub fn exact_match<'a>(text: &'a str, path: &str) -> Option<&'a str> {
     let (_, _, value) = parse_terms(text).ok()?.into_iter().find(|(field, negated, _)| *field == path && !negated)?;
@@ -195,10 +195,10 @@ mod tests {
             }],
         } });
         let foos = crate::custom::resources(&definition).pop().expect("one version is served");
-        let fields = Fields::parse(&foos, "spec.color=red,spec.size!=1").expect("is a selector");
+        let fields = Fields::parse(&foos, "spec.color=red,spec.size!=1").expect("is valid");
         assert!(fields.matches(&json!({ "spec": { "color": "red", "size": 2 } })));
         assert!(!fields.matches(&json!({ "spec": { "color": "red", "size": 1 } })));
-        let status = Fields::parse(&foos, "spec.shape=x").expect_err("is refused");
+        let status = Fields::parse(&foos, "spec.shape=x").expect_err("is invalid");
         assert_eq!(status.message, "field label not supported: spec.shape");
     }
 }

@@ -145,10 +145,10 @@ impl<'a> Parser<'a> {
             token = self.take();
         }
         let Token::Word(key) = token else { return Err(format!("found '{}', expected: identifier", token.text())) };
-        let wrong = names::label_key(key);
-        if !wrong.is_empty() {
+        let errors = names::label_key(key);
+        if !errors.is_empty() {
             // The real server also prints `<nil>` here instead of a field path.
-            return Err(format!("<nil>: Invalid value: {key:?}: {}", wrong.join("; ")));
+            return Err(format!("<nil>: Invalid value: {key:?}: {}", errors.join("; ")));
         }
         let key = key.to_owned();
         if negated {
@@ -163,23 +163,23 @@ impl<'a> Parser<'a> {
             "=" | "==" | "!=" | ">" | "<" => BTreeSet::from([self.parse_value()?]),
             other => return Err(format!("found '{other}', expected: in, notin, =, ==, !=, gt, lt")),
         };
-        let mut wrong = Vec::new();
+        let mut errors = Vec::new();
         let mut number = 0;
         if let (">" | "<", Some(value)) = (sign, values.first()) {
             match value.parse() {
                 Ok(parsed) => number = parsed,
-                Err(_) => wrong.push(format!(
+                Err(_) => errors.push(format!(
                     "values[0]: Invalid value: {value:?}: for 'Gt', 'Lt' operators, the value must be an integer"
                 )),
             }
         }
         for (i, value) in values.iter().enumerate() {
-            let texts = names::label_value(value);
-            if !texts.is_empty() {
-                wrong.push(format!("values[{i}][{key}]: Invalid value: {value:?}: {}", texts.join("; ")));
+            let messages = names::label_value(value);
+            if !messages.is_empty() {
+                errors.push(format!("values[{i}][{key}]: Invalid value: {value:?}: {}", messages.join("; ")));
             }
         }
-        match &wrong[..] {
+        match &errors[..] {
             [] => {}
             [one] => return Err(one.clone()),
             more => return Err(format!("[{}]", more.join(", "))),
@@ -245,7 +245,7 @@ mod tests {
 
     fn matches(selector: &str) -> bool {
         let object = json!({ "metadata": { "labels": { "app": "web", "in": "notin", "size": "7", "empty": "" } } });
-        Labels::parse(selector).expect("is a selector").matches(&object)
+        Labels::parse(selector).expect("is valid").matches(&object)
     }
 
     /// The error message for an invalid selector.
@@ -264,8 +264,8 @@ mod tests {
                     gone>1; app,gone";
         assert!(!not_matching.split(';').any(matches));
         let bare = json!({ "metadata": {} });
-        assert!(Labels::parse("!a,b!=c").expect("is a selector").matches(&bare));
-        assert!(!Labels::parse("a").expect("is a selector").matches(&bare));
+        assert!(Labels::parse("!a,b!=c").expect("is valid").matches(&bare));
+        assert!(!Labels::parse("a").expect("is valid").matches(&bare));
     }
 
     #[test]

@@ -88,7 +88,7 @@ async fn watch_cut_keeps_the_lines_before_it() {
         assert_eq!(read.matches("}\n").count(), lines, "{read}");
         let is_partial = matches!(fault, Fault::WatchCutInLine { .. });
         assert_eq!(read.matches(r#"{"type":"ADDED""#).count(), lines + usize::from(is_partial), "{read}");
-        assert!(!read.ends_with("0\r\n\r\n"), "no proper end");
+        assert!(!read.ends_with("0\r\n\r\n"), "the watch ended normally");
     }
 }
 

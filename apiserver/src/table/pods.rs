@@ -91,7 +91,7 @@ impl<'a> PodSummary<'a> {
     fn add_containers(&mut self, pod: &'a Value) {
         let mut running = false;
         let mut error = None;
-        // The first container with a reason wins, so go from the last to the first.
+        // The reason of the first container counts, so iterate from the last to the first.
         for container in items(&pod["status"]["containerStatuses"]).iter().rev() {
             self.add_restarts(container);
             let (terminated, waiting) =

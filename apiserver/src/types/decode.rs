@@ -29,20 +29,20 @@ pub fn decode(resource: &Resource, mut body: Value, validation: FieldValidation)
     set_type_meta(resource, &mut body)?;
     if let Some(definition) = &resource.custom {
         // As in built-in types, empty metadata is absent: a patch that removes a missing label changes nothing.
-        nulls_are_empty(&mut body, &MAPS[..2]);
+        replace_nulls(&mut body, &MAPS[..2]);
         if let Some(metadata) = body.get_mut("metadata") {
             omit_empty(metadata);
         }
         return custom::decode(resource, &definition.schema, body, validation);
     }
-    nulls_are_empty(&mut body, MAPS);
-    let refuse = |why: String| decode_error(&resource.kind, &resource.version, &why);
+    replace_nulls(&mut body, MAPS);
+    let invalid = |why: String| decode_error(&resource.kind, &resource.version, &why);
     let mut unknown = Vec::new();
     let decode_body = decoder(resource).ok_or_else(Status::no_such_path)?;
-    let mut value = decode_body(body, &mut unknown).map_err(refuse)?;
+    let mut value = decode_body(body, &mut unknown).map_err(invalid)?;
     omit_empty(&mut value);
     defaults::set_defaults(resource, &mut value);
-    Decoded::new(value, unknown, validation).map_err(refuse)
+    Decoded::new(value, unknown, validation).map_err(invalid)
 }
 
 /// Checks apiVersion and kind; sets them from the path if they are absent.
@@ -91,8 +91,8 @@ fn set_type_meta(resource: &Resource, body: &mut Value) -> Result<()> {
 /// Maps of strings. A custom resource has only the first two.
 const MAPS: &[&str] = &["/metadata/labels", "/metadata/annotations", "/data", "/stringData", "/binaryData"];
 
-/// Replaces null by the empty string, as the real server does: `data: {key: }` in YAML.
-fn nulls_are_empty(body: &mut Value, maps: &[&str]) {
+/// Replaces null values by empty strings, as the real server does: `data: {key: }` in YAML.
+fn replace_nulls(body: &mut Value, maps: &[&str]) {
     for map in maps {
         if let Some(Value::Object(map)) = body.pointer_mut(map) {
             for value in map.values_mut().filter(|value| value.is_null()) {
@@ -167,9 +167,9 @@ mod tests {
     fn decoding_a_built_in_resource_is_idempotent() {
         for resource in Catalog::built_in().all() {
             let body = json!({ "metadata": { "name": "a" } });
-            let once = decode(resource, body, FieldValidation::Strict).expect("is right").value;
+            let once = decode(resource, body, FieldValidation::Strict).expect("is valid").value;
             assert_eq!(once["kind"], resource.kind);
-            assert_eq!(decode(resource, once.clone(), FieldValidation::Strict).expect("is right").value, once);
+            assert_eq!(decode(resource, once.clone(), FieldValidation::Strict).expect("is valid").value, once);
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
     fn numbers_times_and_int_or_string_are_preserved() {
         let stored = |kind: &str, spec: Value| {
             let resource = Catalog::built_in().all().iter().find(|r| r.kind == kind).cloned().expect("built in");
-            decode(&resource, json!({ "spec": spec }), FieldValidation::Strict).expect("is right").value["spec"].take()
+            decode(&resource, json!({ "spec": spec }), FieldValidation::Strict).expect("is valid").value["spec"].take()
         };
         let rolling = json!({ "maxSurge": 1, "maxUnavailable": "10%" });
         let spec = stored("Deployment", json!({ "replicas": 0, "strategy": { "rollingUpdate": rolling } }));

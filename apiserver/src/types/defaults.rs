@@ -1,6 +1,6 @@
 //! Sets the real server's defaults, including those of its default admission plugins.
 //!
-//! The status of a new object is in [`crate::write`]; the defaults of a CustomResourceDefinition are in [`crate::custom`].
+//! [`crate::write`] sets the status of a new object, [`crate::custom`] the defaults of a CustomResourceDefinition.
 
 use serde_json::{Value, json};
 
@@ -13,14 +13,14 @@ use crate::{object::text, resource::Resource};
 /// Sets the defaults of an object without empty fields.
 pub fn set_defaults(resource: &Resource, object: &mut Value) {
     match resource.kind.as_str() {
-        "Namespace" => namespace(object),
+        "Namespace" => set_namespace_defaults(object),
         "Pod" => pod_defaults::set_pod_defaults(object),
-        "Secret" => secret(object),
-        "Deployment" => deployment(object),
-        "ReplicaSet" => replica_set(object),
-        "Event" => event(object),
+        "Secret" => set_secret_defaults(object),
+        "Deployment" => set_deployment_defaults(object),
+        "ReplicaSet" => set_replica_set_defaults(object),
+        "Event" => set_event_defaults(object),
         "Lease" => drop(ensure_object(object, "spec")),
-        "RoleBinding" | "ClusterRoleBinding" => binding(object),
+        "RoleBinding" | "ClusterRoleBinding" => set_binding_defaults(object),
         "ValidatingAdmissionPolicy" => drop(ensure_object(object, "status")),
         "PodDisruptionBudget" => drop(ensure_object(object, "spec")),
         "NetworkPolicy" => set_default(ensure_object(object, "spec"), "policyTypes", json!(["Ingress"])),
@@ -29,7 +29,7 @@ pub fn set_defaults(resource: &Resource, object: &mut Value) {
 }
 
 /// Sets the label that selects a namespace by name, and the phase.
-fn namespace(object: &mut Value) {
+fn set_namespace_defaults(object: &mut Value) {
     ensure_object(object, "spec");
     let name = object["metadata"]["name"].clone();
     // For a generated name, `write` sets the label.
@@ -41,7 +41,7 @@ fn namespace(object: &mut Value) {
 }
 
 /// Merges the write-only field `stringData` into `data`; it has precedence.
-fn secret(object: &mut Value) {
+fn set_secret_defaults(object: &mut Value) {
     set_default(object, "type", "Opaque");
     let Some(plain) = object.as_object_mut().and_then(|fields| fields.remove("stringData")) else { return };
     for (key, value) in plain.as_object().into_iter().flatten() {
@@ -53,7 +53,7 @@ fn secret(object: &mut Value) {
 }
 
 /// Sets the fields that are present in every event, because the real server's struct has no `omitempty` for them.
-fn event(object: &mut Value) {
+fn set_event_defaults(object: &mut Value) {
     ensure_object(object, "source");
     ensure_object(object, "involvedObject");
     for field in ["reportingComponent", "reportingInstance"] {
@@ -64,7 +64,7 @@ fn event(object: &mut Value) {
     }
 }
 
-fn deployment(object: &mut Value) {
+fn set_deployment_defaults(object: &mut Value) {
     ensure_object(object, "status");
     let spec = ensure_object(object, "spec");
     set_default(spec, "replicas", 1);
@@ -77,18 +77,18 @@ fn deployment(object: &mut Value) {
         set_default(rolling, "maxUnavailable", "25%");
         set_default(rolling, "maxSurge", "25%");
     }
-    template(spec);
+    set_template_defaults(spec);
 }
 
-fn replica_set(object: &mut Value) {
+fn set_replica_set_defaults(object: &mut Value) {
     let status = ensure_object(object, "status");
     set_default(status, "replicas", 0);
     let spec = ensure_object(object, "spec");
     set_default(spec, "replicas", 1);
-    template(spec);
+    set_template_defaults(spec);
 }
 
-fn template(spec: &mut Value) {
+fn set_template_defaults(spec: &mut Value) {
     // The typed struct always has a selector. Remove an empty one, so that validation reports it as required.
     if spec["selector"] == json!({})
         && let Some(fields) = spec.as_object_mut()
@@ -100,7 +100,7 @@ fn template(spec: &mut Value) {
     pod_defaults::set_pod_spec_defaults(ensure_object(template, "spec"));
 }
 
-fn binding(object: &mut Value) {
+fn set_binding_defaults(object: &mut Value) {
     const GROUP: &str = "rbac.authorization.k8s.io";
     let role = ensure_object(object, "roleRef");
     set_default(role, "apiGroup", GROUP);
@@ -120,7 +120,7 @@ mod tests {
     fn stored(kind: &str, body: Value) -> Value {
         let resource =
             Catalog::built_in().all().iter().find(|resource| resource.kind == kind).cloned().expect("built in");
-        decode(&resource, body, FieldValidation::Strict).expect("can be read").value
+        decode(&resource, body, FieldValidation::Strict).expect("is valid").value
     }
 
     #[test]

@@ -16,26 +16,26 @@ use crate::{causes::Causes, custom, object::Meta, resource::Resource, status::Re
 /// # Errors
 /// 422, with all causes.
 pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<()> {
-    let mut wrong = Causes::default();
-    meta::validate(resource, object, old, &mut wrong);
+    let mut causes = Causes::default();
+    meta::validate(resource, object, old, &mut causes);
     if let Some(definition) = &resource.custom {
-        wrong.into_result(&resource.group, &resource.kind, object.name())?;
+        causes.into_result(&resource.group, &resource.kind, object.name())?;
         return custom::validate(resource, &definition.schema, object, old);
     }
     match resource.kind.as_str() {
-        "Pod" => pod::validate(object, old, &mut wrong),
-        "Deployment" | "ReplicaSet" => workload::validate(object, old, &mut wrong),
-        "Scale" => wrong.at_least("spec.replicas", &object["spec"]["replicas"], 0),
-        "Secret" => simple::secret(object, old, &mut wrong),
-        "ConfigMap" => simple::config_map(object, old, &mut wrong),
-        "CustomResourceDefinition" => wrong.0.extend(custom::validate_definition(object, old)),
-        "Event" => simple::event(object, &mut wrong),
-        "Lease" => wrong.at_least("spec.leaseDurationSeconds", &object["spec"]["leaseDurationSeconds"], 1),
-        "Role" | "ClusterRole" => simple::role(object, &mut wrong),
-        "RoleBinding" | "ClusterRoleBinding" => simple::binding(object, old, &mut wrong),
+        "Pod" => pod::validate(object, old, &mut causes),
+        "Deployment" | "ReplicaSet" => workload::validate(object, old, &mut causes),
+        "Scale" => causes.at_least("spec.replicas", &object["spec"]["replicas"], 0),
+        "Secret" => simple::validate_secret(object, old, &mut causes),
+        "ConfigMap" => simple::validate_config_map(object, old, &mut causes),
+        "CustomResourceDefinition" => causes.0.extend(custom::validate_definition(object, old)),
+        "Event" => simple::validate_event(object, &mut causes),
+        "Lease" => causes.at_least("spec.leaseDurationSeconds", &object["spec"]["leaseDurationSeconds"], 1),
+        "Role" | "ClusterRole" => simple::validate_role(object, &mut causes),
+        "RoleBinding" | "ClusterRoleBinding" => simple::validate_binding(object, old, &mut causes),
         _ => {}
     }
-    wrong.into_result(&resource.group, &resource.kind, object.name())
+    causes.into_result(&resource.group, &resource.kind, object.name())
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
             ),
         ] {
             let resource = Catalog::built_in().all().iter().find(|r| r.kind == kind).cloned().expect("built in");
-            let mut object = decode(&resource, body, FieldValidation::Strict).expect("can be read").value;
+            let mut object = decode(&resource, body, FieldValidation::Strict).expect("is valid").value;
             if object.name().is_empty() {
                 object["metadata"]["name"] = "a".into();
             }

@@ -36,7 +36,7 @@ async fn bookmarks_are_sent_every_minute_and_before_the_end() {
         .await;
     let mut times = Vec::new();
     loop {
-        // A change outside this watch, which a bookmark includes nevertheless.
+        // This change is not sent, but the next bookmark has its version.
         let uri = "/api/v1/namespaces/kube-system/configmaps";
         let body = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "generateName": "x" } }).to_string();
         api.send("POST", uri, &[], &body).await.unwrap();

@@ -23,14 +23,14 @@ impl Writer<'_> {
         if body.name() != name {
             return Err(Status::bad_request("name in URL does not match name in Binding object"));
         }
-        let wrong = |why: String| Err(Status::new(500, "", why));
+        let fail = |why: String| Err(Status::new(500, "", why));
         let text = |field: &str| text(&body["target"][field]);
         if !matches!(text("kind"), "" | "Node") {
             let kind = text("kind");
-            return wrong(format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\""));
+            return fail(format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\""));
         }
         if text("name").is_empty() {
-            return wrong("info.name: Required value".into());
+            return fail("target.name: Required value".into());
         }
         let id = ObjectId::of(resource, info);
         let Some(old) = self.get(&id).cloned() else {
@@ -40,14 +40,14 @@ impl Writer<'_> {
         if !body.uid().is_empty() && body.uid() != old.uid() {
             return Err(uid_conflict(resource, info, body, old));
         }
-        let refuse = |why: String| Err(Status::conflict("", "pods/binding", name, &why));
+        let conflict = |why: String| Err(Status::conflict("", "pods/binding", name, &why));
         if old.is_terminating() {
-            return refuse(format!("pod {name} is being deleted, cannot be assigned to a host"));
+            return conflict(format!("pod {name} is being deleted, cannot be assigned to a host"));
         }
         if let Some(node) = old["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
-            return refuse(format!("pod {name} is already assigned to node {node:?}"));
+            return conflict(format!("pod {name} is already assigned to node {node:?}"));
         }
-        // As in the real server, the rules for updates do not apply: a binding is no new generation.
+        // As in the real server, the rules for updates do not apply: a binding does not change the generation.
         let mut pod = old.clone();
         meta::ensure_object(&mut pod, "spec").insert("nodeName".into(), text("name").into());
         if let Some(annotations) = body["metadata"]["annotations"].as_object() {

@@ -53,15 +53,15 @@ impl Writer<'_> {
         types::validate(resource, &object, None)?;
         let id = ObjectId::new(resource, object.namespace(), object.name());
         if let Some(existing) = self.get(&id) {
-            let mut refusal = Status::already_exists(&resource.group, &resource.plural, object.name());
+            let mut error = Status::already_exists(&resource.group, &resource.plural, object.name());
             if !object.meta("generateName").is_empty() {
-                refusal.message += ", the server was not able to generate a unique name for the object";
-                refusal.retry_after = Some(Duration::from_secs(1));
+                error.message += ", the server was not able to generate a unique name for the object";
+                error.retry_after = Some(Duration::from_secs(1));
             }
             if existing.value().is_terminating() {
-                refusal.message = format!("object is being deleted: {}", refusal.message);
+                error.message = format!("object is being deleted: {}", error.message);
             }
-            return Err(refusal);
+            return Err(error);
         }
         if !matches!(object.resource_version(), "" | "0") {
             return Err(Status::new(500, "", "resourceVersion should not be set on objects to be created"));
@@ -87,13 +87,13 @@ impl Writer<'_> {
             return Ok(());
         }
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
-        let mut refusal = Status::forbidden(&resource.group, &resource.plural, object.name(), &why);
-        refusal.details["causes"] = json!([{
+        let mut error = Status::forbidden(&resource.group, &resource.plural, object.name(), &why);
+        error.details["causes"] = json!([{
             "reason": "NamespaceTerminating",
             "message": format!("namespace {namespace} is being terminated"),
             "field": "metadata.namespace",
         }]);
-        Err(refusal)
+        Err(error)
     }
 
     /// Sets a name from `generateName` if the name is absent.

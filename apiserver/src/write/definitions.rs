@@ -1,8 +1,8 @@
 //! CustomResourceDefinitions: serving and deleting custom resources.
 //!
-//! Promises, as those of the real controllers:
+//! Promises, as in the real controllers:
 //! * a definition is accepted, then established, each with its own revision; after that, its custom resources are served;
-//! * a deleted definition stays, marked, until its custom resources are removed; until then none can be created.
+//! * a deleted definition stays, marked, until its custom resources are removed; no new ones can be created.
 
 use serde_json::{Value, json};
 
@@ -38,14 +38,14 @@ impl Writer<'_> {
         if established != *after {
             self.put(id, established);
         }
-        let (group, plural) = custom::names(after);
+        let (group, plural) = custom::group_and_plural(after);
         self.state.catalog.set_custom(group, plural, versions);
     }
 
     /// Handles the removal of a definition or of a custom resource.
     pub(super) fn definition_removed(&mut self, id: &ObjectId, last: &Value) {
         if id.is_definition() {
-            let (group, plural) = custom::names(last);
+            let (group, plural) = custom::group_and_plural(last);
             self.state.catalog.set_custom(group, plural, vec![]);
         } else if self.state.catalog.find_any_version(&id.resource).is_some_and(|resource| resource.custom.is_some()) {
             self.finalize_definition(&ObjectId::definition(&id.resource));
@@ -85,7 +85,7 @@ impl Writer<'_> {
         self.set_terminating(&mut object, "InstanceDeletionInProgress", message);
         if object != *definition.value() {
             self.put(id, object);
-            let (group, plural) = custom::names(definition.value());
+            let (group, plural) = custom::group_and_plural(definition.value());
             let resource = GroupResource::new(group, plural);
             let keys: Vec<Key> =
                 self.state.store.collection(&resource).into_iter().flatten().map(|(k, _)| k.clone()).collect();
@@ -99,7 +99,7 @@ impl Writer<'_> {
     /// Removes the finalizer of a marked definition when it has no custom resources.
     fn finalize_definition(&mut self, id: &ObjectId) {
         let Some(definition) = self.get(id).cloned() else { return };
-        let (group, plural) = custom::names(definition.value());
+        let (group, plural) = custom::group_and_plural(definition.value());
         let objects = self.state.store.collection(&GroupResource::new(group, plural));
         let is_waiting = definition.value().is_terminating() && meta::finalizers(definition.value()).contains(&CLEANUP);
         if is_waiting && objects.is_none_or(|objects| objects.is_empty()) {

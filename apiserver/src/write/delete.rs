@@ -222,7 +222,7 @@ fn mark_deleted(object: &mut Value, now: Timestamp) {
     metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
 }
 
-/// Sets the garbage collector's finalizer for the options and removes the other one. Returns whether this is a change.
+/// Sets the garbage collector's finalizer that the options require and removes the other one. Returns true for a change.
 fn set_deletion_finalizers(object: &mut Value, options: &DeleteOptions) -> bool {
     let had = meta::finalizers(object);
     let (orphan, foreground) = match (options.orphan_dependents, options.propagation()) {
@@ -247,16 +247,16 @@ fn set_deletion_finalizers(object: &mut Value, options: &DeleteOptions) -> bool 
 fn check_preconditions(resource: &Resource, object: &Value, options: &DeleteOptions) -> Result<()> {
     let Some(wanted) = &options.preconditions else { return Ok(()) };
     // The real server uses the kind here, not the plural.
-    let refuse = |why: String| Err(Status::conflict(&resource.group, &resource.kind, object.name(), &why));
+    let conflict = |why: String| Err(Status::conflict(&resource.group, &resource.kind, object.name(), &why));
     if let Some(uid) = wanted.uid.as_deref().filter(|uid| *uid != object.uid()) {
-        return refuse(format!(
+        return conflict(format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
              deleted and then recreated",
             object.uid()
         ));
     }
     if let Some(version) = wanted.resource_version.as_deref().filter(|v| *v != object.resource_version()) {
-        return refuse(format!(
+        return conflict(format!(
             "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). \
              The object might have been modified",
             object.resource_version()

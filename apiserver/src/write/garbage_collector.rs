@@ -7,7 +7,7 @@
 //! * `Orphan`: the owner stays, marked, until no dependent refers to it;
 //! * a reference is by UID: a new object of the same name is another owner.
 //!
-//! Each step is a change of its own, which [`Writer::finish`] takes from a queue: no recursion. The queue drains: an object
+//! Each step is a separate change in the queue of [`Writer::finish`], without recursion. The queue becomes empty: an object
 //! is marked and removed at most once, and every other step removes or unblocks a reference, or removes a finalizer.
 
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl Writer<'_> {
             return;
         }
         if object.is_terminating() {
-            // It is already being deleted; it may only wait for its own dependents.
+            // The object is already being deleted, but it may wait for its own dependents.
             return self.finish_foreground(id);
         }
         let (mut solid, mut waiting, mut dangling) = (false, false, Vec::new());
@@ -227,7 +227,7 @@ impl Writer<'_> {
         self.put(id, object);
     }
 
-    /// Stops blocking the owners, because a cycle of owners would wait forever.
+    /// Sets `blockOwnerDeletion` to false, because a cycle of owners would wait forever.
     fn unblock_owner_references(&mut self, id: &ObjectId, object: &Value) {
         let mut owners = references(object).to_vec();
         for reference in &mut owners {

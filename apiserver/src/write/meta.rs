@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     causes::Causes,
-    object::{Meta, estimate_size, time, words},
+    object::{Meta, estimate_size, strings, time},
     resource::Resource,
     status::{Result, Status},
 };
 
-/// The characters of generated names: without vowels and similar digits, so that no words result.
+/// The characters of generated names: without vowels and similar digits, so that they form no words.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// A generated name has at most the length of a DNS label.
@@ -127,26 +127,26 @@ pub fn keep_system_fields(object: &mut Value, old: &Value) {
 
 /// Checks that an update changes no immutable field.
 pub fn check_immutable(object: &Value, old: &Value) -> Causes {
-    let mut wrong = Causes::default();
+    let mut causes = Causes::default();
     for field in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         let (new, old) = (&object["metadata"][field], &old["metadata"][field]);
-        wrong.immutable(&format!("metadata.{field}"), new, Some(old));
+        causes.immutable(&format!("metadata.{field}"), new, Some(old));
     }
     let had = finalizers(old);
     let added: Vec<&str> = finalizers(object).into_iter().filter(|f| !had.contains(f)).collect();
     if old.is_terminating() && !added.is_empty() {
         let list = added.iter().map(|f| format!("{f:?}")).collect::<Vec<_>>().join(", ");
         let why = "no new finalizers can be added if the object is being deleted";
-        wrong.forbidden("metadata.finalizers", &format!("{why}, found new finalizers []string{{{list}}}"));
+        causes.forbidden("metadata.finalizers", &format!("{why}, found new finalizers []string{{{list}}}"));
     }
-    wrong
+    causes
 }
 
 pub fn finalizers(object: &Value) -> Vec<&str> {
-    words(&object["metadata"]["finalizers"]).collect()
+    strings(&object["metadata"]["finalizers"]).collect()
 }
 
-/// Sets the finalizers; removes the field if there are none.
+/// Sets the finalizers; removes the field if the list is empty.
 pub fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
     let metadata = metadata_mut(object);
     if finalizers.is_empty() {

@@ -1,6 +1,6 @@
 //! Deletes the contents of a terminating namespace, then the namespace.
 //!
-//! Promises, as those of the real namespace controller:
+//! Promises, as in the real namespace controller:
 //! * pods are deleted first, gracefully; everything else stays until they are removed;
 //! * while objects with finalizers remain, the conditions of the namespace list them;
 //! * when the namespace is empty, the finalizer `kubernetes` in its **spec** is removed; without other finalizers, the

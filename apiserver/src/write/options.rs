@@ -24,23 +24,23 @@ impl WriteOptions {
     /// # Errors
     /// 422 for an unknown value.
     pub fn parse(kind: &str, query: &Query) -> Result<WriteOptions> {
-        let mut wrong = Causes::default();
-        let dry_run = query.text("dryRun").is_some_and(|value| parse_dry_run(&[value], &mut wrong));
+        let mut causes = Causes::default();
+        let dry_run = query.text("dryRun").is_some_and(|value| parse_dry_run(&[value], &mut causes));
         let validation = match query.get("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
             Some("Strict") => FieldValidation::Strict,
             Some(other) => {
-                wrong.one_of("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
+                causes.one_of("fieldValidation", other, &["", "Ignore", "Strict", "Warn"]);
                 FieldValidation::Warn
             }
         };
-        wrong.into_result("meta.k8s.io", kind, "")?;
+        causes.into_result("meta.k8s.io", kind, "")?;
         Ok(WriteOptions { dry_run, validation })
     }
 }
 
-/// What happens to the dependents of a deleted owner.
+/// The treatment of the dependents of a deleted owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub enum Propagation {
     /// Their references are removed.
@@ -78,19 +78,23 @@ impl DeleteOptions {
     /// 400 if the body is not DeleteOptions, 422 for invalid values.
     pub fn parse(query: &Query, body: Value) -> Result<DeleteOptions> {
         let options = if body.is_null() { Self::from_query(query)? } else { Self::from_body(body)? };
-        let mut wrong = Causes::default();
+        let mut causes = Causes::default();
         if let Some(text) = options.propagation_policy.as_deref() {
             if options.orphan_dependents.is_some() {
-                wrong.invalid("propagationPolicy", text, "orphanDependents and deletionPropagation cannot be both set");
+                causes.invalid(
+                    "propagationPolicy",
+                    text,
+                    "orphanDependents and deletionPropagation cannot be both set",
+                );
             }
             if options.propagation().is_none() {
-                wrong.one_of("propagationPolicy", text, &["Foreground", "Background", "Orphan", "nil"]);
+                causes.one_of("propagationPolicy", text, &["Foreground", "Background", "Orphan", "nil"]);
             }
         }
         if let Some(values) = &options.dry_run {
-            parse_dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut wrong);
+            parse_dry_run(&values.iter().map(String::as_str).collect::<Vec<_>>(), &mut causes);
         }
-        wrong.into_result("meta.k8s.io", "DeleteOptions", "")?;
+        causes.into_result("meta.k8s.io", "DeleteOptions", "")?;
         Ok(options)
     }
 
@@ -134,9 +138,9 @@ impl DeleteOptions {
 }
 
 /// Parses `dryRun`, whose only valid value is `All`.
-fn parse_dry_run(values: &[&str], wrong: &mut Causes) -> bool {
+fn parse_dry_run(values: &[&str], causes: &mut Causes) -> bool {
     if values.iter().any(|value| *value != "All") {
-        wrong.one_of("dryRun", values, &["All"]);
+        causes.one_of("dryRun", values, &["All"]);
     }
     !values.is_empty()
 }

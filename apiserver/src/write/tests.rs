@@ -134,8 +134,8 @@ async fn object_without_remaining_owners_is_always_deleted() {
 async fn owner_of_unserved_kind_or_in_a_namespace_is_ignored() {
     const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
     let api = client();
-    let stranger = json!({ "apiVersion": "ex.org/v1", "kind": "Stranger", "metadata": { "name": "s", "uid": "1" } });
-    api.ok("POST", CONFIG_MAPS, owned("b", &[&stranger])).await;
+    let unserved = json!({ "apiVersion": "ex.org/v1", "kind": "Unserved", "metadata": { "name": "s", "uid": "1" } });
+    api.ok("POST", CONFIG_MAPS, owned("b", &[&unserved])).await;
     assert!(api.exists("b").await);
     let a = api.ok("POST", CONFIG_MAPS, named("a")).await;
     api.ok("POST", ROLES, owned("r", &[&a])).await;
@@ -144,7 +144,7 @@ async fn owner_of_unserved_kind_or_in_a_namespace_is_ignored() {
 }
 
 #[tokio::test]
-async fn generated_name_that_is_taken_is_tried_eight_times() {
+async fn create_fails_after_eight_taken_generated_names() {
     let api = client();
     for n in 0..9 {
         // The same seed generates the same names.
@@ -155,7 +155,7 @@ async fn generated_name_that_is_taken_is_tried_eight_times() {
 }
 
 #[tokio::test]
-async fn namespace_deletes_pods_first_and_lists_the_rest() {
+async fn namespace_deletion_removes_pods_first_and_lists_the_rest() {
     let api = client();
     let (ns, within) = (format!("{NAMESPACES}/ns"), |plural: &str| format!("{NAMESPACES}/ns/{plural}"));
     api.ok("POST", NAMESPACES, named("ns")).await;

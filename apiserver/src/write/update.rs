@@ -136,7 +136,7 @@ fn is_scale(info: &RequestInfo) -> bool {
     info.subresource == "scale"
 }
 
-/// The resource of the body: the object's or Scale.
+/// The resource of the body: that of the object, or Scale.
 fn sent_resource<'a>(resource: &'a Resource, info: &RequestInfo) -> &'a Resource {
     if is_scale(info) { &SCALE } else { resource }
 }
@@ -173,10 +173,10 @@ fn check_version(resource: &Resource, info: &RequestInfo, object: &Value, old: &
         if allows_unconditional_update(resource) {
             return Ok(());
         }
-        let mut wrong = Causes::default();
-        wrong.invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        let mut causes = Causes::default();
+        causes.invalid("metadata.resourceVersion", 0, "must be specified for an update");
         // The real server uses the plural here, not the kind.
-        return wrong.into_result(&resource.group, &resource.plural, &info.name);
+        return causes.into_result(&resource.group, &resource.plural, &info.name);
     }
     if version.parse::<u64>().is_err() {
         let message = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");

@@ -7,7 +7,7 @@ use crate::{
     test_env::TestEnv,
 };
 
-/// Its object has a version and nothing else.
+/// The object of a bookmark has only a version.
 pub fn bookmark_is_sent_before_a_watch_ends(env: &TestEnv) {
     let created = env.post("configmaps", &configmap("a")).expect(201);
     let from = created.resource_version();

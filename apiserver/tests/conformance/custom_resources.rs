@@ -60,7 +60,7 @@ pub fn object_that_violates_the_schema_is_invalid(env: &TestEnv) {
     env.patch(&widgets.path("a"), MERGE, &json!({ "spec": { "size": 6 } })).error_message(422, "Invalid");
 }
 
-/// Also in objects and lists.
+/// Nested objects and elements of lists get their defaults, too.
 pub fn schema_defaults_are_set(env: &TestEnv) {
     let inner = json!({ "type": "object", "properties": { "b": { "type": "string", "default": "x" } } });
     let widgets = install_schema(
@@ -98,7 +98,7 @@ pub fn empty_labels_are_not_stored(env: &TestEnv) {
     assert_eq!(bare["metadata"].get("labels"), None);
 }
 
-/// `fieldValidation=Strict` rejects them; the default is a warning.
+/// `fieldValidation=Strict` rejects unknown fields; the default is a warning.
 pub fn unknown_fields_are_pruned(env: &TestEnv) {
     let widgets = install_schema(
         env,
@@ -135,7 +135,7 @@ pub fn status_subresource_separates_spec_and_status(env: &TestEnv) {
     assert_eq!(written.generation(), Some(2));
 }
 
-/// Most built-in kinds allow it.
+/// Most built-in kinds allow a replace without a version.
 pub fn custom_replace_without_a_version_is_invalid(env: &TestEnv) {
     let widgets = install_schema(env, any_object());
     env.post(&widgets.collection, &widgets.widget("a", json!({}))).expect(201);
@@ -144,7 +144,7 @@ pub fn custom_replace_without_a_version_is_invalid(env: &TestEnv) {
     response.expect_invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
 }
 
-/// It needs merge keys, which custom kinds do not have.
+/// This type of patch needs merge keys, which custom kinds do not have.
 pub fn strategic_merge_patch_is_for_built_in_kinds(env: &TestEnv) {
     let widgets = install_schema(env, any_object());
     env.post(&widgets.collection, &widgets.widget("a", json!({}))).expect(201);
@@ -156,7 +156,7 @@ pub fn strategic_merge_patch_is_for_built_in_kinds(env: &TestEnv) {
     env.assert_difference("no-ssa", code, PerServer { embedded: 415, real: 200 });
 }
 
-/// Pitfall: the message says that the object is not found.
+/// Pitfall: the message names the object, not the subresource.
 pub fn undeclared_status_subresource_is_not_found(env: &TestEnv) {
     let mut plain = widget_definition(env, any_object());
     plain["spec"]["versions"][0]["subresources"] = json!({});

@@ -199,7 +199,7 @@ pub fn inconsistent_definition_is_invalid(env: &TestEnv) {
 
 /// One schema has no type, the other a default of the wrong type.
 pub fn schema_of_a_definition_is_not_checked(env: &TestEnv) {
-    for spec in [json!({ "description": "Of what type?" }), json!({ "type": "string", "default": 5 })] {
+    for spec in [json!({ "description": "Without a type." }), json!({ "type": "string", "default": 5 })] {
         let code = env.post(&format!("{DEFINITIONS}?dryRun=All"), &widget_definition(env, spec)).code;
         env.assert_difference("few-definition-rules", code, PerServer { embedded: 201, real: 422 });
     }

@@ -75,7 +75,7 @@ pub fn delete_collection_takes_the_options_of_a_list(env: &TestEnv) {
     assert_eq!(env.get("configmaps").expect(200).names(), ["c"]);
 }
 
-/// Its kubelet deletes it.
+/// The kubelet deletes the pod when its containers have stopped.
 pub fn pod_on_a_node_gets_a_grace_period(env: &TestEnv) {
     env.post("pods", &running_pod("a")).expect(201);
     let mut watch = env.watch("pods");
@@ -98,7 +98,7 @@ pub fn pod_on_a_node_gets_a_grace_period(env: &TestEnv) {
     assert_eq!(watch.names(2), ["MODIFIED a", "DELETED a"]);
 }
 
-/// No kubelet has to stop its containers.
+/// Such a pod has no running containers.
 pub fn unbound_or_finished_pod_is_deleted_immediately(env: &TestEnv) {
     env.post("pods", &pod("a")).expect(201);
     let last = env.delete("pods/a").expect(200);

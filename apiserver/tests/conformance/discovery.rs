@@ -71,7 +71,7 @@ pub fn few_kinds_are_served(env: &TestEnv) {
     env.assert_difference("few-kinds", code, PerServer { embedded: 404, real: 200 });
 }
 
-/// An unknown group or version is 404, another path 403.
+/// An unknown group or version gets 404, any other path 403.
 pub fn every_account_may_read_discovery(env: &TestEnv) {
     let account = env.with_new_account();
     for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1"] {
@@ -85,7 +85,7 @@ pub fn every_account_may_read_discovery(env: &TestEnv) {
     assert!(message.ends_with("cannot get path \"/oapi/v1\""), "{message}");
 }
 
-/// kubectl requests it first.
+/// kubectl requests aggregated discovery first.
 pub fn aggregated_discovery_is_served_on_request(env: &TestEnv) {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
     let response = env.accepting(accept).get("/apis");

@@ -58,7 +58,7 @@ pub fn initial_events_are_not_older_than_the_version(env: &TestEnv) {
     assert!(message.starts_with("Timeout: Too large resource version: 99999999, current: "), "{message}");
 }
 
-/// The watch starts at the present version.
+/// Without initial events, the watch starts at the latest version.
 pub fn initial_events_can_be_disabled(env: &TestEnv) {
     env.post("configmaps", &configmap("a")).expect(201);
     let mut watch = env.watch("configmaps?sendInitialEvents=false&resourceVersionMatch=NotOlderThan");

@@ -7,7 +7,7 @@ use crate::{
     test_env::TestEnv,
 };
 
-/// Its items have neither kind nor apiVersion.
+/// The items of a list have neither kind nor apiVersion.
 pub fn list_is_sorted_and_as_new_as_its_newest_item(env: &TestEnv) {
     assert_eq!(env.get("configmaps").expect(200)["items"], json!([]));
     for name in ["b", "c", "a"] {
@@ -67,15 +67,15 @@ pub fn future_resource_version_is_too_large(env: &TestEnv) {
 
 pub fn resource_version_match_must_fit_resource_version(env: &TestEnv) {
     let field = "resourceVersionMatch";
-    let refused = |query: &str, reason: &str, message: &str| {
+    let expect_invalid = |query: &str, reason: &str, message: &str| {
         env.get(&format!("configmaps?{query}")).expect_invalid(json!([[reason, field, message]]));
     };
     let message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
-    refused("resourceVersionMatch=Exact", "FieldValueForbidden", message);
+    expect_invalid("resourceVersionMatch=Exact", "FieldValueForbidden", message);
     let message = "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-    refused("resourceVersion=0&resourceVersionMatch=Exact", "FieldValueForbidden", message);
+    expect_invalid("resourceVersion=0&resourceVersionMatch=Exact", "FieldValueForbidden", message);
     let message = "Unsupported value: \"Newest\": supported values: \"Exact\", \"NotOlderThan\", \"\"";
-    refused("resourceVersion=1&resourceVersionMatch=Newest", "FieldValueNotSupported", message);
+    expect_invalid("resourceVersion=1&resourceVersionMatch=Newest", "FieldValueNotSupported", message);
     let response = env.get("configmaps?sendInitialEvents=true");
     let message = "Forbidden: sendInitialEvents is forbidden for list";
     response.expect_invalid(json!([["FieldValueForbidden", "sendInitialEvents", message]]));

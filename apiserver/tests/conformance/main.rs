@@ -1,4 +1,4 @@
-//! Conformance: each case sees the same behaviour on the embedded server and on the real kube-apiserver.
+//! Conformance: each case expects the same behaviour from the embedded server and the real kube-apiserver.
 //!
 //! ```text
 //! cargo test -p apiserver --test conformance -- [FILTER]                                embedded server

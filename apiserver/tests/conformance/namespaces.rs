@@ -61,7 +61,7 @@ pub fn namespace_is_deleted_after_its_content(env: &TestEnv) {
     assert_eq!(env.get("secrets").expect(200).names(), [""; 0]);
 }
 
-/// A controller recognises it by the cause NamespaceTerminating.
+/// A controller recognises this error by the cause NamespaceTerminating.
 pub fn create_in_a_terminating_namespace_is_forbidden(env: &TestEnv) {
     env.post("configmaps", &with_finalizer(configmap("a"))).expect(201);
     let path = format!("/api/v1/namespaces/{}", env.namespace);
@@ -85,7 +85,7 @@ pub fn create_in_a_terminating_namespace_is_forbidden(env: &TestEnv) {
     env.patch("configmaps/a", MERGE, &json!({ "metadata": { "finalizers": null } })).expect(200);
 }
 
-/// The finalizer `kubernetes` is in its spec; the server removes it when the content is deleted.
+/// The finalizer `kubernetes` is in the spec; the server removes it when the content is deleted.
 pub fn namespace_waits_for_its_own_finalizers(env: &TestEnv) {
     let path = format!("/api/v1/namespaces/{}", env.namespace);
     let patch = json!({ "metadata": { "finalizers": ["example.com/wait"] } });

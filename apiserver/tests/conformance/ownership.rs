@@ -1,6 +1,6 @@
 //! Garbage collection: owners and their dependents.
 //!
-//! The real server's controller collects with a delay, the embedded server in the write of the owner. Cases wait for the
+//! The real controller collects garbage after a delay, the embedded server as part of the write. So cases wait for the
 //! result.
 
 use serde_json::{Value, json};
@@ -102,7 +102,7 @@ pub fn foreground_deletion_waits_for_blocking_dependents(env: &TestEnv) {
     wait_until_deleted(env, "configmaps/owner");
 }
 
-/// They are deleted, too.
+/// Dependents without `blockOwnerDeletion` are deleted, too.
 pub fn foreground_deletion_waits_for_no_other_dependents(env: &TestEnv) {
     let owner = env.post("configmaps", &configmap("owner")).expect(201);
     env.post("configmaps", &with_finalizer(with_owner(configmap("child"), &owner))).expect(201);

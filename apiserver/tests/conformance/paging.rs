@@ -7,14 +7,14 @@ use crate::{
     test_env::TestEnv,
 };
 
-fn five(env: &TestEnv) {
+fn create_five(env: &TestEnv) {
     for name in ["a", "b", "c", "d", "e"] {
         env.post("configmaps", &with_labels(configmap(name), json!({ "all": "" }))).expect(201);
     }
 }
 
 pub fn limited_list_has_pages_and_a_remaining_count(env: &TestEnv) {
-    five(env);
+    create_five(env);
     let one = env.get("configmaps?limit=2").expect(200);
     assert_eq!((one.names(), &one["metadata"]["remainingItemCount"]), (vec!["a", "b"], &json!(3)));
     let two = env.get(&format!("configmaps?limit=2&continue={}", one.continue_token())).expect(200);
@@ -28,7 +28,7 @@ pub fn limited_list_has_pages_and_a_remaining_count(env: &TestEnv) {
 
 /// The continue token contains the version.
 pub fn all_pages_have_the_version_of_the_first(env: &TestEnv) {
-    five(env);
+    create_five(env);
     let one = env.get("configmaps?limit=2").expect(200);
     env.delete("configmaps/c").expect(200);
     env.post("configmaps", &configmap("d2")).expect(201);
@@ -39,7 +39,7 @@ pub fn all_pages_have_the_version_of_the_first(env: &TestEnv) {
 }
 
 pub fn continue_with_version_or_invalid_token_is_bad_request(env: &TestEnv) {
-    five(env);
+    create_five(env);
     let one = env.get("configmaps?limit=2").expect(200);
     let message = "specifying resource version is not allowed when using continue";
     env.get(&format!("configmaps?continue={}&resourceVersion=5", one.continue_token())).expect_error(
@@ -51,9 +51,9 @@ pub fn continue_with_version_or_invalid_token_is_bad_request(env: &TestEnv) {
     assert!(message.starts_with("invalid continue token: continue key is not valid: "), "{message}");
 }
 
-/// Serial, without a watch cache. The new token continues at the present version, so the list is inconsistent.
+/// Serial, without a watch cache. The new token continues at the latest version, so the list is inconsistent.
 pub fn compacted_continue_token_expires_with_a_new_one(env: &TestEnv) {
-    five(env);
+    create_five(env);
     let one = env.get("configmaps?limit=2").expect(200);
     env.delete("configmaps/c").expect(200);
     env.compact();

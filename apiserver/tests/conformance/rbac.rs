@@ -73,7 +73,7 @@ pub fn role_allows_the_requests_of_its_rules(env: &TestEnv) {
     app.get("/api/v1/namespaces/default/pods").error_message(403, "Forbidden");
 }
 
-/// It allows a list only with a field selector for one of the names.
+/// Such a rule allows a list only with a field selector for one of the names.
 pub fn rule_with_resource_names_allows_only_those(env: &TestEnv) {
     let app = env.with_new_account();
     env.post("configmaps", &configmap("a")).expect(201);

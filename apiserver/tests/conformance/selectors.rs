@@ -53,7 +53,7 @@ pub fn field_selector_lists_matching_objects(env: &TestEnv) {
     }
 }
 
-/// `kubectl describe` uses it.
+/// `kubectl describe` uses this selector.
 pub fn field_selector_finds_the_events_of_an_object(env: &TestEnv) {
     for (name, about, kind) in [("one", "a", "Warning"), ("two", "b", "Normal")] {
         let about = json!({ "kind": "Pod", "name": about, "namespace": env.namespace, "uid": format!("uid-{about}") });

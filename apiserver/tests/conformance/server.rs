@@ -1,4 +1,4 @@
-//! The two servers that must behave alike.
+//! Starts the embedded server or the real one.
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
@@ -37,7 +37,7 @@ impl ServerKind {
     }
 }
 
-/// Ends a case that fails. The real server's controllers are slower.
+/// Time limit for a response or a condition. The real server's controllers are slower.
 pub static DEADLINE: LazyLock<Duration> =
     LazyLock::new(|| Duration::from_secs(if ServerKind::from_args() == ServerKind::Real { 30 } else { 10 }));
 
@@ -55,8 +55,8 @@ pub struct Server {
 impl Server {
     /// Starts a server on loopback and waits until it is ready.
     ///
-    /// `cached`: the real server has a watch cache (which does not notice a compaction of etcd), the controllers for
-    /// garbage and namespaces, and no ServiceAccount admission plugin.
+    /// `cached`: the real server has a watch cache (which ignores a compaction of etcd), the controllers for garbage
+    /// and namespaces, and no ServiceAccount admission plugin.
     pub fn start(kind: ServerKind, cached: bool) -> Server {
         let _inside = RUNTIME.enter();
         match kind {
@@ -72,15 +72,15 @@ impl Server {
         }
     }
 
-    /// Compacts the log up to the present version.
-    pub fn compact(&self, present: &str) {
+    /// Compacts the log up to this revision.
+    pub fn compact(&self, revision: &str) {
         let Some((plane, _)) = &self.control_plane else {
             let request = Request::post("/control/compact").body(Body::empty()).expect("a request");
             let response = RUNTIME.block_on(self.client.send(request)).expect("a response");
             assert!(response.status().is_success(), "POST /control/compact: {}", response.status());
             return;
         };
-        let compaction = json!({ "revision": present, "physical": true });
+        let compaction = json!({ "revision": revision, "physical": true });
         crate::http1::post_json(plane.etcd_port, "/v3/kv/compaction", &compaction);
     }
 }
@@ -94,7 +94,7 @@ fn start_embedded() -> (Client, u16) {
 
 fn new_client(url: &str) -> Client {
     let mut config = Config::new(url.parse().expect("a URL"));
-    // Otherwise the client retries after a 429 or 503, and the case does not see that response.
+    // Otherwise the client retries after a 429 or 503, and the case does not get that response.
     config.default_retry = false;
     Client::try_from(config).expect("a client")
 }

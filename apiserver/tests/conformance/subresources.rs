@@ -57,6 +57,8 @@ pub fn status_patch_does_not_change_the_spec(env: &TestEnv) {
 pub fn pod_is_bound_once(env: &TestEnv) {
     env.post("pods", &pod("a")).expect(201);
     let binding = |node: &str| json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": node } });
+    let unnamed = env.post("pods/a/binding", &binding(""));
+    assert_eq!((unnamed.code, &unnamed.body["message"]), (500, &json!("target.name: Required value")));
     let response = env.post("pods/a/binding", &binding("node-1")).expect(201);
     assert_eq!((&response["kind"], &response["status"]), (&json!("Status"), &json!("Success")));
     let bound = env.get("pods/a").expect(200);
@@ -84,7 +86,7 @@ pub fn unsupported_subresource_method_is_not_allowed(env: &TestEnv) {
     env.get("pods/a/binding").expect_error(405, "MethodNotAllowed", message);
 }
 
-/// Of a pod, status and binding; of a custom resource, status.
+/// A pod has the subresources status and binding, a custom resource has status.
 pub fn few_subresources_are_served(env: &TestEnv) {
     env.post("pods", &pod("a")).expect(201);
     let mut definition = widget_definition(env, any_object());
@@ -102,10 +104,10 @@ pub fn few_subresources_are_served(env: &TestEnv) {
     let resize = env.patch("pods/a/resize", STRATEGIC, &json!({}));
     let codes = [debug.code, resize.code, env.post("pods/a/eviction", &eviction).code];
     env.assert_difference("few-subresources", codes, PerServer { embedded: [404; 3], real: [200, 200, 201] });
-    // The message names the limitation, so that users do not search for a mistake of their own.
-    for below in ["log", "ephemeralcontainers", "resize", "eviction"] {
-        let text = env.get(&format!("pods/a/{below}")).text;
-        let is_named = text.contains(&format!("this embedded API server does not serve pods/{below}"));
+    // The message names this server as the reason.
+    for subresource in ["log", "ephemeralcontainers", "resize", "eviction"] {
+        let text = env.get(&format!("pods/a/{subresource}")).text;
+        let is_named = text.contains(&format!("this embedded API server does not serve pods/{subresource}"));
         env.assert_difference("few-subresources", is_named, PerServer { embedded: true, real: false });
     }
     env.get("pods/a/nonsense").expect_error(404, "NotFound", "the server could not find the requested resource");

@@ -64,7 +64,7 @@ pub fn row_has_cells_and_the_metadata_of_its_object(env: &TestEnv) {
     assert_eq!(tables.get("configmaps/a").expect(200)["rows"][0]["cells"][1], 1);
 }
 
-/// Without such a reason it shows the phase.
+/// Without such a reason, the column shows the phase.
 pub fn pod_status_column_shows_the_container_reason(env: &TestEnv) {
     let tables = env.accepting(TABLE);
     let status = |name: &str, status: Value| {

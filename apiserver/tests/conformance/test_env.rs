@@ -146,18 +146,18 @@ impl<'s> TestEnv<'s> {
         }
     }
 
-    /// Waits until `check` succeeds: the real server's controllers and caches need a moment.
+    /// Waits until `check` succeeds: the real server's controllers and caches have a delay.
     #[track_caller]
     pub fn eventually<T, E: Display>(&self, what: impl Display, check: impl FnMut() -> Result<T, E>) -> T {
         within(*DEADLINE, what, check)
     }
 
-    /// Compacts the log up to the present version.
+    /// Compacts the log up to the latest version.
     pub fn compact(&self) {
         self.server.compact(&self.resource_version());
     }
 
-    /// The present version.
+    /// The latest version.
     pub fn resource_version(&self) -> String {
         let list = self.get("configmaps?limit=1").expect(200);
         list["metadata"]["resourceVersion"].as_str().expect("a version").to_owned()

@@ -45,7 +45,7 @@ pub fn token_for_another_audience_is_unauthorized(env: &TestEnv) {
     app.get("pods").expect_error(401, "Unauthorized", "Unauthorized");
 }
 
-/// The UID decides, not the name. The real server caches a valid token for ten seconds.
+/// A token belongs to the UID of its account, not to the name. The real server caches a valid token for ten seconds.
 pub fn token_is_invalid_after_its_account_is_deleted(env: &TestEnv) {
     let app = env.with_new_account();
     app.get("pods").expect(403);

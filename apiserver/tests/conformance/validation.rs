@@ -34,7 +34,7 @@ pub fn duplicate_field_is_not_reported(env: &TestEnv) {
     assert_eq!(stored["data"], json!({ "a": "2" }));
 }
 
-/// The end of the message is the decoder's own.
+/// The end of the message depends on the decoder.
 pub fn value_of_the_wrong_type_is_bad_request(env: &TestEnv) {
     let wrong = json!({ "metadata": { "name": "a" }, "data": { "a": 1 } });
     let message = env.post("configmaps", &wrong).error_message(400, "BadRequest");
@@ -154,7 +154,7 @@ pub fn tls_secret_requires_certificate_and_key(env: &TestEnv) {
     env.post("secrets", &body).expect(201);
 }
 
-/// Its labels can be changed, and it can be deleted.
+/// The labels can be changed, and the ConfigMap can be deleted.
 pub fn immutable_configmap_rejects_data_changes(env: &TestEnv) {
     let mut body = configmap("a");
     body["immutable"] = json!(true);
@@ -193,7 +193,7 @@ pub fn role_ref_is_immutable_and_rules_need_an_api_group(env: &TestEnv) {
     response.expect_invalid(json!([["FieldValueRequired", "rules[0].apiGroups", message]]));
 }
 
-/// The embedded server checks the mistakes that users make and the races that controllers meet.
+/// The embedded server checks only the rules that clients break by mistake or by a race.
 pub fn some_invalid_objects_are_accepted(env: &TestEnv) {
     let budget = json!({ "metadata": { "name": "a" }, "spec": { "minAvailable": "some" } });
     let lease = json!({ "metadata": { "name": "a" }, "spec": { "renewTime": "2020-01-01T00:00:00Z" } });

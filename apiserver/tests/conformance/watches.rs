@@ -28,7 +28,7 @@ pub fn watch_from_a_version_sends_every_later_event(env: &TestEnv) {
     assert_eq!(after.names(3), ["MODIFIED a", "DELETED a", "ADDED b"]);
 }
 
-/// So does a watch from version 0.
+/// A watch from version 0 starts with all objects, too.
 pub fn watch_without_a_version_starts_with_all_objects(env: &TestEnv) {
     env.post("configmaps", &configmap("b")).expect(201);
     env.post("configmaps", &configmap("a")).expect(201);

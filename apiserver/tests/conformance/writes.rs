@@ -41,7 +41,7 @@ pub fn create_with_an_existing_name_is_already_exists(env: &TestEnv) {
     assert_eq!(details, json!({ "name": "a", "group": "apps", "kind": "deployments" }));
 }
 
-/// Without vowels, so that they form no word.
+/// The five characters contain no vowels, so that they form no words.
 pub fn generated_name_is_the_prefix_and_five_characters(env: &TestEnv) {
     let body = json!({ "metadata": { "generateName": "job-" } });
     let (one, two) = (env.post("configmaps", &body).expect(201), env.post("configmaps", &body).expect(201));
@@ -65,7 +65,7 @@ pub fn create_without_a_valid_name_is_invalid(env: &TestEnv) {
     assert!(message.starts_with(start), "{message}");
 }
 
-/// It ignores creationTimestamp and deletionTimestamp, too.
+/// A create ignores creationTimestamp and deletionTimestamp, too.
 pub fn create_rejects_resource_version_and_ignores_uid(env: &TestEnv) {
     let mut body = configmap("a");
     body["metadata"]["resourceVersion"] = json!("5");
@@ -115,7 +115,7 @@ pub fn content_types_other_than_json_are_rejected(env: &TestEnv) {
     assert!(response.content_type().starts_with("application/json"), "{}", response.content_type());
 }
 
-/// The server decodes protobuf where kubectl sends nothing else.
+/// Requests in protobuf are decoded only where kubectl sends nothing else.
 pub fn protobuf_responses_are_not_served(env: &TestEnv) {
     let response = env.accepting("application/vnd.kubernetes.protobuf").get("configmaps");
     env.assert_difference("no-protobuf", response.code, PerServer { embedded: 406, real: 200 });
@@ -140,7 +140,7 @@ pub fn body_above_3_mib_is_too_large(env: &TestEnv) {
     );
 }
 
-/// It listens on loopback only.
+/// The embedded server listens on loopback only.
 pub fn server_uses_plain_http(env: &TestEnv) {
     env.assert_difference("no-tls", env.get_without_tls("/version"), PerServer { embedded: 200, real: 400 });
 }
@@ -191,7 +191,7 @@ pub fn replace_creates_a_lease_but_no_other_object(env: &TestEnv) {
     response.expect_invalid(json!([["FieldValueInvalid", "metadata.resourceVersion", message]]));
 }
 
-/// It creates neither a version nor a watch event.
+/// Such a replace creates neither a version nor a watch event.
 pub fn replace_without_changes_writes_nothing(env: &TestEnv) {
     let created = env.post("configmaps", &configmap("a")).expect(201);
     assert_eq!(env.put("configmaps/a", &created).expect(200).resource_version(), created.resource_version());

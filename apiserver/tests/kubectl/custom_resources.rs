@@ -1,6 +1,6 @@
 //! Custom resources.
 
-use crate::{TestEnv, lines, words};
+use crate::{TestEnv, lines, single_spaced};
 
 const DEFINITION: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
@@ -66,7 +66,7 @@ fn custom_resource_is_applied_listed_and_described() {
     assert_eq!(lines(&env.kubectl("get widgets -o wide"))[0], "NAME SIZE READY MODE AGE");
     assert_eq!(env.kubectl("get widget t -o jsonpath={.spec.mode},{.metadata.generation}"), "slow,2");
     assert!(env.kubectl("get all").contains("widget.ex.io/t"));
-    let described = words(&env.kubectl("describe widget t"));
+    let described = single_spaced(&env.kubectl("describe widget t"));
     assert!(described.contains("Kind: Widget") && described.contains("Mode: slow Size: 5"), "{described}");
 }
 
@@ -102,10 +102,10 @@ fn apply_without_a_definition_names_the_missing_crd() {
 #[test]
 fn explain_prints_the_descriptions_of_the_schema() {
     let Some(env) = install_definition() else { return };
-    let explained = words(&env.kubectl("explain widgets"));
+    let explained = single_spaced(&env.kubectl("explain widgets"));
     assert!(explained.starts_with("GROUP: ex.io KIND: Widget VERSION: v1"), "{explained}");
     assert!(explained.contains("A Widget is an example.") && explained.contains("spec <Object> -required-"));
-    let field = words(&env.kubectl("explain widget.spec.size"));
+    let field = single_spaced(&env.kubectl("explain widget.spec.size"));
     assert!(field.contains("FIELD: size <integer>") && field.contains("The size."), "{field}");
     assert!(env.kubectl_error("explain widget.spec.nope", "").contains("does not exist"));
 }

@@ -1,6 +1,6 @@
 //! get.
 
-use crate::{POD, TestEnv, lines, words};
+use crate::{POD, TestEnv, lines, single_spaced};
 
 const TWO_PODS: &str = "
 apiVersion: v1
@@ -77,5 +77,5 @@ fn get_deployments_prints_wanted_and_ready_replicas() {
     let table = lines(&env.kubectl("get deployments -o wide"));
     assert_eq!(table[0], "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR");
     assert!(table[1].starts_with("web 0/2 0 0 ") && table[1].ends_with(" nginx nginx:1 app=web"), "{table:?}");
-    assert!(words(&env.kubectl("get all")).contains("deployment.apps/web 0/2"));
+    assert!(single_spaced(&env.kubectl("get all")).contains("deployment.apps/web 0/2"));
 }

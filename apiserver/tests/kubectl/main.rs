@@ -8,7 +8,7 @@ mod get;
 mod objects;
 mod test_env;
 
-pub use test_env::{TestEnv, lines, words};
+pub use test_env::{TestEnv, lines, single_spaced};
 
 /// A pod without a node.
 pub const POD: &str = "

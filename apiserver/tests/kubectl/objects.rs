@@ -1,6 +1,6 @@
 //! create, apply, patch, label, scale, delete, wait.
 
-use crate::{POD, TestEnv, lines, words};
+use crate::{POD, TestEnv, lines, single_spaced};
 
 fn config(data: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\n{data}\n")
@@ -17,8 +17,8 @@ fn apply_creates_changes_or_keeps_an_object() {
     assert_eq!(env.kubectl("get cm c -o jsonpath={.data}"), r#"{"a":"3"}"#);
     let annotation = r"jsonpath={.metadata.annotations.kubectl\.kubernetes\.io/last-applied-configuration}";
     assert!(env.kubectl_args(&["get", "cm", "c", "-o", annotation]).contains(r#""data":{"a":"3"}"#));
-    let refused = env.kubectl_error("apply", &config("bogus: 1"));
-    assert!(refused.contains("strict decoding error: unknown field \"bogus\""), "{refused}");
+    let error = env.kubectl_error("apply", &config("bogus: 1"));
+    assert!(error.contains("strict decoding error: unknown field \"bogus\""), "{error}");
     let dry = env.kubectl_with_input("apply --dry-run=server", &config("data: {a: '4'}"));
     assert_eq!(dry, "configmap/c configured (server dry run)\n");
     assert_eq!(env.kubectl("get cm c -o jsonpath={.data.a}"), "3");
@@ -56,10 +56,10 @@ fn service_account_has_the_rights_of_its_role() {
     assert!(env.kubectl_args(&["auth", "whoami", bob]).contains("system:serviceaccount:default:bob"));
     assert_eq!(env.kubectl("auth can-i delete secrets"), "yes\n");
     let list = env.kubectl_args(&["auth", "can-i", "--list", bob]);
-    assert!(list.lines().any(|line| words(line) == "pods [] [] [get list]"), "{list}");
-    let refused = env.kubectl_error(&format!("get secrets {bob}"), "");
+    assert!(list.lines().any(|line| single_spaced(line) == "pods [] [] [get list]"), "{list}");
+    let error = env.kubectl_error(&format!("get secrets {bob}"), "");
     let message = r#"User "system:serviceaccount:default:bob" cannot list resource "secrets" in API group "" in the namespace "default""#;
-    assert!(refused.contains(message), "{refused}");
+    assert!(error.contains(message), "{error}");
 }
 
 #[test]

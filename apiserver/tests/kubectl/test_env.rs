@@ -106,9 +106,9 @@ pub struct RunningKubectl {
 }
 
 impl RunningKubectl {
-    /// Waits for the next line. Blanks are as in [`words`].
+    /// Waits for the next line. Blanks are as in [`single_spaced`].
     pub fn next_line(&mut self) -> String {
-        words(&self.lines.recv_timeout(DEADLINE).expect("a line in time"))
+        single_spaced(&self.lines.recv_timeout(DEADLINE).expect("a line in time"))
     }
 }
 
@@ -120,11 +120,11 @@ impl Drop for RunningKubectl {
 }
 
 /// Replaces each group of blanks by one, because the width of columns varies.
-pub fn words(line: &str) -> String {
+pub fn single_spaced(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// [`words`] of every line.
+/// [`single_spaced`] of every line.
 pub fn lines(text: &str) -> Vec<String> {
-    text.lines().map(words).collect()
+    text.lines().map(single_spaced).collect()
 }

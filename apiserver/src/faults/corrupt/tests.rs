@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The lines and the end that a client sees. The watch sends three events and a bookmark in two chunks, then nothing.
+/// The lines and the end that a client receives. The watch sends three events and a bookmark in two chunks, then nothing.
 fn watch(fault: Fault) -> (Vec<String>, Option<Result<(), Reset>>) {
     let event = |kind: &str, name: &str| {
         format!("{}\n", json!({ "type": kind, "object": { "metadata": { "name": name }, "spec": { "a": 1 } } }))

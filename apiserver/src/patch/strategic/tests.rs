@@ -14,7 +14,7 @@ fn pod(spec: Value) -> Value {
 
 /// Patches the spec of a pod.
 fn patched_spec(spec: Value, patch: Value) -> Value {
-    merged(pod(spec), json!({ "spec": patch })).expect("is right")["spec"].clone()
+    merged(pod(spec), json!({ "spec": patch })).expect("is valid")["spec"].clone()
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -56,7 +56,7 @@ fn element_order_keeps_unlisted_elements_in_place() {
 fn list_merge_depends_on_the_kind() {
     let with = |kind: &str, original: Value, patch: Value| {
         let (Value::Object(mut original), Value::Object(patch)) = (original, patch) else { panic!("two objects") };
-        merge(&mut original, patch, Location { kind, parent: "" }).expect("is right");
+        merge(&mut original, patch, Location { kind, parent: "" }).expect("is valid");
         Value::Object(original)
     };
     let secrets = |list: Value| json!({ "imagePullSecrets": list });

@@ -5,23 +5,23 @@ use serde_json::Value;
 use crate::{
     causes::Causes,
     names,
-    object::{Meta, items, text, words},
+    object::{Meta, items, strings, text},
     resource::Resource,
 };
 
-pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>, wrong: &mut Causes) {
+pub fn validate(resource: &Resource, object: &Value, old: Option<&Value>, causes: &mut Causes) {
     let metadata = &object["metadata"];
     // The name of an existing object is not checked, because it cannot change.
     if old.is_none() {
-        validate_name(resource, object, wrong);
+        validate_name(resource, object, causes);
     }
-    validate_labels("metadata.labels", &metadata["labels"], wrong);
-    validate_annotations(&metadata["annotations"], wrong);
-    validate_owner_references(&metadata["ownerReferences"], wrong);
-    validate_finalizers(resource, &metadata["finalizers"], wrong);
+    validate_labels("metadata.labels", &metadata["labels"], causes);
+    validate_annotations(&metadata["annotations"], causes);
+    validate_owner_references(&metadata["ownerReferences"], causes);
+    validate_finalizers(resource, &metadata["finalizers"], causes);
 }
 
-fn validate_name(resource: &Resource, object: &Value, wrong: &mut Causes) {
+fn validate_name(resource: &Resource, object: &Value, causes: &mut Causes) {
     let rule = match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Namespace") => names::dns_label,
         // Events have fewer restrictions.
@@ -29,41 +29,41 @@ fn validate_name(resource: &Resource, object: &Value, wrong: &mut Causes) {
         _ => names::dns_subdomain,
     };
     match object.name() {
-        "" => wrong.required("metadata.name", "name or generateName is required"),
-        name => wrong.invalid_all("metadata.name", name, rule(name)),
+        "" => causes.required("metadata.name", "name or generateName is required"),
+        name => causes.invalid_all("metadata.name", name, rule(name)),
     }
     if resource.namespaced {
         match object.namespace() {
-            "" => wrong.required("metadata.namespace", ""),
-            namespace => wrong.invalid_all("metadata.namespace", namespace, names::dns_label(namespace)),
+            "" => causes.required("metadata.namespace", ""),
+            namespace => causes.invalid_all("metadata.namespace", namespace, names::dns_label(namespace)),
         }
     }
 }
 
-pub fn validate_labels(field: &str, labels: &Value, wrong: &mut Causes) {
+pub fn validate_labels(field: &str, labels: &Value, causes: &mut Causes) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        wrong.invalid_all(field, key, names::label_key(key));
-        wrong.invalid_all(field, text(value), names::label_value(text(value)));
+        causes.invalid_all(field, key, names::label_key(key));
+        causes.invalid_all(field, text(value), names::label_value(text(value)));
     }
 }
 
-fn validate_annotations(annotations: &Value, wrong: &mut Causes) {
+fn validate_annotations(annotations: &Value, causes: &mut Causes) {
     for (key, _) in annotations.as_object().into_iter().flatten() {
         // Unlike labels, annotations allow upper case in the prefix.
-        wrong.invalid_all("metadata.annotations", key, names::label_key(&key.to_lowercase()));
+        causes.invalid_all("metadata.annotations", key, names::label_key(&key.to_lowercase()));
     }
 }
 
-fn validate_owner_references(owners: &Value, wrong: &mut Causes) {
+fn validate_owner_references(owners: &Value, causes: &mut Causes) {
     let mut controller: Option<String> = None;
     for owner in items(owners) {
         let version = text(&owner["apiVersion"]);
         if version.is_empty() {
-            wrong.invalid("metadata.ownerReferences.apiVersion", version, "version must not be empty");
+            causes.invalid("metadata.ownerReferences.apiVersion", version, "version must not be empty");
         }
         for field in ["kind", "name", "uid"] {
             if text(&owner[field]).is_empty() {
-                wrong.invalid(&format!("metadata.ownerReferences.{field}"), "", "must not be empty");
+                causes.invalid(&format!("metadata.ownerReferences.{field}"), "", "must not be empty");
             }
         }
         if owner["controller"] == true {
@@ -73,21 +73,21 @@ fn validate_owner_references(owners: &Value, wrong: &mut Causes) {
                 Some(first) => {
                     let only = "Only one reference can have Controller set to true.";
                     let why = format!("{only} Found \"true\" in references for {first} and {own}");
-                    wrong.invalid("metadata.ownerReferences", owners.clone(), &why);
+                    causes.invalid("metadata.ownerReferences", owners.clone(), &why);
                 }
             }
         }
     }
 }
 
-fn validate_finalizers(resource: &Resource, finalizers: &Value, wrong: &mut Causes) {
-    for (i, finalizer) in words(finalizers).enumerate() {
-        wrong.invalid_all("metadata.finalizers", finalizer, names::label_key(finalizer));
+fn validate_finalizers(resource: &Resource, finalizers: &Value, causes: &mut Causes) {
+    for (i, finalizer) in strings(finalizers).enumerate() {
+        causes.invalid_all("metadata.finalizers", finalizer, names::label_key(finalizer));
         // For custom resources, a name without a domain is valid; the real server only warns.
         let is_standard = matches!(finalizer, "orphan" | "foregroundDeletion" | "kubernetes");
         if resource.custom.is_none() && !is_standard && finalizer.split('/').count() != 2 {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            wrong.invalid(&format!("metadata.finalizers[{i}]"), finalizer, why);
+            causes.invalid(&format!("metadata.finalizers[{i}]"), finalizer, why);
         }
     }
 }

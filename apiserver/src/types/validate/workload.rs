@@ -8,25 +8,25 @@ use crate::{
     object::{items, text},
 };
 
-pub fn validate(object: &Value, old: Option<&Value>, wrong: &mut Causes) {
+pub fn validate(object: &Value, old: Option<&Value>, causes: &mut Causes) {
     let spec = &object["spec"];
-    wrong.at_least("spec.replicas", &spec["replicas"], 0);
+    causes.at_least("spec.replicas", &spec["replicas"], 0);
     let selector = &spec["selector"];
     if selector.is_null() {
-        wrong.required("spec.selector", "");
+        causes.required("spec.selector", "");
     }
     let template = &spec["template"];
     let labels = &template["metadata"]["labels"];
     // Otherwise the controller would create pods forever and never find them.
     if !selects(selector, labels) {
-        wrong.invalid("spec.template.metadata.labels", labels.clone(), "`selector` does not match template `labels`");
+        causes.invalid("spec.template.metadata.labels", labels.clone(), "`selector` does not match template `labels`");
     }
-    meta::validate_labels("spec.template.labels", labels, wrong);
-    pod::validate_spec(&template["spec"], "spec.template.spec", wrong);
+    meta::validate_labels("spec.template.labels", labels, causes);
+    pod::validate_spec(&template["spec"], "spec.template.spec", causes);
     if let "OnFailure" | "Never" = text(&template["spec"]["restartPolicy"]) {
-        wrong.one_of("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"].clone(), &["Always"]);
+        causes.one_of("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"].clone(), &["Always"]);
     }
-    wrong.immutable("spec.selector", selector, old.map(|old| &old["spec"]["selector"]));
+    causes.immutable("spec.selector", selector, old.map(|old| &old["spec"]["selector"]));
 }
 
 /// Whether a selector (`matchLabels`, `matchExpressions`) matches these labels; an empty selector matches all.
