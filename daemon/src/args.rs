@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_design() {
+    fn defaults_are_as_documented() {
         let args = parse(&[]).unwrap();
         assert_eq!((args.shutdown_grace.as_secs(), args.watch_idle.as_secs()), (20, 150));
         assert_eq!((args.workers, args.max_retries, args.namespace), (4, 12, None));

@@ -46,7 +46,8 @@ pub enum Target {
         /// None or empty: the current context.
         context: Option<String>,
     },
-    /// A server given by the user. In the pod's own cluster, the service account provides a token or CA that is None.
+    /// A server given by the user. If it is that of the pod's own cluster, the service account provides a missing token
+    /// or CA.
     Server {
         /// The URL, with a scheme.
         url: Uri,
@@ -231,7 +232,8 @@ impl AuthHeader {
     }
 }
 
-/// Reads the certificates of a PEM file, as DER. A file without any is an error: later, each connection would fail.
+/// Reads the certificates of a PEM file, as DER. A file without certificates is an error, because each connection would
+/// fail.
 fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("CA file {}: {e}", path.display()))?;
     let blocks = pem::parse_many(bytes).unwrap_or_default().into_iter();

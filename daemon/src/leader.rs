@@ -3,7 +3,7 @@
 //! Two controllers do no damage, because every write names the version that it is based on, but they do all the work
 //! twice. The rules and the numbers are those of client-go (`tools/leaderelection`).
 //!
-//! * `machine.rs`: what a candidate does next, and why two processes never lead at once. Pure.
+//! * `machine.rs`: decides what a candidate does next, so that two processes never lead at once. Pure.
 //! * `fence.rs`: blocks writes while this process does not lead.
 //! * `lease_lock.rs`: the requests for the Lease.
 //! * This file: [`lead`], and the loop that drives the state machine with a client, a clock and random numbers.

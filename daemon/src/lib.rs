@@ -1,9 +1,10 @@
-//! Infrastructure of a Kubernetes daemon, which no lesson needs to show.
+//! The parts of a process that are not specific to one controller.
 //!
 //! * [`args`]: the flags of both binaries.
 //! * [`process`]: starts a process and ends it with an exit code.
 //! * [`connect`]: builds a client, connected as kubectl would be.
 //! * [`log`]: log lines on stderr, as text or JSON.
+//! * [`error`]: the error that ends a process, and errors as text.
 //! * [`telemetry`]: metrics, liveness and readiness of the process; [`serve`]: the HTTP endpoint for them.
 //! * [`shutdown`]: signals and the grace period.
 //! * [`leader`]: leader election.

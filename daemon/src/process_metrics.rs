@@ -24,7 +24,7 @@ use crate::Metrics;
 /// Linux's unit of CPU time.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Metrics of the process. Their registration counts as the start of the process.
+/// Metrics of the process. The time of their registration counts as its start.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessMetrics;
 

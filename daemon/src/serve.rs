@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Telemetry};
 
-/// The address of the endpoint; None: no endpoint.
+/// The address of the endpoint. None: no endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen(pub Option<SocketAddr>);
 
-/// Accepts `IP:PORT`, `localhost:PORT`, `:PORT` (every address) and `off`. Another host name may have several addresses.
+/// Accepts `IP:PORT`, `localhost:PORT`, `:PORT` (every address) and `off`. No other host name, because it
+/// may have several addresses.
 impl FromStr for Listen {
     type Err = &'static str;
 

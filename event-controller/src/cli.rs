@@ -272,7 +272,7 @@ impl Sources<'_> {
         }
     }
 
-    /// Returns the API server. It gets only a token and a CA from the source that names it.
+    /// Returns the API server, with the token and the CA only from the source that names it.
     fn resolve_target(&mut self, cli: &Cli) -> Result<Target, String> {
         // The variable KUBECONFIG does not count: it is often set for other programs.
         let kubeconfig = self.source("kubeconfig").filter(|source| *source != ValueSource::EnvVariable);

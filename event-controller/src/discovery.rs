@@ -76,7 +76,7 @@ impl Search {
         self.run().await
     }
 
-    /// Returns whether the error is a new one.
+    /// Stores the error for `/readyz`. Returns whether it is new.
     fn set_error(&self, why: String) -> bool {
         let why = Err(why);
         std::mem::replace(&mut *self.health.lock(), why.clone()) != why

@@ -38,7 +38,7 @@ pub struct Dispatcher<P> {
 struct Delivered {
     /// The version in the last acknowledged event, else in the first event.
     sent: Arc<DynamicObject>,
-    /// The plugin has acknowledged an event of this object.
+    /// Whether the plugin has acknowledged an event of this object.
     acknowledged: bool,
     /// The type of the last event.
     r#type: EventType,
@@ -57,8 +57,8 @@ impl<P: Plugin> Dispatcher<P> {
         *self.resource.lock() = resource;
     }
 
-    /// Keeps the latest version of a delivered object, because a deletion removes it from the cache. Call it with each
-    /// change of the cache, before enqueueing the key.
+    /// Keeps the latest version of a delivered object for DELETED, because a deletion removes the object from the cache.
+    /// Call it with each change of the cache, before enqueueing the key.
     pub fn track(&self, change: &Change<DynamicObject>) {
         let (Change::Added { new, .. } | Change::Updated { new, .. }) = change else { return };
         self.delivered.update(new.key(), |entry| {
@@ -92,7 +92,7 @@ impl<P: Plugin> Dispatcher<P> {
 
     fn acknowledge(&self, key: &Key, event: &Event) -> Outcome {
         if event.r#type == EventType::Deleted {
-            return self.drop_deletion(key);
+            return self.remove_deleted(key);
         }
         self.delivered.update(key, |entry| {
             if let Some(delivered) = entry {
@@ -102,9 +102,9 @@ impl<P: Plugin> Dispatcher<P> {
         Outcome::AwaitChange
     }
 
-    /// Removes the entry of an object whose DELETED was acknowledged or dropped. Any other dropped event is sent again
-    /// when the object changes. If another object has the name now, its ADDED is next, with its own retries.
-    fn drop_deletion(&self, key: &Key) -> Outcome {
+    /// Removes the entry of an object whose DELETED was acknowledged or dropped. After any other dropped event the entry
+    /// stays, and the next change is sent. If another object has the name now, its ADDED is next, with its own retries.
+    fn remove_deleted(&self, key: &Key) -> Outcome {
         self.delivered.update(key, |entry| {
             let deleted = entry.take_if(|delivered| delivered.r#type == EventType::Deleted);
             match deleted.and_then(|_| self.store.get(key)) {
@@ -128,7 +128,7 @@ impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
             }
             Err(ReconcileError::Permanent { why, .. }) => {
                 tracing::error!(object = %key, r#type, error = why, "the plugin rejected the event, it is dropped");
-                let requeue_after = match self.drop_deletion(key) {
+                let requeue_after = match self.remove_deleted(key) {
                     Outcome::RequeueAfter(time) => Some(time),
                     Outcome::AwaitChange => None,
                 };
@@ -140,7 +140,7 @@ impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
 
     /// The worker logs the error.
     async fn on_retries_exhausted(&self, key: &Key, _why: &str) -> Result<Outcome, ReconcileError> {
-        Ok(self.drop_deletion(key))
+        Ok(self.remove_deleted(key))
     }
 }
 

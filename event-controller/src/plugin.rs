@@ -73,7 +73,7 @@ impl Event {
 
 /// The level of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are the levels")]
 pub enum Level {
     Trace,
     Debug,

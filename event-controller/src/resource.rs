@@ -6,7 +6,7 @@ use std::fmt;
 
 use daemon::names::{is_label, is_subdomain};
 
-/// A resource argument as of kubectl: a name, and optionally the group and the version.
+/// A resource as kubectl's commands take it: a name, and optionally the group and the version.
 ///
 /// Displayed in kubectl's form: `deploy`, `routes.v1.route.openshift.io`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Resource {
     pub name: String,
     /// The path of the collection, in one namespace or in all.
     pub path: String,
-    /// Its objects are in namespaces.
+    /// Whether its objects are in namespaces.
     pub namespaced: bool,
 }
 

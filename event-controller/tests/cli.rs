@@ -3,29 +3,24 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     sync::mpsc::channel,
     thread,
 };
 
-use testkit::Folder;
+use testkit::{Folder, Process, process::run, wait::DEADLINE};
 
-/// Returns the command of the binary, with only these variables.
-fn binary(args: &[&str], variables: &[(&str, &str)]) -> Command {
+/// Returns a command for the binary, with only these variables.
+fn new_command(args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_event-controller"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(variables.iter().copied());
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(args);
     command
 }
 
-/// Kills the process at the end of the test.
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts the binary without its HTTP endpoint.
+fn start(args: &[&str], variables: &[(&str, &str)]) -> Process {
+    Process::start(new_command(&[args, &["--listen", "off", "--log-format", "json"]].concat(), variables), 0)
 }
 
 /// Reads the head of a request.
@@ -33,8 +28,8 @@ fn read_request(stream: &TcpStream) -> Vec<String> {
     BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect()
 }
 
-/// Runs the binary against a server that closes every connection, and returns its first `Authorization` header.
-fn authorization(args: &[&str], variables: &[(&str, &str)]) -> Option<String> {
+/// Runs the binary against a server, and returns the `Authorization` header of the first request.
+fn read_authorization(args: &[&str], variables: &[(&str, &str)]) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let replaced = |text: &str| text.replace("URL", &url);
@@ -44,8 +39,10 @@ fn authorization(args: &[&str], variables: &[(&str, &str)]) -> Option<String> {
         args.iter().map(String::as_str).collect(),
         variables.iter().map(|(name, value)| (*name, value.as_str())).collect(),
     );
-    let _running = KillOnDrop(binary(&[&args[..], &["--listen", "off"]].concat(), &variables).spawn().unwrap());
-    let head = read_request(&listener.accept().unwrap().0);
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(read_request(&listener.accept().unwrap().0)));
+    let _process = start(&args, &variables);
+    let head = receiver.recv_timeout(DEADLINE).expect("a request");
     head.iter().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
 }
 
@@ -56,15 +53,15 @@ fn flag_beats_variable_and_variable_beats_file() {
         .file("a.ini", "[global]\nk8s_resource = pods\nk8s_api_endpoint = http://127.0.0.1:1\nk8s_token = of-file\n");
     let file = ("CONFIG_FILE", ini.to_str().unwrap());
     let (server, token) = (("K8S_API_ENDPOINT", "URL"), ("K8S_TOKEN", "of-variable"));
-    assert_eq!(authorization(&[], &[file, server, token]).as_deref(), Some("Bearer of-variable"));
+    assert_eq!(read_authorization(&[], &[file, server, token]).as_deref(), Some("Bearer of-variable"));
     assert_eq!(
-        authorization(&[], &[file, server, ("K8S_TOKEN", "")]),
+        read_authorization(&[], &[file, server, ("K8S_TOKEN", "")]),
         None,
         "empty means unset; the token of the file is for its server"
     );
-    assert_eq!(authorization(&["--api-endpoint", "URL"], &[file, server, token]), None);
+    assert_eq!(read_authorization(&["--api-endpoint", "URL"], &[file, server, token]), None);
     let flags = ["--api-endpoint", "URL", "--token", "of-flag"];
-    assert_eq!(authorization(&flags, &[file, server, token]).as_deref(), Some("Bearer of-flag"));
+    assert_eq!(read_authorization(&flags, &[file, server, token]).as_deref(), Some("Bearer of-flag"));
 }
 
 #[test]
@@ -79,7 +76,7 @@ fn wrong_input_ends_with_exit_code_2() {
         (&[resource, ("CONFIG_FILE", "nowhere")], ["nowhere: cannot be read", "No such file"]),
         (&[resource, ("KUBECONFIG", "nowhere")], ["nowhere", ""]),
     ] {
-        let Output { status, stderr, .. } = binary(&[], variables).output().unwrap();
+        let Output { status, stderr, .. } = run(&mut new_command(&[], variables));
         let stderr = String::from_utf8(stderr).unwrap();
         assert_eq!(status.code(), Some(2), "{variables:?}: {stderr}");
         assert!(
@@ -87,7 +84,7 @@ fn wrong_input_ends_with_exit_code_2() {
             "{variables:?}: {stderr}"
         );
     }
-    let help = binary(&["--help"], &[]).output().unwrap();
+    let help = run(&mut new_command(&["--help"], &[]));
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success());
     for name in ["K8S_NAMESPACE=", "LOG_LEVEL=", "EVENT_CONTROLLER_LISTEN=", "[default: 5]"] {
@@ -98,12 +95,9 @@ fn wrong_input_ends_with_exit_code_2() {
 
 #[test]
 fn namespaced_alone_means_the_namespace_of_pod_or_context() {
-    let args =
-        ["--resource", "pods", "--api-endpoint", "http://127.0.0.1:1", "--listen", "off", "--log-format", "text"];
-    let mut running = KillOnDrop(binary(&args, &[("K8S_NAMESPACED", "True")]).spawn().unwrap());
-    let mut lines = BufReader::new(running.0.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let line = lines.find(|line| line.contains("event-controller starts")).unwrap();
-    assert!(line.contains(r#"namespace="default""#), "{line}");
+    let args = ["--resource", "pods", "--api-endpoint", "http://127.0.0.1:1"];
+    let process = start(&args, &[("K8S_NAMESPACED", "True")]);
+    assert_eq!(process.wait_line("event-controller starts")["namespace"], "default");
 }
 
 /// Serves discovery and a list with one pod. The watch stays open.
@@ -151,20 +145,11 @@ fn child_inherits_the_settings_in_use_but_no_token() {
         ("K8S_CA", ""),
         ("K8S_NAMESPACE", "other"),
     ];
-    let flags = ["--plugin", "exec", "-n", "shop", "--log-level", "info", "--log-format", "text", "--listen", "off"];
-    let flags = [&flags[..], &["-c", ini.to_str().unwrap()]].concat();
-    let mut running = KillOnDrop(binary(&flags, &variables).spawn().unwrap());
-    let stderr = BufReader::new(running.0.stderr.take().unwrap());
-    let (sender, lines) = channel();
-    thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let mut log = String::new();
-    let is_complete = |log: &str| log.contains("done") && log.contains("end of env");
-    while !is_complete(&log)
-        && let Ok(line) = lines.recv_timeout(testkit::wait::DEADLINE)
-    {
-        log += &format!("{line}\n");
-    }
-    assert!(is_complete(&log), "{log}");
+    let flags = ["--plugin", "exec", "-n", "shop", "--log-level", "info", "-c", ini.to_str().unwrap()];
+    let process = start(&flags, &variables);
+    process.wait_line("done");
+    process.wait_line("end of env");
+    let log = process.log();
     let config_file = format!("CONFIG_FILE={}", ini.display());
     for setting in ["K8S_NAMESPACE=shop", "K8S_NAMESPACED=True", "K8S_RESOURCE=pods", "LOG_LEVEL=info", &config_file] {
         assert!(log.contains(setting), "{setting}: {log}");

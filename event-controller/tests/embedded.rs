@@ -33,7 +33,7 @@ async fn cluster(seed: u64) -> Cluster {
     cluster
 }
 
-/// A controller controller.
+/// The running controller.
 struct TestController {
     telemetry: Telemetry,
     stop: CancellationToken,
@@ -150,7 +150,7 @@ async fn resource_may_appear_late_move_and_reappear() {
     cluster.patch(&beta, json!({ "spec": { "versions": [old, stable["spec"]["versions"][0]] } })).await;
     cluster.create(&widget("v1", "after")).await;
     plugin.wait(&cluster, "ns/after", "ADDED").await;
-    // The last one may be from a list. This one is from a watch.
+    // `after` may be from a list. `watched` is from a watch.
     cluster.create(&widget("v1", "watched")).await;
     plugin.wait(&cluster, "ns/watched", "ADDED").await;
     plugin.wait(&cluster, "ns/before", "ADDED").await;
@@ -203,7 +203,7 @@ impl Plugin for StatefulPlugin {
 
 /// Pods are created, changed and deleted for ten minutes while requests and the plugin fail.
 #[tokio::test(start_paused = true)]
-async fn events_are_consistent_and_end_with_the_actual_state() {
+async fn events_stay_consistent_while_requests_and_plugin_fail() {
     for seed in 1..=2 {
         let (cluster, mut random) = (cluster(seed).await, StdRng::seed_from_u64(seed));
         cluster.add_random_faults();

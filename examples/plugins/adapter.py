@@ -122,7 +122,7 @@ class WatcherConfig:
         if path:
             return read(path) or self._no_token('k8s_token_file={0} is empty or cannot be read'.format(path))
         if os.environ.get('K8S_TOKEN'):
-            return os.environ['K8S_TOKEN']  # Set by hand: event-controller never passes on its own.
+            return os.environ['K8S_TOKEN']  # Set by the user: event-controller removes its own token.
         ini = self.config['global']
         token = ini.get('k8s_token') or read(ini.get('event_controller_token_file') or '')
         if token and host_and_port(ini.get('k8s_api_endpoint') or '') == self.k8s_endpoint:

@@ -10,7 +10,7 @@
 //! Promises:
 //! * The server listens on loopback only.
 //! * The story prints no result that it has not read from the API server.
-//! * However the process ends, no file and no port remain, except after SIGKILL.
+//! * After the end of the process no file and no port remain, except after SIGKILL.
 #![forbid(unsafe_code)]
 
 use std::{fmt::Display, future, io, net::Ipv4Addr, path::PathBuf, pin::pin, process::ExitCode, time::Duration};
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Error> {
-    // 1. What can fail at the start, before the first line of output.
+    // 1. The steps that can fail, before the first line of output.
     let failed = |e: io::Error| Error::Failed(e.to_string());
     let stop = shutdown::setup_signal_handler(|| ()).map_err(failed)?;
     // Closing the terminal sends SIGHUP.
@@ -176,7 +176,7 @@ impl Playground<'_> {
     }
 }
 
-/// Adds to an error what the story was doing, for `map_err`.
+/// Returns a function for `map_err` that adds the failed step to an error.
 fn story_failed<E: Display>(doing: &str) -> impl FnOnce(E) -> Error {
     move |why| Error::Failed(format!("the story failed: {doing}: {why}"))
 }

@@ -164,7 +164,7 @@ the Secret, and the kubelet started the waiting pod.",
     }
 }
 
-/// Repeats `attempt` until it returns a value; until then it returns what it found instead.
+/// Repeats `attempt` until it returns a value. Its inner error is the result so far, for the error after the timeout.
 pub async fn retry_until<T>(
     condition: &str,
     attempt: impl AsyncFn() -> Result<Result<T, String>, Failure>,

@@ -50,35 +50,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn object_has_25_events_at_once_then_one_per_5_minutes() {
-        let mut limit = SpamFilter::default();
-        assert_eq!((0..40).filter(|_| limit.allow("pod")).count(), 25);
-        assert!(limit.allow("another pod"));
+        let mut filter = SpamFilter::default();
+        assert_eq!((0..40).filter(|_| filter.allow("pod")).count(), 25);
+        assert!(filter.allow("another pod"));
         advance(Duration::from_secs(299)).await;
-        assert!(!limit.allow("pod"));
+        assert!(!filter.allow("pod"));
         advance(Duration::from_secs(1)).await;
-        assert!(limit.allow("pod"));
-        assert!(!limit.allow("pod"));
+        assert!(filter.allow("pod"));
+        assert!(!filter.allow("pod"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn number_of_objects_in_memory_is_bounded() {
-        let mut limit = SpamFilter::default();
+        let mut filter = SpamFilter::default();
         for n in 0..3 * MAX_OBJECTS {
-            assert!(limit.allow(&n.to_string()));
-            assert!(limit.0.len() <= MAX_OBJECTS);
+            assert!(filter.allow(&n.to_string()));
+            assert!(filter.0.len() <= MAX_OBJECTS);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn full_memory_forgets_only_objects_with_full_buckets() {
-        let mut limit = SpamFilter::default();
-        while limit.allow("noisy") {}
+        let mut filter = SpamFilter::default();
+        while filter.allow("noisy") {}
         for n in 0..MAX_OBJECTS - 1 {
-            assert!(limit.allow(&n.to_string()));
+            assert!(filter.allow(&n.to_string()));
         }
         advance(Duration::from_secs(3600)).await;
-        assert!(limit.allow("another"));
-        assert_eq!(limit.0.len(), 2);
-        assert_eq!((0..25).filter(|_| limit.allow("noisy")).count(), 12, "tokens of one hour, not a new burst");
+        assert!(filter.allow("another"));
+        assert_eq!(filter.0.len(), 2);
+        assert_eq!((0..25).filter(|_| filter.allow("noisy")).count(), 12, "tokens of one hour, not a new burst");
     }
 }

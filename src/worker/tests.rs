@@ -14,21 +14,21 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Result = std::result::Result<Outcome, ReconcileError>;
 
-/// Takes `duration` for each attempt and returns what `result` returns for its number, from 1.
+/// Each attempt takes `duration` and returns the `result` for its number, from 1.
 struct FakeReconciler<K> {
     duration: Duration,
     result: Box<dyn Fn(usize) -> Result + Send + Sync>,
     /// The key and the start of each attempt.
     attempts: Mutex<Vec<(K, Duration)>>,
-    /// The key and the reason of each call of `gave_up`.
-    given_up: Mutex<Vec<(K, String)>>,
+    /// The key and the reason of each call of `on_retries_exhausted`.
+    exhausted: Mutex<Vec<(K, String)>>,
     start: Instant,
 }
 
 impl<K> FakeReconciler<K> {
     fn new(duration: Duration, result: impl Fn(usize) -> Result + Send + Sync + 'static) -> Arc<Self> {
-        let (attempts, given_up) = (Mutex::default(), Mutex::default());
-        Arc::new(FakeReconciler { duration, result: Box::new(result), attempts, given_up, start: Instant::now() })
+        let (attempts, exhausted) = (Mutex::default(), Mutex::default());
+        Arc::new(FakeReconciler { duration, result: Box::new(result), attempts, exhausted, start: Instant::now() })
     }
 }
 
@@ -46,12 +46,12 @@ impl<K: QueueKey> Reconciler<K> for FakeReconciler<K> {
     /// The reason selects the result.
     async fn on_retries_exhausted(&self, key: &K, why: &str) -> Result {
         let calls = {
-            let mut given_up = self.given_up.lock();
-            given_up.push((key.clone(), why.to_owned()));
-            given_up.len()
+            let mut exhausted = self.exhausted.lock();
+            exhausted.push((key.clone(), why.to_owned()));
+            exhausted.len()
         };
         match why {
-            "panic in gave_up" => panic!("on purpose"),
+            "panic in the report" => panic!("on purpose"),
             "remind" => Ok(Outcome::RequeueAfter(1800 * SECOND)),
             "report fails twice" if calls < 3 => Err(ReconcileError::Unavailable("409 Conflict".into())),
             _ => Ok(Outcome::AwaitChange),
@@ -95,8 +95,8 @@ impl Harness {
         self.reconciler.attempts.lock()
     }
 
-    fn given_up(&self) -> Vec<(u32, String)> {
-        self.reconciler.given_up.lock().clone()
+    fn exhausted(&self) -> Vec<(u32, String)> {
+        self.reconciler.exhausted.lock().clone()
     }
 
     fn count(&self, result: &'static str) -> u64 {
@@ -132,7 +132,7 @@ async fn requeue_after_is_punctual_and_not_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settled_key_has_no_timer_and_no_failure() {
+async fn await_change_cancels_delayed_add_and_failures() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
         1 => Ok(Outcome::RequeueAfter(60 * SECOND)),
         2 => transient("no"),
@@ -154,11 +154,11 @@ async fn delayed_add_survives_a_dropped_key() {
     harness.add_and_wait(SECOND).await;
     harness.add_and_wait(7200 * SECOND).await;
     assert_eq!(harness.attempts()[14].1, 3600 * SECOND);
-    assert_eq!((harness.given_up().len(), harness.attempts().len()), (1, 15));
+    assert_eq!((harness.exhausted().len(), harness.attempts().len()), (1, 15));
 }
 
 #[tokio::test(start_paused = true)]
-async fn permanent_error_is_absorbed() {
+async fn permanent_error_is_not_retried() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
         1 => transient("no"),
         _ => Err(ReconcileError::Permanent { why: "a typo".into(), requeue_after: None }),
@@ -166,7 +166,7 @@ async fn permanent_error_is_absorbed() {
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts().len(), 2);
     assert_eq!(harness.queue.num_requeues(&1), 0);
-    assert_eq!(harness.given_up(), []);
+    assert_eq!(harness.exhausted(), []);
     assert_eq!(harness.count("permanent"), 1);
 }
 
@@ -185,7 +185,7 @@ async fn transient_error_is_retried_12_times_then_dropped() {
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts().len(), 13);
     assert_eq!(harness.attempts()[12].1, 20_475 * MS);
-    assert_eq!(harness.given_up(), [(1, "no".to_owned())]);
+    assert_eq!(harness.exhausted(), [(1, "no".to_owned())]);
     assert_eq!((harness.count("retry"), harness.count("retries_exhausted")), (12, 1));
 }
 
@@ -195,7 +195,7 @@ async fn dropped_key_gets_fresh_retries_after_a_change() {
     harness.add_and_wait(3600 * SECOND).await;
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts().len(), 26);
-    assert_eq!(harness.given_up().len(), 2);
+    assert_eq!(harness.exhausted().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +212,7 @@ async fn dropped_key_can_requeue_a_reminder() {
 async fn failed_report_is_repeated_without_12_more_retries() {
     let harness = Harness::new(Duration::ZERO, |_| transient("report fails twice"));
     harness.add_and_wait(3600 * SECOND).await;
-    assert_eq!((harness.attempts().len(), harness.given_up().len()), (13 + 2, 3));
+    assert_eq!((harness.attempts().len(), harness.exhausted().len()), (13 + 2, 3));
     assert_eq!(harness.queue.num_requeues(&1), 0, "the failures are forgotten");
 }
 
@@ -225,7 +225,7 @@ async fn scheduled_retry_does_not_revive_a_dropped_key() {
     assert_eq!(harness.attempts().len(), 12);
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts().len(), 13);
-    assert_eq!(harness.given_up().len(), 1);
+    assert_eq!(harness.exhausted().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,11 +261,11 @@ async fn panic_is_one_failed_attempt_of_one_key() {
 async fn repeated_panic_is_dropped_with_its_text() {
     let harness = Harness::new(Duration::ZERO, |_| panic!("{} purpose", "on"));
     harness.add_and_wait(3600 * SECOND).await;
-    assert_eq!(harness.given_up(), [(1, "panicked: on purpose".to_owned())]);
+    assert_eq!(harness.exhausted(), [(1, "panicked: on purpose".to_owned())]);
 
-    let harness = Harness::new(Duration::ZERO, |_| transient("panic in gave_up"));
+    let harness = Harness::new(Duration::ZERO, |_| transient("panic in the report"));
     harness.add_and_wait(3600 * SECOND).await;
-    assert_eq!((harness.attempts().len(), harness.given_up().len()), (13, 1));
+    assert_eq!((harness.attempts().len(), harness.exhausted().len()), (13, 1));
     assert_eq!(harness.queue.num_requeues(&1), 0);
     assert!(!harness.worker.is_finished());
 }

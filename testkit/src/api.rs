@@ -1,4 +1,4 @@
-//! A fake API server: the test answers each request.
+//! A fake API server: the test responds to each request.
 //!
 //! It replaces the HTTP connection below `kube::Client`. Without a socket, tokio's clock can be paused.
 
@@ -75,28 +75,28 @@ impl Call {
         self.query.get(name).map_or("", String::as_str)
     }
 
-    /// Answers with a JSON body.
+    /// Responds with a JSON body.
     pub fn json(self, code: u16, body: &Value) {
         self.bytes(code, &[], body.to_string());
     }
 
-    /// Answers with a `Status`, as the API server does.
+    /// Responds with a `Status`, as the API server does.
     pub fn status(self, code: u16, reason: &str, message: &str) {
         self.json(code, &status(code, reason, message));
     }
 
-    /// Answers with any body and headers.
+    /// Responds with any body and headers.
     pub fn bytes(self, code: u16, headers: &[(&str, &str)], body: impl Into<Bytes>) {
         let body = Full::new(body.into()).map_err(|never| match never {}).boxed_unsync();
         self.reply.send_response(response(code, headers, body));
     }
 
-    /// Answers 200 and leaves the body open, as a watch does.
+    /// Responds with 200 and leaves the body open, as a watch does.
     pub fn stream(self) -> Stream {
         self.stream_with(200)
     }
 
-    /// Answers with this code and leaves the body open.
+    /// Responds with this code and leaves the body open.
     pub fn stream_with(self, code: u16) -> Stream {
         let (lines, body) = mpsc::unbounded::<Result<_, io::Error>>();
         self.reply.send_response(response(code, &[], StreamBody::new(body).boxed_unsync()));

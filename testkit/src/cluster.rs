@@ -169,7 +169,7 @@ impl Cluster {
         response
     }
 
-    /// Reads the object or list at `path`. It panics on an error, like the methods below.
+    /// Reads the object or list at `path`. This method and those below panic on an error.
     pub async fn get(&self, path: &str) -> Value {
         self.request_ok(Method::GET, path, &Value::Null).await
     }
@@ -194,7 +194,7 @@ impl Cluster {
         self.request_ok(Method::DELETE, &format!("{}?gracePeriodSeconds=0", path(object)), &Value::Null).await;
     }
 
-    /// Lists a collection, by `namespace/name`.
+    /// Lists a collection. The keys are `namespace/name`.
     pub async fn list(&self, path: &str) -> BTreeMap<String, Value> {
         let mut list = self.get(path).await;
         let items = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();

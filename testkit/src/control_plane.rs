@@ -158,10 +158,10 @@ impl ControlPlane {
 /// A kubeconfig with one cluster and a token.
 pub fn kubeconfig(cluster: &Value, token: &str) -> String {
     json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "it",
-        "clusters": [{ "name": "it", "cluster": cluster }],
-        "users": [{ "name": "it", "user": { "token": token } }],
-        "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it" } }],
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{ "name": "test", "cluster": cluster }],
+        "users": [{ "name": "test", "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
     })
     .to_string()
 }

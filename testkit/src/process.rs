@@ -1,7 +1,9 @@
 //! A built binary as a child process.
 
 use std::{
+    env,
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -121,6 +123,12 @@ impl Drop for Process {
         }
     }
 }
+/// Returns the path of a program in a folder of the PATH.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
 /// Waits until a child process has ended.
 #[track_caller]
 pub fn wait_exit(child: &mut Child) -> ExitStatus {

@@ -1,15 +1,16 @@
 //! Checks metrics and alert rules with Prometheus' promtool.
 
-use std::{fs, io::Write, path::PathBuf, process::Command};
+use std::{fs, io::Write, process::Command};
 
-use crate::{Folder, repo};
+use crate::{Folder, process::find_program, repo};
 
 /// Runs promtool in the folder of the repository. Without promtool (on the PATH or in `target/`) it prints a warning.
 ///
 /// # Panics
 /// promtool finds an error, or it is missing and `CI=true`.
 pub fn run(arguments: &[&str]) {
-    let Some(promtool) = find() else {
+    let built = Some(repo().join("target/promtool")).filter(|program| program.is_file());
+    let Some(promtool) = find_program("promtool").or(built) else {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "promtool is neither on the PATH nor in target/");
         // The test harness captures the output of eprintln.
         let _ = std::io::stderr().write_all(b"skipped: promtool is neither on the PATH nor in target/\n");
@@ -29,10 +30,4 @@ pub fn check_page(page: &str) {
     fs::write(&file, page.lines().map(line).collect::<String>()).expect("a file can be written");
     let [file, data] = [file, folder.join("data")].map(|path| path.display().to_string());
     run(&["tsdb", "create-blocks-from", "openmetrics", &file, &data]);
-}
-
-fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain([repo().join("target")]);
-    folders.map(|folder| folder.join("promtool")).find(|program| program.is_file())
 }

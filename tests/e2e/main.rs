@@ -83,7 +83,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
         process::sigterm_finishes_work_in_progress_and_exits_0,
         process::expired_grace_exits_1_and_names_the_keys,
         process::restarted_api_server_loses_no_change,
-        quiet::settled_controller_writes_nothing,
+        quiet::idle_controller_writes_nothing,
         rights::rights_are_only_the_verbs_in_use,
         rights::pki_creation_needs_a_right_of_its_own,
         rights::roles_for_one_namespace_are_enough,

@@ -25,7 +25,7 @@ use crate::{
     servers::{ServerKind, Servers},
 };
 
-/// What is installed on the servers.
+/// The cluster that a scenario needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setup {
     /// Nothing.

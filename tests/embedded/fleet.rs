@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use testkit::{
     Cluster,
     objects::{self, key},
+    wait::expect,
 };
 use x509_parser::{certificate::X509Certificate, pem::parse_x509_pem, prelude::FromDer};
 
@@ -81,25 +82,27 @@ pub async fn check(cluster: &Cluster) -> Result<(), String> {
         let service = pki["spec"]["serviceName"].as_str().unwrap_or_default();
         let (status, secret) = (&pki["status"], secrets.get(name));
         let ready = &status["conditions"][0];
-        ensure(status["observedGeneration"] == pki["metadata"]["generation"], || {
-            format!("{name}: outdated: {status}")
-        })?;
+        expect(
+            status["observedGeneration"] == pki["metadata"]["generation"],
+            format_args!("{name}: outdated: {status}"),
+        )?;
         if ["app1", "app2"].contains(&service) {
             let secret = secret.ok_or_else(|| format!("{name}: no Secret"))?;
             let owner = &secret["metadata"]["ownerReferences"][0]["uid"];
-            ensure(*owner == pki["metadata"]["uid"], || format!("{name}: the Secret of another owner"))?;
-            ensure(ready["status"] == "True", || format!("{name}: {ready}"))?;
+            expect(*owner == pki["metadata"]["uid"], format_args!("{name}: the Secret of another owner"))?;
+            expect(ready["status"] == "True", format_args!("{name}: {ready}"))?;
             let reported = status["serialNumber"].as_str().map(normalize);
             let actual = serial(secret);
             let matches = reported == actual && actual.is_some();
-            ensure(matches, || format!("{name}: status {reported:?}, Secret {actual:?}"))?;
+            expect(matches, format_args!("{name}: status {reported:?}, Secret {actual:?}"))?;
         } else {
             // A Secret from before the typo is kept.
             let owner = secret.map(|secret| &secret["metadata"]["ownerReferences"][0]["uid"]);
-            ensure(owner.is_none_or(|owner| *owner == pki["metadata"]["uid"]), || {
-                format!("{name}: the Secret of another owner")
-            })?;
-            ensure(ready["reason"] == "NameNotAllowed", || format!("{name}: {ready}"))?;
+            expect(
+                owner.is_none_or(|owner| *owner == pki["metadata"]["uid"]),
+                format_args!("{name}: the Secret of another owner"),
+            )?;
+            expect(ready["reason"] == "NameNotAllowed", format_args!("{name}: {ready}"))?;
             check_event(&events, "Pki", pki, service)?;
             let mounts = |pod: &&Value| {
                 let volume = &pod["spec"]["volumes"][0]["secret"]["secretName"];
@@ -111,7 +114,7 @@ pub async fn check(cluster: &Cluster) -> Result<(), String> {
         }
     }
     let orphan = secrets.keys().find(|name| name.starts_with("team") && !pkis.contains_key(*name));
-    ensure(orphan.is_none(), || format!("{orphan:?}: a Secret without a Pki"))
+    expect(orphan.is_none(), format_args!("{orphan:?}: a Secret without a Pki"))
 }
 
 /// Panics if a Pki that never had an allowed name has a Secret.
@@ -134,7 +137,7 @@ fn check_event(events: &BTreeMap<String, Value>, kind: &str, about: &Value, serv
             && event["message"].as_str().is_some_and(|message| message.starts_with(&typo))
     });
     let count = matching.count();
-    ensure(count == 1, || format!("{kind} {}: {count} Events about {service}", key(about)))
+    expect(count == 1, format_args!("{kind} {}: {count} Events about {service}", key(about)))
 }
 
 /// The `count` of each Event about a typo.
@@ -154,8 +157,4 @@ fn serial(secret: &Value) -> Option<String> {
 /// Normalizes hexadecimal digits.
 fn normalize(serial: &str) -> String {
     serial.replace(':', "").trim_start_matches('0').to_lowercase()
-}
-
-fn ensure(holds: bool, error: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(error()) }
 }

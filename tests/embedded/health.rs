@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use apiserver::{Fault, Rule, Verb};
+use demo_controller::controller::Config;
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -13,7 +14,8 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Half an hour of faults, six times the limit for a stuck key, does not fail liveness. Then the controller recovers.
+/// Checks that half an hour of faults, six times the limit for a stuck key, does not fail liveness, and that the controller
+/// then recovers.
 async fn check_liveness(faults: Vec<Rule>, from_the_start: bool) {
     let mut env = TestEnv::new().await;
     let add_faults = |env: &TestEnv| faults.iter().for_each(|rule| env.add_fault(rule.clone()));
@@ -21,7 +23,7 @@ async fn check_liveness(faults: Vec<Rule>, from_the_start: bool) {
         add_faults(&env);
     }
     // Many workers wait for the same read of the CA, so that a reconcile takes longest.
-    env.run(controller_config()).await;
+    env.run(Config { workers: 16, shutdown_grace: HOUR, ..config() }).await;
     fleet::create(&env).await;
     if !from_the_start {
         env.wait_until(async || fleet::check(&env).await).await;
@@ -43,10 +45,6 @@ async fn check_liveness(faults: Vec<Rule>, from_the_start: bool) {
     env.wait_ready().await;
     env.wait_until(async || fleet::check(&env).await).await;
     env.end().await;
-}
-
-fn controller_config() -> demo_controller::controller::Config {
-    demo_controller::controller::Config { workers: 16, shutdown_grace: HOUR, ..config() }
 }
 
 fn slow() -> Rule {

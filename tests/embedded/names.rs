@@ -37,7 +37,7 @@ async fn changed_list_reconciles_every_pki() {
     assert_eq!(env.get(secret).await, issued, "an issued certificate is kept");
 
     fs::remove_file(&file).unwrap();
-    let warning = env.wait_until(async || log.find("cannot be read")).await;
+    let warning = env.wait_until(async || log.find("cannot read the allowed names")).await;
     assert_eq!(warning["level"], "WARN");
     let three = env.create_pki("ns", "three", "app2").await;
     env.wait_pki(&three, "Issued").await;

@@ -22,8 +22,9 @@ async fn wait_lifecycle(env: &TestEnv, log: &Log, pod: &str, wanted: &[&str]) {
     .await;
 }
 
-/// Changes objects during an outage, and checks that the controller notices each change exactly once.
-async fn change_during_outage(env: &mut TestEnv, then: fn(&TestEnv)) {
+/// Changes objects during an outage, and checks that the controller notices each change exactly once. `before_end` runs
+/// while the connection is still broken.
+async fn change_during_outage(env: &mut TestEnv, before_end: fn(&TestEnv)) {
     let log = Log::start(tracing::Level::INFO);
     env.run(config()).await;
     env.wait_ready().await;
@@ -45,7 +46,7 @@ async fn change_during_outage(env: &mut TestEnv, then: fn(&TestEnv)) {
     env.patch_status(&pods[3], running).await;
     env.patch(&changes, json!({ "spec": { "serviceName": "app2" } })).await;
     let new = env.create_pki("ns", "new", "app1").await;
-    then(env);
+    before_end(env);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(env.telemetry.readiness(), Ok(()), "the caches stay ready");
     env.server.clear_faults();

@@ -12,7 +12,7 @@ use crate::test_env::{TestEnv, config};
 const MESSAGE: &str = "ServiceName: appp1 in pki: web is not found in allowedNames: [app1 app2]";
 
 /// The `count` of each Event about the typo, with the name of its object.
-async fn event_counts(env: &TestEnv) -> Vec<(String, i64)> {
+async fn counts_by_object(env: &TestEnv) -> Vec<(String, i64)> {
     let events = env.list("/api/v1/namespaces/ns/events").await;
     let refusals = events.values().filter(|event| event["message"] == MESSAGE);
     let name = |event: &Value| event["involvedObject"]["name"].as_str().unwrap_or_default().to_owned();
@@ -55,14 +55,14 @@ async fn every_waiting_pod_gets_the_event_and_no_other() {
     wanted.insert(2, own(("later", 1)));
     env.wait_until(async || check_counts(&env, &wanted).await).await;
     sleep(Duration::from_secs(1500)).await;
-    assert_eq!(event_counts(&env).await, wanted);
+    assert_eq!(counts_by_object(&env).await, wanted);
     assert!(env.list("/api/v1/namespaces/ns/secrets").await.is_empty());
 
     // A restart may repeat each event once.
     env.stop().await;
     env.run(config()).await;
     sleep(Duration::from_secs(1500)).await;
-    let after = event_counts(&env).await;
+    let after = counts_by_object(&env).await;
     assert!(after.iter().map(|(name, _)| name).eq(wanted.iter().map(|(name, _)| name)), "{after:?}");
     assert!(after.iter().all(|(_, count)| *count <= 2), "{after:?}");
     assert_eq!(meta(&env.get(&path(&pki)).await, "generation"), meta(&pki, "generation"));
@@ -79,7 +79,7 @@ async fn stop_writes_the_queued_events_within_the_grace() {
     let pki = env.create_pki("ns", "web", "appp1").await;
     env.wait_pki(&pki, "NameNotAllowed").await;
     env.stop().await;
-    assert_eq!(event_counts(&env).await, [own(("web", 1))]);
+    assert_eq!(counts_by_object(&env).await, [own(("web", 1))]);
     env.end().await;
 }
 
@@ -88,6 +88,6 @@ fn own((name, count): (&str, i64)) -> (String, i64) {
 }
 
 async fn check_counts(env: &TestEnv, wanted: &[(String, i64)]) -> Result<(), Vec<(String, i64)>> {
-    let counts = event_counts(env).await;
+    let counts = counts_by_object(env).await;
     if counts == wanted { Ok(()) } else { Err(counts) }
 }

@@ -45,14 +45,14 @@ pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<
 fn read(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, String> {
     let mut merged: Option<Kubeconfig> = None;
     for path in paths {
-        let wrong = |e: KubeconfigError| match paths.len() {
+        let explain = |e: KubeconfigError| match paths.len() {
             1 => describe(&e),
             _ => format!("{}: {}", path.display(), describe(&e)),
         };
         match Kubeconfig::read_from(path) {
             Err(KubeconfigError::ReadConfig(e, _)) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(wrong(e)),
-            Ok(next) => merged = Some(merged.unwrap_or_default().merge(next).map_err(wrong)?),
+            Err(e) => return Err(explain(e)),
+            Ok(next) => merged = Some(merged.unwrap_or_default().merge(next).map_err(explain)?),
         }
     }
     Ok(merged)
@@ -68,23 +68,23 @@ impl MergedKubeconfig {
         let MergedKubeconfig { kubeconfig, name } = self;
         let context = select_context(&kubeconfig, &name, context)?;
         let source = format!("context {context} of {name}");
-        let wrong = |why: String| Error::Usage(format!("{source}: {why}"));
+        let usage = |why: String| Error::Usage(format!("{source}: {why}"));
         let found = kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
         let cluster = found.map(|context| &context.cluster);
         let cluster = kubeconfig.clusters.iter().find(|c| Some(&c.name) == cluster).and_then(|c| c.cluster.as_ref());
         if cluster.and_then(|c| c.proxy_url.as_deref()).is_some_and(|proxy| !proxy.is_empty()) {
-            return Err(wrong("proxy-url is not supported: expected a server that can be reached directly".to_owned()));
+            return Err(usage("proxy-url is not supported: expected a server that can be reached directly".to_owned()));
         }
         let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let mut config = config.map_err(|e| wrong(describe(&e)))?;
+        let mut config = config.map_err(|e| usage(describe(&e)))?;
         if config.proxy_url.take().is_some() {
             warnings.push("HTTPS_PROXY is ignored: connections to the API server are direct".to_owned());
         }
         // kube panics at the first request to a URL without a scheme. A user and password in it would be logged.
         let has_user = |url: &Uri| url.authority().is_none_or(|authority| authority.as_str().contains('@'));
         if !matches!(config.cluster_url.scheme_str(), Some("https" | "http")) || has_user(&config.cluster_url) {
-            return Err(wrong("expected a server such as https://10.0.0.1:6443".to_owned()));
+            return Err(usage("expected a server such as https://10.0.0.1:6443".to_owned()));
         }
         let token = take_token_file(&mut config.auth_info);
         Ok((config, token, source))
@@ -96,13 +96,13 @@ fn select_context(kubeconfig: &Kubeconfig, name: &str, context: Option<String>) 
     let names: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
     let known_names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let current = kubeconfig.current_context.clone().filter(|current| !current.is_empty());
-    let wrong = match (context, current) {
+    let problem = match (context, current) {
         (Some(context), _) | (None, Some(context)) if names.contains(&context.as_str()) => return Ok(context),
         (Some(context), _) => format!("--context {context}: there is no such context in {name}"),
         (None, Some(current)) => format!("{name}: its current-context {current} does not exist"),
         (None, None) => format!("{name}: it has no current-context"),
     };
-    Err(Error::Usage(format!("{wrong}: expected --context with one of {known_names}")))
+    Err(Error::Usage(format!("{problem}: expected --context with one of {known_names}")))
 }
 
 /// Removes the token file from the configuration, so that kube does not read it (see [`super::token`]). As in

@@ -1,8 +1,8 @@
 //! The service account of the pod, and the API server of its cluster.
 //!
 //! The kubelet mounts three files into a pod: a token, which it renews before it expires, the CA certificates of the API
-//! server, and the pod's namespace. Two environment variables contain the address. kube reads them, too, but from a fixed
-//! path, which a test cannot replace.
+//! server, and the pod's namespace. Two environment variables contain the address. kube reads all of these, too, but the
+//! files from a fixed path, which a test cannot replace.
 
 use std::{env, net::IpAddr, path::PathBuf};
 

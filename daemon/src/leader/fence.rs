@@ -106,7 +106,7 @@ mod tests {
         assert!(client.send(request(Method::POST)).await.is_ok(), "the other client has no fence");
     }
 
-    /// Callers recognise [`NotSent`] by its type, through all layers of a kube client.
+    /// Callers recognize [`NotSent`] by its type, through all layers of a kube client.
     #[tokio::test(start_paused = true)]
     async fn blocked_write_fails_with_not_sent() {
         let (client, _server) = api_server();

@@ -1,4 +1,4 @@
-//! What a candidate does next: read the Lease, claim it, renew it, or stop because the Lease is lost.
+//! Decides what a candidate does next: read the Lease, claim it, renew it, or stop because the Lease is lost.
 //!
 //! A pure state machine: it takes a response, and returns the role and the next request. It does no I/O; time and
 //! jitter are arguments, so a test can run hundreds of elections. The [`LeaderElector`](super::LeaderElector) sends

@@ -74,17 +74,17 @@ impl Harness {
         self.lease = lease;
     }
 
-    fn taken_by(&mut self, holder: &str) {
+    fn store_lease_of(&mut self, holder: &str) {
         let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 3 });
         self.store(json!({ "metadata": { "name": LEASE_NAME, "namespace": "ns" }, "spec": spec }));
     }
 
     async fn leading() -> Harness {
-        let mut it = Harness::start();
-        it.serve().await;
-        it.serve().await;
-        (&mut it.started).await.unwrap();
-        it
+        let mut harness = Harness::start();
+        harness.serve().await;
+        harness.serve().await;
+        (&mut harness.started).await.unwrap();
+        harness
     }
 
     fn metric(&self) -> i64 {
@@ -108,10 +108,10 @@ impl Harness {
 
 #[tokio::test(start_paused = true)]
 async fn first_candidate_creates_the_lease_and_works() {
-    let mut it = Harness::start();
-    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"));
-    assert!(it.started.try_recv().is_err() && it.metric() == 0);
-    let (line, lease) = it.serve().await;
+    let mut harness = Harness::start();
+    assert_eq!(harness.serve().await.0, format!("GET {OBJECT}"));
+    assert!(harness.started.try_recv().is_err() && harness.metric() == 0);
+    let (line, lease) = harness.serve().await;
     assert_eq!(line, format!("POST {COLLECTION}"));
     assert_eq!(lease["metadata"], json!({ "name": LEASE_NAME }));
     let spec = &lease["spec"];
@@ -122,24 +122,24 @@ async fn first_candidate_creates_the_lease_and_works() {
         let text = spec[time].as_str().unwrap();
         assert!(text.len() == 27 && text.ends_with('Z') && text.as_bytes()[19] == b'.', "{text}");
     }
-    (&mut it.started).await.unwrap();
-    assert_eq!(it.metric(), 1);
-    let text = it.telemetry.encode().unwrap();
+    (&mut harness.started).await.unwrap();
+    assert_eq!(harness.metric(), 1);
+    let text = harness.telemetry.encode().unwrap();
     assert!(text.contains(r#"leader_election_master_status{name="demo-controller"} 1"#), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn standby_works_after_the_lease_has_expired() {
     let log = Log::start(tracing::Level::INFO);
-    let mut it = Harness::start();
-    it.taken_by("other");
+    let mut harness = Harness::start();
+    harness.store_lease_of("other");
     let start = Instant::now();
-    while !it.serve().await.0.starts_with("PUT") {
-        assert!(it.started.try_recv().is_err(), "a standby does not work");
+    while !harness.serve().await.0.starts_with("PUT") {
+        assert!(harness.started.try_recv().is_err(), "a standby does not work");
     }
     assert_eq!(start.elapsed(), LEASE_DURATION);
-    (&mut it.started).await.unwrap();
-    assert_eq!(it.lease["spec"]["leaseTransitions"], 4);
+    (&mut harness.started).await.unwrap();
+    assert_eq!(harness.lease["spec"]["leaseTransitions"], 4);
     let lines: Vec<_> =
         log.lines().iter().map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect();
     assert_eq!(lines, ["standby: another process leads", "became the leader"]);
@@ -147,19 +147,19 @@ async fn standby_works_after_the_lease_has_expired() {
 
 #[tokio::test(start_paused = true)]
 async fn leader_without_renewal_drops_the_work_after_10_seconds() {
-    let mut it = Harness::leading().await;
-    let renewal = it.server.next().await;
+    let mut harness = Harness::leading().await;
+    let renewal = harness.server.next().await;
     let sent = Instant::now();
     pass(Duration::from_secs(1)).await;
-    it.respond(renewal);
+    harness.respond(renewal);
     let mut hanging = Vec::new();
-    while let Some(call) = it.server.next_within(RENEW_DEADLINE).await {
-        assert!(!it.work_is_dropped() || sent.elapsed() >= RENEW_DEADLINE);
+    while let Some(call) = harness.server.next_within(RENEW_DEADLINE).await {
+        assert!(!harness.work_is_dropped() || sent.elapsed() >= RENEW_DEADLINE);
         hanging.push(call);
     }
     assert!(hanging.len() >= 2, "a hanging request is followed by another");
-    assert!(it.work_is_dropped() && it.metric() == 0 && it.stop.is_cancelled());
-    let error = it.result().await.unwrap_err();
+    assert!(harness.work_is_dropped() && harness.metric() == 0 && harness.stop.is_cancelled());
+    let error = harness.result().await.unwrap_err();
     let expected = "lost the Lease ns/demo-controller: not renewed for 10s; ";
     assert!(error.to_string().starts_with(expected), "{error}");
 }
@@ -167,13 +167,13 @@ async fn leader_without_renewal_drops_the_work_after_10_seconds() {
 #[tokio::test(start_paused = true)]
 async fn lost_lease_is_not_logged_as_standby() {
     let log = Log::start(tracing::Level::INFO);
-    let mut it = Harness::leading().await;
-    it.taken_by("other");
-    while !it.work_is_dropped() {
-        it.serve().await;
+    let mut harness = Harness::leading().await;
+    harness.store_lease_of("other");
+    while !harness.work_is_dropped() {
+        harness.serve().await;
         pass(Duration::from_millis(1)).await;
     }
-    let error = it.result().await.unwrap_err().to_string();
+    let error = harness.result().await.unwrap_err().to_string();
     assert!(error.starts_with("lost the Lease ns/demo-controller: other holds it now; "), "{error}");
     assert!(log.lines().iter().all(|line| line["message"] == "became the leader"), "{:?}", log.lines());
 }
@@ -200,12 +200,12 @@ async fn fence_closes_at_the_deadline_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn client_of_the_work_is_fenced() {
-    let mut it = Harness::start();
-    it.serve().await;
-    it.serve().await;
-    let client = (&mut it.started).await.unwrap();
-    it.finish(Ok(()));
-    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"), "the release starts");
+    let mut harness = Harness::start();
+    harness.serve().await;
+    harness.serve().await;
+    let client = (&mut harness.started).await.unwrap();
+    harness.finish(Ok(()));
+    assert_eq!(harness.serve().await.0, format!("GET {OBJECT}"), "the release starts");
     let write = http::Request::post("/api/v1/pods").body(kube::client::Body::empty()).unwrap();
     let response = timeout(RENEW_DEADLINE, client.send(write)).await.expect("not sent");
     assert!(response.is_err());
@@ -213,91 +213,91 @@ async fn client_of_the_work_is_fenced() {
 
 #[tokio::test(start_paused = true)]
 async fn lease_is_renewed_until_the_work_ends_then_released() {
-    let mut it = Harness::leading().await;
-    it.stop.cancel();
-    assert!(it.serve().await.0.starts_with("PUT"), "a renewal during the drain");
-    assert_eq!(it.lease["spec"]["leaseDurationSeconds"], 15);
-    it.finish(Ok(()));
-    assert_eq!(it.serve().await.0, format!("GET {OBJECT}"));
-    let call = it.server.next().await;
-    assert_eq!(it.metric(), 0);
+    let mut harness = Harness::leading().await;
+    harness.stop.cancel();
+    assert!(harness.serve().await.0.starts_with("PUT"), "a renewal during the drain");
+    assert_eq!(harness.lease["spec"]["leaseDurationSeconds"], 15);
+    harness.finish(Ok(()));
+    assert_eq!(harness.serve().await.0, format!("GET {OBJECT}"));
+    let call = harness.server.next().await;
+    assert_eq!(harness.metric(), 0);
     let spec = &call.body["spec"];
     assert_eq!((&spec["holderIdentity"], &spec["leaseDurationSeconds"]), (&"".into(), &1.into()));
     assert_eq!((call.method.as_str(), &call.body["metadata"]["resourceVersion"]), ("PUT", &"2".into()));
     // A renewal that was in flight was faster.
     call.status(409, "Conflict", "another version");
-    assert!(it.serve().await.0.starts_with("GET"));
-    assert!(it.serve().await.0.starts_with("PUT"));
-    assert_eq!(it.lease["spec"]["holderIdentity"], "");
-    assert_eq!(it.result().await, Ok(()));
+    assert!(harness.serve().await.0.starts_with("GET"));
+    assert!(harness.serve().await.0.starts_with("PUT"));
+    assert_eq!(harness.lease["spec"]["holderIdentity"], "");
+    assert_eq!(harness.result().await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn release_takes_at_most_two_seconds() {
-    let mut it = Harness::leading().await;
-    it.finish(Ok(()));
-    let (_hangs, start) = (it.server.next().await, Instant::now());
-    assert_eq!(it.result().await, Ok(()));
+    let mut harness = Harness::leading().await;
+    harness.finish(Ok(()));
+    let (_hangs, start) = (harness.server.next().await, Instant::now());
+    assert_eq!(harness.result().await, Ok(()));
     assert_eq!(start.elapsed(), RELEASE_TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failed_work_keeps_the_lease() {
-    let mut it = Harness::leading().await;
-    it.finish(Err("unfinished"));
-    assert!(it.server.next_within(LEASE_DURATION).await.is_none());
-    assert_eq!(it.result().await, Err(LeadError::Work("unfinished")));
+    let mut harness = Harness::leading().await;
+    harness.finish(Err("unfinished"));
+    assert!(harness.server.next_within(LEASE_DURATION).await.is_none());
+    assert_eq!(harness.result().await, Err(LeadError::Work("unfinished")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopped_standby_ends_at_once_without_work() {
-    let mut it = Harness::start();
-    it.taken_by("other");
-    it.serve().await;
+    let mut harness = Harness::start();
+    harness.store_lease_of("other");
+    harness.serve().await;
     pass(Duration::from_millis(1)).await;
-    it.stop.cancel();
+    harness.stop.cancel();
     let start = Instant::now();
-    assert_eq!(it.result().await, Ok(()));
+    assert_eq!(harness.result().await, Ok(()));
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn claim_in_flight_at_the_stop_is_released() {
-    let mut it = Harness::start();
-    it.serve().await;
-    let claim = it.server.next().await;
-    it.stop.cancel();
-    let get = it.server.next().await;
+    let mut harness = Harness::start();
+    harness.serve().await;
+    let claim = harness.server.next().await;
+    harness.stop.cancel();
+    let get = harness.server.next().await;
     // The claim arrives late.
-    it.store(claim.body.clone());
-    it.respond(get);
-    assert_eq!(it.serve().await.1["spec"]["holderIdentity"], "");
-    assert_eq!(it.result().await, Ok(()));
+    harness.store(claim.body.clone());
+    harness.respond(get);
+    assert_eq!(harness.serve().await.1["spec"]["holderIdentity"], "");
+    assert_eq!(harness.result().await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn readyz_reports_a_lease_that_cannot_be_used() {
     let log = Log::start(tracing::Level::INFO);
-    let mut it = Harness::start();
+    let mut harness = Harness::start();
     for _ in 0..10 {
-        it.server.next().await.status(403, "Forbidden", "no access");
+        harness.server.next().await.status(403, "Forbidden", "no access");
     }
     pass(Duration::from_millis(1)).await;
-    let ready = |it: &Harness| it.telemetry.readiness();
+    let ready = |harness: &Harness| harness.telemetry.readiness();
     let expected = "leader: Lease ns/demo-controller cannot be used yet: 403 Forbidden: no access\n";
-    assert_eq!(ready(&it), Err(expected.to_owned()));
+    assert_eq!(ready(&harness), Err(expected.to_owned()));
     assert!((1..=4).contains(&log.lines().len()), "limited: {:?}", log.lines());
-    it.serve().await;
-    it.server.next().await.status(404, "NotFound", "no such namespace");
+    harness.serve().await;
+    harness.server.next().await.status(404, "NotFound", "no such namespace");
     pass(Duration::from_millis(1)).await;
-    assert!(ready(&it).unwrap_err().ends_with("404 NotFound: no such namespace\n"), "absent is not a success");
-    it.taken_by("other");
-    it.serve().await;
+    assert!(ready(&harness).unwrap_err().ends_with("404 NotFound: no such namespace\n"), "absent is not a success");
+    harness.store_lease_of("other");
+    harness.serve().await;
     pass(Duration::from_millis(1)).await;
-    assert_eq!(ready(&it), Ok(()), "a standby is ready");
-    it.server.next().await.status(403, "Forbidden", "no access");
+    assert_eq!(ready(&harness), Ok(()), "a standby is ready");
+    harness.server.next().await.status(403, "Forbidden", "no access");
     pass(Duration::from_millis(1)).await;
-    assert_eq!(ready(&it), Ok(()), "and stays ready");
+    assert_eq!(ready(&harness), Ok(()), "and stays ready");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
-use testkit::Folder;
+use testkit::{Folder, repo_file};
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn parse_error(flags: &str, ini: &str) -> String {
 }
 
 #[test]
-fn defaults_are_those_of_the_design() {
+fn defaults_are_as_documented() {
     let Settings { controller, daemon, exec, explain, .. } = settings("--resource pods", "");
     assert_eq!((controller.workers, controller.max_retries, controller.namespace), (4, 5, None));
     assert_eq!((controller.watch_idle.as_secs(), controller.shutdown_grace.as_secs()), (150, 20));
@@ -162,7 +162,7 @@ fn variables() -> BTreeSet<String> {
 
 #[test]
 fn sample_file_has_exactly_the_accepted_keys() {
-    let sample = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.ini.sample")).unwrap();
+    let sample = repo_file("event-controller/config.ini.sample");
     let (global, _) = sample.split_once("\n[plugin_simple]").unwrap();
     let keys: BTreeSet<String> = global
         .lines()
@@ -178,7 +178,7 @@ fn sample_file_has_exactly_the_accepted_keys() {
 
 #[test]
 fn files_in_the_guide_are_accepted() {
-    let guide = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/event-controller.md")).unwrap();
+    let guide = repo_file("docs/event-controller.md");
     let blocks: Vec<&str> = guide.split("```ini\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 2);
     for ini in blocks {

@@ -74,40 +74,40 @@ fn widget(name: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn controller_follows_a_resource_to_another_version() {
-    let mut it = Harness::start(Duration::ZERO, Duration::from_secs(300));
-    it.discover("v1beta1").await;
-    it.list("/apis/a.example/v1beta1/widgets", &json!([widget("one")])).await;
-    assert_eq!(it.events.recv().await.unwrap(), "ADDED a.example/v1beta1 one");
-    assert_eq!(it.telemetry.readiness(), Ok(()));
+    let mut harness = Harness::start(Duration::ZERO, Duration::from_secs(300));
+    harness.discover("v1beta1").await;
+    harness.list("/apis/a.example/v1beta1/widgets", &json!([widget("one")])).await;
+    assert_eq!(harness.events.recv().await.unwrap(), "ADDED a.example/v1beta1 one");
+    assert_eq!(harness.telemetry.readiness(), Ok(()));
 
-    it.server.next().await.bytes(404, &[], "404 page not found\n");
-    let call = it.server.next().await;
+    harness.server.next().await.bytes(404, &[], "404 page not found\n");
+    let call = harness.server.next().await;
     assert_eq!(call.path, "/api", "the resource is searched again");
-    assert!(it.telemetry.readiness().unwrap_err().contains("does not serve /apis/a.example/v1beta1/widgets"));
+    assert!(harness.telemetry.readiness().unwrap_err().contains("does not serve /apis/a.example/v1beta1/widgets"));
     call.json(200, &json!({ "items": [] }));
-    it.server.next().await.json(200, &discovery_of("v1"));
-    it.list("/apis/a.example/v1/widgets", &json!([widget("one"), widget("two")])).await;
-    assert_eq!(it.events.recv().await.unwrap(), "ADDED a.example/v1 two", "the cache is kept");
-    assert_eq!((it.telemetry.readiness(), it.telemetry.liveness()), (Ok(()), Ok(())));
-    it.stop.cancel();
-    assert_eq!(it.running.await.unwrap(), Ok(()));
+    harness.server.next().await.json(200, &discovery_of("v1"));
+    harness.list("/apis/a.example/v1/widgets", &json!([widget("one"), widget("two")])).await;
+    assert_eq!(harness.events.recv().await.unwrap(), "ADDED a.example/v1 two", "the cache is kept");
+    assert_eq!((harness.telemetry.readiness(), harness.telemetry.liveness()), (Ok(()), Ok(())));
+    harness.stop.cancel();
+    assert_eq!(harness.running.await.unwrap(), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn stuck_event_fails_liveness_and_is_unfinished_at_the_end() {
     for (stuck_after, alive) in [(Duration::from_secs(300), false), (Duration::from_secs(3600), true)] {
-        let mut it = Harness::start(Duration::from_secs(1_000_000), stuck_after);
-        it.discover("v1").await;
-        it.list("/apis/a.example/v1/widgets", &json!([widget("one")])).await;
-        let _silent_watch = it.server.next().await;
-        it.events.recv().await.unwrap();
+        let mut harness = Harness::start(Duration::from_secs(1_000_000), stuck_after);
+        harness.discover("v1").await;
+        harness.list("/apis/a.example/v1/widgets", &json!([widget("one")])).await;
+        let _silent_watch = harness.server.next().await;
+        harness.events.recv().await.unwrap();
         sleep(Duration::from_secs(240)).await;
-        assert_eq!(it.telemetry.liveness(), Ok(()));
+        assert_eq!(harness.telemetry.liveness(), Ok(()));
         sleep(Duration::from_secs(600)).await;
-        let liveness = it.telemetry.liveness();
+        let liveness = harness.telemetry.liveness();
         assert_eq!(liveness.is_ok(), alive, "{liveness:?}");
-        it.stop.cancel();
-        let ended = timeout(Duration::from_secs(21), it.running).await.unwrap().unwrap();
+        harness.stop.cancel();
+        let ended = timeout(Duration::from_secs(21), harness.running).await.unwrap().unwrap();
         assert_eq!(ended.unwrap_err().keys, ["ns/one"]);
     }
 }

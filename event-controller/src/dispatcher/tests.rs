@@ -78,7 +78,7 @@ impl Harness {
         self.plugin.failures.lock().push_back(ReconcileError::Permanent { why: "never".into(), requeue_after: None });
     }
 
-    fn give_up(&self) -> Outcome {
+    fn exhaust_retries(&self) -> Outcome {
         self.dispatcher.on_retries_exhausted(&key(), "no").now_or_never().unwrap().unwrap()
     }
 
@@ -89,105 +89,105 @@ impl Harness {
 
 #[test]
 fn object_has_events_from_added_to_deleted() {
-    let it = Harness::new();
-    assert_eq!(it.events(), "", "no object");
-    it.apply("u", 1);
-    assert_eq!(it.events(), "ADDED u1");
-    assert_eq!(it.events(), "", "no repeated event");
-    it.apply("u", 2);
-    it.apply("u", 3);
-    assert_eq!(it.events(), "MODIFIED u3", "states in between may be skipped");
-    it.apply("u", 4);
-    it.delete();
-    assert_eq!(it.events(), "DELETED u4", "newer than the version that was delivered");
-    it.apply("w", 5);
-    it.delete();
-    assert_eq!(it.events(), "", "it was never delivered");
-    assert!(it.is_empty());
+    let harness = Harness::new();
+    assert_eq!(harness.events(), "", "no object");
+    harness.apply("u", 1);
+    assert_eq!(harness.events(), "ADDED u1");
+    assert_eq!(harness.events(), "", "no repeated event");
+    harness.apply("u", 2);
+    harness.apply("u", 3);
+    assert_eq!(harness.events(), "MODIFIED u3", "states in between may be skipped");
+    harness.apply("u", 4);
+    harness.delete();
+    assert_eq!(harness.events(), "DELETED u4", "newer than the version that was delivered");
+    harness.apply("w", 5);
+    harness.delete();
+    assert_eq!(harness.events(), "", "it was never delivered");
+    assert!(harness.is_empty());
 }
 
 #[test]
 fn reconnect_repeats_and_loses_no_event() {
-    let it = Harness::new();
-    it.replace(vec![object("u", 1)]);
-    assert_eq!(it.events(), "ADDED u1");
-    it.replace(vec![object("u", 1)]);
-    assert_eq!(it.events(), "", "the same list again");
-    it.replace(vec![object("u", 4)]);
-    assert_eq!(it.events(), "MODIFIED u4", "changed during the outage");
-    it.replace(vec![object("w", 6)]);
-    assert_eq!(it.events(), "DELETED u4, ADDED w6", "replaced during the outage");
-    it.replace(vec![]);
-    assert_eq!(it.events(), "DELETED w6", "deleted during the outage");
+    let harness = Harness::new();
+    harness.replace(vec![object("u", 1)]);
+    assert_eq!(harness.events(), "ADDED u1");
+    harness.replace(vec![object("u", 1)]);
+    assert_eq!(harness.events(), "", "the same list again");
+    harness.replace(vec![object("u", 4)]);
+    assert_eq!(harness.events(), "MODIFIED u4", "changed during the outage");
+    harness.replace(vec![object("w", 6)]);
+    assert_eq!(harness.events(), "DELETED u4, ADDED w6", "replaced during the outage");
+    harness.replace(vec![]);
+    assert_eq!(harness.events(), "DELETED w6", "deleted during the outage");
 }
 
 #[test]
 fn failed_event_is_retried_with_the_current_state() {
-    let it = Harness::new();
-    it.apply("u", 1);
-    it.fail_next();
-    assert_eq!(it.events(), "ADDED u1");
-    it.apply("u", 2);
-    assert_eq!(it.events(), "ADDED u2");
-    it.apply("w", 3);
-    it.fail_next();
-    assert_eq!(it.events(), "DELETED u2");
-    assert_eq!(it.events(), "DELETED u2, ADDED w3");
-    it.apply("x", 4);
-    it.events();
-    it.delete();
-    it.apply("y", 5);
-    it.fail_next();
-    assert_eq!(it.events(), "DELETED x4");
-    it.delete();
-    assert_eq!(it.events(), "DELETED x4");
+    let harness = Harness::new();
+    harness.apply("u", 1);
+    harness.fail_next();
+    assert_eq!(harness.events(), "ADDED u1");
+    harness.apply("u", 2);
+    assert_eq!(harness.events(), "ADDED u2");
+    harness.apply("w", 3);
+    harness.fail_next();
+    assert_eq!(harness.events(), "DELETED u2");
+    assert_eq!(harness.events(), "DELETED u2, ADDED w3");
+    harness.apply("x", 4);
+    harness.events();
+    harness.delete();
+    harness.apply("y", 5);
+    harness.fail_next();
+    assert_eq!(harness.events(), "DELETED x4");
+    harness.delete();
+    assert_eq!(harness.events(), "DELETED x4");
 }
 
 #[test]
 fn failed_added_is_followed_by_deleted() {
-    let it = Harness::new();
-    it.apply("u", 1);
-    it.fail_next();
-    it.events();
-    it.delete();
-    assert_eq!(it.events(), "DELETED u1", "the plugin may have handled it");
+    let harness = Harness::new();
+    harness.apply("u", 1);
+    harness.fail_next();
+    harness.events();
+    harness.delete();
+    assert_eq!(harness.events(), "DELETED u1", "the plugin may have handled it");
 }
 
 #[test]
 fn dropped_deletion_does_not_drop_its_successor() {
-    let it = Harness::new();
-    it.apply("u", 1);
-    it.events();
-    it.apply("u", 2);
-    it.fail_next();
-    assert_eq!(it.events(), "MODIFIED u2");
-    it.delete();
-    assert_eq!(it.give_up(), Outcome::AwaitChange, "MODIFIED is dropped, DELETED is not");
-    it.fail_next();
-    assert_eq!(it.events(), "DELETED u2");
-    it.apply("w", 3);
-    assert_eq!(it.give_up(), Outcome::RequeueAfter(Duration::ZERO));
-    assert_eq!(it.events(), "ADDED w3");
-    it.delete();
-    it.fail_next();
-    it.events();
-    assert_eq!(it.give_up(), Outcome::AwaitChange);
-    assert!(it.is_empty());
+    let harness = Harness::new();
+    harness.apply("u", 1);
+    harness.events();
+    harness.apply("u", 2);
+    harness.fail_next();
+    assert_eq!(harness.events(), "MODIFIED u2");
+    harness.delete();
+    assert_eq!(harness.exhaust_retries(), Outcome::AwaitChange, "MODIFIED is dropped, DELETED is not");
+    harness.fail_next();
+    assert_eq!(harness.events(), "DELETED u2");
+    harness.apply("w", 3);
+    assert_eq!(harness.exhaust_retries(), Outcome::RequeueAfter(Duration::ZERO));
+    assert_eq!(harness.events(), "ADDED w3");
+    harness.delete();
+    harness.fail_next();
+    harness.events();
+    assert_eq!(harness.exhaust_retries(), Outcome::AwaitChange);
+    assert!(harness.is_empty());
 }
 
 #[test]
 fn rejected_event_is_logged_and_dropped() {
-    let (it, log) = (Harness::new(), Log::start(tracing::Level::ERROR));
-    it.apply("u", 1);
-    it.reject_next();
-    assert!(matches!(it.reconcile(), Err(ReconcileError::Permanent { requeue_after: None, .. })));
+    let (harness, log) = (Harness::new(), Log::start(tracing::Level::ERROR));
+    harness.apply("u", 1);
+    harness.reject_next();
+    assert!(matches!(harness.reconcile(), Err(ReconcileError::Permanent { requeue_after: None, .. })));
     assert_eq!(log.lines()[0]["error"], "never");
-    it.apply("u", 2);
-    assert_eq!(it.events(), "ADDED u1, ADDED u2");
-    it.apply("w", 3);
-    it.reject_next();
-    assert!(matches!(it.reconcile(), Err(ReconcileError::Permanent { requeue_after: Some(Duration::ZERO), .. })));
-    assert_eq!(it.events(), "DELETED u2, ADDED w3");
+    harness.apply("u", 2);
+    assert_eq!(harness.events(), "ADDED u1, ADDED u2");
+    harness.apply("w", 3);
+    harness.reject_next();
+    assert!(matches!(harness.reconcile(), Err(ReconcileError::Permanent { requeue_after: Some(Duration::ZERO), .. })));
+    assert_eq!(harness.events(), "DELETED u2, ADDED w3");
 }
 
 /// Applies an event to the state that a plugin derives from its events, the UID of the object.
@@ -210,29 +210,29 @@ proptest! {
     fn events_are_consistent_and_end_with_the_actual_state(
         steps in prop::collection::vec((0usize..4, any::<bool>(), any::<bool>()), 1..40)
     ) {
-        let it = Harness::new();
+        let harness = Harness::new();
         let (mut derived, mut actual) = (None, None);
         for (version, (uid, reconciled, fails)) in steps.into_iter().enumerate() {
             match ["u", "w", "x"].get(uid) {
-                Some(uid) => it.apply(uid, version as u32),
-                None => it.delete(),
+                Some(uid) => harness.apply(uid, version as u32),
+                None => harness.delete(),
             }
             actual = ["u", "w", "x"].get(uid).map(|uid| (*uid).to_owned());
             if reconciled {
                 if fails {
-                    it.fail_next();
+                    harness.fail_next();
                 }
-                let events = it.events();
-                let has_failed = fails && it.plugin.failures.lock().drain(..).count() == 0;
+                let events = harness.events();
+                let has_failed = fails && harness.plugin.failures.lock().drain(..).count() == 0;
                 for (n, event) in events.split(", ").filter(|event| !event.is_empty()).enumerate() {
                     apply_event(&mut derived, event, !(has_failed && n == 0));
                 }
             }
         }
-        for event in it.events().split(", ").filter(|event| !event.is_empty()) {
+        for event in harness.events().split(", ").filter(|event| !event.is_empty()) {
             apply_event(&mut derived, event, true);
         }
         prop_assert_eq!(derived, actual);
-        prop_assert_eq!(it.events(), "");
+        prop_assert_eq!(harness.events(), "");
     }
 }

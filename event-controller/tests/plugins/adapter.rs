@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 
 use testkit::Folder;
 
-use crate::{PluginProcess, event, file, have, route};
+use crate::{PluginProcess, are_installed, event, repo_path, route};
 
 /// Returns the command of the adapter with this plugin, without variables of a cluster.
 fn adapter(plugin: &str) -> Command {
     let mut command = Command::new("python3");
-    command.arg(file("examples/plugins/adapter.py")).arg(file(&format!("event-controller/tests/plugins/{plugin}")));
+    command
+        .arg(repo_path("examples/plugins/adapter.py"))
+        .arg(repo_path(&format!("event-controller/tests/plugins/{plugin}")));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("K8S_") {
             command.env_remove(name);
@@ -34,7 +36,7 @@ fn eval(plugin: &mut PluginProcess, expression: &str, config: &Value) -> (String
 
 #[test]
 fn plugin_of_the_original_runs_unchanged() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let mut plugin = PluginProcess::start(&mut adapter("plugin_simple"));
@@ -50,7 +52,7 @@ fn plugin_of_the_original_runs_unchanged() {
 
 #[test]
 fn plugin_that_prints_and_reads_does_not_break_the_protocol() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let mut plugin = PluginProcess::start(&mut adapter("plugin_prints"));
@@ -67,7 +69,7 @@ fn plugin_that_prints_and_reads_does_not_break_the_protocol() {
 /// The exit makes the controller retry the event. A running thread of the plugin does not delay the exit.
 #[test]
 fn exception_ends_the_process_without_a_response() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     for (name, why) in [("raises", "KeyError: 'host'"), ("exits", "SystemExit: 0"), ("threads", "KeyError: 'host'")] {
@@ -85,7 +87,7 @@ fn exception_ends_the_process_without_a_response() {
 
 #[test]
 fn unusual_return_values_are_converted() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let mut plugin = PluginProcess::start(&mut adapter("plugin_settings"));
@@ -111,7 +113,7 @@ fn unusual_return_values_are_converted() {
 
 #[test]
 fn watcher_has_a_logger_with_the_given_level() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     for (level, shown) in [("info", "[INFO] said\n[CRITICAL] shouted\n"), ("error", "[CRITICAL] shouted\n")] {
@@ -123,7 +125,7 @@ fn watcher_has_a_logger_with_the_given_level() {
 
 #[test]
 fn own_section_overrides_that_of_exec() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let folder = Folder::new("sections");
@@ -159,7 +161,7 @@ fn own_section_overrides_that_of_exec() {
 
 #[test]
 fn variable_beats_file_and_file_beats_default() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let folder = Folder::new("order");
@@ -187,7 +189,7 @@ fn variable_beats_file_and_file_beats_default() {
 
 #[test]
 fn token_is_read_again_and_is_only_for_its_server() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let token = "watcher.config.k8s_token";
@@ -224,7 +226,7 @@ fn token_is_read_again_and_is_only_for_its_server() {
         assert!(stderr.contains(&why), "{stderr}");
     }
     for endpoint in ["kubernetes.default.svc:443", "Kubernetes.Default.Svc.", "[fd00::1]:6443"] {
-        // In a pod there is a token, elsewhere there is none.
+        // Only a pod has a token.
         let (token, stderr) = token_for(endpoint);
         assert!(token != "mine" && !stderr.contains("none is for"), "{endpoint}: {stderr}");
     }
@@ -232,7 +234,7 @@ fn token_is_read_again_and_is_only_for_its_server() {
 
 #[test]
 fn ca_of_the_file_is_for_the_server_of_the_file() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let folder = Folder::new("ca");
@@ -250,7 +252,7 @@ fn ca_of_the_file_is_for_the_server_of_the_file() {
 
 #[test]
 fn plugin_imports_modules_beside_it() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     let mut plugin = PluginProcess::start(&mut adapter("plugin_sibling"));
@@ -264,7 +266,7 @@ fn plugin_imports_modules_beside_it() {
 
 #[test]
 fn directory_without_a_plugin_is_rejected() {
-    if !have(&["python3"]) {
+    if !are_installed(&["python3"]) {
         return;
     }
     for (plugin, why) in [("nowhere", "nowhere has no __init__.py"), ("Directory", "has no handle_event(")] {

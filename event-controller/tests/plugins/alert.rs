@@ -9,8 +9,9 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use testkit::wait::DEADLINE;
 
-use crate::{DEADLINE, PluginProcess, event, file, have, route};
+use crate::{PluginProcess, are_installed, event, repo_path, route};
 
 const SECRET: &str = "T0-B0-s3cr3t";
 
@@ -75,12 +76,12 @@ fn read_body(connection: &TcpStream) -> Value {
 }
 
 fn alert() -> PluginProcess {
-    PluginProcess::start(Command::new("sh").arg(file("examples/plugins/alert.sh")))
+    PluginProcess::start(Command::new("sh").arg(repo_path("examples/plugins/alert.sh")))
 }
 
 #[test]
 fn deletion_sends_an_alert() {
-    if !have(&["curl", "jq"]) {
+    if !are_installed(&["curl", "jq"]) {
         return;
     }
     let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK", "204 No Content"]), alert());
@@ -105,7 +106,7 @@ fn deletion_sends_an_alert() {
 
 #[test]
 fn events_and_format_of_an_alert_can_be_set() {
-    if !have(&["curl", "jq"]) {
+    if !are_installed(&["curl", "jq"]) {
         return;
     }
     let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK"]), alert());
@@ -125,7 +126,7 @@ fn events_and_format_of_an_alert_can_be_set() {
 /// A response would mean that the event was handled.
 #[test]
 fn failing_webhook_ends_the_script_without_its_url() {
-    if !have(&["curl", "jq"]) {
+    if !are_installed(&["curl", "jq"]) {
         return;
     }
     let mut silent = FakeWebhook::new(&[]).config();
@@ -156,7 +157,7 @@ fn failing_webhook_ends_the_script_without_its_url() {
 /// Names of RBAC objects may contain nearly any character.
 #[test]
 fn name_of_an_object_is_only_text() {
-    if !have(&["curl", "jq"]) {
+    if !are_installed(&["curl", "jq"]) {
         return;
     }
     let (webhook, mut plugin) = (FakeWebhook::new(&["200 OK", "200 OK"]), alert());
@@ -178,8 +179,9 @@ fn name_of_an_object_is_only_text() {
 
 #[test]
 fn missing_program_ends_the_script() {
-    let mut plugin =
-        PluginProcess::start(Command::new("/bin/sh").arg(file("examples/plugins/alert.sh")).env("PATH", "/nowhere"));
+    let mut plugin = PluginProcess::start(
+        Command::new("/bin/sh").arg(repo_path("examples/plugins/alert.sh")).env("PATH", "/nowhere"),
+    );
     let (status, stderr) = plugin.close();
     assert_eq!(status.code(), Some(1));
     assert_eq!(stderr, "alert.sh: needs curl, which is not on the PATH\n");

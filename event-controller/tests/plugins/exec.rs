@@ -8,7 +8,7 @@ use event_controller::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{file, have};
+use crate::{are_installed, repo_path};
 
 /// Returns a Route from a list, without its kind.
 fn route() -> Event {
@@ -29,12 +29,12 @@ fn route() -> Event {
 
 #[tokio::test]
 async fn every_example_responds_to_exec() {
-    if !have(&["python3", "curl", "jq"]) {
+    if !are_installed(&["python3", "curl", "jq"]) {
         return;
     }
     let [alert, adapter, plugin] =
         ["examples/plugins/alert.sh", "examples/plugins/adapter.py", "event-controller/tests/plugins/plugin_simple"]
-            .map(|path| file(path).replace('\'', r"'\''"));
+            .map(|path| repo_path(path).replace('\'', r"'\''"));
     for (command, message, level) in [
         (format!("sh '{alert}'"), "ADDED Route shop/web: no alert", Level::Debug),
         (format!("python3 '{adapter}' '{plugin}'"), "Kind: Route; Name: web", Level::Info),

@@ -1,21 +1,22 @@
 //! Runs the plugin in `docs/event-controller.md`.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
 use serde_json::{Value, json};
+use testkit::repo_file;
 
-use crate::{PluginProcess, file, have};
+use crate::{PluginProcess, are_installed};
 
 /// Returns the code blocks in this language.
 fn blocks(language: &str) -> Vec<String> {
-    let text = fs::read_to_string(file("docs/event-controller.md")).unwrap();
+    let text = repo_file("docs/event-controller.md");
     let blocks = text.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
     blocks.filter(|(first, _)| *first == language).map(|(_, block)| block.to_owned()).collect()
 }
 
 #[test]
 fn plugin_of_the_guide_responds_as_shown() {
-    if !have(&["jq"]) {
+    if !are_installed(&["jq"]) {
         return;
     }
     let script = blocks("sh").into_iter().find(|block| block.starts_with("#!/bin/sh\n")).expect("hello.sh");

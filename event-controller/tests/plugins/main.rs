@@ -12,17 +12,18 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-
-/// Time limit of each step of a test.
-const DEADLINE: Duration = Duration::from_secs(30);
+use testkit::{
+    process::{find_program, wait_exit},
+    repo,
+    wait::DEADLINE,
+};
 
 /// Returns whether all these programs are installed. If not, prints a message that cargo does not capture.
-fn have(programs: &[&str]) -> bool {
-    let missing: Vec<&str> = programs.iter().copied().filter(|program| !runs(program)).collect();
+fn are_installed(programs: &[&str]) -> bool {
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| find_program(program).is_none()).collect();
     if !missing.is_empty() {
         let test = thread::current().name().unwrap_or("a test").to_owned();
         let line = format!("{test}: skipped, {} not found\n", missing.join(", "));
@@ -31,18 +32,9 @@ fn have(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
-fn runs(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success())
-}
-
 /// Returns the path of a file of the repository.
-fn file(path: &str) -> String {
-    format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
+fn repo_path(path: &str) -> String {
+    repo().join(path).display().to_string()
 }
 
 /// A running plugin, killed when dropped.
@@ -100,15 +92,7 @@ impl PluginProcess {
             Ok(line) => panic!("one response per event, but there is {line:?}"),
             Err(RecvTimeoutError::Timeout) => panic!("the plugin does not exit"),
         }
-        let until = Instant::now() + DEADLINE;
-        let status = loop {
-            match self.child.try_wait().unwrap() {
-                Some(status) => break status,
-                None if Instant::now() > until => panic!("the plugin has closed stdout, but does not exit"),
-                None => thread::sleep(Duration::from_millis(5)),
-            }
-        };
-        (status, self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
+        (wait_exit(&mut self.child), self.stderr.take().map(|stderr| stderr.join().unwrap()).unwrap_or_default())
     }
 
     /// Sends an event that ends the plugin without a response, and returns the exit code and stderr.

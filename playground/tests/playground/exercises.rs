@@ -5,6 +5,8 @@ use std::{
     process::Command,
 };
 
+use testkit::process::find_program;
+
 use crate::test_env::{WorkDir, http};
 
 /// Returns the commands of an exercise.
@@ -18,7 +20,7 @@ fn commands<'a>(text: &'a str, title: &str) -> Vec<&'a str> {
 /// Runs a command. Without kubectl, it sends the request of kubectl.
 fn run(command: &str, server: &str, kubeconfig: &Path) {
     let words: Vec<&str> = command.split_whitespace().collect();
-    if words[0] == "kubectl" && is_installed("kubectl") {
+    if words[0] == "kubectl" && find_program("kubectl").is_some() {
         let output = Command::new("sh").args(["-c", command]).env("KUBECONFIG", kubeconfig).output().unwrap();
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         return;
@@ -42,10 +44,6 @@ fn run(command: &str, server: &str, kubeconfig: &Path) {
         let (code, body) = http(server, method, &path, data);
         assert_eq!(code, 200, "{command}: {body}");
     }
-}
-
-fn is_installed(program: &str) -> bool {
-    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(program).is_file())
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod test_env;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     os::{
         fd::OwnedFd,
@@ -13,6 +13,7 @@ use std::{
     },
     path::PathBuf,
     process::Stdio,
+    thread,
 };
 
 use test_env::{Lines, TestEnv, WorkDir, http};
@@ -126,7 +127,7 @@ fn server_listens_on_loopback_only() {
 }
 
 #[test]
-fn signal_stops_it_and_leaves_no_file() {
+fn signal_ends_the_playground_and_leaves_no_file() {
     for signal in ["INT", "TERM", "HUP"] {
         let dir = WorkDir::new(&format!("signal-{signal}"));
         let mut playground = dir.start("");
@@ -158,13 +159,13 @@ fn signal_during_a_story_with_once_is_a_failure() {
 }
 
 #[test]
-fn closed_stdout_ends_it_with_0() {
+fn closed_stdout_ends_the_playground_with_0() {
     let dir = WorkDir::new("head");
     for args in ["", "--once"] {
         let mut child = dir.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = Lines::of(child.stderr.take().unwrap());
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut stdout, stderr) = (child.stdout.take().unwrap(), Lines::of(child.stderr.take().unwrap()));
+        // Reads one byte, then closes the pipe.
+        thread::spawn(move || stdout.read_exact(&mut [0]));
         let (code, _, stderr) = TestEnv { child, stdout: Lines::of(std::io::empty()), stderr }.wait();
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{args}");
     }
@@ -172,13 +173,14 @@ fn closed_stdout_ends_it_with_0() {
 }
 
 #[test]
-fn full_disk_ends_it_with_1() {
+fn full_disk_ends_the_playground_with_1() {
     let dir = WorkDir::new("full");
     for args in ["--once", "--no-apps"] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = dir.command(args).stdout(full).output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{args}: {stderr}");
+        let mut child = dir.command(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        let (code, _, stderr) = TestEnv { child, stdout: Lines::of(std::io::empty()), stderr }.wait();
+        assert_eq!(code, Some(1), "{args}: {stderr}");
         assert!(stderr.starts_with("error: stdout: No space left on device"), "{stderr}");
     }
     assert_eq!(dir.files(), Vec::<PathBuf>::new());

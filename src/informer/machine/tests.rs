@@ -78,9 +78,9 @@ fn expired() -> Failure {
 enum Op {
     Write(&'static str, bool),
     Compact,
-    /// Answers the request correctly.
+    /// Responds correctly.
     Serve,
-    /// Answers the request with this status.
+    /// Responds with this status.
     Refuse(u16),
     /// Breaks the connection.
     Break,

@@ -39,7 +39,7 @@ fn start() -> Harness {
 }
 
 impl Harness {
-    /// Answers the list with `objects` at `version`, skips their changes, and returns the watch.
+    /// Responds to the list with `objects` at `version`, skips their changes, and returns the watch.
     async fn open_watch(&mut self, objects: &[Value], version: &str) -> Call {
         let call = self.server.next().await;
         assert_list(&call);

@@ -267,7 +267,7 @@ fn certificate_is_not_renewed_in_its_first_ten_seconds() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// So a second reconcile writes nothing.
+    /// A second reconcile of a new certificate writes nothing.
     #[test]
     fn issued_certificate_is_valid_and_not_due(
         now in 0..CA_LIFETIME - 1, nanos in 0..1_000_000_000_i32, random: [u8; 16], duration in 3600..31_536_000_i64, before: u32,

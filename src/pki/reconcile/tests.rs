@@ -17,7 +17,7 @@ const STATUS: &str = "PATCH /apis/box.com/v1/namespaces/app1/pkis/app1-pki/statu
 struct Harness {
     job: Arc<Certificates>,
     server: FakeApiServer,
-    /// The server of the recorder. A server of its own keeps the order of the other requests certain.
+    /// The recorder's API server. It is separate, so that the order of the requests to `server` is certain.
     events: FakeApiServer,
     telemetry: Telemetry,
     authority: Authority,
@@ -70,18 +70,18 @@ impl Harness {
     }
 
     /// A Pki with a valid Secret and a cached status. Returns the Secret and the Pki.
-    async fn settled() -> (Harness, Value, Value) {
+    async fn ready() -> (Harness, Value, Value) {
         let mut harness = Harness::new("app1", &[]);
         let secret = harness.valid_secret();
         let reconcile = harness.reconcile();
         harness.serve_ca().await;
         harness.serve_secret(&secret).await;
         let patch = harness.expect(STATUS).await;
-        let settled = harness.patched(&patch, "8");
-        patch.json(200, &settled);
+        let ready = harness.patched(&patch, "8");
+        patch.json(200, &ready);
         reconcile.await.unwrap().unwrap();
-        harness.set_cached(&settled);
-        (harness, secret, settled)
+        harness.set_cached(&ready);
+        (harness, secret, ready)
     }
 
     fn with(pods: &[&str], change: impl FnOnce(&mut Config)) -> Harness {
@@ -115,7 +115,7 @@ impl Harness {
         tokio::spawn(async move { job.reconcile(&key()).await })
     }
 
-    fn give_up(&self, why: &'static str) -> JoinHandle<Result<Outcome, ReconcileError>> {
+    fn exhaust_retries(&self, why: &'static str) -> JoinHandle<Result<Outcome, ReconcileError>> {
         let job = self.job.clone();
         tokio::spawn(async move { job.on_retries_exhausted(&key(), why).await })
     }
@@ -226,7 +226,7 @@ async fn serial_number_of_each_certificate_is_random() {
 
 #[tokio::test(start_paused = true)]
 async fn valid_secret_costs_one_get_and_no_write() {
-    let (mut harness, secret, _) = Harness::settled().await;
+    let (mut harness, secret, _) = Harness::ready().await;
     for _ in 0..3 {
         let reconcile = harness.reconcile();
         harness.serve_secret(&secret).await;
@@ -319,7 +319,7 @@ async fn deleted_pki_causes_no_write() {
     for present in [None, Some(&deleting)] {
         present.into_iter().for_each(|pki| harness.set_cached(pki));
         assert_eq!(harness.reconcile().await.unwrap().unwrap(), Outcome::AwaitChange);
-        assert_eq!(harness.give_up("why").await.unwrap().unwrap(), Outcome::AwaitChange);
+        assert_eq!(harness.exhaust_retries("why").await.unwrap().unwrap(), Outcome::AwaitChange);
     }
     harness.assert_no_request().await;
 }
@@ -344,11 +344,11 @@ async fn dry_run_marks_every_write() {
 /// The cache does not show the last write yet. It shows the status that is written next.
 #[tokio::test(start_paused = true)]
 async fn status_is_compared_with_the_last_write() {
-    let (mut harness, secret, ready) = Harness::settled().await;
+    let (mut harness, secret, ready) = Harness::ready().await;
     // This write makes version 9, which the cache does not show.
-    let gave_up = harness.give_up("500 InternalError");
+    let report = harness.exhaust_retries("500 InternalError");
     assert_eq!(harness.accept_status().await["status"], "False");
-    gave_up.await.unwrap().unwrap();
+    report.await.unwrap().unwrap();
     let reconcile = harness.reconcile();
     harness.serve_secret(&secret).await;
     let patch = harness.expect(STATUS).await;
@@ -361,13 +361,13 @@ async fn status_is_compared_with_the_last_write() {
 #[tokio::test(start_paused = true)]
 async fn failure_without_retries_left_is_reported() {
     let mut harness = Harness::new("app1", &[]);
-    let gave_up = harness.give_up("500 InternalError:\n etcd");
+    let report = harness.exhaust_retries("500 InternalError:\n etcd");
     let condition = harness.accept_status().await;
     assert_eq!(
         (&condition["reason"], &condition["message"]),
         (&json!("IssueFailed"), &json!("500 InternalError: etcd"))
     );
-    assert!(matches!(gave_up.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "a reminder");
+    assert!(matches!(report.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "a reminder");
     assert_eq!(harness.accept_event().await["reason"], "IssueFailed");
 }
 
@@ -460,7 +460,7 @@ async fn immutable_secret_is_reported_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn terminating_namespace_is_absorbed() {
+async fn terminating_namespace_is_not_retried() {
     let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
     harness.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
     assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::AwaitChange);

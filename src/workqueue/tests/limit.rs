@@ -27,7 +27,7 @@ fn failures_are_counted_per_key() {
 }
 
 #[test]
-fn deferred_and_counted_failures_back_off_apart() {
+fn unavailable_and_counted_failures_back_off_apart() {
     let mut failures = Failures::new();
     (0..50).for_each(|_| _ = failures.record_unavailable("a"));
     assert_eq!(failures.record_unavailable("a"), 30_000 * MS);

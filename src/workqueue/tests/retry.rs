@@ -70,7 +70,7 @@ async fn longest_possible_delay_does_not_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancel_after_drops_every_timer_of_a_key() {
+async fn cancel_pending_drops_every_timer_of_a_key() {
     let queue = queue();
     queue.add_after(1, SECOND);
     queue.add_rate_limited(1);

@@ -5,35 +5,33 @@ use testkit::{log::text, objects::pod_mounting};
 
 use crate::{controller::Controller, test_env::TestEnv};
 
-const SETTLED: [(&str, &str); 3] = [("good", "Issued"), ("refused", "NameNotAllowed"), ("conflict", "SecretConflict")];
+/// The Pkis, and the reasons of their conditions.
+const PKIS: [(&str, &str); 3] = [("good", "Issued"), ("refused", "NameNotAllowed"), ("conflict", "SecretConflict")];
 
-pub fn settled_controller_writes_nothing(env: &mut TestEnv) {
+pub fn idle_controller_writes_nothing(env: &mut TestEnv) {
     let start = env.servers.audit_log().len();
     env.create_namespace("quiet");
     let metadata = json!({ "name": "conflict", "namespace": "quiet" });
     env.create(&json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata }));
     let controller = Controller::start(env, "--resync 150ms --namespace quiet");
-    let settled = || {
-        for (name, reason) in SETTLED {
-            env.wait_pki("quiet", name, reason);
-            let reason = if name == "refused" { "pki ServiceName error" } else { reason };
-            env.wait_event("quiet", &format!("Pki/{name}"), reason);
-        }
-        env.wait_event("quiet", "Pod/refused", "pki ServiceName error");
-    };
-    for (name, _) in SETTLED {
+    for (name, _) in PKIS {
         let service = if name == "refused" { "appp1" } else { "app1" };
         env.create_pki("quiet", name, json!({ "serviceName": service }));
         env.create(&pod_mounting("quiet", name, name));
     }
-    settled();
+    for (name, reason) in PKIS {
+        env.wait_pki("quiet", name, reason);
+        let reason = if name == "refused" { "pki ServiceName error" } else { reason };
+        env.wait_event("quiet", &format!("Pki/{name}"), reason);
+    }
+    env.wait_event("quiet", "Pod/refused", "pki ServiceName error");
     controller.wait_resyncs(1);
 
     let (mark, lines) = (env.servers.audit_log().len(), controller.lines().len());
     controller.wait_resyncs(3);
     let more = controller.lines().split_off(lines);
     assert!(more.is_empty(), "a reconcile without a change is not logged at INFO: {more:?}");
-    for (name, _) in SETTLED {
+    for (name, _) in PKIS {
         let decisions = controller
             .lines()
             .into_iter()

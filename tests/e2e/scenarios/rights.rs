@@ -26,7 +26,7 @@ fn secret(namespace: &str, name: &str, kind: &str) -> Value {
     json!({ "apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": data })
 }
 
-fn secrets(namespace: &str) -> String {
+fn secrets_path(namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/secrets")
 }
 
@@ -45,13 +45,13 @@ fn wait_policy(request: impl Fn() -> Response) {
 }
 
 pub fn rights_are_only_the_verbs_in_use(env: &mut TestEnv) {
-    let yes = "list pods,watch pods,list pkis.box.com,watch pkis.box.com,patch pkis.box.com/status,get secrets,\
+    let granted = "list pods,watch pods,list pkis.box.com,watch pkis.box.com,patch pkis.box.com/status,get secrets,\
         create secrets,patch secrets,get events,create events,patch events";
-    let no = "list secrets,watch secrets,delete secrets,update secrets,deletecollection secrets,delete pods,update pods,\
+    let not_granted = "list secrets,watch secrets,delete secrets,update secrets,deletecollection secrets,delete pods,update pods,\
         create pods,update pkis.box.com,delete pkis.box.com,patch pkis.box.com,list nodes,\
         create clusterrolebindings.rbac.authorization.k8s.io,create serviceaccounts/token";
     let ours = env.servers.api_as(&env.token());
-    for (words, allowed) in [(yes, true), (no, false)] {
+    for (words, allowed) in [(granted, true), (not_granted, false)] {
         for what in words.split(',') {
             let (verb, resource) = what.trim().split_once(' ').expect("a verb and a resource");
             let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
@@ -69,13 +69,13 @@ pub fn rights_are_only_the_verbs_in_use(env: &mut TestEnv) {
 
 pub fn pki_creation_needs_a_right_of_its_own(env: &mut TestEnv) {
     let _controller = Controller::start(env, "");
-    env.create_namespace("hired");
-    let metadata = json!({ "name": "tenant", "namespace": "hired" });
+    env.create_namespace("tenants");
+    let metadata = json!({ "name": "tenant", "namespace": "tenants" });
     env.create(&json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata }));
-    let tenant = env.servers.api_as(&env.create_token("hired", "tenant"));
+    let tenant = env.servers.api_as(&env.create_token("tenants", "tenant"));
     let collection = |ns: &str| format!("/apis/box.com/v1/namespaces/{ns}/pkis");
     let web = |ns: &str| pki(ns, "web", json!({ "serviceName": "app1" }));
-    assert_forbidden("a Pki", tenant.post(&collection("hired"), &web("hired")));
+    assert_forbidden("a Pki", tenant.post(&collection("tenants"), &web("tenants")));
     // No role of the manifest is aggregated into the roles `edit` and `admin`.
     for role in env.api.list(&format!("{RBAC}/clusterroles")).unwrap() {
         if role["rules"].to_string().contains("box.com") {
@@ -85,24 +85,24 @@ pub fn pki_creation_needs_a_right_of_its_own(env: &mut TestEnv) {
             );
         }
     }
-    let (version, metadata) = ("rbac.authorization.k8s.io/v1", json!({ "name": "pkis", "namespace": "hired" }));
+    let (version, metadata) = ("rbac.authorization.k8s.io/v1", json!({ "name": "pkis", "namespace": "tenants" }));
     let rules = json!([{ "apiGroups": ["box.com"], "resources": ["pkis"], "verbs": ["create"] }]);
     env.create(&json!({ "apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules }));
     env.create(&json!({
         "apiVersion": version, "kind": "RoleBinding", "metadata": metadata,
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pkis" },
-        "subjects": [{ "kind": "ServiceAccount", "name": "tenant", "namespace": "hired" }],
+        "subjects": [{ "kind": "ServiceAccount", "name": "tenant", "namespace": "tenants" }],
     }));
-    eventually("the right is granted", || tenant.post(&collection("hired"), &web("hired")));
-    env.wait_pki("hired", "web", "Issued");
+    eventually("the right is granted", || tenant.post(&collection("tenants"), &web("tenants")));
+    env.wait_pki("tenants", "web", "Issued");
     assert_forbidden("a Pki elsewhere", tenant.post(&collection("default"), &web("default")));
-    assert_forbidden("the Secret", tenant.get(&secret_path("hired", "web")));
+    assert_forbidden("the Secret", tenant.get(&secret_path("tenants", "web")));
 }
 
 /// With create and get of any Secret, the controller could read a token of any ServiceAccount.
 pub fn policy_allows_only_labelled_tls_secrets(env: &mut TestEnv) {
     env.create_namespace("policy");
-    let (ours, path) = (env.servers.api_as(&env.token()), secrets("policy"));
+    let (ours, path) = (env.servers.api_as(&env.token()), secrets_path("policy"));
     let token = secret("policy", "token", "kubernetes.io/service-account-token");
     wait_policy(|| ours.post(&format!("{path}?dryRun=All"), &token));
     let assert_refused = |response: Response| {
@@ -141,7 +141,7 @@ pub fn stolen_token_reads_only_secrets_of_known_name(env: &mut TestEnv) {
     env.create_pki("victim", "web", json!({ "serviceName": "app1" }));
     env.wait_pki("victim", "web", "Issued");
     drop(controller);
-    let (stolen, path) = (env.servers.api_as(&env.token()), secrets("victim"));
+    let (stolen, path) = (env.servers.api_as(&env.token()), secrets_path("victim"));
     // The token reads each Secret whose name is known, such as the CA.
     env.create(&secret("victim", "known", "Opaque"));
     stolen.get(&secret_path("victim", "known")).expect("a Secret whose name is known");
@@ -220,7 +220,7 @@ pub fn roles_for_one_namespace_are_enough(env: &mut TestEnv) {
         assert_forbidden(path, ours.get(path));
     }
     let planted = secret("app2", "planted", "kubernetes.io/tls");
-    assert_forbidden("a Secret for app2", ours.post(&secrets("app2"), &planted));
+    assert_forbidden("a Secret for app2", ours.post(&secrets_path("app2"), &planted));
     let change = json!({ "data": { "tls.key": "Yg==" } });
     assert_forbidden("a change in app2", ours.patch(&secret_path("app2", "known"), &change));
     assert_forbidden("a change of the CA", ours.patch(CA, &change));

@@ -37,7 +37,7 @@ impl Harness {
         Harness { machine, now: Instant::now() + Duration::from_secs(1000), next, role: Role::Standby }
     }
 
-    /// Responds to its next request after this time.
+    /// Responds to the next request after this time.
     fn respond(&mut self, took: Duration, response: Response) -> &mut Harness {
         let sent = self.now + self.next.after;
         self.now = sent + took;
@@ -45,7 +45,7 @@ impl Harness {
         self
     }
 
-    /// Does its next request, a write.
+    /// Accepts the next request, a write.
     fn write(&mut self) -> &mut Harness {
         let LeaseRequest::Write(mut lease) = self.next.request.clone() else { panic!("not a write: {:?}", self.next) };
         let version = lease.metadata.resource_version.and_then(|v| v.parse().ok()).unwrap_or(0) + 1;
@@ -55,12 +55,12 @@ impl Harness {
     }
 
     fn leading() -> Harness {
-        let mut me = Harness::new();
-        me.respond(Duration::ZERO, Response::Absent).write();
-        me
+        let mut harness = Harness::new();
+        harness.respond(Duration::ZERO, Response::Absent).write();
+        harness
     }
 
-    /// Returns the spec in its next request, a write.
+    /// Returns the spec in the next request, a write.
     fn claim(&self) -> LeaseSpec {
         let LeaseRequest::Write(lease) = &self.next.request else { panic!("not a write: {:?}", self.next) };
         lease.spec.clone().unwrap()
@@ -76,131 +76,131 @@ fn absent_free_or_own_lease_is_claimed_at_once() {
         (Response::Found(lease("me", "7", 0)), 3),
     ] {
         let kept = matches!(&response, Response::Found(lease) if holder(lease) == Some("me"));
-        let mut me = Harness::new();
-        me.respond(SECOND, response);
-        assert_eq!((&me.role, me.next.after), (&Role::Standby, Duration::ZERO), "not before the response");
-        let spec = me.claim();
+        let mut harness = Harness::new();
+        harness.respond(SECOND, response);
+        assert_eq!((&harness.role, harness.next.after), (&Role::Standby, Duration::ZERO), "not before the response");
+        let spec = harness.claim();
         assert_eq!(spec.holder_identity.as_deref(), Some("me"));
         assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(15), Some(transitions)));
         assert_eq!(spec.acquire_time.is_some(), kept, "the time of an own claim stays");
-        me.write();
-        assert_eq!(me.role, Role::Leader(me.now + RENEW_DEADLINE));
-        assert_eq!(me.next.after, RETRY_PERIOD);
+        harness.write();
+        assert_eq!(harness.role, Role::Leader(harness.now + RENEW_DEADLINE));
+        assert_eq!(harness.next.after, RETRY_PERIOD);
     }
 }
 
 #[test]
 fn lease_of_another_holder_expires_by_the_local_clock() {
     for renewed in [-1_000_000, 0, 1_000_000_000] {
-        let mut me = Harness::new();
-        me.respond(SECOND, Response::Found(lease("other", "7", renewed)));
-        let observed_at = me.now;
-        while me.next.request == LeaseRequest::Get {
+        let mut harness = Harness::new();
+        harness.respond(SECOND, Response::Found(lease("other", "7", renewed)));
+        let observed_at = harness.now;
+        while harness.next.request == LeaseRequest::Get {
             assert!(
-                (RETRY_PERIOD..=RETRY_PERIOD.mul_f64(2.2)).contains(&me.next.after)
-                    || me.now + me.next.after == observed_at + LEASE_DURATION
+                (RETRY_PERIOD..=RETRY_PERIOD.mul_f64(2.2)).contains(&harness.next.after)
+                    || harness.now + harness.next.after == observed_at + LEASE_DURATION
             );
-            me.respond(Duration::ZERO, Response::Found(lease("other", "7", renewed)));
+            harness.respond(Duration::ZERO, Response::Found(lease("other", "7", renewed)));
         }
-        assert_eq!(me.now, observed_at + LEASE_DURATION);
-        assert_eq!(me.claim().lease_transitions, Some(4));
+        assert_eq!(harness.now, observed_at + LEASE_DURATION);
+        assert_eq!(harness.claim().lease_transitions, Some(4));
     }
 }
 
 #[test]
 fn renewal_restarts_the_wait_but_a_new_label_does_not() {
-    let mut me = Harness::new();
-    me.respond(SECOND, Response::Found(lease("other", "7", 0)));
-    let observed_at = me.now;
-    me.now += SECOND * 10;
-    me.respond(SECOND, Response::Found(lease("other", "8", 0)));
-    assert_eq!(me.machine.free_at(), Some(observed_at + LEASE_DURATION), "a new label");
-    me.respond(SECOND, Response::Found(lease("other", "9", 1)));
-    assert_eq!(me.machine.free_at(), Some(me.now + LEASE_DURATION));
+    let mut harness = Harness::new();
+    harness.respond(SECOND, Response::Found(lease("other", "7", 0)));
+    let observed_at = harness.now;
+    harness.now += SECOND * 10;
+    harness.respond(SECOND, Response::Found(lease("other", "8", 0)));
+    assert_eq!(harness.machine.free_at(), Some(observed_at + LEASE_DURATION), "a new label");
+    harness.respond(SECOND, Response::Found(lease("other", "9", 1)));
+    assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
     let mut again = lease("other", "10", 1);
     again.metadata.uid = Some("created again".into());
-    me.respond(SECOND, Response::Found(again));
-    assert_eq!(me.machine.free_at(), Some(me.now + LEASE_DURATION));
+    harness.respond(SECOND, Response::Found(again));
+    assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
 }
 
 #[test]
 fn standby_waits_for_the_duration_of_the_holder() {
-    let mut me = Harness::new();
+    let mut harness = Harness::new();
     let mut longer = lease("other", "7", 0);
     longer.spec.as_mut().unwrap().lease_duration_seconds = Some(60);
-    me.respond(SECOND, Response::Found(longer));
-    assert_eq!(me.machine.free_at(), Some(me.now + SECOND * 60));
+    harness.respond(SECOND, Response::Found(longer));
+    assert_eq!(harness.machine.free_at(), Some(harness.now + SECOND * 60));
     let mut without = lease("other", "8", 0);
     without.spec.as_mut().unwrap().lease_duration_seconds = None;
-    me.respond(SECOND, Response::Found(without));
-    assert_eq!(me.machine.free_at(), Some(me.now + LEASE_DURATION));
+    harness.respond(SECOND, Response::Found(without));
+    assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
 }
 
 #[test]
 fn conflict_is_followed_by_a_get_soon() {
-    let mut me = Harness::new();
-    me.respond(SECOND, Response::Found(lease("", "7", 0))).respond(SECOND, Response::Conflict);
-    assert_eq!((&me.role, &me.next.request), (&Role::Standby, &LeaseRequest::Get));
-    assert!(me.next.after <= RETRY_PERIOD / 10 && !me.next.after.is_zero());
-    me.respond(SECOND, Response::Found(lease("other", "8", 0)));
-    assert_eq!((&me.role, &me.next.request), (&Role::Standby, &LeaseRequest::Get));
+    let mut harness = Harness::new();
+    harness.respond(SECOND, Response::Found(lease("", "7", 0))).respond(SECOND, Response::Conflict);
+    assert_eq!((&harness.role, &harness.next.request), (&Role::Standby, &LeaseRequest::Get));
+    assert!(harness.next.after <= RETRY_PERIOD / 10 && !harness.next.after.is_zero());
+    harness.respond(SECOND, Response::Found(lease("other", "8", 0)));
+    assert_eq!((&harness.role, &harness.next.request), (&Role::Standby, &LeaseRequest::Get));
 }
 
 #[test]
 fn leadership_counts_from_sending_the_renewal() {
-    let mut me = Harness::leading();
-    let sent = me.now + RETRY_PERIOD;
-    me.respond(SECOND * 4, Response::Written(lease("me", "8", 1)));
-    assert_eq!(me.role, Role::Leader(sent + RENEW_DEADLINE));
-    assert_eq!(me.next.after, Duration::ZERO);
+    let mut harness = Harness::leading();
+    let sent = harness.now + RETRY_PERIOD;
+    harness.respond(SECOND * 4, Response::Written(lease("me", "8", 1)));
+    assert_eq!(harness.role, Role::Leader(sent + RENEW_DEADLINE));
+    assert_eq!(harness.next.after, Duration::ZERO);
 }
 
 #[test]
 fn leader_without_renewal_loses_at_the_deadline() {
-    let mut me = Harness::leading();
-    let deadline = me.now + RENEW_DEADLINE;
-    while me.now < deadline {
-        assert_eq!(me.role, Role::Leader(deadline));
-        assert!(me.next.after <= RETRY_PERIOD);
-        me.respond(Duration::from_millis(1), Response::Failed);
+    let mut harness = Harness::leading();
+    let deadline = harness.now + RENEW_DEADLINE;
+    while harness.now < deadline {
+        assert_eq!(harness.role, Role::Leader(deadline));
+        assert!(harness.next.after <= RETRY_PERIOD);
+        harness.respond(Duration::from_millis(1), Response::Failed);
     }
-    assert_eq!(me.role, Role::Lost("not renewed for 10s".into()));
+    assert_eq!(harness.role, Role::Lost("not renewed for 10s".into()));
 }
 
 #[test]
 fn one_hanging_request_does_not_lose_the_lease() {
-    let mut me = Harness::leading();
-    me.respond(REQUEST_TIMEOUT, Response::Failed);
-    assert_eq!((me.next.after, &me.next.request), (Duration::ZERO, &LeaseRequest::Get));
+    let mut harness = Harness::leading();
+    harness.respond(REQUEST_TIMEOUT, Response::Failed);
+    assert_eq!((harness.next.after, &harness.next.request), (Duration::ZERO, &LeaseRequest::Get));
     // The API server has done the write.
-    me.respond(SECOND, Response::Found(lease("me", "9", 5))).write();
-    assert_eq!(me.role, Role::Leader(me.now + RENEW_DEADLINE));
+    harness.respond(SECOND, Response::Found(lease("me", "9", 5))).write();
+    assert_eq!(harness.role, Role::Leader(harness.now + RENEW_DEADLINE));
 }
 
 #[test]
 fn leader_that_finds_another_holder_loses_at_once() {
-    let mut me = Harness::leading();
-    me.respond(SECOND, Response::Conflict);
-    assert!(matches!(me.role, Role::Leader(_)), "a conflict alone is not a loss");
-    me.respond(SECOND, Response::Found(lease("other", "9", 0)));
-    assert_eq!(me.role, Role::Lost("other holds it now".into()));
+    let mut harness = Harness::leading();
+    harness.respond(SECOND, Response::Conflict);
+    assert!(matches!(harness.role, Role::Leader(_)), "a conflict alone is not a loss");
+    harness.respond(SECOND, Response::Found(lease("other", "9", 0)));
+    assert_eq!(harness.role, Role::Lost("other holds it now".into()));
 }
 
 #[test]
 fn leader_creates_a_deleted_lease_again() {
-    let mut me = Harness::leading();
-    me.respond(SECOND, Response::Conflict).respond(SECOND, Response::Absent);
-    assert!(matches!(&me.next.request, LeaseRequest::Write(lease) if lease.metadata.resource_version.is_none()));
-    me.write();
-    assert!(matches!(me.role, Role::Leader(_)));
+    let mut harness = Harness::leading();
+    harness.respond(SECOND, Response::Conflict).respond(SECOND, Response::Absent);
+    assert!(matches!(&harness.next.request, LeaseRequest::Write(lease) if lease.metadata.resource_version.is_none()));
+    harness.write();
+    assert!(matches!(harness.role, Role::Leader(_)));
 }
 
 #[test]
 fn stale_renewal_does_not_grant_leadership() {
-    let mut me = Harness::new();
-    me.respond(SECOND, Response::Absent).respond(RENEW_DEADLINE, Response::Written(lease("me", "1", 0)));
-    assert_eq!(me.role, Role::Standby);
-    assert_eq!((me.next.after, me.claim().holder_identity.as_deref()), (Duration::ZERO, Some("me")));
+    let mut harness = Harness::new();
+    harness.respond(SECOND, Response::Absent).respond(RENEW_DEADLINE, Response::Written(lease("me", "1", 0)));
+    assert_eq!(harness.role, Role::Standby);
+    assert_eq!((harness.next.after, harness.claim().holder_identity.as_deref()), (Duration::ZERO, Some("me")));
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn only_the_holder_releases_the_lease() {
 fn claim_keeps_the_labels_of_the_lease() {
     let mut free = lease("", "7", 0);
     free.metadata.labels = Some([("team".to_owned(), "a".to_owned())].into());
-    let mut me = Harness::new();
-    me.respond(SECOND, Response::Found(free.clone()));
-    assert!(matches!(&me.next.request, LeaseRequest::Write(claim) if claim.metadata == free.metadata));
+    let mut harness = Harness::new();
+    harness.respond(SECOND, Response::Found(free.clone()));
+    assert!(matches!(&harness.next.request, LeaseRequest::Write(claim) if claim.metadata == free.metadata));
 }
 
 mod simulation;

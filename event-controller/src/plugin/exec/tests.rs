@@ -48,7 +48,7 @@ impl Harness {
         self.send(name).await
     }
 
-    async fn fail(&self, name: &str) -> String {
+    async fn expect_failure(&self, name: &str) -> String {
         match self.send_now(name).await {
             Err(ReconcileError::Transient(why)) => why,
             other => panic!("{other:?}"),
@@ -86,7 +86,7 @@ async fn wait_until<T>(what: &str, check: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// Waits until the process has ended, reaped or not.
+/// Waits until the process has ended or is a zombie.
 async fn wait_for_end(pid: &str) {
     let number = Pid::from_raw(pid.trim().parse().unwrap());
     let is_zombie = || fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| stat.contains(") Z "));
@@ -96,74 +96,81 @@ async fn wait_for_end(pid: &str) {
 #[tokio::test]
 async fn child_reads_event_and_config_and_inherits_the_environment() {
     let echo = r#"while read -r line; do respond "$(printf %s "$line" | sed 's/["\\]/\\&/g')"; done"#;
-    let it = Harness::new(&format!("env >\"$dir/environment\"; {echo}"));
-    let line: Value = serde_json::from_str(&it.send("web").await.unwrap()).unwrap();
+    let harness = Harness::new(&format!("env >\"$dir/environment\"; {echo}"));
+    let line: Value = serde_json::from_str(&harness.send("web").await.unwrap()).unwrap();
     assert_eq!((&line["event"]["type"], &line["config"]["region"]), (&"ADDED".into(), &"eu".into()));
     let object = &line["event"]["object"];
     assert_eq!((&object["kind"], &object["metadata"]["name"]), (&"Pod".into(), &"web".into()));
-    let environment = fs::read_to_string(it.folder.join("environment")).unwrap();
+    let environment = fs::read_to_string(harness.folder.join("environment")).unwrap();
     assert!(environment.contains("PATH=") && environment.contains("dir="), "{environment}");
 }
 
 #[tokio::test]
 async fn one_child_gets_one_event_at_a_time_in_order() {
-    let it = Harness::new(r#"while read -r line; do name; echo $n >>"$dir/read"; respond "$$ $n"; done"#);
+    let harness = Harness::new(r#"while read -r line; do name; echo $n >>"$dir/read"; respond "$$ $n"; done"#);
     let names: Vec<String> = (0..50).map(|n| format!("n{n}")).collect();
     let responses: Vec<String> =
-        join_all(names.iter().map(|name| it.send(name))).await.into_iter().map(Result::unwrap).collect();
+        join_all(names.iter().map(|name| harness.send(name))).await.into_iter().map(Result::unwrap).collect();
     let (pids, messages): (HashSet<_>, Vec<_>) =
         responses.iter().filter_map(|response| response.split_once(' ')).unzip();
     assert_eq!((pids.len(), messages), (1, names.iter().map(String::as_str).collect()));
-    assert_eq!(it.wait_for_file("read").await, names.join("\n") + "\n");
+    assert_eq!(harness.wait_for_file("read").await, names.join("\n") + "\n");
 }
 
 #[tokio::test]
 async fn silent_child_is_killed_and_its_late_response_ignored() {
-    let it = Harness::new(r#"while read -r line; do name; [ $n = late ] && sleep 0.2; respond "$$ $n"; done"#);
-    let first = it.send("good").await.unwrap();
-    assert!(with_paused_clock(it.fail("late")).await.starts_with("plugin exec: the child was silent for 60s"));
+    let harness = Harness::new(r#"while read -r line; do name; [ $n = late ] && sleep 0.2; respond "$$ $n"; done"#);
+    let first = harness.send("good").await.unwrap();
+    assert!(
+        with_paused_clock(harness.expect_failure("late"))
+            .await
+            .starts_with("plugin exec: the child was silent for 60s")
+    );
     wait_for_end(first.split(' ').next().unwrap()).await;
-    assert!(it.send_now("next").await.unwrap().ends_with("next"));
+    assert!(harness.send_now("next").await.unwrap().ends_with("next"));
 }
 
 #[tokio::test]
 async fn second_line_is_not_the_next_response() {
     let two = r#"printf '{"message":"1","level":"INFO"}\n{"message":"2","level":"INFO"}\n'"#;
-    let it = Harness::new(&format!("while read -r line; do name; [ $n = two ] && {two} || respond $n; done"));
-    assert_eq!(it.send("two").await.unwrap(), "1");
-    assert_eq!(it.send("next").await.unwrap(), "next");
+    let harness = Harness::new(&format!("while read -r line; do name; [ $n = two ] && {two} || respond $n; done"));
+    assert_eq!(harness.send("two").await.unwrap(), "1");
+    assert_eq!(harness.send("next").await.unwrap(), "next");
 }
 
 #[tokio::test]
 async fn child_that_exits_fails_its_event_and_the_next_starts_another() {
-    let it = Harness::new("while read -r line; do name; [ $n = bad ] && exit 3; respond $n; done");
-    assert_eq!(it.fail("bad").await, "plugin exec: the child exited without a response (exit status: 3)");
-    assert_eq!(it.send_now("good").await.unwrap(), "good");
+    let harness = Harness::new("while read -r line; do name; [ $n = bad ] && exit 3; respond $n; done");
+    assert_eq!(
+        harness.expect_failure("bad").await,
+        "plugin exec: the child exited without a response (exit status: 3)"
+    );
+    assert_eq!(harness.send_now("good").await.unwrap(), "good");
 }
 
 #[tokio::test]
 async fn invalid_response_fails_its_event() {
-    let it = Harness::new(
+    let harness = Harness::new(
         r#"while read -r line; do name; case $n in
             text) echo done;;
             endless) tr '\0' x </dev/zero;;
             *) respond $n;;
         esac; done"#,
     );
-    assert!(it.fail("text").await.starts_with("plugin exec: the child wrote \"done\" (not an object)"));
-    assert!(it.fail("endless").await.starts_with("plugin exec: the child wrote more than 64 KiB"));
-    assert_eq!(it.send_now("good").await.unwrap(), "good");
+    assert!(harness.expect_failure("text").await.starts_with("plugin exec: the child wrote \"done\" (not an object)"));
+    assert!(harness.expect_failure("endless").await.starts_with("plugin exec: the child wrote more than 64 KiB"));
+    assert_eq!(harness.send_now("good").await.unwrap(), "good");
 }
 
 #[tokio::test]
 async fn flood_on_stderr_is_logged_in_part_and_delays_nothing() {
     let log = Log::start(tracing::Level::INFO);
-    let it = Harness::new(
+    let harness = Harness::new(
         "while read -r line; do name; yes | head -n 100000 >&2; respond $n; done; echo last >\"$dir/end\"",
     );
-    assert_eq!(it.send("a").await.unwrap(), "a");
-    it.exec.shut_down().await;
-    it.wait_for_file("end").await;
+    assert_eq!(harness.send("a").await.unwrap(), "a");
+    harness.exec.shut_down().await;
+    harness.wait_for_file("end").await;
     let lines = log.lines();
     let logged = lines.iter().filter(|line| line["stream"] == "stderr").count();
     assert!((500..2000).contains(&logged), "{logged}");
@@ -173,55 +180,55 @@ async fn flood_on_stderr_is_logged_in_part_and_delays_nothing() {
 
 #[tokio::test]
 async fn backoff_doubles_to_5_seconds_until_a_response() {
-    let it = Harness::new("while read -r line; do name; [ $n = bad ] && exit; respond $n; done");
-    assert_eq!(it.backoff().await, None);
-    it.fail("bad").await;
-    assert!(it.backoff().await.unwrap() <= Duration::from_millis(1600));
+    let harness = Harness::new("while read -r line; do name; [ $n = bad ] && exit; respond $n; done");
+    assert_eq!(harness.backoff().await, None);
+    harness.expect_failure("bad").await;
+    assert!(harness.backoff().await.unwrap() <= Duration::from_millis(1600));
     for _ in 0..5 {
-        it.fail("bad").await;
+        harness.expect_failure("bad").await;
     }
-    let wait = it.backoff().await.unwrap();
+    let wait = harness.backoff().await.unwrap();
     assert!(wait > Duration::from_secs(4) && wait <= MAX_BACKOFF, "{wait:?}");
     let soon = Instant::now() + Duration::from_millis(50);
-    it.exec.slot.lock().await.next_start = Some(soon);
-    it.send("good").await.unwrap();
+    harness.exec.slot.lock().await.next_start = Some(soon);
+    harness.send("good").await.unwrap();
     assert!(Instant::now() >= soon);
-    assert_eq!(it.backoff().await, None);
+    assert_eq!(harness.backoff().await, None);
 }
 
 #[tokio::test]
 async fn failed_start_of_the_child_is_not_the_fault_of_the_event() {
-    let mut it = Harness::new("while read -r line; do name; respond $n; done");
-    let program = it.folder.join("plugin");
-    it.exec.settings.program = program.display().to_string();
-    let Err(ReconcileError::Unavailable(why)) = it.send("a").await else { panic!("the program does not exist") };
+    let mut harness = Harness::new("while read -r line; do name; respond $n; done");
+    let program = harness.folder.join("plugin");
+    harness.exec.settings.program = program.display().to_string();
+    let Err(ReconcileError::Unavailable(why)) = harness.send("a").await else { panic!("the program does not exist") };
     assert!(why.ends_with("plugin cannot be started: No such file or directory (os error 2)"), "{why}");
     std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
-    assert_eq!(it.send_now("a").await.unwrap(), "a");
+    assert_eq!(harness.send_now("a").await.unwrap(), "a");
 }
 
 #[tokio::test]
 async fn cancelled_call_kills_the_whole_process_group() {
-    let it =
+    let harness =
         Harness::new(r#"sleep 1000 & echo $! >"$dir/helper"; echo $$ >"$dir/child"; while read -r line; do :; done"#);
     let child = tokio::select! {
-        response = it.send("a") => panic!("{response:?}"),
-        child = it.wait_for_file("child") => child,
+        response = harness.send("a") => panic!("{response:?}"),
+        child = harness.wait_for_file("child") => child,
     };
     wait_for_end(&child).await;
-    wait_for_end(&it.wait_for_file("helper").await).await;
+    wait_for_end(&harness.wait_for_file("helper").await).await;
 }
 
 #[tokio::test]
 async fn process_group_is_killed_by_drop_and_from_outside() {
     for from_outside in [false, true] {
-        let it = Harness::new(r#"sleep 1000 & while read -r line; do respond "$$ $!"; done"#);
-        let pids = it.send("a").await.unwrap();
-        let group = it.exec.group.clone();
+        let harness = Harness::new(r#"sleep 1000 & while read -r line; do respond "$$ $!"; done"#);
+        let pids = harness.send("a").await.unwrap();
+        let group = harness.exec.group.clone();
         if from_outside {
             group.kill();
         } else {
-            drop(it.exec);
+            drop(harness.exec);
         }
         for pid in pids.split(' ') {
             wait_for_end(pid).await;
@@ -231,12 +238,12 @@ async fn process_group_is_killed_by_drop_and_from_outside() {
 
 #[tokio::test]
 async fn shutdown_lets_the_child_exit_and_kills_the_rest() {
-    let it = Harness::new(
+    let harness = Harness::new(
         r#"sleep 1000 & while read -r line; do respond $!; done; exec >&-; sleep 0.1; echo x >"$dir/last""#,
     );
-    let helper = it.send("a").await.unwrap();
-    it.exec.shut_down().await;
-    assert_eq!(fs::read_to_string(it.folder.join("last")).unwrap(), "x\n");
+    let helper = harness.send("a").await.unwrap();
+    harness.exec.shut_down().await;
+    assert_eq!(fs::read_to_string(harness.folder.join("last")).unwrap(), "x\n");
     wait_for_end(&helper).await;
 
     let stubborn = Harness::new(r#"trap '' TERM HUP INT; while read -r line; do respond $$; done; sleep 1000"#);
@@ -248,20 +255,20 @@ async fn shutdown_lets_the_child_exit_and_kills_the_rest() {
 #[tokio::test]
 async fn shutdown_finishes_the_event_in_progress_and_sends_no_other() {
     let script = r#"while read -r line; do name; echo $n >>"$dir/read"; until [ -e "$dir/go" ]; do sleep 0.01; done"#;
-    let it = Harness::new(&format!("{script}; respond $n; done"));
+    let harness = Harness::new(&format!("{script}; respond $n; done"));
     let stop = async {
-        it.wait_for_file("read").await;
-        it.stop.cancel();
-        fs::write(it.folder.join("go"), "").unwrap();
+        harness.wait_for_file("read").await;
+        harness.stop.cancel();
+        fs::write(harness.folder.join("go"), "").unwrap();
     };
-    let (first, second, ()) = tokio::join!(it.send("first"), it.send("second"), stop);
+    let (first, second, ()) = tokio::join!(harness.send("first"), harness.send("second"), stop);
     assert_eq!(first.unwrap(), "first");
     assert!(matches!(second, Err(ReconcileError::Unavailable(_))), "{second:?}");
-    assert_eq!(it.wait_for_file("read").await, "first\n");
+    assert_eq!(harness.wait_for_file("read").await, "first\n");
 
     // A backoff ends at the stop, too.
     let failing = Harness::new("exit");
-    failing.fail("a").await;
+    failing.expect_failure("a").await;
     let stop = async { failing.stop.cancel() };
     assert!(matches!(tokio::join!(failing.send("b"), stop).0, Err(ReconcileError::Unavailable(_))));
 }
