@@ -12,8 +12,8 @@ use daemon::{
 
 use crate::{controller, informer::Key, pki};
 
-/// Issue the TLS certificates that applications request with Pki objects, report to their pods why one is refused, and log
-/// the lifecycle of every pod.
+/// Issue the TLS certificates that applications request with Pki objects, record an event on the waiting pods if a request
+/// is refused, and log the lifecycle of every pod.
 #[derive(Debug, Parser)]
 #[command(name = "demo-controller", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -37,7 +37,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub daemon: daemon::Args,
     /// Names that may have a certificate, one per line: `name` in any namespace, or `namespace/name`. `#` starts a
-    /// comment. Read again when it changes [default: the sample's app1 and app2]
+    /// comment. Read again when it changes [default: app1 and app2 in any namespace]
     #[arg(long, value_name = "FILE", env = "DEMO_CONTROLLER_ALLOWED_NAMES", value_parser = allowed_names)]
     allowed_names: Option<PathBuf>,
     /// Reconcile every cached object once per interval, spread over it (0: never)

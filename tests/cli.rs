@@ -52,7 +52,7 @@ fn wrong_input_exits_2_and_is_named_in_the_first_line() {
     let none = ("NONE", "");
     for (args, variable, expected) in [
         (&["--wrokers", "3"][..], none, "'--wrokers'"),
-        (&["--workers", "0"], none, "'0' for '--workers <N>': expected a number in 1..=1024"),
+        (&["--workers", "0"], none, "'0' for '--workers <N>': expected a number from 1 to 1024"),
         (&[], ("DEMO_CONTROLLER_RESYNC", "soon"), "'soon' for '--resync <DURATION>': expected a duration such as 3s"),
         (&["--allowed-names", "nowhere"], none, "'nowhere' for '--allowed-names <FILE>': cannot be read"),
         (&["--kubeconfig", "nowhere"], none, "nowhere"),

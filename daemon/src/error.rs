@@ -71,9 +71,13 @@ fn exec_plugin_error(error: &AuthError) -> Option<String> {
     }
 }
 
-/// Removes the name of kube's type and a link to a library's documentation.
+/// Removes the names of library types and a link to a library's documentation. hyper-util's "client error (Connect)" only
+/// says that there is a cause.
 fn strip_library_text(error: &dyn StdError) -> String {
     let text = error.to_string();
+    if text.starts_with("client error (") && error.source().is_some() {
+        return String::new();
+    }
     let text = text.strip_prefix("ServiceError: ").unwrap_or(&text);
     text.split(": https://docs.rs/").next().unwrap_or_default().to_owned()
 }
@@ -103,6 +107,9 @@ mod tests {
         assert_eq!(error_chain(&outer), "error trying to connect: tcp connect error: connection refused");
         let kube = Layer("ServiceError: connection refused: https://docs.rs/x", None);
         assert_eq!(error_chain(&kube), "connection refused");
+        let refused = Some(Box::new(Layer("connection refused", None)) as _);
+        assert_eq!(error_chain(&Layer("client error (Connect)", refused)), "connection refused");
+        assert_eq!(error_chain(&Layer("client error (Connect)", None)), "client error (Connect)");
     }
 
     #[test]

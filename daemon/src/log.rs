@@ -29,7 +29,7 @@ const EXPLAIN: &str = "demo_controller::explain";
 /// The flags of the log.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LogArgs {
-    /// Log level: trace, debug, info, warn or error; RUST_LOG sets a filter instead [default: info]
+    /// Log level: trace, debug, info, warn or error [default: the filter in RUST_LOG, else info]
     #[arg(long, value_name = "LEVEL", env = "DEMO_CONTROLLER_LOG_LEVEL", value_parser = parse_level)]
     pub log_level: Option<LevelFilter>,
     /// Log format: text or json [default: text on a terminal, else json]

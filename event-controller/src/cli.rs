@@ -7,9 +7,7 @@
 use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
-    ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser,
-    builder::{BoolishValueParser, Resettable},
-    error::ErrorKind,
+    ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, builder::Resettable, error::ErrorKind,
     parser::ValueSource,
 };
 use daemon::connect::{Target, Token};
@@ -51,7 +49,7 @@ struct Cli {
     api_path: Option<String>,
     /// true: without --namespace, the namespace of the pod or the context; false: all namespaces, even with --namespace
     #[arg(long, value_name = "BOOL", env = "K8S_NAMESPACED", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = BoolishValueParser::new())]
+          default_missing_value = "true", value_parser = parse_bool)]
     namespaced: Option<bool>,
     /// Only objects with these labels: app=web,tier!=test
     #[arg(short = 'l', long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_SELECTOR")]
@@ -60,7 +58,7 @@ struct Cli {
     #[arg(long, value_name = "SELECTOR", env = "EVENT_CONTROLLER_FIELD_SELECTOR")]
     field_selector: Option<String>,
     /// Plugin for the events: `simple` logs a line, `exec` runs a program; settings: section `plugin_NAME` of the file
-    #[arg(long, value_name = "NAME", env = "WATCHER_PLUGIN", default_value = "simple", value_parser = ["simple", "exec"])]
+    #[arg(long, value_name = "NAME", env = "WATCHER_PLUGIN", default_value = "simple", value_parser = parse_plugin)]
     plugin: String,
     /// API server as HOST:PORT or URL, instead of a kubeconfig
     #[arg(long, value_name = "HOST:PORT", env = "K8S_API_ENDPOINT", value_parser = parse_endpoint)]
@@ -76,15 +74,14 @@ struct Cli {
     ca: Option<PathBuf>,
     /// Log each step, with the section of docs/tour.md that explains it
     #[arg(long, value_name = "BOOL", env = "EVENT_CONTROLLER_EXPLAIN", action = ArgAction::Set, num_args = 0..=1,
-          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true,
-          hide_possible_values = true, value_parser = BoolishValueParser::new())]
+          require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = parse_bool)]
     explain: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   event-controller --resource pods                        a log line per event, in all namespaces
   event-controller --resource deploy -n app1 -l app=web   one namespace, one label
-  event-controller -c config.ini --plugin exec            your own program, the command in [plugin_exec]";
+  event-controller -c config.ini --plugin exec            your own program: [plugin_exec]";
 
 /// The settings of the process.
 #[derive(Debug)]
@@ -310,6 +307,21 @@ impl Sources<'_> {
             return Err("--token contradicts --token-file: expected one of the two".to_owned());
         }
         Ok(Target::Server { url, token: token.or(file), ca: cli.ca.clone().filter(|_| same_source("ca")) })
+    }
+}
+
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+fn parse_plugin(text: &str) -> Result<String, String> {
+    match text {
+        "simple" | "exec" => Ok(text.to_owned()),
+        _ => Err("expected simple, or exec, which can run any program".to_owned()),
     }
 }
 

@@ -71,7 +71,7 @@ fn wrong_input_ends_with_exit_code_2() {
         (&[][..], ["no resource: expected", "K8S_RESOURCE"]),
         (&[("K8S_RESOURCE", "")], ["no resource: expected", "K8S_RESOURCE"]),
         (&[resource, ("K8S_TOKEN", "s3cret")], ["--token is only for a server", "--api-endpoint"]),
-        (&[resource, ("EVENT_CONTROLLER_WORKERS", "0")], ["'0' for '--workers <N>'", "1..=1024"]),
+        (&[resource, ("EVENT_CONTROLLER_WORKERS", "0")], ["'0' for '--workers <N>'", "from 1 to 1024"]),
         (&[resource, ("WATCHER_PLUGIN", "dns")], ["'dns' for '--plugin <NAME>'", "exec"]),
         (&[resource, ("CONFIG_FILE", "nowhere")], ["nowhere: cannot be read", "No such file"]),
         (&[resource, ("KUBECONFIG", "nowhere")], ["nowhere", ""]),

@@ -88,7 +88,7 @@ pub struct AllowedNamesFile {
 pub fn read_allowed_names(path: &Path) -> Result<Vec<u8>, String> {
     let metadata = fs::metadata(path).map_err(|e| e.to_string())?;
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(format!("expected a regular file of at most {MAX_BYTES} bytes"));
+        return Err(format!("not a regular file of at most {MAX_BYTES} bytes"));
     }
     fs::read(path).map_err(|e| e.to_string())
 }
@@ -100,7 +100,7 @@ impl AllowedNamesFile {
         match &file.path {
             Some(path) => drop(file.update(path, read_allowed_names(path))),
             None => {
-                tracing::warn!("no --allowed-names: the sample's app1 and app2 are allowed, in every namespace");
+                tracing::warn!("no --allowed-names: the names app1 and app2 are allowed in every namespace");
                 *file.current.lock() = Arc::new(AllowedNames(vec!["app1".into(), "app2".into()]));
             }
         }

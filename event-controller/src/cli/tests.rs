@@ -60,14 +60,22 @@ fn error_names_the_flag_the_value_and_the_accepted_form() {
         ("", "", ["no resource: expected", "--resource, K8S_RESOURCE or k8s_resource"]),
         ("--resource ../x", "", ["--resource ../x", "expected one resource"]),
         ("--api-path pods", "", ["--api-path pods", "expected the path of a collection"]),
-        ("--resource pods --plugin dns", "", ["'dns' for '--plugin <NAME>'", ""]),
+        ("--resource pods --plugin dns", "", ["'dns' for '--plugin <NAME>'", "expected simple, or exec"]),
         ("--resource pods --plugin exec", "", ["[plugin_exec] command", "expected a program"]),
         ("--resource pods --api-endpoint ftp://a", "", ["--api-endpoint", "expected HOST:PORT"]),
         ("-c nowhere", "", ["--config nowhere: ", "No such file"]),
         ("", "[global]\nk8s_resorce = x\n", ["a.ini: unknown key k8s_resorce in [global]", "expected"]),
         ("", "[global]\nconfig_file = b.ini\n", ["a.ini: unknown key config_file", "expected"]),
-        ("", "[global]\nevent_controller_workers = 0\n", ["a.ini: invalid value '0' for '--workers <N>'", "1..=1024"]),
-        ("", "[global]\nk8s_namespaced = maybe\n", ["a.ini: invalid value 'maybe' for '--namespaced", ""]),
+        (
+            "",
+            "[global]\nevent_controller_workers = 0\n",
+            ["a.ini: invalid value '0' for '--workers <N>'", "from 1 to 1024"],
+        ),
+        (
+            "",
+            "[global]\nk8s_namespaced = maybe\n",
+            ["a.ini: invalid value 'maybe' for '--namespaced", "expected true or false"],
+        ),
         ("--resource pods", "[plugin_simple]\nmessage_log_level = loud\n", ["message_log_level", "expected TRACE"]),
     ] {
         let error = parse_error(flags, ini);

@@ -125,6 +125,8 @@ impl Exec {
         }
         Child::start(&self.settings, &self.environment, &self.group).map_err(|e| {
             slot.record_failure();
+            // The worker logs a retry only from the tenth failure of one event on.
+            tracing::warn!(program = self.settings.program, error = %e, "plugin exec: the program cannot be started");
             // Retry without a limit: the event is not at fault.
             ReconcileError::Unavailable(format!("plugin exec: {} cannot be started: {e}", self.settings.program))
         })

@@ -84,7 +84,7 @@ fn only_a_regular_file_of_limited_size_is_read() {
     assert_eq!(read_allowed_names(&file).unwrap().len() as u64, MAX_BYTES);
     let larger = folder.file("larger", &"#".repeat(MAX_BYTES as usize + 1));
     for path in [&larger, &folder.join("."), Path::new("/dev/null")] {
-        assert_eq!(read_allowed_names(path).unwrap_err(), "expected a regular file of at most 1048576 bytes");
+        assert_eq!(read_allowed_names(path).unwrap_err(), "not a regular file of at most 1048576 bytes");
     }
     assert!(read_allowed_names(&folder.join("none")).unwrap_err().contains("No such file"));
 }

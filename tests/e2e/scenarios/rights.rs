@@ -47,7 +47,7 @@ fn wait_policy(request: impl Fn() -> Response) {
 pub fn rights_are_only_the_verbs_in_use(env: &mut TestEnv) {
     let granted = "list pods,watch pods,list pkis.box.com,watch pkis.box.com,patch pkis.box.com/status,get secrets,\
         create secrets,patch secrets,get events,create events,patch events";
-    let not_granted = "list secrets,watch secrets,delete secrets,update secrets,deletecollection secrets,delete pods,update pods,\
+    let not_granted = "get pods,get pkis.box.com,list secrets,watch secrets,delete secrets,update secrets,deletecollection secrets,delete pods,update pods,\
         create pods,update pkis.box.com,delete pkis.box.com,patch pkis.box.com,list nodes,\
         create clusterrolebindings.rbac.authorization.k8s.io,create serviceaccounts/token";
     let ours = env.servers.api_as(&env.token());

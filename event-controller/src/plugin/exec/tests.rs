@@ -201,7 +201,9 @@ async fn failed_start_of_the_child_is_not_the_fault_of_the_event() {
     let mut harness = Harness::new("while read -r line; do name; respond $n; done");
     let program = harness.folder.join("plugin");
     harness.exec.settings.program = program.display().to_string();
+    let log = Log::start(tracing::Level::WARN);
     let Err(ReconcileError::Unavailable(why)) = harness.send("a").await else { panic!("the program does not exist") };
+    assert_eq!(log.lines()[0]["message"], "plugin exec: the program cannot be started");
     assert!(why.ends_with("plugin cannot be started: No such file or directory (os error 2)"), "{why}");
     std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
     assert_eq!(harness.send_now("a").await.unwrap(), "a");
