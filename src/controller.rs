@@ -71,12 +71,12 @@ pub async fn run(
     // 3. The reconcilers. A worker calls them with a key, and they read the caches.
     let (recorder, event_writer) = Recorder::new(client.clone(), "controlplane", config.pki.dry_run, telemetry);
     let lifecycle = Arc::new(Lifecycle::new(pods.store()));
-    let pods_mounting = {
+    let waiting_pods = {
         let pods = pods.store();
-        Arc::new(move |secret: &Key| waiting_pods(&pods, secret))
+        Arc::new(move |secret: &Key| find_waiting_pods(&pods, secret))
     };
     let certificates =
-        Arc::new(Certificates::new(client, pkis.store(), pods_mounting, recorder.clone(), &config.pki, telemetry));
+        Arc::new(Certificates::new(client, pkis.store(), waiting_pods, recorder.clone(), &config.pki, telemetry));
 
     // 4. The workers of each queue. They start when the caches that their reconciler reads are synced.
     let mut workers = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
@@ -99,12 +99,12 @@ pub async fn run(
         tasks.spawn(resync(every, pods.store(), pod_queue.clone()));
         tasks.spawn(resync(every, pkis.store(), pki_queue.clone()));
     }
-    let on_pod = on_pod(pod_queue, lifecycle, pki_queue.clone(), pkis.store());
-    tasks.spawn(pods.run(stop.clone(), on_pod));
+    let pod_handler = on_pod(pod_queue, lifecycle, pki_queue.clone(), pkis.store());
+    tasks.spawn(pods.run(stop.clone(), pod_handler));
     tasks.spawn(pkis.run(stop.clone(), on_pki(pki_queue)));
 
     // 6. Run until the stop, then finish the keys in progress, within the grace period. Events are best effort.
-    workers.run_until_stopped(&mut tasks).await;
+    workers.wait_until_stopped(&mut tasks).await;
     let deadline = Instant::now() + config.shutdown_grace;
     let result = workers.drain(config.shutdown_grace).await;
     if timeout_at(deadline, recorder.flush()).await.is_err() {
@@ -147,11 +147,11 @@ fn on_pod(
     pkis: Arc<Store<Pki>>,
 ) -> impl Fn(Change<Pod>) {
     move |change| {
-        if let Change::Added { new, initial: true } = &change {
+        if let Change::Added { new, is_in_initial_list: true } = &change {
             lifecycle.mark_baseline(new.clone());
         }
         // A Pki and its Secret have the same name, so the key of the Secret is the key of the Pki.
-        let secrets = new_pod(&change).map_or(&[][..], |pod| &pod.secrets);
+        let secrets = added_pod(&change).map_or(&[][..], |pod| &pod.secrets);
         secrets.iter().filter(|secret| pkis.get(secret).is_some()).for_each(|secret| pki_queue.add(secret.clone()));
         explain!(Change, pod = %change.key(), "the pod changed in the cache: its key is enqueued");
         queue.add(change.key().clone());
@@ -159,7 +159,7 @@ fn on_pod(
 }
 
 /// Returns the pod of this change, if it is new or replaces an earlier pod of its name.
-fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
+fn added_pod(change: &Change<Pod>) -> Option<&Pod> {
     match change {
         Change::Added { new, .. } => Some(new),
         Change::Updated { new, .. } if change.is_replacement() => Some(new),
@@ -168,9 +168,9 @@ fn new_pod(change: &Change<Pod>) -> Option<&Pod> {
 }
 
 /// Returns the pods that mount this Secret and can still start. The index finds them without reading every pod.
-fn waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectReference> {
+fn find_waiting_pods(pods: &Store<Pod>, secret: &Key) -> Vec<ObjectReference> {
     let pods = pods.by_index(secret).into_iter().filter(|pod| !pod.state.is_over());
-    pods.map(|pod| events::reference("v1", "Pod", &*pod)).collect()
+    pods.map(|pod| events::object_ref("v1", "Pod", &*pod)).collect()
 }
 
 async fn resync<T: Object>(every: Duration, store: Arc<Store<T>>, queue: WorkQueue<Key>) {

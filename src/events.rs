@@ -49,7 +49,7 @@ use tracing::warn;
 use metrics::EventMetrics;
 use spam_filter::SpamFilter;
 
-pub use event::{EventType, MESSAGE_LIMIT, reference};
+pub use event::{EventType, MESSAGE_LIMIT, object_ref};
 
 /// Maximum number of queued events.
 const QUEUE_LIMIT: usize = 1000;
@@ -92,7 +92,7 @@ impl Recorder {
             metrics: telemetry.metrics(),
             throttle: LogThrottle::default(),
         });
-        (Recorder(inner.clone()), inner.write_all(receiver))
+        (Recorder(inner.clone()), inner.run_writer(receiver))
     }
 
     /// Queues an event about an object, or drops it. Never blocks.
@@ -104,10 +104,10 @@ impl Recorder {
         let event = event::new_event(&inner.component, about, event_type, reason, message, Timestamp::now());
         // First the queue: an event that does not fit must not count against the limit of its object.
         let Ok(permit) = inner.queue.try_reserve() else {
-            return inner.dropped(&event, metrics::QUEUE_FULL, "the queue is full");
+            return inner.drop_event(&event, metrics::QUEUE_FULL, "the queue is full");
         };
         if !inner.limit.lock().allow(about.uid.as_deref().unwrap_or_default()) {
-            return inner.dropped(&event, metrics::SPAM, "too many events about this object");
+            return inner.drop_event(&event, metrics::SPAM, "too many events about this object");
         }
         inner.pending.send_modify(|pending| *pending += 1);
         permit.send(event);
@@ -127,10 +127,10 @@ impl Recorder {
 
 impl Inner {
     /// Counts and logs a dropped event, at most one line per [`LogThrottle::INTERVAL`].
-    fn dropped(&self, event: &Event, result: &'static str, why: &str) {
+    fn drop_event(&self, event: &Event, result: &'static str, why: &str) {
         self.metrics.count(result);
         if let Some(permit) = self.throttle.allow() {
-            let (event, reason) = (event::key(event), event.reason.as_deref());
+            let (event, reason) = (event::object_key(event), event.reason.as_deref());
             warn!(%event, reason, error = why, suppressed = permit.suppressed, "event dropped");
         }
     }

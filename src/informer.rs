@@ -53,8 +53,8 @@ pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
     fn uid(&self) -> &str;
     /// The `resourceVersion`. Opaque: compared for equality, never for order.
     fn resource_version(&self) -> &str;
-    /// The keys under which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
-    fn index_keys(&self) -> &[Key] {
+    /// The values under which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
+    fn indexed_values(&self) -> &[Key] {
         &[]
     }
 }

@@ -15,10 +15,10 @@ pub use get::{get, read_body};
 /// Time limit for a request, except the body of a list or a watch.
 ///
 /// Without it a dead connection blocks its caller forever: the client has no read timeout, which would end each watch.
-pub const TIME_LIMIT: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time limit for the body of one page of a list: the default of kube-apiserver's `--request-timeout`.
-pub const LIST_LIMIT: Duration = Duration::from_secs(60);
+pub const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request that failed.
 #[derive(Clone, Debug)]
@@ -161,17 +161,17 @@ impl From<kube::Error> for Failure {
     }
 }
 
-/// Awaits a request for at most [`TIME_LIMIT`].
+/// Awaits a request for at most [`REQUEST_TIMEOUT`].
 ///
 /// Cancellation: dropping the future abandons the request. The server may have executed it, as after a timeout. So every
 /// write in this project is safe to repeat.
 ///
 /// # Errors
 /// Every failure of the request, and [`Failure::Timeout`].
-pub async fn with_time_limit<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
-    match tokio::time::timeout(TIME_LIMIT, request).await {
+pub async fn with_timeout<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => answer.map_err(Failure::from),
-        Err(_) => Err(Failure::Timeout(TIME_LIMIT)),
+        Err(_) => Err(Failure::Timeout(REQUEST_TIMEOUT)),
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
             assert!(!failure(status(code, "Reason", "")).is_unavailable(), "{code}");
         }
         assert!(Failure::Connection("refused".into()).is_unavailable());
-        assert!(Failure::Timeout(TIME_LIMIT).is_unavailable());
+        assert!(Failure::Timeout(REQUEST_TIMEOUT).is_unavailable());
         assert!(Failure::NotSent(NotSent("held back")).is_unavailable());
         assert!(!Failure::Malformed("html".into()).is_unavailable());
     }
@@ -216,6 +216,6 @@ mod tests {
             failure(status(403, "Forbidden", "pods is forbidden")).to_string(),
             "403 Forbidden: pods is forbidden"
         );
-        assert_eq!(Failure::Timeout(TIME_LIMIT).to_string(), "no response within 30 s");
+        assert_eq!(Failure::Timeout(REQUEST_TIMEOUT).to_string(), "no response within 30 s");
     }
 }

@@ -8,7 +8,7 @@
 //! 3. **Nothing is lost.** A key that is added while it is processed is processed again.
 //! 4. **Fair.** First in, first out.
 //! 5. **A claim always ends.** Dropping it is `done`, also when a panic drops it.
-//! 6. **Done is not forget.** `done` ends the claim, `forget` resets the failure count.
+//! 6. **DoneResult is not forget.** `done` ends the claim, `forget` resets the failure count.
 //! 7. **Only retries are rate limited.** An add and a delayed add never wait for the token bucket.
 //! 8. **Shutdown.** After it delayed keys are dropped; `get` returns the queued keys, then None.
 //!
@@ -32,7 +32,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, task::Poll, time::Duration};
 use daemon::Telemetry;
 use tokio::time::Instant;
 
-use limit::Failures;
+use limit::KeyRateLimiter;
 use shared::Shared;
 
 /// A key of a queue. It should be cheap to clone, because the queue holds it twice.
@@ -66,7 +66,7 @@ impl<K: QueueKey> WorkQueue<K> {
     /// Adds a key, because its object has changed. Ignored after a shutdown.
     pub fn add(&self, key: K) {
         let added = self.0.lock().state.add(key, Instant::now);
-        self.0.record_add(added);
+        self.0.finish_add(added);
     }
 
     /// Waits for the next key. None: the queue is shut down and empty.
@@ -118,7 +118,7 @@ impl<K: QueueKey> WorkQueue<K> {
     /// [`forget`](Self::forget), at most 1000 s. Then it waits for a token of the bucket of all retries (10 a second, 100
     /// at once). Returns the backoff.
     pub fn add_rate_limited(&self, key: K) -> Duration {
-        self.retry(key, Failures::record)
+        self.retry(key, KeyRateLimiter::when)
     }
 
     /// Adds the key again after a backoff of at most 30 s, because the API server was unavailable.
@@ -126,10 +126,10 @@ impl<K: QueueKey> WorkQueue<K> {
     /// The key is not at fault, so the failure has a count of its own, which [`num_requeues`](Self::num_requeues) does not
     /// include. client-go has no such method.
     pub fn add_unavailable(&self, key: K) -> Duration {
-        self.retry(key, Failures::record_unavailable)
+        self.retry(key, KeyRateLimiter::when_unavailable)
     }
 
-    fn retry(&self, key: K, wait: fn(&mut Failures<K>, K) -> Duration) -> Duration {
+    fn retry(&self, key: K, wait: fn(&mut KeyRateLimiter<K>, K) -> Duration) -> Duration {
         self.0.schedule(|inner, now| {
             self.0.metrics.retries.inc();
             let delay = wait(&mut inner.failures, key.clone());
@@ -158,7 +158,7 @@ impl<K: QueueKey> WorkQueue<K> {
     }
 
     /// Cancels a pending retry and a delayed add of the key. A queued key stays.
-    pub fn cancel_pending(&self, key: &K) {
+    pub fn cancel_scheduled(&self, key: &K) {
         let mut inner = self.0.lock();
         inner.delayed.cancel(key);
         inner.retries.cancel(key);

@@ -39,7 +39,7 @@ pub use fence::NotSent;
 
 use fence::Fence;
 use lease_lock::LeaseLock;
-use machine::{LeaseRequest, Machine, NextRequest, REQUEST_TIMEOUT, Response, Role};
+use machine::{LeaseRequest, LeaseResponse, Machine, NextRequest, REQUEST_TIMEOUT, Role};
 
 /// Name of the Lease, and of the election in the metric.
 const LEASE_NAME: &str = "demo-controller";
@@ -229,7 +229,7 @@ impl LeaderElector {
         };
         self.report(&response);
         let old_holder = self.machine.holder();
-        let response = response.unwrap_or(Response::Failed);
+        let response = response.unwrap_or(LeaseResponse::Failed);
         (self.role, self.next) = self.machine.step(response, sent, Instant::now(), rand::random());
         if let Role::Leader(deadline) = self.role {
             self.fence.open_until(deadline);
@@ -244,7 +244,7 @@ impl LeaderElector {
     }
 
     /// Logs an error, and keeps it for `/readyz`. An absent Lease is not a success: perhaps it cannot be created.
-    fn report(&self, response: &Result<Response, String>) {
+    fn report(&self, response: &Result<LeaseResponse, String>) {
         match response {
             Err(error) => {
                 if let Err(why) = &mut *self.health.lock() {
@@ -255,7 +255,7 @@ impl LeaderElector {
                     tracing::warn!(lease, error, suppressed, "cannot read or write the Lease, retrying");
                 }
             }
-            Ok(Response::Found(_) | Response::Written(_)) => *self.health.lock() = Ok(()),
+            Ok(LeaseResponse::Found(_) | LeaseResponse::Written(_)) => *self.health.lock() = Ok(()),
             Ok(_) => {}
         }
     }

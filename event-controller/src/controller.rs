@@ -101,7 +101,7 @@ pub async fn run<P: Plugin>(
             }));
             tokio::select! {
                 () = &mut run => return, // stopped
-                () = health.not_found() => not_served.cancel(),
+                () = health.wait_until_not_found() => not_served.cancel(),
             }
             run.await;
             // Discovery and the served paths may disagree for a moment.
@@ -114,7 +114,7 @@ pub async fn run<P: Plugin>(
     tasks.spawn(async move { stop.run_until_cancelled(watch).await.unwrap_or_default() });
 
     // 5. Run until the stop, then finish work in progress within the grace period.
-    workers.run_until_stopped(&mut tasks).await;
+    workers.wait_until_stopped(&mut tasks).await;
     workers.drain(config.shutdown_grace).await
 }
 

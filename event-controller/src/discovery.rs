@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use daemon::Telemetry;
 use demo_controller::{
     informer::{Backoff, LONGEST_BACKOFF, collection_path},
-    request::{Failure, with_time_limit},
+    request::{Failure, with_timeout},
 };
 use kube::{
     Client,
@@ -83,8 +83,8 @@ impl Search {
     }
 
     async fn discover(&self) -> Result<Resource, DiscoveryError> {
-        let mut groups = with_time_limit(self.client.list_core_api_versions_aggregated()).await?.items;
-        groups.extend(with_time_limit(self.client.list_api_groups_aggregated()).await?.items);
+        let mut groups = with_timeout(self.client.list_core_api_versions_aggregated()).await?.items;
+        groups.extend(with_timeout(self.client.list_api_groups_aggregated()).await?.items);
         find_resource(&groups, &self.arg, self.namespace.as_deref()).map_err(DiscoveryError::from)
     }
 }

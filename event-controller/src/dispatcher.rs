@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use demo_controller::{
     explain,
     informer::{Change, Key, Object, PerKey, Store},
-    worker::{Outcome, ReconcileError, Reconciler},
+    worker::{Action, ReconcileError, Reconciler},
 };
 use parking_lot::Mutex;
 
@@ -90,7 +90,7 @@ impl<P: Plugin> Dispatcher<P> {
         })
     }
 
-    fn acknowledge(&self, key: &Key, event: &Event) -> Outcome {
+    fn acknowledge(&self, key: &Key, event: &Event) -> Action {
         if event.r#type == EventType::Deleted {
             return self.remove_deleted(key);
         }
@@ -99,25 +99,25 @@ impl<P: Plugin> Dispatcher<P> {
                 (delivered.sent, delivered.acknowledged) = (event.object.clone(), true);
             }
         });
-        Outcome::AwaitChange
+        Action::AwaitChange
     }
 
     /// Removes the entry of an object whose DELETED was acknowledged or dropped. After any other dropped event the entry
     /// stays, and the next change is sent. If another object has the name now, its ADDED is next, with its own retries.
-    fn remove_deleted(&self, key: &Key) -> Outcome {
+    fn remove_deleted(&self, key: &Key) -> Action {
         self.delivered.update(key, |entry| {
             let deleted = entry.take_if(|delivered| delivered.r#type == EventType::Deleted);
             match deleted.and_then(|_| self.store.get(key)) {
-                Some(_) => Outcome::RequeueAfter(Duration::ZERO),
-                None => Outcome::AwaitChange,
+                Some(_) => Action::RequeueAfter(Duration::ZERO),
+                None => Action::AwaitChange,
             }
         })
     }
 }
 
 impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
-        let Some((r#type, object)) = self.next_event(key) else { return Ok(Outcome::AwaitChange) };
+    async fn reconcile(&self, key: &Key) -> Result<Action, ReconcileError> {
+        let Some((r#type, object)) = self.next_event(key) else { return Ok(Action::AwaitChange) };
         let event = Event { r#type, object, resource: self.resource.lock().clone() };
         let r#type = r#type.as_str();
         explain!(Reconcile, object = %key, r#type, "the cache differs from what was delivered: send an event to the plugin");
@@ -129,8 +129,8 @@ impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
             Err(ReconcileError::Permanent { why, .. }) => {
                 tracing::error!(object = %key, r#type, error = why, "the plugin rejected the event, it is dropped");
                 let requeue_after = match self.remove_deleted(key) {
-                    Outcome::RequeueAfter(time) => Some(time),
-                    Outcome::AwaitChange => None,
+                    Action::RequeueAfter(time) => Some(time),
+                    Action::AwaitChange => None,
                 };
                 Err(ReconcileError::Permanent { why, requeue_after })
             }
@@ -139,7 +139,7 @@ impl<P: Plugin> Reconciler<Key> for Dispatcher<P> {
     }
 
     /// The worker logs the error.
-    async fn on_retries_exhausted(&self, key: &Key, _why: &str) -> Result<Outcome, ReconcileError> {
+    async fn on_retries_exhausted(&self, key: &Key, _why: &str) -> Result<Action, ReconcileError> {
         Ok(self.remove_deleted(key))
     }
 }

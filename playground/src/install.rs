@@ -1,7 +1,7 @@
 //! Installs demo-controller.yaml, as an operator does.
 
 use daemon::Error;
-use demo_controller::request::with_time_limit;
+use demo_controller::request::with_timeout;
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
@@ -40,7 +40,7 @@ pub async fn install(client: &Client, objects: &[Value]) -> Result<String, Error
     let thirty_days = Some(30 * 24 * 3600);
     let spec = TokenRequestSpec { expiration_seconds: thirty_days, ..TokenRequestSpec::default() };
     let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-    let token = with_time_limit(api.create_token_request("demo-controller", &PostParams::default(), &request)).await;
+    let token = with_timeout(api.create_token_request("demo-controller", &PostParams::default(), &request)).await;
     let token = token.map_err(story_failed("kubectl create token demo-controller"))?;
     Ok(token.status.and_then(|status| status.token).unwrap_or_default())
 }

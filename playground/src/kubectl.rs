@@ -1,6 +1,6 @@
 //! The kubectl commands of the story: the same requests, and the same output.
 
-use demo_controller::request::{Failure, with_time_limit};
+use demo_controller::request::{Failure, with_timeout};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::core::v1::{Event, Pod},
@@ -25,10 +25,10 @@ pub async fn create(client: &Client, object: &Value) -> Result<String, Failure> 
         serde_json::from_value(object.clone()).map_err(|e| Failure::Malformed(e.to_string()))?;
     let kind = GroupVersionKind::try_from(object.types.clone().unwrap_or_default())
         .map_err(|e| Failure::Malformed(e.to_string()))?;
-    let (resource, capabilities) = with_time_limit(discovery::pinned_kind(client, &kind)).await?;
+    let (resource, capabilities) = with_timeout(discovery::pinned_kind(client, &kind)).await?;
     let api = Api::<DynamicObject>::dynamic(client.clone(), &resource, &capabilities.scope)
         .constrain(&object.namespace().unwrap_or_default());
-    with_time_limit(api.create(&PostParams::default(), &object)).await?;
+    with_timeout(api.create(&PostParams::default(), &object)).await?;
     let dot = if kind.group.is_empty() { "" } else { "." };
     Ok(format!("{}{dot}{}/{} created\n", kind.kind.to_lowercase(), kind.group, object.name_any()))
 }
@@ -36,7 +36,7 @@ pub async fn create(client: &Client, object: &Value) -> Result<String, Failure> 
 /// `kubectl get`: returns the list at `path` as a table.
 pub async fn get(client: &Client, path: &str) -> Result<Value, Failure> {
     let request = http::Request::get(path).header(http::header::ACCEPT, ACCEPT_TABLE).body(Vec::new());
-    with_time_limit(client.request(request.map_err(|e| Failure::Malformed(e.to_string()))?)).await
+    with_timeout(client.request(request.map_err(|e| Failure::Malformed(e.to_string()))?)).await
 }
 
 /// Returns the events of a pod, the latest last.
@@ -44,7 +44,7 @@ pub async fn list_events(client: &Client, pod: &Pod) -> Result<Vec<Event>, Failu
     let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
     let of_pod = ListParams::default().fields(&format!("involvedObject.name={name},involvedObject.uid={uid}"));
     let api: Api<Event> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
-    let mut events = with_time_limit(api.list(&of_pod)).await?.items;
+    let mut events = with_timeout(api.list(&of_pod)).await?.items;
     events.sort_by_key(|event| event.last_timestamp.clone());
     Ok(events)
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use daemon::Error;
-use demo_controller::request::{Failure, with_time_limit};
+use demo_controller::request::{Failure, with_timeout};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -74,7 +74,7 @@ in the log of the controller, which the owner of app1 may not be able to read.",
         self.begin_step("3. An event on the pod shows the reason").await;
         let events = retry_until(&format!("the pod of app1 has an event \"{EVENT_REASON}\""), async || {
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), "app1");
-            let pods = with_time_limit(pods.list(&ListParams::default())).await?.items;
+            let pods = with_timeout(pods.list(&ListParams::default())).await?.items;
             let events = kubectl::list_events(self.client, pods.first().unwrap_or(&Pod::default())).await?;
             let found = events.iter().any(|event| event.reason.as_deref() == Some(EVENT_REASON));
             Ok(if found { Ok(events) } else { Err(format!("{} other events", events.len())) })
@@ -98,7 +98,7 @@ of the Pki has the same message, and this reason:",
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), "app1", &pki);
         let patch = Patch::Merge(json!({ "spec": { "serviceName": "app1" } }));
         self.screen.hold_log().await;
-        let patched = with_time_limit(api.patch("app1-pki", &PatchParams::default(), &patch)).await;
+        let patched = with_timeout(api.patch("app1-pki", &PatchParams::default(), &patch)).await;
         let name = patched.map_err(story_failed(command))?.name_any();
         self.print_command(command, &format!("pki.box.com/{name} patched")).await;
         self.wait_for_pki("app1", "Issued").await?;

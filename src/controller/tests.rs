@@ -35,10 +35,10 @@ fn every_change_except_a_status_write_needs_a_reconcile() {
 #[test]
 fn pod_is_new_when_it_appears_or_is_replaced() {
     let store = Store::<Pod>::new();
-    assert!(new_pod(&store.apply(pod("web", "first", "1", "Pending")).unwrap()).is_some());
-    assert!(new_pod(&store.apply(pod("web", "first", "2", "Running")).unwrap()).is_none());
-    assert!(new_pod(&store.apply(pod("web", "second", "3", "Pending")).unwrap()).is_some());
-    assert!(new_pod(&store.delete(&Key::new("ns", "web")).unwrap()).is_none());
+    assert!(added_pod(&store.apply(pod("web", "first", "1", "Pending")).unwrap()).is_some());
+    assert!(added_pod(&store.apply(pod("web", "first", "2", "Running")).unwrap()).is_none());
+    assert!(added_pod(&store.apply(pod("web", "second", "3", "Pending")).unwrap()).is_some());
+    assert!(added_pod(&store.delete(&Key::new("ns", "web")).unwrap()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,10 +65,10 @@ fn finished_pod_does_not_wait_for_a_secret() {
     for phase in ["Pending", "Running", "Unknown", "Succeeded", "Failed"] {
         store.apply(pod(phase, phase, "1", phase));
     }
-    let mut names: Vec<_> = waiting_pods(&store, &Key::new("ns", "a")).into_iter().map(|pod| pod.name).collect();
+    let mut names: Vec<_> = find_waiting_pods(&store, &Key::new("ns", "a")).into_iter().map(|pod| pod.name).collect();
     names.sort();
     assert_eq!(names, ["Pending", "Running", "Unknown"].map(|name| Some(name.to_owned())));
-    assert!(waiting_pods(&store, &Key::new("ns", "b")).is_empty());
+    assert!(find_waiting_pods(&store, &Key::new("ns", "b")).is_empty());
 }
 
 #[test]
@@ -78,5 +78,5 @@ fn terminating_pod_does_not_wait_for_a_secret() {
                            "deletionTimestamp": "2026-01-01T00:00:00Z" });
     let wire = json!({ "metadata": metadata, "spec": { "volumes": [{ "secret": { "secretName": "a" } }] } });
     store.apply(serde_json::from_str(&wire.to_string()).unwrap());
-    assert!(waiting_pods(&store, &Key::new("ns", "a")).is_empty());
+    assert!(find_waiting_pods(&store, &Key::new("ns", "a")).is_empty());
 }

@@ -16,7 +16,7 @@ pub const MESSAGE_LIMIT: usize = 1024;
 const NAME_LIMIT: usize = 253;
 
 /// Returns a reference to an object of the cache. `kubectl describe` finds the object's events by it.
-pub fn reference<T: Object>(api_version: &str, kind: &str, object: &T) -> ObjectReference {
+pub fn object_ref<T: Object>(api_version: &str, kind: &str, object: &T) -> ObjectReference {
     ObjectReference {
         api_version: Some(api_version.into()),
         kind: Some(kind.into()),
@@ -82,7 +82,7 @@ pub(super) fn new_event(
 }
 
 /// Returns the namespace and name of an Event.
-pub(super) fn key(event: &Event) -> Key {
+pub(super) fn object_key(event: &Event) -> Key {
     let metadata = &event.metadata;
     Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }

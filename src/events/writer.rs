@@ -15,11 +15,11 @@ use tracing::debug;
 use super::{Inner, event, metrics};
 use crate::{
     informer::Key,
-    request::{Failure, with_time_limit},
+    request::{Failure, with_timeout},
 };
 
 /// Concurrent writes, so that one slow response does not block the other events.
-const WRITES: usize = 4;
+const CONCURRENT_WRITES: usize = 4;
 
 /// Retries of an event. They take about three minutes.
 const MAX_RETRIES: usize = 11;
@@ -30,14 +30,14 @@ const MAX_DELAY: Duration = Duration::from_secs(30);
 
 impl Inner {
     /// Writes the queued events, forever.
-    pub async fn write_all(self: Arc<Self>, mut queue: mpsc::Receiver<Event>) {
+    pub async fn run_writer(self: Arc<Self>, mut queue: mpsc::Receiver<Event>) {
         let events = stream::poll_fn(|context| queue.poll_recv(context));
-        events.for_each_concurrent(WRITES, |event| self.write(event)).await;
+        events.for_each_concurrent(CONCURRENT_WRITES, |event| self.write(event)).await;
     }
 
     /// Writes an event, or drops it after the last retry.
     async fn write(&self, event: Event) {
-        let key = event::key(&event);
+        let key = event::object_key(&event);
         let api = Api::namespaced(self.client.clone(), key.namespace());
         let mut delays = successors(Some(FIRST_DELAY), |delay| Some((*delay * 2).min(MAX_DELAY))).take(MAX_RETRIES);
         let answer = loop {
@@ -59,7 +59,7 @@ impl Inner {
                 debug!(event = %key, error = %failure, "event dropped: its namespace is being deleted");
                 self.metrics.count(metrics::NAMESPACE_DELETED);
             }
-            Err(failure) => self.dropped(&event, metrics::FAILED, &failure.to_string()),
+            Err(failure) => self.drop_event(&event, metrics::FAILED, &failure.to_string()),
         }
         self.pending.send_modify(|pending| *pending -= 1);
     }
@@ -67,26 +67,26 @@ impl Inner {
     /// Creates the Event, or increments the count of the existing one.
     async fn create_or_increment(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
         let params = PostParams { dry_run: self.dry_run, ..PostParams::default() };
-        match with_time_limit(api.create(&params, event)).await {
+        match with_timeout(api.create(&params, event)).await {
             Err(failure) if failure.code() == Some(409) => {}
             answer => return answer,
         }
         match self.increment(api, key, event).await {
             // It expired before the GET or the PATCH.
-            Err(failure) if failure.code() == Some(404) => with_time_limit(api.create(&params, event)).await,
+            Err(failure) if failure.code() == Some(404) => with_timeout(api.create(&params, event)).await,
             answer => answer,
         }
     }
 
     async fn increment(&self, api: &Api<Event>, key: &Key, event: &Event) -> Result<Event, Failure> {
-        let current = with_time_limit(api.get(key.name())).await?;
+        let current = with_timeout(api.get(key.name())).await?;
         let patch = json!({
             "metadata": { "resourceVersion": current.metadata.resource_version },
             "count": current.count.unwrap_or(1).saturating_add(1),
             "lastTimestamp": event.last_timestamp,
         });
         let params = PatchParams { dry_run: self.dry_run, ..PatchParams::default() };
-        with_time_limit(api.patch(key.name(), &params, &Patch::Merge(patch))).await
+        with_timeout(api.patch(key.name(), &params, &Patch::Merge(patch))).await
     }
 }
 

@@ -42,7 +42,7 @@ impl Health {
     ///
     /// The reflector continues to retry. The caller may replace it, for example with one for another version of the CRD.
     /// Cancel-safe.
-    pub async fn not_found(&self) {
+    pub async fn wait_until_not_found(&self) {
         self.not_found.notified().await;
     }
 
@@ -73,7 +73,7 @@ impl Health {
         self.synced.send_replace(true);
     }
 
-    pub(super) fn set_not_found(&self) {
+    pub(super) fn notify_not_found(&self) {
         self.not_found.notify_one();
     }
 

@@ -125,7 +125,7 @@ impl<T: Object> ListWatch<T> {
     /// Cancellation: dropping the future abandons the request and loses nothing.
     ///
     /// # Errors
-    /// Any [`Failure`]; [`Failure::Timeout`] after [`request::LIST_LIMIT`].
+    /// Any [`Failure`]; [`Failure::Timeout`] after [`request::PAGE_TIMEOUT`].
     pub async fn list(&self, list: &ListRequest) -> Result<Page<T>, Failure> {
         if *list == ListRequest::First {
             self.page_size.store(PAGE_SIZE, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl<T: Object> ListWatch<T> {
         loop {
             let size = self.page_size.load(Ordering::Relaxed);
             let body = self.get(&list.query(&self.selectors, size)).await?.into_body();
-            match request::read_body(body, LARGEST_PAGE, request::LIST_LIMIT).await? {
+            match request::read_body(body, LARGEST_PAGE, request::PAGE_TIMEOUT).await? {
                 Some(bytes) => return decode_page(&bytes),
                 None if size > 1 => self.page_size.store((size / 4).max(1), Ordering::Relaxed),
                 None => return Err(Failure::Malformed(format!("a page of more than {LARGEST_PAGE} bytes"))),
@@ -267,13 +267,15 @@ fn decode_line<T: Object>(line: &[u8]) -> Result<WatchEvent<T>, Failure> {
                 Ok(WatchEvent::Undecodable(object, version))
             }
         },
-        "DELETED" => match decode::<Named>(raw)? {
-            Named { metadata } if metadata.name.is_empty() => {
+        "DELETED" => match decode::<PartialObject>(raw)? {
+            PartialObject { metadata } if metadata.name.is_empty() => {
                 Err(Failure::Malformed("a deletion without a name".into()))
             }
-            Named { metadata } => Ok(WatchEvent::Deleted(metadata.key(), metadata.resource_version)),
+            PartialObject { metadata } => Ok(WatchEvent::Deleted(metadata.key(), metadata.resource_version)),
         },
-        "BOOKMARK" => decode::<Named>(raw).map(|bookmark| WatchEvent::Bookmark(bookmark.metadata.resource_version)),
+        "BOOKMARK" => {
+            decode::<PartialObject>(raw).map(|bookmark| WatchEvent::Bookmark(bookmark.metadata.resource_version))
+        }
         "ERROR" => decode::<Status>(raw).map(|status| WatchEvent::Error(Failure::from_status(status, None))),
         other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
     }
@@ -281,25 +283,25 @@ fn decode_line<T: Object>(line: &[u8]) -> Result<WatchEvent<T>, Failure> {
 
 /// Returns the key, if any, and the version of an object that does not decode.
 fn undecodable_object(raw: &RawValue, error: &serde_json::Error) -> (Undecodable, String) {
-    let Named { metadata } = decode(raw.get().as_bytes()).unwrap_or_default();
+    let PartialObject { metadata } = decode(raw.get().as_bytes()).unwrap_or_default();
     let key = (!metadata.name.is_empty()).then(|| metadata.key());
     (Undecodable { key, why: error.to_string() }, metadata.resource_version)
 }
 
 #[derive(Default, Deserialize)]
-struct Named {
-    metadata: Name,
+struct PartialObject {
+    metadata: PartialMetadata,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Name {
+struct PartialMetadata {
     name: String,
     namespace: String,
     resource_version: String,
 }
 
-impl Name {
+impl PartialMetadata {
     fn key(&self) -> Key {
         Key::new(&self.namespace, &self.name)
     }

@@ -94,7 +94,7 @@ pub struct Problem {
     /// The error message.
     pub why: String,
     /// The label `reason` of the metric.
-    pub reason: &'static str,
+    pub label: &'static str,
 }
 
 /// The decision after a response.
@@ -261,8 +261,8 @@ impl<T: Object> Machine<T> {
     }
 
     fn retry(&mut self, failure: &Failure, request: Request, jitter: f64) -> Decision<T> {
-        let version = failure.is_expired() || failure.is_version_too_large();
-        let backoff = if version { &mut self.backoff.version } else { &mut self.backoff.server };
+        let is_version_unusable = failure.is_expired() || failure.is_version_too_large();
+        let backoff = if is_version_unusable { &mut self.backoff.version } else { &mut self.backoff.server };
         let after = backoff.next(jitter).max(failure.retry_after().unwrap_or_default().min(LONGEST_RETRY_AFTER));
         Decision { update: Update::None, next: NextRequest { after, request }, problem: Some(problem(failure)) }
     }
@@ -271,7 +271,7 @@ impl<T: Object> Machine<T> {
     fn retry_short_watch(&mut self, request: Request, jitter: f64) -> Decision<T> {
         let why = "the server closed the watch at once".to_owned();
         let next = NextRequest { after: self.backoff.server.next(jitter), request };
-        Decision { update: Update::None, next, problem: Some(Problem { why, reason: "short_watch" }) }
+        Decision { update: Update::None, next, problem: Some(Problem { why, label: "short_watch" }) }
     }
 }
 
@@ -286,11 +286,11 @@ pub(super) fn undecodable(object: &Undecodable) -> Problem {
         Some(key) => format!("{key} cannot be decoded, its last good version stays: {}", object.why),
         None => format!("an object without a name is ignored: {}", object.why),
     };
-    Problem { why, reason: "undecodable" }
+    Problem { why, label: "undecodable" }
 }
 
 fn problem(failure: &Failure) -> Problem {
-    Problem { why: failure.to_string(), reason: failure.label() }
+    Problem { why: failure.to_string(), label: failure.label() }
 }
 
 fn at_once<T>(request: Request) -> Decision<T> {

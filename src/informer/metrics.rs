@@ -11,17 +11,17 @@ use prometheus_client::{
 };
 
 /// The label: the resource.
-type Resource = [(&'static str, &'static str); 1];
+type ResourceLabel = [(&'static str, &'static str); 1];
 
 /// The counters of all reflectors of a process, with the label `resource`.
 #[derive(Clone, Default)]
 pub struct ReflectorMetrics {
-    lists: Family<Resource, Counter>,
-    watches: Family<Resource, Counter>,
+    lists: Family<ResourceLabel, Counter>,
+    watches: Family<ResourceLabel, Counter>,
     errors: Family<[(&'static str, &'static str); 2], Counter>,
-    items: Family<Resource, Gauge>,
-    synced: Family<Resource, Gauge>,
-    last_event: Family<Resource, Gauge<f64, AtomicU64>>,
+    items: Family<ResourceLabel, Gauge>,
+    synced: Family<ResourceLabel, Gauge>,
+    last_event: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
 }
 
 impl daemon::Metrics for ReflectorMetrics {

@@ -136,9 +136,9 @@ impl<T: Object> Reflector<T> {
 
     /// Reports a failure: in the log, in the metrics and, before the first sync, on `/readyz`.
     fn report(&self, problem: Problem, next: Option<&NextRequest>, metrics: &ResourceMetrics) {
-        metrics.error(problem.reason);
-        if problem.reason == "not_found" {
-            self.health.set_not_found();
+        metrics.error(problem.label);
+        if problem.label == "not_found" {
+            self.health.notify_not_found();
         }
         let (resource, error) = (self.resource, &problem.why);
         let retry_in = next.map(|next| format!("{:.1}s", next.after.as_secs_f64()));

@@ -35,7 +35,7 @@ pub struct Store<T> {
 
 struct Inner<T> {
     objects: HashMap<Key, Arc<T>>,
-    /// Index key -> keys of the objects that have it. An empty set is removed, or the map would only ever grow.
+    /// Indexed value -> keys of the objects that have it. An empty set is removed, so that the map does not grow forever.
     index: HashMap<Key, HashSet<Key>>,
     /// Whether the first list has arrived.
     listed: bool,
@@ -52,7 +52,7 @@ pub enum Change<T> {
         /// The object.
         new: Arc<T>,
         /// Whether it is from the first list: then it existed before this process started.
-        initial: bool,
+        is_in_initial_list: bool,
     },
     /// An object in another version. Pitfall: it may have another UID, if it was deleted and created again before the watch
     /// showed the deletion. See [`Change::is_replacement`].
@@ -98,10 +98,10 @@ impl<T: Object> Store<T> {
         self.inner.read().objects.get(key).cloned()
     }
 
-    /// The objects that have this [index key](Object::index_keys), in no particular order.
-    pub fn by_index(&self, index_key: &Key) -> Vec<Arc<T>> {
+    /// The objects that have this [indexed value](Object::indexed_values), in no particular order.
+    pub fn by_index(&self, indexed_value: &Key) -> Vec<Arc<T>> {
         let inner = self.inner.read();
-        inner.index.get(index_key).into_iter().flatten().filter_map(|key| inner.objects.get(key).cloned()).collect()
+        inner.index.get(indexed_value).into_iter().flatten().filter_map(|key| inner.objects.get(key).cloned()).collect()
     }
 
     /// Every key, in no particular order.
@@ -134,7 +134,7 @@ impl<T: Object> Store<T> {
         inner.objects.insert(new.key().clone(), new.clone());
         Some(match old {
             Some(old) => Change::Updated { old, new },
-            None => Change::Added { new, initial: false },
+            None => Change::Added { new, is_in_initial_list: false },
         })
     }
 
@@ -167,7 +167,7 @@ impl<T: Object> Store<T> {
                         new
                     }
                     None => {
-                        changes.push(Change::Added { new: new.clone(), initial: !present.listed });
+                        changes.push(Change::Added { new: new.clone(), is_in_initial_list: !present.listed });
                         new
                     }
                 };
@@ -196,13 +196,13 @@ fn is_same<T: Object>(a: &T, b: &T) -> bool {
 
 impl<T: Object> Inner<T> {
     fn index(&mut self, object: &T) {
-        for key in object.index_keys() {
+        for key in object.indexed_values() {
             self.index.entry(key.clone()).or_default().insert(object.key().clone());
         }
     }
 
     fn unindex(&mut self, object: &T) {
-        for key in object.index_keys() {
+        for key in object.indexed_values() {
             if let Some(keys) = self.index.get_mut(key) {
                 keys.remove(object.key());
                 if keys.is_empty() {

@@ -12,7 +12,7 @@ pub struct TestObject {
     pub uid: String,
     pub version: String,
     pub value: u32,
-    pub index_keys: Vec<Key>,
+    pub indexed_values: Vec<Key>,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ impl From<Wire> for TestObject {
             uid: wire.metadata.uid,
             version: wire.metadata.resource_version,
             value: wire.value,
-            index_keys: vec![],
+            indexed_values: vec![],
         }
     }
 }
@@ -55,15 +55,15 @@ impl Object for TestObject {
     fn resource_version(&self) -> &str {
         &self.version
     }
-    fn index_keys(&self) -> &[Key] {
-        &self.index_keys
+    fn indexed_values(&self) -> &[Key] {
+        &self.indexed_values
     }
 }
 
 /// `test_object("a", 7)`: the object `ns/a` in version 7, with the value 7.
 pub fn test_object(name: &str, version: u32) -> TestObject {
     let key = Key::new("ns", name);
-    TestObject { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, index_keys: vec![] }
+    TestObject { key, uid: format!("uid-{name}"), version: version.to_string(), value: version, indexed_values: vec![] }
 }
 
 /// The same object as the API server sends it.
@@ -79,7 +79,7 @@ impl TestObject {
     }
 
     pub fn indexed_by(mut self, keys: &[&str]) -> Self {
-        self.index_keys = keys.iter().map(|key| Key::new("ns", key)).collect();
+        self.indexed_values = keys.iter().map(|key| Key::new("ns", key)).collect();
         self
     }
 }
@@ -88,8 +88,8 @@ impl TestObject {
 pub fn summary(change: &Change<TestObject>) -> String {
     let name = change.key().name();
     match change {
-        Change::Added { new, initial: true } => format!("*{name}{}", new.version),
-        Change::Added { new, initial: false } => format!("+{name}{}", new.version),
+        Change::Added { new, is_in_initial_list: true } => format!("*{name}{}", new.version),
+        Change::Added { new, is_in_initial_list: false } => format!("+{name}{}", new.version),
         Change::Updated { old, new } => format!("{name}{}>{}", old.version, new.version),
         Change::Deleted(old) => format!("-{name}{}", old.version),
     }

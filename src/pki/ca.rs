@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{certificate::Authority, post_params, secret};
 use crate::{
     informer::Key,
-    request::{Failure, with_time_limit},
+    request::{Failure, with_timeout},
 };
 
 /// An older copy of the CA is read again, so that a replaced CA is used without a watch.
@@ -62,7 +62,7 @@ impl CaSecret {
     }
 
     async fn read(&self) -> Result<Option<Arc<Authority>>, CaError> {
-        let Some(secret) = with_time_limit(self.api.get_opt(self.key.name())).await? else { return Ok(None) };
+        let Some(secret) = with_timeout(self.api.get_opt(self.key.name())).await? else { return Ok(None) };
         match Authority::load(&secret.data.unwrap_or_default(), Timestamp::now()) {
             Ok(authority) => Ok(Some(Arc::new(authority))),
             Err(why) => Err(CaError::Unusable(format!("the CA in Secret {} cannot be used: {why}", self.key))),
@@ -74,7 +74,7 @@ impl CaSecret {
         let authority = Authority::create(Timestamp::now(), rand::random());
         let authority = authority.map_err(|why| CaError::Unusable(format!("a CA cannot be created: {why}")))?;
         let secret = secret::build(&self.key, &authority.secret_data(), None);
-        match with_time_limit(self.api.create(&post_params(self.dry_run), &secret)).await {
+        match with_timeout(self.api.create(&post_params(self.dry_run), &secret)).await {
             Ok(_) => {
                 tracing::info!(secret = %self.key, dry_run = self.dry_run.then_some(true), "CA created");
                 Ok(Arc::new(authority))

@@ -32,12 +32,12 @@ use crate::{
     events::{self, EventType, MESSAGE_LIMIT, Recorder},
     explain,
     informer::{Key, Object, PerKey, Store, collection_path},
-    request::{Failure, with_time_limit},
-    worker::{Outcome, ReconcileError, Reconciler},
+    request::{Failure, with_timeout},
+    worker::{Action, ReconcileError, Reconciler},
 };
 
 /// Returns the pods that mount a Secret.
-pub type PodsMounting = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
+pub type WaitingPods = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 
 /// The reason of the event for a name that is not allowed. Users know it from the original.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
@@ -48,7 +48,7 @@ const REPORT_AFTER: Duration = Duration::from_secs(4);
 pub struct Certificates {
     client: Client,
     pkis: Arc<Store<Pki>>,
-    pods_mounting: PodsMounting,
+    waiting_pods: WaitingPods,
     recorder: Recorder,
     config: Config,
     allowed: AllowedNamesFile,
@@ -76,14 +76,14 @@ enum CertifyError {
 }
 
 impl Reconciler<Key> for Certificates {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
+    async fn reconcile(&self, key: &Key) -> Result<Action, ReconcileError> {
         // 1. The object, from the cache. If it is deleted or being deleted, write nothing: the garbage collector deletes its
         //    Secret.
         let Some(pki) = self.current(key) else {
             self.reported.forget(key);
             self.written.forget(key);
             self.metrics.set_not_after(key, None);
-            return Ok(Outcome::AwaitChange);
+            return Ok(Action::AwaitChange);
         };
         // 2. to 4. are in `certify`.
         match self.certify(&pki).await {
@@ -92,7 +92,7 @@ impl Reconciler<Key> for Certificates {
                 self.reported.forget(key);
                 self.write_status(&pki, Ok(&certificate)).await?;
                 // Not a retry: that reconcile will find the certificate due for renewal.
-                Ok(Outcome::RequeueAfter(duration_until(certificate.renewal)))
+                Ok(Action::RequeueAfter(duration_until(certificate.renewal)))
             }
             // A retry has the same result until the Pki, the list or the Secret changes. The first two enqueue the key. The
             // Secret is not watched, but checked at each resync.
@@ -104,14 +104,14 @@ impl Reconciler<Key> for Certificates {
                 Err(ReconcileError::Permanent { why: rejection.message, requeue_after: Some(remind) })
             }
             // The Pki will be deleted with its namespace.
-            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Outcome::AwaitChange),
+            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Action::AwaitChange),
             Err(CertifyError::Failed(failure)) => Err(failure.into()),
         }
     }
 
-    async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Outcome, ReconcileError> {
-        let Some(pki) = self.current(key) else { return Ok(Outcome::AwaitChange) };
-        self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Outcome::RequeueAfter)
+    async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Action, ReconcileError> {
+        let Some(pki) = self.current(key) else { return Ok(Action::AwaitChange) };
+        self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Action::RequeueAfter)
     }
 }
 
@@ -120,7 +120,7 @@ impl Certificates {
     pub fn new(
         client: Client,
         pkis: Arc<Store<Pki>>,
-        pods_mounting: PodsMounting,
+        waiting_pods: WaitingPods,
         recorder: Recorder,
         config: &Config,
         telemetry: &Telemetry,
@@ -129,7 +129,7 @@ impl Certificates {
             ca: CaSecret::new(client.clone(), config.ca_secret.clone(), config.dry_run),
             client,
             pkis,
-            pods_mounting,
+            waiting_pods,
             recorder,
             allowed: AllowedNamesFile::new(config.allowed_names.clone()),
             reported: PerKey::default(),
@@ -170,7 +170,7 @@ impl Certificates {
             ca => ca,
         };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
-        let present = with_time_limit(api.get_opt(key.name())).await?;
+        let present = with_timeout(api.get_opt(key.name())).await?;
         if let Some((message, is_temporary)) = present.as_ref().and_then(|secret| secret::find_conflict(secret, pki)) {
             Err(Rejection { is_temporary, ..Rejection::new(SECRET_CONFLICT, message) })?;
         }
@@ -201,12 +201,12 @@ impl Certificates {
             // 409: another writer was faster. The next reconcile checks its Secret.
             None => {
                 let secret = secret::build(key, &data, Some(pki));
-                ("Issued", with_time_limit(api.create(&post_params(self.config.dry_run), &secret)).await)
+                ("Issued", with_timeout(api.create(&post_params(self.config.dry_run), &secret)).await)
             }
             Some(secret) => {
                 let version = secret.metadata.resource_version;
                 let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": version }, "data": data }));
-                ("Renewed", with_time_limit(api.patch(key.name(), &patch_params(self.config.dry_run), &patch)).await)
+                ("Renewed", with_timeout(api.patch(key.name(), &patch_params(self.config.dry_run), &patch)).await)
             }
         };
         match written {
@@ -219,17 +219,17 @@ impl Certificates {
         tracing::info!(pki = %key, why, serial, %not_after, %renewal, dry_run, "certificate {}", event.to_lowercase());
         explain!(Record, pki = %key, "an event on the Pki reports the certificate");
         let message = format!("certificate {serial} is valid until {not_after}");
-        self.recorder.record(&events::reference(API_VERSION, KIND, pki), EventType::Normal, event, &message);
+        self.recorder.record(&events::object_ref(API_VERSION, KIND, pki), EventType::Normal, event, &message);
         Ok(certificate)
     }
 
     /// Step 5 after a rejection: events, log and status. Returns the time until the next reminder.
     async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, ReconcileError> {
         let Rejection { reason, message, is_temporary, valid } = rejection;
-        let (mut event, mut objects) = (*reason, vec![events::reference(API_VERSION, KIND, pki)]);
+        let (mut event, mut objects) = (*reason, vec![events::object_ref(API_VERSION, KIND, pki)]);
         if event == NAME_NOT_ALLOWED {
             event = NOT_ALLOWED_EVENT;
-            objects.extend((self.pods_mounting)(pki.key()));
+            objects.extend((self.waiting_pods)(pki.key()));
         }
         let times = (if *is_temporary { REPORT_AFTER } else { Duration::ZERO }, self.config.remind);
         let due =
@@ -261,7 +261,7 @@ impl Certificates {
         let request = core::Request::new(collection_path(GROUP_PATH, Some(key.namespace()), PLURAL))
             .patch_subresource("status", key.name(), &patch_params(self.config.dry_run), &Patch::Merge(patch))
             .map_err(|error| ReconcileError::Transient(error.to_string()))?;
-        match with_time_limit(self.client.request::<Pki>(request)).await {
+        match with_timeout(self.client.request::<Pki>(request)).await {
             Ok(after) => {
                 self.written.record_write(pki, after);
                 Ok(())

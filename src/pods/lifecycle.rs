@@ -12,7 +12,7 @@ use std::{mem, sync::Arc};
 use super::{Pod, PodState};
 use crate::{
     informer::{Key, Object, PerKey, Store},
-    worker::{Outcome, ReconcileError, Reconciler},
+    worker::{Action, ReconcileError, Reconciler},
 };
 
 /// The reconciler of pods.
@@ -55,7 +55,7 @@ impl Lifecycle {
 }
 
 impl Reconciler<Key> for Lifecycle {
-    async fn reconcile(&self, key: &Key) -> Result<Outcome, ReconcileError> {
+    async fn reconcile(&self, key: &Key) -> Result<Action, ReconcileError> {
         // 1. The present state, from the cache. None: the pod is deleted.
         let pod = self.pods.get(key);
         // 2. The pod that was last logged. From now on it is this one.
@@ -72,7 +72,7 @@ impl Reconciler<Key> for Lifecycle {
                 "pod lifecycle"
             );
         }
-        Ok(Outcome::AwaitChange)
+        Ok(Action::AwaitChange)
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Pod {
     pub state: PodState,
     /// The restarts of all its containers, init containers included.
     pub restarts: u32,
-    /// The Secrets that its volumes and environment refer to, each once. They are the index keys.
+    /// The Secrets that its volumes and environment refer to, each once. They are the indexed values.
     pub secrets: Box<[Key]>,
 }
 
@@ -69,7 +69,7 @@ impl Object for Pod {
     fn resource_version(&self) -> &str {
         &self.resource_version
     }
-    fn index_keys(&self) -> &[Key] {
+    fn indexed_values(&self) -> &[Key] {
         &self.secrets
     }
 }

@@ -9,12 +9,12 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body, core::Status};
 use tokio::time::timeout;
 
-use super::{Failure, TIME_LIMIT};
+use super::{Failure, REQUEST_TIMEOUT};
 
 /// The largest error body that is read.
 const LARGEST_ERROR: usize = 64 << 10;
 
-/// Sends a GET for JSON. The head of the response arrives within [`TIME_LIMIT`]; the caller reads the body.
+/// Sends a GET for JSON. The head of the response arrives within [`REQUEST_TIMEOUT`]; the caller reads the body.
 ///
 /// Cancellation: dropping the future abandons the request and loses nothing.
 ///
@@ -25,16 +25,16 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
         .header(header::ACCEPT, "application/json")
         .body(Body::empty())
         .map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
-    let answer = match timeout(TIME_LIMIT, client.send(request)).await {
+    let answer = match timeout(REQUEST_TIMEOUT, client.send(request)).await {
         Ok(answer) => answer?,
-        Err(_) => return Err(Failure::Timeout(TIME_LIMIT)),
+        Err(_) => return Err(Failure::Timeout(REQUEST_TIMEOUT)),
     };
     if answer.status().is_success() {
         return Ok(answer);
     }
     let code = answer.status();
     let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-    let body = read_body(answer.into_body(), LARGEST_ERROR, TIME_LIMIT).await.ok().flatten().unwrap_or_default();
+    let body = read_body(answer.into_body(), LARGEST_ERROR, REQUEST_TIMEOUT).await.ok().flatten().unwrap_or_default();
     let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         let text = match code.as_u16() {
             // For a path that it does not serve, an API server sends plain text.

@@ -7,7 +7,7 @@ use prometheus_client::{
 
 /// How a reconcile ended: the label `result` of `reconcile_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReconcileResult {
+pub enum ReconcileOutcome {
     /// The present state is right, or the object is deleted.
     Success,
     /// Failed, and a retry is useless.
@@ -20,7 +20,7 @@ pub enum ReconcileResult {
     RetriesExhausted,
 }
 
-impl ReconcileResult {
+impl ReconcileOutcome {
     const ALL: [Self; 5] = [Self::Success, Self::Permanent, Self::Retry, Self::Unavailable, Self::RetriesExhausted];
 
     pub(super) fn label(self) -> &'static str {
@@ -34,15 +34,15 @@ impl ReconcileResult {
 
     fn texts(self) -> (&'static str, &'static str) {
         match self {
-            ReconcileResult::Success => ("success", "succeeded: the failures of the key are forgotten"),
-            ReconcileResult::Permanent => {
+            ReconcileOutcome::Success => ("success", "succeeded: the failures of the key are forgotten"),
+            ReconcileOutcome::Permanent => {
                 ("permanent", "failed, and a retry is useless: the key waits for a change or a resync")
             }
-            ReconcileResult::Retry => ("retry", "failed: the failure is counted, and the key is retried later"),
-            ReconcileResult::Unavailable => {
+            ReconcileOutcome::Retry => ("retry", "failed: the failure is counted, and the key is retried later"),
+            ReconcileOutcome::Unavailable => {
                 ("unavailable", "not possible now: the key is retried later, without a limit")
             }
-            ReconcileResult::RetriesExhausted => {
+            ReconcileOutcome::RetriesExhausted => {
                 ("retries_exhausted", "failed too often: the key is dropped until a change or a resync")
             }
         }
@@ -60,8 +60,8 @@ impl daemon::Metrics for ReconcileMetrics {
 }
 
 impl ReconcileMetrics {
-    /// Returns the counters of a queue by [`ReconcileResult`]. All exist from the start, because a rate needs a first zero.
+    /// Returns the counters of a queue by [`ReconcileOutcome`]. All exist from the start, because a rate needs a first zero.
     pub(super) fn of(&self, queue: &'static str) -> [Counter; 5] {
-        ReconcileResult::ALL.map(|result| self.0.get_or_create_owned(&[("queue", queue), ("result", result.label())]))
+        ReconcileOutcome::ALL.map(|result| self.0.get_or_create_owned(&[("queue", queue), ("result", result.label())]))
     }
 }

@@ -1,18 +1,20 @@
 //! The worker with a fake reconciler.
 
+use daemon::Telemetry;
 use parking_lot::{Mutex, MutexGuard};
 use testkit::Log;
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout},
 };
 
 use super::*;
+use crate::informer::Key;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-type Result = std::result::Result<Outcome, ReconcileError>;
+type Result = std::result::Result<Action, ReconcileError>;
 
 /// Each attempt takes `duration` and returns the `result` for its number, from 1.
 struct FakeReconciler<K> {
@@ -52,9 +54,9 @@ impl<K: QueueKey> Reconciler<K> for FakeReconciler<K> {
         };
         match why {
             "panic in the report" => panic!("on purpose"),
-            "remind" => Ok(Outcome::RequeueAfter(1800 * SECOND)),
+            "remind" => Ok(Action::RequeueAfter(1800 * SECOND)),
             "report fails twice" if calls < 3 => Err(ReconcileError::Unavailable("409 Conflict".into())),
-            _ => Ok(Outcome::AwaitChange),
+            _ => Ok(Action::AwaitChange),
         }
     }
 }
@@ -111,7 +113,7 @@ fn transient(why: &str) -> Result {
 #[tokio::test(start_paused = true)]
 async fn success_forgets_the_failures() {
     let harness =
-        Harness::new(Duration::ZERO, |attempt| if attempt < 4 { transient("no") } else { Ok(Outcome::AwaitChange) });
+        Harness::new(Duration::ZERO, |attempt| if attempt < 4 { transient("no") } else { Ok(Action::AwaitChange) });
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts().len(), 4);
     assert_eq!(harness.queue.num_requeues(&1), 0);
@@ -122,8 +124,8 @@ async fn success_forgets_the_failures() {
 async fn requeue_after_is_punctual_and_not_a_failure() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
         1 => transient("no"),
-        2 => Ok(Outcome::RequeueAfter(60 * SECOND)),
-        _ => Ok(Outcome::AwaitChange),
+        2 => Ok(Action::RequeueAfter(60 * SECOND)),
+        _ => Ok(Action::AwaitChange),
     });
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(*harness.attempts(), [(1, Duration::ZERO), (1, 5 * MS), (1, 60_005 * MS)]);
@@ -134,9 +136,9 @@ async fn requeue_after_is_punctual_and_not_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn await_change_cancels_delayed_add_and_failures() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
-        1 => Ok(Outcome::RequeueAfter(60 * SECOND)),
+        1 => Ok(Action::RequeueAfter(60 * SECOND)),
         2 => transient("no"),
-        _ => Ok(Outcome::AwaitChange),
+        _ => Ok(Action::AwaitChange),
     });
     harness.add_and_wait(SECOND).await;
     harness.add_and_wait(3600 * SECOND).await;
@@ -147,9 +149,9 @@ async fn await_change_cancels_delayed_add_and_failures() {
 #[tokio::test(start_paused = true)]
 async fn delayed_add_survives_a_dropped_key() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
-        1 => Ok(Outcome::RequeueAfter(3600 * SECOND)),
+        1 => Ok(Action::RequeueAfter(3600 * SECOND)),
         2..=14 => transient("no"),
-        _ => Ok(Outcome::AwaitChange),
+        _ => Ok(Action::AwaitChange),
     });
     harness.add_and_wait(SECOND).await;
     harness.add_and_wait(7200 * SECOND).await;
@@ -202,7 +204,7 @@ async fn dropped_key_gets_fresh_retries_after_a_change() {
 async fn dropped_key_can_requeue_a_reminder() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
         1..=13 => transient("remind"),
-        _ => Ok(Outcome::AwaitChange),
+        _ => Ok(Action::AwaitChange),
     });
     harness.add_and_wait(3600 * SECOND).await;
     assert_eq!(harness.attempts()[13].1, 1800 * SECOND + 20_475 * MS);
@@ -248,7 +250,7 @@ async fn unavailable_is_retried_forever_at_most_30_s_apart() {
 async fn panic_is_one_failed_attempt_of_one_key() {
     let harness = Harness::new(Duration::ZERO, |attempt| match attempt {
         1 => panic!("on purpose"),
-        _ => Ok(Outcome::AwaitChange),
+        _ => Ok(Action::AwaitChange),
     });
     harness.queue.add(2);
     harness.add_and_wait(SECOND).await;
@@ -274,7 +276,7 @@ async fn repeated_panic_is_dropped_with_its_text() {
 async fn stop_finishes_the_current_key_and_takes_no_other() {
     // Repeated, because a `select!` without `biased` chooses at random.
     for _ in 0..20 {
-        let harness = Harness::new(10 * SECOND, |_| Ok(Outcome::AwaitChange));
+        let harness = Harness::new(10 * SECOND, |_| Ok(Action::AwaitChange));
         harness.queue.add(2);
         harness.add_and_wait(SECOND).await;
         harness.stop.cancel();
@@ -288,8 +290,8 @@ async fn stop_finishes_the_current_key_and_takes_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_worker_ends_with_the_stop_or_the_queue() {
-    let stopped = Harness::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
-    let ended = Harness::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
+    let stopped = Harness::new(Duration::ZERO, |_| Ok(Action::AwaitChange));
+    let ended = Harness::new(Duration::ZERO, |_| Ok(Action::AwaitChange));
     sleep(MS).await;
     stopped.stop.cancel();
     ended.queue.shut_down();
@@ -300,7 +302,7 @@ async fn idle_worker_ends_with_the_stop_or_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn every_result_has_a_counter_from_the_start() {
-    let harness = Harness::new(Duration::ZERO, |_| Ok(Outcome::AwaitChange));
+    let harness = Harness::new(Duration::ZERO, |_| Ok(Action::AwaitChange));
     sleep(MS).await;
     let text = harness.telemetry.encode().unwrap();
     for result in ["success", "permanent", "retry", "unavailable", "retries_exhausted"] {
@@ -316,7 +318,7 @@ async fn warning_has_all_fields_and_skips_routine_retries() {
         1..=3 => transient("500 InternalError: etcd"),
         4..=30 => Err(ReconcileError::Unavailable("connection refused".into())),
         31 => Err(ReconcileError::Permanent { why: "a typo".into(), requeue_after: None }),
-        _ => Ok(Outcome::AwaitChange),
+        _ => Ok(Action::AwaitChange),
     });
     harness.add_and_wait(3600 * SECOND).await;
     harness.add_and_wait(SECOND).await;
@@ -357,7 +359,7 @@ async fn workers_wait_for_the_sync_and_end_with_the_stop() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
     let synced = CancellationToken::new();
-    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Outcome::AwaitChange)), synced.clone().cancelled_owned());
+    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Action::AwaitChange)), synced.clone().cancelled_owned());
     queue.add(Key::new("ns", "a"));
     sleep(3600 * SECOND).await;
     assert_eq!(queue.len(), 1, "not synced");
@@ -365,7 +367,7 @@ async fn workers_wait_for_the_sync_and_end_with_the_stop() {
     sleep(MS).await;
     assert_eq!(queue.len(), 0);
     stop.cancel();
-    pool.run_until_stopped(&mut JoinSet::new()).await;
+    pool.wait_until_stopped(&mut JoinSet::new()).await;
     assert_eq!(pool.drain(20 * SECOND).await, Ok(()));
     assert!(queue.processing().is_empty());
 }
@@ -375,7 +377,7 @@ async fn pool_processes_one_key_per_worker() {
     let telemetry = Telemetry::default();
     let queue = WorkQueue::new("test", &telemetry);
     let mut pool = WorkerPool::new(3, 12, &telemetry, &CancellationToken::new());
-    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Outcome::AwaitChange)), ready(()));
+    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Action::AwaitChange)), ready(()));
     (0..5).for_each(|n| queue.add(Key::new("ns", &n.to_string())));
     sleep(MS).await;
     assert_eq!((queue.processing().len(), queue.len()), (3, 2));
@@ -385,7 +387,7 @@ async fn pool_processes_one_key_per_worker() {
 async fn drain_names_the_keys_that_outlast_the_grace() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
-    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Outcome::AwaitChange)), std::future::ready(()));
+    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Action::AwaitChange)), std::future::ready(()));
     queue.add(Key::new("ns", "a"));
     sleep(MS).await;
     stop.cancel();
@@ -397,7 +399,7 @@ async fn drain_names_the_keys_that_outlast_the_grace() {
 async fn key_stuck_in_a_worker_fails_liveness_until_the_stop() {
     let (telemetry, stop) = (Telemetry::default(), CancellationToken::new());
     let (mut pool, queue) = pool(&telemetry, &stop);
-    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Outcome::AwaitChange)), std::future::pending());
+    pool.spawn(&queue, FakeReconciler::new(SECOND, |_| Ok(Action::AwaitChange)), std::future::pending());
     queue.add(Key::new("ns", "a"));
     let _claim = queue.get().await;
     sleep(300 * SECOND).await;
@@ -415,5 +417,5 @@ async fn panic_of_a_task_is_propagated() {
     let (mut pool, _queue) = pool(&telemetry, &stop);
     let mut tasks = JoinSet::new();
     tasks.spawn(async { panic!("on purpose") });
-    pool.run_until_stopped(&mut tasks).await;
+    pool.wait_until_stopped(&mut tasks).await;
 }

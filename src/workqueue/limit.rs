@@ -1,6 +1,6 @@
 //! The rate limiters of retries: how long a retry waits.
 //!
-//! 1. **Per key** ([`Failures`]): 5 ms, doubled with each failure in a row, at most 1000 s. So a key that always fails is
+//! 1. **Per key** ([`KeyRateLimiter`]): 5 ms, doubled with each failure in a row, at most 1000 s. So a key that always fails is
 //!    retried rarely.
 //! 2. **All retries of a queue** ([`Bucket`]): ten a second, and a hundred at once. If 10,000 keys fail at the same time,
 //!    because the API server is overloaded, they do not cause 10,000 requests after 5 ms.
@@ -31,7 +31,7 @@ pub const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 ///
 /// Pitfall: a key stays here until [`forget`](Self::forget) is called, after a success or when the key is dropped.
 #[derive(Debug)]
-pub struct Failures<K>(HashMap<K, FailureCounts>);
+pub struct KeyRateLimiter<K>(HashMap<K, FailureCounts>);
 
 #[derive(Debug, Default)]
 struct FailureCounts {
@@ -39,19 +39,19 @@ struct FailureCounts {
     unavailable: u32,
 }
 
-impl<K: Eq + Hash> Failures<K> {
+impl<K: Eq + Hash> KeyRateLimiter<K> {
     /// Creates the counts: no key has failed.
     pub fn new() -> Self {
-        Failures(HashMap::new())
+        KeyRateLimiter(HashMap::new())
     }
 
     /// Counts a failure, and returns the wait after it.
-    pub fn record(&mut self, key: K) -> Duration {
+    pub fn when(&mut self, key: K) -> Duration {
         next_wait(&mut self.0.entry(key).or_default().failures, LONGEST)
     }
 
     /// Counts a failure that is not the fault of the key, and returns the wait after it.
-    pub fn record_unavailable(&mut self, key: K) -> Duration {
+    pub fn when_unavailable(&mut self, key: K) -> Duration {
         next_wait(&mut self.0.entry(key).or_default().unavailable, LONGEST_UNAVAILABLE)
     }
 

@@ -18,7 +18,7 @@ use prometheus_client::{
 use super::state::Load;
 
 /// The label: the queue's name.
-type Name = [(&'static str, &'static str); 1];
+type NameLabel = [(&'static str, &'static str); 1];
 
 /// client-go's buckets, in seconds: ten decades from 10 ns to 10 s.
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
@@ -26,10 +26,10 @@ const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0,
 /// The metrics of all queues of a process, with the label `name`. A clone shares the counters.
 #[derive(Clone)]
 pub struct WorkQueueMetrics {
-    adds: Family<Name, Counter>,
-    retries: Family<Name, Counter>,
-    queue_duration: Family<Name, Histogram, fn() -> Histogram>,
-    work_duration: Family<Name, Histogram, fn() -> Histogram>,
+    adds: Family<NameLabel, Counter>,
+    retries: Family<NameLabel, Counter>,
+    queue_duration: Family<NameLabel, Histogram, fn() -> Histogram>,
+    work_duration: Family<NameLabel, Histogram, fn() -> Histogram>,
     queues: Queues,
 }
 
@@ -93,9 +93,9 @@ pub(super) trait HasLoad: Send + Sync {
 
 /// All queues by name, without keeping them alive.
 #[derive(Clone, Default)]
-struct Queues(Arc<Mutex<Vec<Named>>>);
+struct Queues(Arc<Mutex<Vec<NamedQueue>>>);
 
-type Named = (&'static str, Weak<dyn HasLoad>);
+type NamedQueue = (&'static str, Weak<dyn HasLoad>);
 
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +106,7 @@ impl fmt::Debug for Queues {
 impl Collector for Queues {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let queues = self.0.lock().clone();
-        let loads: Vec<(Name, Load)> =
+        let loads: Vec<(NameLabel, Load)> =
             queues.iter().filter_map(|(name, queue)| Some(([("name", *name)], queue.upgrade()?.load()))).collect();
         let mut gauge = |name, unit: Option<&Unit>, help, value: fn(&Load) -> f64| {
             let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;

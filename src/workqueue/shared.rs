@@ -14,9 +14,9 @@ use tokio::{
 use super::{
     QueueKey,
     delay::DelayQueue,
-    limit::{Bucket, Failures},
+    limit::{Bucket, KeyRateLimiter},
     metrics::{HasLoad, QueueMetrics, WorkQueueMetrics},
-    state::{Added, Load, QueueState},
+    state::{AddResult, Load, QueueState},
 };
 
 /// The shared state of a queue.
@@ -42,7 +42,7 @@ pub(super) struct Inner<K> {
     pub delayed: DelayQueue<K>,
     /// Retries: queued when they are due **and** the bucket has a token.
     pub retries: DelayQueue<K>,
-    pub failures: Failures<K>,
+    pub failures: KeyRateLimiter<K>,
     bucket: Bucket,
     /// The bucket has no token before this time, so it is not checked again until then.
     no_token_before: Instant,
@@ -62,7 +62,7 @@ impl<K: QueueKey> Shared<K> {
                 state: QueueState::new(),
                 delayed: DelayQueue::new(),
                 retries: DelayQueue::new(),
-                failures: Failures::new(),
+                failures: KeyRateLimiter::new(),
                 bucket: Bucket::new(),
                 no_token_before: Instant::now(),
                 wake_at: None,
@@ -75,11 +75,11 @@ impl<K: QueueKey> Shared<K> {
     }
 
     /// Counts an add, and wakes a worker. Call it without the lock, which the worker needs.
-    pub fn record_add(&self, added: Added) {
-        if added != Added::Ignored {
+    pub fn finish_add(&self, added: AddResult) {
+        if added != AddResult::Ignored {
             self.metrics.adds.inc();
         }
-        if added == Added::Queued {
+        if added == AddResult::Queued {
             self.ready.notify_one();
         }
     }
@@ -160,7 +160,7 @@ impl<K: QueueKey> Shared<K> {
         inner.wake_at = inner.next_wake();
         let wake_at = inner.wake_at;
         drop(inner);
-        added.into_iter().for_each(|added| self.record_add(added));
+        added.into_iter().for_each(|added| self.finish_add(added));
         Some(wake_at)
     }
 }

@@ -47,7 +47,7 @@ enum KeyState {
 
 /// The result of an add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
+pub enum AddResult {
     /// The key is queued: wake one waiting `get`.
     Queued,
     /// The key is being processed: it is queued when that is done.
@@ -58,7 +58,7 @@ pub enum Added {
 
 /// The result of a done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct DoneResult {
     /// How long the key was processed.
     pub worked: Duration,
     /// Whether the key is queued again, because it was added while it was processed.
@@ -96,22 +96,22 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
     }
 
     /// Makes a key dirty. `clock` is called only if the key was not dirty: it would double the cost of such an add.
-    pub fn add(&mut self, key: K, clock: impl FnOnce() -> Instant) -> Added {
+    pub fn add(&mut self, key: K, clock: impl FnOnce() -> Instant) -> AddResult {
         if self.shut_down {
-            return Added::Ignored;
+            return AddResult::Ignored;
         }
         match self.keys.entry(key) {
             Entry::Vacant(absent) => {
                 self.queue.push_back(absent.key().clone());
                 absent.insert(KeyState::Queued { since: clock() });
-                Added::Queued
+                AddResult::Queued
             }
             Entry::Occupied(mut present) => match *present.get() {
                 KeyState::Processing { since } => {
                     present.insert(KeyState::ProcessingDirty { since, dirty_since: clock() });
-                    Added::Later
+                    AddResult::Later
                 }
-                KeyState::Queued { .. } | KeyState::ProcessingDirty { .. } => Added::Ignored,
+                KeyState::Queued { .. } | KeyState::ProcessingDirty { .. } => AddResult::Ignored,
             },
         }
     }
@@ -129,7 +129,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
     }
 
     /// Ends the processing of a key. None: it was not being processed.
-    pub fn done(&mut self, key: &K, now: Instant) -> Option<Done> {
+    pub fn done(&mut self, key: &K, now: Instant) -> Option<DoneResult> {
         let key_state = self.keys.get_mut(key)?;
         let (since, queued) = match *key_state {
             KeyState::Queued { .. } => return None,
@@ -144,7 +144,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
                 (since, true)
             }
         };
-        Some(Done { worked: now.saturating_duration_since(since), queued, idle: self.is_idle() })
+        Some(DoneResult { worked: now.saturating_duration_since(since), queued, idle: self.is_idle() })
     }
 
     /// Ignores adds from now on. Queued keys can still be taken, and a dirty key is still queued when it is done.

@@ -9,7 +9,7 @@ use kube::{Api, Client, api::PostParams};
 
 use super::{
     LEASE_NAME,
-    machine::{LeaseRequest, Response, released},
+    machine::{LeaseRequest, LeaseResponse, released},
 };
 use crate::error_chain;
 
@@ -29,16 +29,18 @@ impl LeaseLock {
     }
 
     /// Sends a request once. The error is for the log and `/readyz`.
-    pub async fn send(&self, request: &LeaseRequest) -> Result<Response, String> {
+    pub async fn send(&self, request: &LeaseRequest) -> Result<LeaseResponse, String> {
         match request {
             LeaseRequest::Get => {
                 let found = self.api.get_opt(LEASE_NAME).await.map_err(|e| format_error(&e))?;
-                Ok(found.map_or(Response::Absent, Response::Found))
+                Ok(found.map_or(LeaseResponse::Absent, LeaseResponse::Found))
             }
             LeaseRequest::Write(lease) => match self.write(Lease::clone(lease)).await {
-                Ok(lease) => Ok(Response::Written(lease)),
+                Ok(lease) => Ok(LeaseResponse::Written(lease)),
                 // 404 to a POST means that the namespace does not exist.
-                Err(kube::Error::Api(s)) if s.code == 409 || s.code == 404 && !is_new(lease) => Ok(Response::Conflict),
+                Err(kube::Error::Api(s)) if s.code == 409 || s.code == 404 && !is_new(lease) => {
+                    Ok(LeaseResponse::Conflict)
+                }
                 Err(e) => Err(format_error(&e)),
             },
         }

@@ -63,7 +63,7 @@ pub(super) struct NextRequest {
 
 /// The result of a request.
 #[derive(Debug)]
-pub(super) enum Response {
+pub(super) enum LeaseResponse {
     /// To a `Get`: the Lease.
     Found(Lease),
     /// To a `Get`: the Lease does not exist.
@@ -93,7 +93,7 @@ pub(super) struct Machine {
     identity: String,
     observed: Option<Observed>,
     /// When the last successful claim or renewal was sent. None: this process has not led yet.
-    renewed_at: Option<Instant>,
+    renewal_sent_at: Option<Instant>,
 }
 
 /// The last known Lease. (client-go: `observedRecord` and `observedTime`.)
@@ -107,42 +107,42 @@ struct Observed {
 impl Machine {
     /// Returns a candidate and its first request. No other process may ever have the same identity.
     pub fn start(identity: String) -> (Self, NextRequest) {
-        (Machine { identity, observed: None, renewed_at: None }, get_after(Duration::ZERO))
+        (Machine { identity, observed: None, renewal_sent_at: None }, get_after(Duration::ZERO))
     }
 
     /// Applies the response to the request that was sent at `sent`. `jitter` is a random number in `[0, 1)`.
-    pub fn step(&mut self, response: Response, sent: Instant, now: Instant, jitter: f64) -> (Role, NextRequest) {
+    pub fn step(&mut self, response: LeaseResponse, sent: Instant, now: Instant, jitter: f64) -> (Role, NextRequest) {
         // Counted from the sending: after a request that hung for 5 s there is no wait.
         let retry = (sent + RETRY_PERIOD).saturating_duration_since(now);
         let mut taken_by = None;
         let mut next = match response {
-            Response::Found(lease) => {
+            LeaseResponse::Found(lease) => {
                 self.observe(lease, now);
                 match self.free_at() {
                     Some(at) if at > now => {
                         taken_by = self.holder();
                         get_after(jittered_retry_period(jitter).min(at - now))
                     }
-                    _ => self.claim_after(Duration::ZERO),
+                    _ => self.write_after(Duration::ZERO),
                 }
             }
-            Response::Absent => {
+            LeaseResponse::Absent => {
                 self.observed = None;
-                self.claim_after(Duration::ZERO)
+                self.write_after(Duration::ZERO)
             }
-            Response::Written(lease) => {
+            LeaseResponse::Written(lease) => {
                 self.observe(lease, now);
                 // A process that was stopped may read a response late: a stale renewal does not grant leadership.
                 if now < sent + RENEW_DEADLINE {
-                    self.renewed_at = Some(sent);
+                    self.renewal_sent_at = Some(sent);
                 }
                 // Without a GET before it: if the Lease has changed, the API server returns 409.
-                self.claim_after(retry)
+                self.write_after(retry)
             }
             // Soon, because a leader has little time, but not at once: two writers could cause conflicts forever.
-            Response::Conflict => get_after(RETRY_PERIOD.mul_f64(jitter) / 10),
-            Response::Failed if self.renewed_at.is_some() => get_after(retry),
-            Response::Failed => get_after(jittered_retry_period(jitter)),
+            LeaseResponse::Conflict => get_after(RETRY_PERIOD.mul_f64(jitter) / 10),
+            LeaseResponse::Failed if self.renewal_sent_at.is_some() => get_after(retry),
+            LeaseResponse::Failed => get_after(jittered_retry_period(jitter)),
         };
         let role = self.decide_role(now, taken_by);
         if let Role::Leader(deadline) = role {
@@ -157,11 +157,11 @@ impl Machine {
     }
 
     fn decide_role(&self, now: Instant, taken_by: Option<String>) -> Role {
-        let Some(renewed_at) = self.renewed_at else { return Role::Standby };
+        let Some(renewal_sent_at) = self.renewal_sent_at else { return Role::Standby };
         if let Some(other) = taken_by {
             return Role::Lost(format!("{other} holds it now"));
         }
-        let deadline = renewed_at + RENEW_DEADLINE;
+        let deadline = renewal_sent_at + RENEW_DEADLINE;
         if now < deadline { Role::Leader(deadline) } else { Role::Lost(format!("not renewed for {RENEW_DEADLINE:?}")) }
     }
 
@@ -182,12 +182,12 @@ impl Machine {
         Some(*since + duration)
     }
 
-    fn claim_after(&self, after: Duration) -> NextRequest {
-        NextRequest { after, request: LeaseRequest::Write(Box::new(self.claim())) }
+    fn write_after(&self, after: Duration) -> NextRequest {
+        NextRequest { after, request: LeaseRequest::Write(Box::new(self.lease_to_write())) }
     }
 
     /// Returns the Lease with this candidate as its holder.
-    fn claim(&self) -> Lease {
+    fn lease_to_write(&self) -> Lease {
         let mut lease = self.observed.as_ref().map(|observed| observed.lease.clone()).unwrap_or_default();
         let before = lease.spec.take();
         let is_holder = before.as_ref().is_some_and(|spec| spec.holder_identity.as_deref() == Some(&self.identity));

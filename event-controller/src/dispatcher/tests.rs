@@ -60,13 +60,13 @@ impl Harness {
         self.store.replace(list, &[]).iter().for_each(|change| self.dispatcher.track(change));
     }
 
-    fn reconcile(&self) -> Result<Outcome, ReconcileError> {
+    fn reconcile(&self) -> Result<Action, ReconcileError> {
         self.dispatcher.reconcile(&key()).now_or_never().expect("the plugin does not wait")
     }
 
     /// Returns the events of this reconcile and of those that follow at once: `DELETED u1, ADDED w2`.
     fn events(&self) -> String {
-        while matches!(self.reconcile(), Ok(Outcome::RequeueAfter(Duration::ZERO))) {}
+        while matches!(self.reconcile(), Ok(Action::RequeueAfter(Duration::ZERO))) {}
         self.plugin.events.lock().drain(..).collect::<Vec<_>>().join(", ")
     }
 
@@ -78,7 +78,7 @@ impl Harness {
         self.plugin.failures.lock().push_back(ReconcileError::Permanent { why: "never".into(), requeue_after: None });
     }
 
-    fn exhaust_retries(&self) -> Outcome {
+    fn exhaust_retries(&self) -> Action {
         self.dispatcher.on_retries_exhausted(&key(), "no").now_or_never().unwrap().unwrap()
     }
 
@@ -162,16 +162,16 @@ fn dropped_deletion_does_not_drop_its_successor() {
     harness.fail_next();
     assert_eq!(harness.events(), "MODIFIED u2");
     harness.delete();
-    assert_eq!(harness.exhaust_retries(), Outcome::AwaitChange, "MODIFIED is dropped, DELETED is not");
+    assert_eq!(harness.exhaust_retries(), Action::AwaitChange, "MODIFIED is dropped, DELETED is not");
     harness.fail_next();
     assert_eq!(harness.events(), "DELETED u2");
     harness.apply("w", 3);
-    assert_eq!(harness.exhaust_retries(), Outcome::RequeueAfter(Duration::ZERO));
+    assert_eq!(harness.exhaust_retries(), Action::RequeueAfter(Duration::ZERO));
     assert_eq!(harness.events(), "ADDED w3");
     harness.delete();
     harness.fail_next();
     harness.events();
-    assert_eq!(harness.exhaust_retries(), Outcome::AwaitChange);
+    assert_eq!(harness.exhaust_retries(), Action::AwaitChange);
     assert!(harness.is_empty());
 }
 

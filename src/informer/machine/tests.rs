@@ -259,7 +259,7 @@ fn short_watch_with_events_is_reopened_after_a_backoff() {
     let step = machine.step(Response::Closed, now + Duration::from_millis(999), 0.0);
     assert_eq!(step.next.request, Request::Watch("10".into(), Duration::from_secs(300)));
     assert_eq!(step.next.after, Duration::from_millis(800));
-    assert_eq!(step.problem.unwrap().reason, "short_watch");
+    assert_eq!(step.problem.unwrap().label, "short_watch");
 }
 
 #[test]

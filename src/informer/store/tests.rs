@@ -130,6 +130,6 @@ fn reader_never_sees_half_a_list() {
     });
 }
 
-fn keys_by_index(store: &Store<TestObject>, index_key: &Key) -> Vec<Key> {
-    store.by_index(index_key).iter().map(|object| object.key.clone()).collect()
+fn keys_by_index(store: &Store<TestObject>, indexed_value: &Key) -> Vec<Key> {
+    store.by_index(indexed_value).iter().map(|object| object.key.clone()).collect()
 }

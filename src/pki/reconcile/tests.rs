@@ -61,7 +61,7 @@ impl Harness {
     /// A reconcile that has read this Secret and written nothing yet.
     async fn with_secret(
         secret: impl FnOnce(&Harness) -> Value,
-    ) -> (Harness, JoinHandle<Result<Outcome, ReconcileError>>) {
+    ) -> (Harness, JoinHandle<Result<Action, ReconcileError>>) {
         let mut harness = Harness::new("app1", &[]);
         let (reconcile, secret) = (harness.reconcile(), secret(&harness));
         harness.serve_ca().await;
@@ -110,12 +110,12 @@ impl Harness {
         self.job.pkis.apply(serde_json::from_str(&wire.to_string()).unwrap());
     }
 
-    fn reconcile(&self) -> JoinHandle<Result<Outcome, ReconcileError>> {
+    fn reconcile(&self) -> JoinHandle<Result<Action, ReconcileError>> {
         let job = self.job.clone();
         tokio::spawn(async move { job.reconcile(&key()).await })
     }
 
-    fn exhaust_retries(&self, why: &'static str) -> JoinHandle<Result<Outcome, ReconcileError>> {
+    fn exhaust_retries(&self, why: &'static str) -> JoinHandle<Result<Action, ReconcileError>> {
         let job = self.job.clone();
         tokio::spawn(async move { job.on_retries_exhausted(&key(), why).await })
     }
@@ -183,7 +183,7 @@ impl Harness {
     }
 }
 
-fn is_permanent(result: &Result<Outcome, ReconcileError>) -> bool {
+fn is_permanent(result: &Result<Action, ReconcileError>) -> bool {
     matches!(result, Err(ReconcileError::Permanent { requeue_after: Some(_), .. }))
 }
 
@@ -199,7 +199,7 @@ async fn allowed_name_gets_a_secret_and_a_ready_status() {
     assert_eq!(secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["ca.crt", "tls.crt", "tls.key"]);
     let condition = harness.accept_status().await;
     assert_eq!((&condition["status"], &condition["reason"]), (&json!("True"), &json!("Issued")));
-    let Ok(Outcome::RequeueAfter(renewal)) = reconcile.await.unwrap() else { panic!("no renewal") };
+    let Ok(Action::RequeueAfter(renewal)) = reconcile.await.unwrap() else { panic!("no renewal") };
     assert!(renewal <= Duration::from_secs(1440 * 3600) && renewal > Duration::from_secs(1290 * 3600), "{renewal:?}");
     let event = harness.accept_event().await;
     assert_eq!((&event["reason"], &event["type"]), (&json!("Issued"), &json!("Normal")));
@@ -318,8 +318,8 @@ async fn deleted_pki_causes_no_write() {
     deleting["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     for present in [None, Some(&deleting)] {
         present.into_iter().for_each(|pki| harness.set_cached(pki));
-        assert_eq!(harness.reconcile().await.unwrap().unwrap(), Outcome::AwaitChange);
-        assert_eq!(harness.exhaust_retries("why").await.unwrap().unwrap(), Outcome::AwaitChange);
+        assert_eq!(harness.reconcile().await.unwrap().unwrap(), Action::AwaitChange);
+        assert_eq!(harness.exhaust_retries("why").await.unwrap().unwrap(), Action::AwaitChange);
     }
     harness.assert_no_request().await;
 }
@@ -367,7 +367,7 @@ async fn failure_without_retries_left_is_reported() {
         (&condition["reason"], &condition["message"]),
         (&json!("IssueFailed"), &json!("500 InternalError: etcd"))
     );
-    assert!(matches!(report.await.unwrap(), Ok(Outcome::RequeueAfter(_))), "a reminder");
+    assert!(matches!(report.await.unwrap(), Ok(Action::RequeueAfter(_))), "a reminder");
     assert_eq!(harness.accept_event().await["reason"], "IssueFailed");
 }
 
@@ -463,7 +463,7 @@ async fn immutable_secret_is_reported_at_once() {
 async fn terminating_namespace_is_not_retried() {
     let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
     harness.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
-    assert_eq!(reconcile.await.unwrap().unwrap(), Outcome::AwaitChange);
+    assert_eq!(reconcile.await.unwrap().unwrap(), Action::AwaitChange);
     harness.assert_no_request().await;
 }
 

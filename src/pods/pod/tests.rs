@@ -64,6 +64,6 @@ fn pod_is_indexed_by_every_secret_that_it_uses() {
                           { "secretRef": { "name": "volume" } }] },
         ],
     } }));
-    let names: Vec<_> = pod.index_keys().iter().map(Key::as_str).collect();
+    let names: Vec<_> = pod.indexed_values().iter().map(Key::as_str).collect();
     assert_eq!(names, ["app1/env", "app1/env-from", "app1/init-env", "app1/projected", "app1/volume"]);
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, advance};
 
 use super::{
-    super::limit::{Bucket, Failures},
+    super::limit::{Bucket, KeyRateLimiter},
     MS,
 };
 
 #[test]
 fn wait_doubles_from_5_ms_to_1000_s_at_the_19th_failure() {
-    let mut failures = Failures::new();
-    let waits: Vec<_> = (0..100).map(|_| failures.record("a")).collect();
+    let mut failures = KeyRateLimiter::new();
+    let waits: Vec<_> = (0..100).map(|_| failures.when("a")).collect();
     assert_eq!(waits[..4], [5 * MS, 10 * MS, 20 * MS, 40 * MS]);
     assert_eq!(waits[17], 655_360 * MS);
     assert!(waits[18..].iter().all(|wait| wait.as_secs() == 1000), "{waits:?}");
@@ -20,28 +20,28 @@ fn wait_doubles_from_5_ms_to_1000_s_at_the_19th_failure() {
 
 #[test]
 fn failures_are_counted_per_key() {
-    let mut failures = Failures::new();
-    (0..5).for_each(|_| _ = failures.record("a"));
-    assert_eq!(failures.record("b"), 5 * MS);
+    let mut failures = KeyRateLimiter::new();
+    (0..5).for_each(|_| _ = failures.when("a"));
+    assert_eq!(failures.when("b"), 5 * MS);
     assert_eq!((failures.num_requeues(&"a"), failures.num_requeues(&"b"), failures.num_requeues(&"c")), (5, 1, 0));
 }
 
 #[test]
 fn unavailable_and_counted_failures_back_off_apart() {
-    let mut failures = Failures::new();
-    (0..50).for_each(|_| _ = failures.record_unavailable("a"));
-    assert_eq!(failures.record_unavailable("a"), 30_000 * MS);
+    let mut failures = KeyRateLimiter::new();
+    (0..50).for_each(|_| _ = failures.when_unavailable("a"));
+    assert_eq!(failures.when_unavailable("a"), 30_000 * MS);
     assert_eq!(failures.num_requeues(&"a"), 0);
-    assert_eq!(failures.record("a"), 5 * MS);
+    assert_eq!(failures.when("a"), 5 * MS);
 }
 
 #[test]
 fn forgotten_key_starts_again_at_5_ms() {
-    let mut failures = Failures::new();
-    (0..5).for_each(|_| _ = (failures.record("a"), failures.record_unavailable("a")));
+    let mut failures = KeyRateLimiter::new();
+    (0..5).for_each(|_| _ = (failures.when("a"), failures.when_unavailable("a")));
     failures.forget(&"a");
     assert_eq!(failures.num_requeues(&"a"), 0);
-    assert_eq!((failures.record("a"), failures.record_unavailable("a")), (5 * MS, 5 * MS));
+    assert_eq!((failures.when("a"), failures.when_unavailable("a")), (5 * MS, 5 * MS));
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,7 +74,7 @@ async fn cancel_pending_drops_every_timer_of_a_key() {
     let queue = queue();
     queue.add_after(1, SECOND);
     queue.add_rate_limited(1);
-    queue.cancel_pending(&1);
+    queue.cancel_scheduled(&1);
     advance(2000 * SECOND).await;
     assert!(get_blocks(&queue));
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::state::{Added, Load, QueueState};
+use super::super::state::{AddResult, Load, QueueState};
 
 fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
@@ -14,8 +14,8 @@ fn after(start: Instant, seconds: u64) -> Instant {
 #[test]
 fn add_of_a_dirty_key_reads_no_clock() {
     let mut state = QueueState::new();
-    assert_eq!(state.add(1, Instant::now), Added::Queued);
-    assert_eq!(state.add(1, || panic!("the clock is read")), Added::Ignored);
+    assert_eq!(state.add(1, Instant::now), AddResult::Queued);
+    assert_eq!(state.add(1, || panic!("the clock is read")), AddResult::Ignored);
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn wait_of_a_key_changed_while_processed_starts_at_the_add() {
     let mut state = QueueState::new();
     state.add(1, || start);
     assert_eq!(state.get(after(start, 3)), Some((1, Duration::from_secs(3))));
-    assert_eq!(state.add(1, || after(start, 4)), Added::Later);
+    assert_eq!(state.add(1, || after(start, 4)), AddResult::Later);
     let done = state.done(&1, after(start, 8)).unwrap();
     assert_eq!((done.worked, done.queued, done.idle), (Duration::from_secs(5), true, true));
     assert_eq!(state.get(after(start, 10)), Some((1, Duration::from_secs(6))));
@@ -75,16 +75,16 @@ struct Model {
 }
 
 impl Model {
-    fn add(&mut self, key: u8) -> Added {
+    fn add(&mut self, key: u8) -> AddResult {
         if self.shut_down || self.dirty.contains(&key) {
-            return Added::Ignored;
+            return AddResult::Ignored;
         }
         self.dirty.push(key);
         if self.processing.contains(&key) {
-            return Added::Later;
+            return AddResult::Later;
         }
         self.queue.push_back(key);
-        Added::Queued
+        AddResult::Queued
     }
 
     fn get(&mut self) -> Option<u8> {

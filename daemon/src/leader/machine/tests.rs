@@ -38,7 +38,7 @@ impl Harness {
     }
 
     /// Responds to the next request after this time.
-    fn respond(&mut self, took: Duration, response: Response) -> &mut Harness {
+    fn respond(&mut self, took: Duration, response: LeaseResponse) -> &mut Harness {
         let sent = self.now + self.next.after;
         self.now = sent + took;
         (self.role, self.next) = self.machine.step(response, sent, self.now, 0.5);
@@ -51,17 +51,17 @@ impl Harness {
         let version = lease.metadata.resource_version.and_then(|v| v.parse().ok()).unwrap_or(0) + 1;
         lease.metadata.resource_version = Some(version.to_string());
         lease.spec.as_mut().unwrap().renew_time = Some(MicroTime(jiff::Timestamp::from_second(version).unwrap()));
-        self.respond(Duration::ZERO, Response::Written(*lease))
+        self.respond(Duration::ZERO, LeaseResponse::Written(*lease))
     }
 
     fn leading() -> Harness {
         let mut harness = Harness::new();
-        harness.respond(Duration::ZERO, Response::Absent).write();
+        harness.respond(Duration::ZERO, LeaseResponse::Absent).write();
         harness
     }
 
     /// Returns the spec in the next request, a write.
-    fn claim(&self) -> LeaseSpec {
+    fn lease_to_write(&self) -> LeaseSpec {
         let LeaseRequest::Write(lease) = &self.next.request else { panic!("not a write: {:?}", self.next) };
         lease.spec.clone().unwrap()
     }
@@ -70,16 +70,16 @@ impl Harness {
 #[test]
 fn absent_free_or_own_lease_is_claimed_at_once() {
     for (response, transitions) in [
-        (Response::Absent, 0),
-        (Response::Found(lease("", "7", 0)), 4),
+        (LeaseResponse::Absent, 0),
+        (LeaseResponse::Found(lease("", "7", 0)), 4),
         // The response to an earlier claim was lost.
-        (Response::Found(lease("me", "7", 0)), 3),
+        (LeaseResponse::Found(lease("me", "7", 0)), 3),
     ] {
-        let kept = matches!(&response, Response::Found(lease) if holder(lease) == Some("me"));
+        let kept = matches!(&response, LeaseResponse::Found(lease) if holder(lease) == Some("me"));
         let mut harness = Harness::new();
         harness.respond(SECOND, response);
         assert_eq!((&harness.role, harness.next.after), (&Role::Standby, Duration::ZERO), "not before the response");
-        let spec = harness.claim();
+        let spec = harness.lease_to_write();
         assert_eq!(spec.holder_identity.as_deref(), Some("me"));
         assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(15), Some(transitions)));
         assert_eq!(spec.acquire_time.is_some(), kept, "the time of an own claim stays");
@@ -93,33 +93,33 @@ fn absent_free_or_own_lease_is_claimed_at_once() {
 fn lease_of_another_holder_expires_by_the_local_clock() {
     for renewed in [-1_000_000, 0, 1_000_000_000] {
         let mut harness = Harness::new();
-        harness.respond(SECOND, Response::Found(lease("other", "7", renewed)));
+        harness.respond(SECOND, LeaseResponse::Found(lease("other", "7", renewed)));
         let observed_at = harness.now;
         while harness.next.request == LeaseRequest::Get {
             assert!(
                 (RETRY_PERIOD..=RETRY_PERIOD.mul_f64(2.2)).contains(&harness.next.after)
                     || harness.now + harness.next.after == observed_at + LEASE_DURATION
             );
-            harness.respond(Duration::ZERO, Response::Found(lease("other", "7", renewed)));
+            harness.respond(Duration::ZERO, LeaseResponse::Found(lease("other", "7", renewed)));
         }
         assert_eq!(harness.now, observed_at + LEASE_DURATION);
-        assert_eq!(harness.claim().lease_transitions, Some(4));
+        assert_eq!(harness.lease_to_write().lease_transitions, Some(4));
     }
 }
 
 #[test]
 fn renewal_restarts_the_wait_but_a_new_label_does_not() {
     let mut harness = Harness::new();
-    harness.respond(SECOND, Response::Found(lease("other", "7", 0)));
+    harness.respond(SECOND, LeaseResponse::Found(lease("other", "7", 0)));
     let observed_at = harness.now;
     harness.now += SECOND * 10;
-    harness.respond(SECOND, Response::Found(lease("other", "8", 0)));
+    harness.respond(SECOND, LeaseResponse::Found(lease("other", "8", 0)));
     assert_eq!(harness.machine.free_at(), Some(observed_at + LEASE_DURATION), "a new label");
-    harness.respond(SECOND, Response::Found(lease("other", "9", 1)));
+    harness.respond(SECOND, LeaseResponse::Found(lease("other", "9", 1)));
     assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
     let mut again = lease("other", "10", 1);
     again.metadata.uid = Some("created again".into());
-    harness.respond(SECOND, Response::Found(again));
+    harness.respond(SECOND, LeaseResponse::Found(again));
     assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
 }
 
@@ -128,21 +128,21 @@ fn standby_waits_for_the_duration_of_the_holder() {
     let mut harness = Harness::new();
     let mut longer = lease("other", "7", 0);
     longer.spec.as_mut().unwrap().lease_duration_seconds = Some(60);
-    harness.respond(SECOND, Response::Found(longer));
+    harness.respond(SECOND, LeaseResponse::Found(longer));
     assert_eq!(harness.machine.free_at(), Some(harness.now + SECOND * 60));
     let mut without = lease("other", "8", 0);
     without.spec.as_mut().unwrap().lease_duration_seconds = None;
-    harness.respond(SECOND, Response::Found(without));
+    harness.respond(SECOND, LeaseResponse::Found(without));
     assert_eq!(harness.machine.free_at(), Some(harness.now + LEASE_DURATION));
 }
 
 #[test]
 fn conflict_is_followed_by_a_get_soon() {
     let mut harness = Harness::new();
-    harness.respond(SECOND, Response::Found(lease("", "7", 0))).respond(SECOND, Response::Conflict);
+    harness.respond(SECOND, LeaseResponse::Found(lease("", "7", 0))).respond(SECOND, LeaseResponse::Conflict);
     assert_eq!((&harness.role, &harness.next.request), (&Role::Standby, &LeaseRequest::Get));
     assert!(harness.next.after <= RETRY_PERIOD / 10 && !harness.next.after.is_zero());
-    harness.respond(SECOND, Response::Found(lease("other", "8", 0)));
+    harness.respond(SECOND, LeaseResponse::Found(lease("other", "8", 0)));
     assert_eq!((&harness.role, &harness.next.request), (&Role::Standby, &LeaseRequest::Get));
 }
 
@@ -150,7 +150,7 @@ fn conflict_is_followed_by_a_get_soon() {
 fn leadership_counts_from_sending_the_renewal() {
     let mut harness = Harness::leading();
     let sent = harness.now + RETRY_PERIOD;
-    harness.respond(SECOND * 4, Response::Written(lease("me", "8", 1)));
+    harness.respond(SECOND * 4, LeaseResponse::Written(lease("me", "8", 1)));
     assert_eq!(harness.role, Role::Leader(sent + RENEW_DEADLINE));
     assert_eq!(harness.next.after, Duration::ZERO);
 }
@@ -162,7 +162,7 @@ fn leader_without_renewal_loses_at_the_deadline() {
     while harness.now < deadline {
         assert_eq!(harness.role, Role::Leader(deadline));
         assert!(harness.next.after <= RETRY_PERIOD);
-        harness.respond(Duration::from_millis(1), Response::Failed);
+        harness.respond(Duration::from_millis(1), LeaseResponse::Failed);
     }
     assert_eq!(harness.role, Role::Lost("not renewed for 10s".into()));
 }
@@ -170,26 +170,26 @@ fn leader_without_renewal_loses_at_the_deadline() {
 #[test]
 fn one_hanging_request_does_not_lose_the_lease() {
     let mut harness = Harness::leading();
-    harness.respond(REQUEST_TIMEOUT, Response::Failed);
+    harness.respond(REQUEST_TIMEOUT, LeaseResponse::Failed);
     assert_eq!((harness.next.after, &harness.next.request), (Duration::ZERO, &LeaseRequest::Get));
     // The API server has done the write.
-    harness.respond(SECOND, Response::Found(lease("me", "9", 5))).write();
+    harness.respond(SECOND, LeaseResponse::Found(lease("me", "9", 5))).write();
     assert_eq!(harness.role, Role::Leader(harness.now + RENEW_DEADLINE));
 }
 
 #[test]
 fn leader_that_finds_another_holder_loses_at_once() {
     let mut harness = Harness::leading();
-    harness.respond(SECOND, Response::Conflict);
+    harness.respond(SECOND, LeaseResponse::Conflict);
     assert!(matches!(harness.role, Role::Leader(_)), "a conflict alone is not a loss");
-    harness.respond(SECOND, Response::Found(lease("other", "9", 0)));
+    harness.respond(SECOND, LeaseResponse::Found(lease("other", "9", 0)));
     assert_eq!(harness.role, Role::Lost("other holds it now".into()));
 }
 
 #[test]
 fn leader_creates_a_deleted_lease_again() {
     let mut harness = Harness::leading();
-    harness.respond(SECOND, Response::Conflict).respond(SECOND, Response::Absent);
+    harness.respond(SECOND, LeaseResponse::Conflict).respond(SECOND, LeaseResponse::Absent);
     assert!(matches!(&harness.next.request, LeaseRequest::Write(lease) if lease.metadata.resource_version.is_none()));
     harness.write();
     assert!(matches!(harness.role, Role::Leader(_)));
@@ -198,9 +198,9 @@ fn leader_creates_a_deleted_lease_again() {
 #[test]
 fn stale_renewal_does_not_grant_leadership() {
     let mut harness = Harness::new();
-    harness.respond(SECOND, Response::Absent).respond(RENEW_DEADLINE, Response::Written(lease("me", "1", 0)));
+    harness.respond(SECOND, LeaseResponse::Absent).respond(RENEW_DEADLINE, LeaseResponse::Written(lease("me", "1", 0)));
     assert_eq!(harness.role, Role::Standby);
-    assert_eq!((harness.next.after, harness.claim().holder_identity.as_deref()), (Duration::ZERO, Some("me")));
+    assert_eq!((harness.next.after, harness.lease_to_write().holder_identity.as_deref()), (Duration::ZERO, Some("me")));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn claim_keeps_the_labels_of_the_lease() {
     let mut free = lease("", "7", 0);
     free.metadata.labels = Some([("team".to_owned(), "a".to_owned())].into());
     let mut harness = Harness::new();
-    harness.respond(SECOND, Response::Found(free.clone()));
+    harness.respond(SECOND, LeaseResponse::Found(free.clone()));
     assert!(matches!(&harness.next.request, LeaseRequest::Write(claim) if claim.metadata == free.metadata));
 }
 

@@ -18,7 +18,7 @@ type Millis = u64;
 enum RequestEvent {
     Send(usize, u64),
     Arrive(usize, u64, LeaseRequest),
-    Respond(usize, u64, Box<Response>),
+    Respond(usize, u64, Box<LeaseResponse>),
     TimeOut(usize, u64),
 }
 
@@ -162,12 +162,12 @@ impl Simulation {
                 }
             }
             RequestEvent::Respond(.., response) => self.respond(index, *response),
-            RequestEvent::TimeOut(..) => self.respond(index, Response::Failed),
+            RequestEvent::TimeOut(..) => self.respond(index, LeaseResponse::Failed),
             RequestEvent::Arrive(..) => unreachable!("handled above"),
         }
     }
 
-    fn respond(&mut self, index: usize, response: Response) {
+    fn respond(&mut self, index: usize, response: LeaseResponse) {
         let (now, jitter) = (self.now, self.random.random());
         let process = &mut self.processes[index];
         let (role, next) = process.machine.step(response, process.sent, process.clock(now), jitter);
@@ -195,14 +195,14 @@ impl Simulation {
     }
 
     /// Responds as the API server does.
-    fn serve(&mut self, request: &LeaseRequest) -> Response {
+    fn serve(&mut self, request: &LeaseRequest) -> LeaseResponse {
         match (request, &self.lease) {
-            (LeaseRequest::Get, None) => Response::Absent,
-            (LeaseRequest::Get, Some(lease)) => Response::Found(lease.clone()),
+            (LeaseRequest::Get, None) => LeaseResponse::Absent,
+            (LeaseRequest::Get, Some(lease)) => LeaseResponse::Found(lease.clone()),
             (LeaseRequest::Write(claim), lease) => {
                 let version = |lease: &Lease| lease.metadata.resource_version.clone();
                 if version(claim) != lease.as_ref().and_then(version) {
-                    return Response::Conflict;
+                    return LeaseResponse::Conflict;
                 }
                 self.version += 1;
                 let mut stored = Lease::clone(claim);
@@ -211,7 +211,7 @@ impl Simulation {
                 let time = jiff::Timestamp::from_second(self.random.random_range(0..1 << 37)).ok();
                 stored.spec.as_mut().expect("a spec").renew_time = time.map(MicroTime);
                 self.lease = Some(stored.clone());
-                Response::Written(stored)
+                LeaseResponse::Written(stored)
             }
         }
     }
