@@ -14,24 +14,30 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use http::{HeaderValue, Request, Uri, header::AUTHORIZATION};
-use kube::{
-    Client, Config,
-    client::{AuthError, Body, ClientBuilder},
-};
-use tower::util::MapRequestLayer;
+use http::{Request, Uri};
+use kube::{Client, Config, client::Body};
+use tokio::time::Instant;
+use tower::service_fn;
 
-use crate::{Error, error_chain};
+use crate::{Error, child::ChildGroup};
 
+mod exec;
 mod kubeconfig;
+mod proxy;
+mod reload;
+mod server;
 mod service_account;
-mod token;
+mod tls;
+mod transport;
 
+use reload::{Reloaded, bearer_header};
+use server::is_loopback;
 use service_account::ServiceAccount;
-use token::TokenFile;
+use tls::{PemSource, TlsSources};
+use transport::{Auth, Transport};
 
 /// Time limit for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,9 +82,25 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Token {
+    fn auth(self) -> Result<Auth, String> {
+        Ok(match self {
+            Token::Inline(text) => Auth::Header(bearer_header(&text)?),
+            Token::File(path) => {
+                let read = move || {
+                    let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot be read: {e}"));
+                    text.and_then(|text| bearer_header(&text))
+                        .map_err(|why| format!("token file {}: {why}", path.display()))
+                };
+                Auth::TokenFile(Reloaded::new(read, Instant::now())?)
+            }
+        })
+    }
+}
+
 /// A client and its server.
 pub struct Connection {
-    /// Makes one attempt per request, always with the current token.
+    /// Makes one attempt per request, always with the current credential and certificates.
     pub client: Client,
     /// The namespace of the context or of the pod, else `default`.
     pub default_namespace: String,
@@ -94,52 +116,73 @@ pub struct Connection {
     pub warnings: Vec<String>,
 }
 
+/// How to reach a server.
+struct Settings {
+    config: Config,
+    tls: TlsSources,
+    auth: Auth,
+}
+
 /// Builds the client. Needs a tokio runtime.
 ///
-/// No request is sent: the server may be down. But an exec plugin of the kubeconfig runs, and blocks.
+/// No request is sent: the server may be down. But an exec plugin of the kubeconfig runs; `plugin` can kill it, then and later.
 ///
 /// # Errors
 /// [`Error::Usage`]: a missing or invalid file, an unknown context, no server. [`Error::Failed`]: a failed exec plugin.
-pub async fn connect(target: Target) -> Result<Connection, Error> {
+pub async fn connect(target: Target, plugin: &ChildGroup) -> Result<Connection, Error> {
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    connect_in(target, home.as_deref(), &ServiceAccount::from_env()).await
+    connect_in(target, home.as_deref(), &ServiceAccount::from_env(), plugin).await
 }
 
-async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccount) -> Result<Connection, Error> {
+async fn connect_in(
+    target: Target,
+    home: Option<&Path>,
+    account: &ServiceAccount,
+    plugin: &ChildGroup,
+) -> Result<Connection, Error> {
     let mut warnings = Vec::new();
-    let (config, token, source) = match target {
+    let (mut settings, source) = match target {
         Target::Server { url, token, ca } => {
             let source = "--api-endpoint".to_owned();
-            let (config, token) = server_config(url, token, ca, account, &mut warnings)
-                .map_err(|why| Error::Usage(format!("{source}: {why}")))?;
-            (config, token, source)
+            let settings = server_settings(url, token, ca, account, &mut warnings);
+            (settings.map_err(|why| Error::Usage(format!("{source}: {why}")))?, source)
         }
         Target::Kubeconfig { files, context } => {
             let (files, context) = (files.filter(|f| !f.is_empty()), context.filter(|c| !c.is_empty()));
             match kubeconfig::find(files.as_deref(), home)? {
-                Some(found) => found.config(context, &mut warnings).await?,
+                Some(found) => found.select(context, plugin)?,
                 None if context.is_some() => {
                     let ways = "expected --kubeconfig, KUBECONFIG or ~/.kube/config";
                     return Err(Error::Usage(format!("--context: there is no kubeconfig: {ways}")));
                 }
-                None => {
-                    let (config, token) = account.config()?;
-                    (config, Some(token), "the pod's service account".to_owned())
-                }
+                None => (account.settings()?, "the pod's service account".to_owned()),
             }
         }
     };
-    let header = token.map(AuthHeader::new).transpose().map_err(|why| Error::Usage(format!("{source}: {why}")))?;
+    let url = settings.config.cluster_url.clone();
+    let has_credential = !matches!(settings.auth, Auth::Config) || settings.config.auth_info.username.is_some();
+    if has_credential && url.scheme_str() == Some("http") && !is_loopback(&url) {
+        warnings.push(format!("the credential is sent to {url} over plain http, which others can read"));
+    }
+    if settings.config.proxy_url.is_none() {
+        let proxy = proxy::from_env(&url, |name| env::var(name).ok());
+        settings.config.proxy_url = proxy.map_err(Error::Usage)?;
+    }
+    let named = |error| match error {
+        Error::Usage(why) => Error::Usage(format!("{source}: {why}")),
+        Error::Failed(why) => Error::Failed(format!("{source}: {why}")),
+        Error::Logged => Error::Logged,
+    };
     Ok(Connection {
-        server: format!("{} ({source})", config.cluster_url.to_string().trim_end_matches('/')),
-        default_namespace: Some(config.default_namespace.trim())
+        server: format!("{} ({source})", url.to_string().trim_end_matches('/')),
+        default_namespace: Some(settings.config.default_namespace.trim())
             .filter(|namespace| !namespace.is_empty())
             .unwrap_or("default")
             .to_owned(),
         pod_namespace: account.namespace(),
-        endpoint: config.cluster_url.authority().map_or(String::new(), ToString::to_string),
-        ca: config.root_cert_file.clone(),
-        client: build_client(config, header, &source)?,
+        endpoint: url.authority().map_or(String::new(), ToString::to_string),
+        ca: settings.tls.ca.as_ref().and_then(|ca| ca.file().map(Path::to_owned)),
+        client: build_client(settings).await.map_err(named)?,
         warnings,
     })
 }
@@ -148,112 +191,44 @@ async fn connect_in(target: Target, home: Option<&Path>, account: &ServiceAccoun
 ///
 /// # Errors
 /// [`Error::Failed`]: not a URL, or not a token.
-pub fn local_client(url: &str, token: Option<&str>) -> Result<Client, Error> {
-    let uri = url.parse().map_err(|e| Error::Failed(format!("{url}: {e}")))?;
-    let header = token.map(|token| AuthHeader::new(Token::Inline(token.to_owned()))).transpose();
-    build_client(Config::new(uri), header.map_err(|why| Error::Failed(format!("{url}: {why}")))?, url)
+pub async fn local_client(url: &str, token: Option<&str>) -> Result<Client, Error> {
+    let failed = |why: String| Error::Failed(format!("{url}: {why}"));
+    let config = Config::new(server::parse(url).map_err(failed)?);
+    let auth = token.map_or(Ok(Auth::Config), |token| Token::Inline(token.to_owned()).auth()).map_err(failed)?;
+    build_client(Settings { config, tls: TlsSources::default(), auth }).await
 }
 
-/// Returns the configuration for a server given by the user.
-fn server_config(
+/// Returns the settings for a server given by the user.
+fn server_settings(
     url: Uri,
     token: Option<Token>,
     ca: Option<PathBuf>,
     account: &ServiceAccount,
     warnings: &mut Vec<String>,
-) -> Result<(Config, Option<Token>), String> {
+) -> Result<Settings, String> {
     let own_file = |path: PathBuf| Some(path).filter(|path| account.is_own_cluster(&url) && path.exists());
     let token = token.or_else(|| own_file(account.token()).map(Token::File));
-    let ca = ca.or_else(|| own_file(account.ca()));
-    if !is_loopback(&url) {
-        match token {
-            None => warnings.push(format!("no token is sent to {url}: expected --token-file or --token")),
-            Some(_) if url.scheme_str() == Some("http") => {
-                warnings.push(format!("the token is sent to {url} over plain http, which others can read"));
-            }
-            Some(_) => {}
-        }
+    let ca = ca.or_else(|| own_file(account.ca())).map(PemSource::File);
+    if !is_loopback(&url) && token.is_none() {
+        warnings.push(format!("no token is sent to {url}: expected --token-file or --token"));
     }
     let mut config = Config::new(url);
-    if let Some(ca) = ca {
-        config.root_cert = Some(read_certificates(&ca)?);
-        config.root_cert_file = Some(ca);
-    }
     config.default_namespace = account.namespace().unwrap_or_default();
-    Ok((config, token))
+    Ok(Settings { config, tls: TlsSources { ca, identity: None }, auth: token.map_or(Ok(Auth::Config), Token::auth)? })
 }
 
-/// Returns whether the URL is on this machine.
-fn is_loopback(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn build_client(mut config: Config, header: Option<AuthHeader>, source: &str) -> Result<Client, Error> {
-    if config.cluster_url.scheme_str() == Some("http") || config.accept_invalid_certs {
-        // Nothing is verified, so the system's CA certificates may be missing, as in an image from scratch.
-        config.root_cert.get_or_insert_default();
-    }
+async fn build_client(settings: Settings) -> Result<Client, Error> {
+    let Settings { mut config, tls, auth } = settings;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = None;
     config.default_retry = false;
-    let builder = ClientBuilder::try_from(config).map_err(|e| client_error(source, &e))?;
-    let Some(header) = header else { return Ok(builder.build()) };
-    let authorize = move |mut request: Request<Body>| {
-        request.headers_mut().insert(AUTHORIZATION, header.current());
-        request
+    let namespace = config.default_namespace.clone();
+    let transport = Arc::new(Transport::new(config, tls, auth).await?);
+    let send = move |request: Request<Body>| {
+        let transport = transport.clone();
+        async move { transport.send(request).await }
     };
-    Ok(builder.with_layer(&MapRequestLayer::new(authorize)).build())
-}
-
-/// The `Authorization` header of each request.
-#[derive(Clone)]
-enum AuthHeader {
-    Fixed(HeaderValue),
-    File(Arc<TokenFile>),
-}
-
-impl AuthHeader {
-    fn new(token: Token) -> Result<Self, String> {
-        Ok(match token {
-            Token::Inline(text) => AuthHeader::Fixed(token::bearer_header(&text)?),
-            Token::File(path) => {
-                let in_file = |why| format!("token file {}: {why}", path.display());
-                AuthHeader::File(Arc::new(TokenFile::open(path.clone(), Instant::now()).map_err(in_file)?))
-            }
-        })
-    }
-
-    fn current(&self) -> HeaderValue {
-        match self {
-            AuthHeader::Fixed(header) => header.clone(),
-            AuthHeader::File(file) => file.header(Instant::now()),
-        }
-    }
-}
-
-/// Reads the certificates of a PEM file, as DER. A file without certificates is an error, because each connection would
-/// fail.
-fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let bytes = std::fs::read(path).map_err(|e| format!("CA file {}: {e}", path.display()))?;
-    let blocks = pem::parse_many(bytes).unwrap_or_default().into_iter();
-    let certificates: Vec<_> = blocks.filter(|b| b.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
-    match certificates.is_empty() {
-        true => Err(format!("CA file {}: expected CA certificates in PEM", path.display())),
-        false => Ok(certificates),
-    }
-}
-
-/// Returns the error for a client that cannot be built.
-fn client_error(source: &str, error: &kube::Error) -> Error {
-    let why = format!("{source}: {}", error_chain(error));
-    match error {
-        kube::Error::Auth(AuthError::AuthExecRun { .. } | AuthError::AuthExecParse(_)) => Error::Failed(why),
-        kube::Error::RustlsTls(_) => {
-            Error::Usage(format!("{why}: expected CA certificates, and a key for a client certificate"))
-        }
-        _ => Error::Usage(why),
-    }
+    Ok(Client::new(service_fn(send), namespace))
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@ use std::{
     process::ExitCode,
 };
 
-use kube::client::AuthError;
-
 /// The error that ends a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -43,14 +41,10 @@ impl StdError for Error {}
 
 /// Formats an error with all its causes: `outer: inner: innermost`.
 ///
-/// Omits a cause that the text already contains. Never contains the output, arguments or environment of an exec plugin.
+/// Omits a cause that the text already contains.
 pub fn error_chain(error: &(dyn StdError + 'static)) -> String {
     let (mut text, mut next) = (String::new(), Some(error));
     while let Some(cause) = next {
-        // Replaces the whole text: the outer errors repeat the plugin's output.
-        if let Some(message) = cause.downcast_ref().and_then(exec_plugin_error) {
-            return message;
-        }
         let message = strip_library_text(cause);
         if !text.contains(&message) {
             let separator = if text.is_empty() { "" } else { ": " };
@@ -59,16 +53,6 @@ pub fn error_chain(error: &(dyn StdError + 'static)) -> String {
         next = cause.source();
     }
     text
-}
-
-/// Formats an error of an exec plugin without the plugin's output, which may contain the token.
-fn exec_plugin_error(error: &AuthError) -> Option<String> {
-    match error {
-        AuthError::AuthExecRun { out, .. } => Some(format!("the exec plugin of the kubeconfig failed: {}", out.status)),
-        AuthError::AuthExecStart(e) => Some(format!("the exec plugin of the kubeconfig cannot be started: {e}")),
-        AuthError::AuthExecParse(_) => Some("the exec plugin of the kubeconfig printed no ExecCredential".to_owned()),
-        _ => None,
-    }
 }
 
 /// Removes the names of library types and a link to a library's documentation. hyper-util's "client error (Connect)" only
@@ -91,8 +75,6 @@ pub(crate) fn write_one_line(to: &mut impl Write, text: fmt::Arguments<'_>) -> f
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt, process};
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -110,19 +92,6 @@ mod tests {
         let refused = Some(Box::new(Layer("connection refused", None)) as _);
         assert_eq!(error_chain(&Layer("client error (Connect)", refused)), "connection refused");
         assert_eq!(error_chain(&Layer("client error (Connect)", None)), "client error (Connect)");
-    }
-
-    #[test]
-    fn error_chain_omits_output_and_environment_of_plugins() {
-        let status = process::ExitStatus::from_raw(256);
-        let out = Box::new(process::Output { status, stdout: b"planted".into(), stderr: b"planted".into() });
-        let failed = || AuthError::AuthExecRun { cmd: r#"SECRET="planted" "aws""#.into(), out: out.clone() };
-        let expected = "the exec plugin of the kubeconfig failed: exit status: 1";
-        assert_eq!(error_chain(&kube::Error::Auth(failed())), expected);
-        // A failed refresh of the token before a request: the layers of the client repeat the output.
-        let refresh = kube::Error::Service(Box::new(failed()));
-        assert!(refresh.to_string().contains("planted"));
-        assert_eq!(error_chain(&refresh), expected);
     }
 
     #[test]

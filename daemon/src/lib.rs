@@ -2,6 +2,7 @@
 //!
 //! * [`args`]: the flags of both binaries.
 //! * [`process`]: starts a process and ends it with an exit code.
+//! * [`child`]: child processes.
 //! * [`connect`]: builds a client, connected as kubectl would be.
 //! * [`log`]: log lines on stderr, as text or JSON.
 //! * [`error`]: the error that ends a process, and errors as text.
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod child;
 pub mod connect;
 pub mod error;
 pub mod leader;

@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     Args, Error, Telemetry,
+    child::{ChildGroup, KillOnDrop},
     connect::{Connection, Target, connect},
     log, process_metrics, serve, shutdown,
 };
@@ -24,29 +25,39 @@ pub struct Process {
     /// Cancelled by the first signal.
     pub stop: CancellationToken,
     _endpoint: DropGuard,
+    _exec_plugin: KillOnDrop,
 }
 
 impl Process {
-    /// Starts the process, in this order: signal handlers, connection, port, log, endpoint.
+    /// Starts the process, in this order: signal handlers, log, connection, port, endpoint.
     ///
-    /// No request is sent. `explain` shows the lines of `--explain`. `on_kill`: see [`shutdown::setup_signal_handler`].
+    /// No request is sent, but an exec plugin of the kubeconfig runs. `explain` shows the lines of `--explain`. `on_kill`: see [`shutdown::setup_signal_handler`].
     ///
     /// # Errors
-    /// [`Error::Usage`]: invalid connection or `RUST_LOG`. [`Error::Failed`]: a taken port, a failed exec plugin.
+    /// [`Error::Usage`]: invalid connection or `RUST_LOG`. [`Error::Failed`]: a taken port, a failed exec plugin, a signal
+    /// while it runs.
     pub async fn start(
         args: &Args,
         target: Target,
         explain: bool,
         on_kill: impl FnOnce() + Send + 'static,
     ) -> Result<Process, Error> {
+        let exec_plugin = ChildGroup::default();
+        let kill_on_drop = exec_plugin.kill_on_drop();
+        let running = exec_plugin.clone();
+        let on_kill = move || {
+            running.kill();
+            on_kill();
+        };
         let stop =
             shutdown::setup_signal_handler(on_kill).map_err(|e| Error::Failed(format!("signal handler: {e}")))?;
-        let connection = connect(target).await?;
+        log::start(&args.log, explain)?;
+        let connection = stop.run_until_cancelled(connect(target, &exec_plugin)).await;
+        let connection = connection.ok_or_else(|| Error::Failed("stopped during the start".to_owned()))??;
         let listener = match args.listen.0 {
             Some(address) => Some(serve::bind(address).await?),
             None => None,
         };
-        log::start(&args.log, explain)?;
         for warning in &connection.warnings {
             tracing::warn!("{warning}");
         }
@@ -59,7 +70,7 @@ impl Process {
             tracing::info!(listen, "serving /healthz, /readyz and /metrics");
             tokio::spawn(serve::serve(listener, telemetry.clone(), end.clone()));
         }
-        Ok(Process { connection, telemetry, stop, _endpoint: end.drop_guard() })
+        Ok(Process { connection, telemetry, stop, _endpoint: end.drop_guard(), _exec_plugin: kill_on_drop })
     }
 
     /// Logs the last line, closes the endpoint and returns the result for [`main`].

@@ -119,10 +119,10 @@ struct Playground<'a> {
 impl Playground<'_> {
     async fn run(&self) -> Result<(), Error> {
         self.print(include_str!("text/introduction.txt")).await;
-        let client = local_client(&self.server, None)?;
+        let client = local_client(&self.server, None).await?;
         let token = install::install(&client, &self.manifest).await?;
         let telemetry = Telemetry::default();
-        let (own_client, stop) = (local_client(&self.server, Some(&token))?, CancellationToken::new());
+        let (own_client, stop) = (local_client(&self.server, Some(&token)).await?, CancellationToken::new());
         let controller = pin!(controller::run(own_client, self.config(), &telemetry, stop.clone()));
         // Dropped first: a controller that is dropped without a stop logs an unexpected end.
         let _stop = stop.drop_guard();

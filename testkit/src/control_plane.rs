@@ -35,7 +35,7 @@ rules:
 
 /// The servers, their ports and their files. Dropping it stops the servers.
 pub struct ControlPlane {
-    /// The folder of their files: logs, `audit.log`, `ca.crt`, `kubeconfig`.
+    /// The folder of their files: logs, `audit.log`, `ca.crt`, `kubeconfig`, and `client.crt` with `client.key`.
     pub dir: PathBuf,
     /// The CA of the API server's certificate.
     pub ca_der: Vec<u8>,
@@ -61,6 +61,10 @@ impl ControlPlane {
         let write = |name: &str, text: &str| fs::write(dir.join(name), text).expect("a file");
         write("ca.crt", &cert.pem());
         write("api.key", &signing_key.serialize_pem());
+        // A client certificate that is its own CA, too.
+        let client = rcgen::generate_simple_self_signed(["me".to_owned()]).expect("a certificate");
+        write("client.crt", &client.cert.pem());
+        write("client.key", &client.signing_key.serialize_pem());
         write("tokens.csv", &format!("{TOKEN},admin,admin,system:masters\n"));
         write("audit-policy.yaml", AUDIT_POLICY);
         let [etcd_url, peer_url] = [etcd_port, peer_port].map(|port| format!("http://127.0.0.1:{port}"));
@@ -82,6 +86,7 @@ impl ControlPlane {
             ("tls-cert-file", file("ca.crt")),
             ("tls-private-key-file", file("api.key")),
             ("token-auth-file", file("tokens.csv")),
+            ("client-ca-file", file("client.crt")),
             ("authorization-mode", "RBAC".to_owned()),
             ("service-account-issuer", "https://kubernetes.default.svc".to_owned()),
             ("service-account-key-file", file("ca.crt")),
@@ -102,7 +107,7 @@ impl ControlPlane {
             apiserver: None,
             _etcd: start(dir, "etcd", &etcd),
         };
-        write("kubeconfig", &kubeconfig(&plane.cluster(), TOKEN));
+        write("kubeconfig", &kubeconfig(&plane.cluster(), &json!({ "token": TOKEN })));
         plane.start_apiserver();
         plane
     }
@@ -155,12 +160,12 @@ impl ControlPlane {
     }
 }
 
-/// A kubeconfig with one cluster and a token.
-pub fn kubeconfig(cluster: &Value, token: &str) -> String {
+/// A kubeconfig with one cluster and one user.
+pub fn kubeconfig(cluster: &Value, user: &Value) -> String {
     json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{ "name": "test", "cluster": cluster }],
-        "users": [{ "name": "test", "user": { "token": token } }],
+        "users": [{ "name": "test", "user": user }],
         "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
     })
     .to_string()

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use testkit::{
     Process,
     log::lifecycle,
@@ -41,10 +42,15 @@ impl Controller {
 
     /// [`Controller::start`] with this token and these environment variables.
     pub fn start_with(env: &TestEnv, flags: &str, token: &str, variables: &[(&str, &str)]) -> Controller {
+        Controller::start_as(env, flags, &json!({ "token": token }), variables)
+    }
+
+    /// [`Controller::start`] with this user in its kubeconfig and these environment variables.
+    pub fn start_as(env: &TestEnv, flags: &str, user: &Value, variables: &[(&str, &str)]) -> Controller {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("replica-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let (port, kubeconfig) = (free_port(), env.dir.join(format!("{name}-kubeconfig")));
-        write_kubeconfig(&kubeconfig, &env.servers.cluster(), token);
+        write_kubeconfig(&kubeconfig, &env.servers.cluster(), user);
         // Without the KUBECONFIG and RUST_LOG of the test.
         let mut command = Command::new(env!("CARGO_BIN_EXE_demo-controller"));
         command.env_clear().env("HOME", &env.dir).env("POD_NAME", &name).env("POD_NAMESPACE", "controlplane");

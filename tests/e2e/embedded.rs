@@ -38,7 +38,7 @@ impl EmbeddedServers {
     pub fn start(dir: &Path) -> EmbeddedServers {
         let port = free_port();
         let kubeconfig = dir.join("kubeconfig");
-        write_kubeconfig(&kubeconfig, &cluster(port), "");
+        write_kubeconfig(&kubeconfig, &cluster(port), &json!({}));
         let kubectl = kubectl_program().map(|program| Kubectl::new(program, kubeconfig));
         let mut embedded =
             EmbeddedServers { server: ApiServer::new(Settings::default()), port, kubectl, running: None };

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use serde_json::json;
 use testkit::{
     Process,
     log::handled,
@@ -61,7 +62,7 @@ impl<'a> EventController<'a> {
     /// Adds a kubeconfig.
     pub fn kubeconfig(mut self) -> Self {
         let file = self.dir.join("kubeconfig");
-        write_kubeconfig(&file, &self.test_env.servers.cluster(), &create_token(self.test_env));
+        write_kubeconfig(&file, &self.test_env.servers.cluster(), &json!({ "token": create_token(self.test_env) }));
         self.command.arg("--kubeconfig").arg(file);
         self
     }

@@ -1,6 +1,7 @@
 //! Runs kubectl as the administrator.
 
 use std::{
+    ffi::OsStr,
     io::Write,
     path::PathBuf,
     process::{Command, Stdio},
@@ -40,9 +41,18 @@ impl Kubectl {
 
     /// Runs kubectl with this input, and returns its stdout, or its stderr if it fails.
     pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<String, String> {
+        self.run_with(self.kubeconfig.as_os_str(), args, input)
+    }
+
+    /// Runs kubectl with these kubeconfigs, separated by `:`, and returns its stdout, or its stderr if it fails.
+    pub fn run_as(&self, kubeconfigs: &str, args: &[&str]) -> Result<String, String> {
+        self.run_with(kubeconfigs.as_ref(), args, "")
+    }
+
+    fn run_with(&self, kubeconfigs: &OsStr, args: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.program)
             .args(args)
-            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECONFIG", kubeconfigs)
             // kubectl caches the API server's resources there.
             .env("HOME", self.kubeconfig.with_file_name("home"))
             .stdin(Stdio::piped())

@@ -99,8 +99,11 @@ const SCENARIOS: &[Scenario] = scenarios! {
         plugins::expired_grace_ends_the_plugin_and_its_children,
         plugins::second_signal_ends_the_plugin_and_its_children,
         leaks::no_credential_or_key_is_readable;
+    Installed, Nothing: leaks::failed_exec_plugin_leaks_nothing_and_recovers;
     Bare, Kubectl: manifest::manifest_is_installed_by_one_kubectl_create;
-    Bare, RealServer: manifest::namespace_admits_only_restricted_pods;
+    Bare, RealServer:
+        connection::kubeconfig_means_what_it_means_to_kubectl,
+        manifest::namespace_admits_only_restricted_pods;
     Installed, Image:
         image::binary_is_static_and_at_most_10_mb,
         image::binary_issues_certificates_alone_in_an_empty_root;

@@ -1,5 +1,6 @@
 //! The scenarios.
 
+pub mod connection;
 pub mod definition;
 pub mod deletion;
 pub mod image;

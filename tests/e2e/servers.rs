@@ -51,7 +51,7 @@ impl ServerKind {
     }
 }
 
-/// Writes a kubeconfig with a token.
-pub fn write_kubeconfig(file: &Path, cluster: &Value, token: &str) {
-    fs::write(file, kubeconfig(cluster, token)).expect("a kubeconfig can be written");
+/// Writes a kubeconfig with one user.
+pub fn write_kubeconfig(file: &Path, cluster: &Value, user: &Value) {
+    fs::write(file, kubeconfig(cluster, user)).expect("a kubeconfig can be written");
 }

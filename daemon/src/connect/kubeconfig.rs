@@ -1,31 +1,51 @@
 //! Finds and merges kubeconfig files as kubectl does, and selects a context.
+//!
+//! kube's `Kubeconfig` is not used: it takes an empty field for a set one, and one wrong entry makes the others unusable.
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsStr,
-    io,
+    fs,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use http::Uri;
 use kube::{
     Config,
-    config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    config::{AuthInfo, Cluster, ExecAuthCluster},
 };
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-use super::Token;
-use crate::{Error, error_chain};
+use super::{
+    Settings, Token,
+    exec::ExecPlugin,
+    proxy, server,
+    tls::{PemSource, TlsSources},
+    transport::Auth,
+};
+use crate::{Error, child::ChildGroup};
 
-/// A kubeconfig, and its name for errors.
-pub(super) struct MergedKubeconfig {
-    kubeconfig: Kubeconfig,
+/// The fields of an entry.
+type Fields = Map<String, Value>;
+
+/// Merged kubeconfig files.
+#[derive(Default)]
+pub(super) struct Kubeconfig {
+    /// For errors.
     name: String,
+    current_context: Option<String>,
+    contexts: BTreeMap<String, Fields>,
+    clusters: BTreeMap<String, Fields>,
+    users: BTreeMap<String, Fields>,
 }
 
 /// Reads the files, or `~/.kube/config`. Of several files, missing ones are skipped. None: the user gave no file, and
 /// there is no `~/.kube/config`.
-pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<MergedKubeconfig>, Error> {
-    let (paths, name) = match (files, home) {
+pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<Kubeconfig>, Error> {
+    let (paths, name): (Vec<PathBuf>, _) = match (files, home) {
         (Some(files), _) => {
             let paths = env::split_paths(files).filter(|path| !path.as_os_str().is_empty()).collect();
             (paths, format!("kubeconfig {}", files.display()))
@@ -33,95 +53,196 @@ pub(super) fn find(files: Option<&OsStr>, home: Option<&Path>) -> Result<Option<
         (None, Some(home)) => (vec![home.join(".kube").join("config")], "~/.kube/config".to_owned()),
         (None, None) => return Ok(None),
     };
-    let merged = read(&paths).map_err(|why| Error::Usage(format!("{name}: {why}")))?;
-    match (merged, files) {
-        (None, Some(_)) => Err(Error::Usage(format!("{name}: there is no such file"))),
+    let (mut merged, mut is_found) = (Kubeconfig { name, ..Kubeconfig::default() }, false);
+    for path in &paths {
+        let file = if paths.len() == 1 { String::new() } else { format!(" {}:", path.display()) };
+        let usage = |why: String| Error::Usage(format!("{}:{file} {why}", merged.name));
+        match fs::read_to_string(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(usage(format!("cannot be read: {e}"))),
+            Ok(text) => {
+                let parsed = parse(&text).map_err(usage)?;
+                merged.add(&parsed, path.parent().unwrap_or(Path::new("")));
+                is_found = true;
+            }
+        }
+    }
+    match files {
+        Some(_) if !is_found => Err(Error::Usage(format!("{}: there is no such file", merged.name))),
         // kubectl leaves an empty file when the last context is deleted.
-        (Some(found), None) if found.contexts.is_empty() && found.current_context.is_none() => Ok(None),
-        (merged, _) => Ok(merged.map(|kubeconfig| MergedKubeconfig { kubeconfig, name })),
+        None if merged.contexts.is_empty() && merged.current_context.is_none() => Ok(None),
+        _ => Ok(Some(merged)),
     }
 }
 
-fn read(paths: &[PathBuf]) -> Result<Option<Kubeconfig>, String> {
-    let mut merged: Option<Kubeconfig> = None;
-    for path in paths {
-        let explain = |e: KubeconfigError| match paths.len() {
-            1 => describe(&e),
-            _ => format!("{}: {}", path.display(), describe(&e)),
-        };
-        match Kubeconfig::read_from(path) {
-            Err(KubeconfigError::ReadConfig(e, _)) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(explain(e)),
-            Ok(next) => merged = Some(merged.unwrap_or_default().merge(next).map_err(explain)?),
-        }
-    }
-    Ok(merged)
-}
-
-impl MergedKubeconfig {
-    /// Returns the configuration of a context (or the current one), its token file, and its name for the log.
-    pub async fn config(
-        self,
-        context: Option<String>,
-        warnings: &mut Vec<String>,
-    ) -> Result<(Config, Option<Token>, String), Error> {
-        let MergedKubeconfig { kubeconfig, name } = self;
-        let context = select_context(&kubeconfig, &name, context)?;
-        let source = format!("context {context} of {name}");
-        let usage = |why: String| Error::Usage(format!("{source}: {why}"));
-        let found = kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
-        let cluster = found.map(|context| &context.cluster);
-        let cluster = kubeconfig.clusters.iter().find(|c| Some(&c.name) == cluster).and_then(|c| c.cluster.as_ref());
-        if cluster.and_then(|c| c.proxy_url.as_deref()).is_some_and(|proxy| !proxy.is_empty()) {
-            return Err(usage("proxy-url is not supported: expected a server that can be reached directly".to_owned()));
-        }
-        let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let mut config = config.map_err(|e| usage(describe(&e)))?;
-        if config.proxy_url.take().is_some() {
-            warnings.push("HTTPS_PROXY is ignored: connections to the API server are direct".to_owned());
-        }
-        // kube panics at the first request to a URL without a scheme. A user and password in it would be logged.
-        let has_user = |url: &Uri| url.authority().is_none_or(|authority| authority.as_str().contains('@'));
-        if !matches!(config.cluster_url.scheme_str(), Some("https" | "http")) || has_user(&config.cluster_url) {
-            return Err(usage("expected a server such as https://10.0.0.1:6443".to_owned()));
-        }
-        let token = take_token_file(&mut config.auth_info);
-        Ok((config, token, source))
-    }
-}
-
-/// Returns the name of the context to use.
-fn select_context(kubeconfig: &Kubeconfig, name: &str, context: Option<String>) -> Result<String, Error> {
-    let names: Vec<&str> = kubeconfig.contexts.iter().map(|c| c.name.as_str()).collect();
-    let known_names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let current = kubeconfig.current_context.clone().filter(|current| !current.is_empty());
-    let problem = match (context, current) {
-        (Some(context), _) | (None, Some(context)) if names.contains(&context.as_str()) => return Ok(context),
-        (Some(context), _) => format!("--context {context}: there is no such context in {name}"),
-        (None, Some(current)) => format!("{name}: its current-context {current} does not exist"),
-        (None, None) => format!("{name}: it has no current-context"),
-    };
-    Err(Error::Usage(format!("{problem}: expected --context with one of {known_names}")))
-}
-
-/// Removes the token file from the configuration, so that kube does not read it (see [`super::token`]). As in
-/// client-go, it overrides an inline token.
-fn take_token_file(auth: &mut AuthInfo) -> Option<Token> {
-    let has_other = auth.auth_provider.is_some() || (auth.username.is_some() && auth.password.is_some());
-    let file = auth.token_file.take_if(|_| !has_other)?;
-    auth.token = None;
-    Some(Token::File(file.into()))
-}
-
-/// Describes the error without the text of the file: a YAML error quotes lines, which may contain a token.
-fn describe(error: &KubeconfigError) -> String {
-    match error {
-        KubeconfigError::Parse(e) => match e.location() {
+/// Parses a file. The error does not quote it: a line may contain a token.
+fn parse(text: &str) -> Result<Value, String> {
+    let parsed: Value =
+        serde_saphyr::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| match e.location() {
             Some(at) => format!("line {}, column {}: expected a kubeconfig", at.line(), at.column()),
             None => "expected a kubeconfig".to_owned(),
-        },
-        KubeconfigError::ReadConfig(e, _) => format!("cannot be read: {e}"),
-        other => error_chain(other),
+        })?;
+    let is =
+        |field: &str, value: &str| parsed.get(field).and_then(Value::as_str).is_none_or(|v| v.is_empty() || v == value);
+    let is_config = (parsed.is_object() || parsed.is_null()) && is("kind", "Config") && is("apiVersion", "v1");
+    if is_config { Ok(parsed) } else { Err("expected a kubeconfig".to_owned()) }
+}
+
+impl Kubeconfig {
+    /// Adds a file, unless a previous file has the same entries. `folder` is the base of its relative paths.
+    fn add(&mut self, file: &Value, folder: &Path) {
+        let current = file["current-context"].as_str().filter(|current| !current.is_empty());
+        self.current_context = self.current_context.take().or(current.map(str::to_owned));
+        for (list, field, merged) in [
+            ("contexts", "context", &mut self.contexts),
+            ("clusters", "cluster", &mut self.clusters),
+            ("users", "user", &mut self.users),
+        ] {
+            for entry in file[list].as_array().into_iter().flatten() {
+                if let Some(name) = entry["name"].as_str() {
+                    let mut fields = set_fields(&entry[field]);
+                    for path in ["certificate-authority", "client-certificate", "client-key", "tokenFile"] {
+                        resolve(&mut fields, path, folder);
+                    }
+                    if let Some(Value::Object(exec)) = fields.get_mut("exec") {
+                        *exec = set_fields(&Value::Object(exec.clone()));
+                        // A name without a slash is on the PATH.
+                        if exec.get("command").and_then(Value::as_str).is_some_and(|command| command.contains('/')) {
+                            resolve(exec, "command", folder);
+                        }
+                    }
+                    merged.entry(name.to_owned()).or_insert(fields);
+                }
+            }
+        }
+    }
+
+    /// Returns the settings of a context (or the current one), and its name for the log.
+    pub fn select(&self, context: Option<String>, plugin: &ChildGroup) -> Result<(Settings, String), Error> {
+        let context = self.select_context(context)?;
+        let source = format!("context {context} of {}", self.name);
+        let settings = self.settings(&context, plugin).map_err(|why| Error::Usage(format!("{source}: {why}")));
+        Ok((settings?, source))
+    }
+
+    /// Returns the name of the context to use.
+    fn select_context(&self, context: Option<String>) -> Result<String, Error> {
+        let names: Vec<_> = self.contexts.keys().map(String::as_str).collect();
+        let known_names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let name = &self.name;
+        let problem = match (context, self.current_context.clone()) {
+            (Some(context), _) | (None, Some(context)) if names.contains(&context.as_str()) => return Ok(context),
+            (Some(context), _) => format!("--context {context}: there is no such context in {name}"),
+            (None, Some(current)) => format!("{name}: its current-context {current} does not exist"),
+            (None, None) => format!("{name}: it has no current-context"),
+        };
+        Err(Error::Usage(format!("{problem}: expected --context with one of {known_names}")))
+    }
+
+    /// Returns the settings of a context. It refuses what kubectl refuses, because one of two settings would be ignored.
+    fn settings(&self, context: &str, plugin: &ChildGroup) -> Result<Settings, String> {
+        let context = &self.contexts[context];
+        let text = |fields: &Fields, field: &str| fields.get(field).and_then(Value::as_str).map(str::to_owned);
+        let cluster_name = text(context, "cluster").unwrap_or_default();
+        let cluster_fields = self.clusters.get(&cluster_name).ok_or(format!("there is no cluster {cluster_name:?}"))?;
+        let user_fields = text(context, "user").and_then(|name| self.users.get(&name)).cloned().unwrap_or_default();
+        let cluster: Cluster = typed(cluster_fields, "cluster")?;
+        let mut user: AuthInfo = typed(&user_fields, "user")?;
+
+        let ca = pem_source(cluster_fields, "certificate-authority")?;
+        let identity = match (pem_source(&user_fields, "client-certificate")?, pem_source(&user_fields, "client-key")?)
+        {
+            (None, _) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (Some(_), None) => return Err("client-key: expected the key of the client-certificate".to_owned()),
+        };
+        let is_insecure = cluster.insecure_skip_tls_verify == Some(true);
+        if is_insecure && ca.is_some() {
+            return Err("insecure-skip-tls-verify and certificate-authority are both set: expected one".to_owned());
+        }
+        let mut config = Config::new(server::parse(cluster.server.as_deref().unwrap_or_default())?);
+        config.accept_invalid_certs = is_insecure;
+        config.disable_compression = cluster.disable_compression == Some(true);
+        config.tls_server_name.clone_from(&cluster.tls_server_name);
+        let proxy = cluster.proxy_url.as_deref().map(proxy::parse).transpose();
+        config.proxy_url = proxy.map_err(|why| format!("proxy-url: {why}"))?;
+        config.default_namespace = text(context, "namespace").unwrap_or_default();
+
+        let has_basic = user.username.is_some() || user.password.is_some();
+        let token = match (
+            text(&user_fields, "tokenFile").map(|file| Token::File(file.into()).auth()),
+            text(&user_fields, "token"),
+        ) {
+            // As in client-go, an inline token is used only if the file has none.
+            (Some(Ok(auth)), _) => Some(auth),
+            (_, Some(token)) => Some(Token::Inline(token).auth()?),
+            (Some(Err(why)), None) => return Err(why),
+            (None, None) => None,
+        };
+        if has_basic && token.is_some() {
+            return Err("token and username are both set: expected one".to_owned());
+        }
+        if user.impersonate.is_none()
+            && (user.impersonate_uid.is_some()
+                || user.impersonate_groups.is_some()
+                || user.impersonate_user_extra.is_some())
+        {
+            return Err("as-uid, as-groups and as-user-extra: expected a user in `as`".to_owned());
+        }
+        if user.exec.is_some() && user.auth_provider.is_some() {
+            return Err("exec and auth-provider are both set: expected one".to_owned());
+        }
+        if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
+            return Err(format!("auth-provider {}: expected oidc, or an exec plugin instead", provider.name));
+        }
+        // kube would run the plugin again for each client that is built.
+        let auth = match (user.exec.take(), token) {
+            (_, Some(auth)) => auth,
+            (Some(mut exec), None) if !has_basic && identity.is_none() => {
+                if exec.provide_cluster_info {
+                    exec.cluster = Some(ExecAuthCluster::try_from(&cluster).map_err(|e| e.to_string())?);
+                }
+                Auth::Exec(Arc::new(ExecPlugin::new(exec, io::stdin().is_terminal(), plugin.clone())?))
+            }
+            _ => Auth::Config,
+        };
+        if has_basic {
+            user.username.get_or_insert_default();
+            user.password.get_or_insert_with(|| String::new().into());
+        }
+        config.auth_info =
+            AuthInfo { token: None, token_file: None, client_certificate: None, client_key: None, ..user };
+        Ok(Settings { config, tls: TlsSources { ca, identity }, auth })
+    }
+}
+
+/// Returns the fields of an entry that are set. To kubectl, an empty field is not.
+fn set_fields(entry: &Value) -> Fields {
+    let is_set =
+        |value: &Value| !value.is_null() && *value != "" && value.as_array().is_none_or(|list| !list.is_empty());
+    let fields = entry.as_object().into_iter().flatten();
+    fields.filter(|(_, value)| is_set(value)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn resolve(fields: &mut Fields, path: &str, folder: &Path) {
+    if let Some(Value::String(path)) = fields.get_mut(path) {
+        *path = folder.join(&*path).to_string_lossy().into_owned();
+    }
+}
+
+/// Parses an entry. The error does not quote the value, which may be a token.
+fn typed<T: DeserializeOwned>(fields: &Fields, entry: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(Value::Object(fields.clone()))
+        .map_err(|e| format!("{entry}.{}: expected another type or value", e.path()))
+}
+
+/// Returns the source of a PEM text: `NAME` with a path, or `NAME-data` with base64.
+fn pem_source(fields: &Fields, name: &str) -> Result<Option<PemSource>, String> {
+    let data = format!("{name}-data");
+    match (fields.get(name), fields.get(&data).map(|data| data.as_str().unwrap_or_default())) {
+        (Some(_), Some(_)) => Err(format!("{name} and {data} are both set: expected one")),
+        (Some(path), None) => Ok(Some(PemSource::File(path.as_str().unwrap_or_default().into()))),
+        (None, Some(base64)) => PemSource::decode(base64).map(Some).map_err(|why| format!("{data}: {why}")),
+        (None, None) => Ok(None),
     }
 }

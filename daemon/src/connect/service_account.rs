@@ -9,7 +9,7 @@ use std::{env, net::IpAddr, path::PathBuf};
 use http::Uri;
 use kube::Config;
 
-use super::{Token, read_certificates};
+use super::{PemSource, Settings, TlsSources, Token};
 use crate::Error;
 
 const DIRECTORY: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -51,8 +51,8 @@ impl ServiceAccount {
         Some(text.trim().to_owned()).filter(|namespace| !namespace.is_empty())
     }
 
-    /// Returns the configuration for the pod's own cluster.
-    pub fn config(&self) -> Result<(Config, Token), Error> {
+    /// Returns the settings for the pod's own cluster.
+    pub fn settings(&self) -> Result<Settings, Error> {
         let ways = "expected --kubeconfig, KUBECONFIG, ~/.kube/config, or a pod with a service account";
         let error = |why: &str| Error::Usage(format!("no API server to connect to{why}: {ways}"));
         if self.host.is_empty() {
@@ -60,10 +60,9 @@ impl ServiceAccount {
         }
         let invalid = || error(&format!(" (KUBERNETES_SERVICE_HOST={}, _PORT={})", self.host, self.port));
         let mut config = Config::new(self.server_url().ok_or_else(invalid)?);
-        config.root_cert = Some(read_certificates(&self.ca()).map_err(|why| error(&format!(" ({why})")))?);
-        config.root_cert_file = Some(self.ca());
         config.default_namespace = self.namespace().unwrap_or_default();
-        Ok((config, Token::File(self.token())))
+        let auth = Token::File(self.token()).auth().map_err(|why| error(&format!(" ({why})")))?;
+        Ok(Settings { config, tls: TlsSources { ca: Some(PemSource::File(self.ca())), identity: None }, auth })
     }
 
     fn server_url(&self) -> Option<Uri> {

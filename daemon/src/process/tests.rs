@@ -3,7 +3,12 @@
 use std::{env, process::Command, thread, time::Duration};
 
 use clap::Parser;
-use testkit::{Folder, Process as ChildProcess, process::run, server::free_port};
+use testkit::{
+    Folder, Process as ChildProcess,
+    process::run,
+    server::free_port,
+    wait::{eventually, expect},
+};
 
 use super::*;
 
@@ -37,6 +42,46 @@ fn new_command(args: &str) -> Command {
     command.args(["process::tests::child", "--exact", "--ignored", "--nocapture"]);
     command.env("CHILD", format!("x {args}")).env_remove("RUST_LOG");
     command
+}
+
+/// Returns the command of a child process whose kubeconfig has an exec plugin, a shell script.
+fn with_exec_plugin(folder: &Folder, script: &str) -> Command {
+    let plugin = folder.file("plugin.sh", script);
+    let exec = format!(
+        "apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: ['{}', planted]",
+        plugin.display()
+    );
+    let config = format!(
+        "{{current-context: a, contexts: [{{name: a, context: {{cluster: c, user: u}}}}], clusters: [{{name: c, \
+         cluster: {{server: 'http://127.0.0.1:1'}}}}], users: [{{name: u, user: {{exec: {{{exec}}}}}}}]}}"
+    );
+    new_command(&format!("--kubeconfig {} --listen off --log-format json", folder.file("config", &config).display()))
+}
+
+#[test]
+fn failed_exec_plugin_is_exit_1_with_its_stderr_in_the_log() {
+    let folder = Folder::new("process");
+    let script = "echo planted; echo the SSO session has expired >&2; exit 7";
+    let output = run(&mut with_exec_plugin(&folder, script));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("\"message\":\"the SSO session has expired\",\"plugin\":\"sh\""), "{stderr}");
+    assert!(stderr.contains("config: the exec plugin sh failed: exit status: 7"), "{stderr}");
+    assert!(!stderr.contains("planted"), "{stderr}");
+}
+
+#[test]
+fn signal_ends_the_process_and_a_hanging_exec_plugin() {
+    let folder = Folder::new("process");
+    let command = with_exec_plugin(&folder, "sleep 600 & echo waiting $! >&2; wait");
+    let mut process = ChildProcess::start(command, 0);
+    let line = process.wait_line("waiting");
+    let pid = line["message"].as_str().unwrap().strip_prefix("waiting ").unwrap();
+    assert_eq!(process.terminate(), Some(1));
+    assert!(process.log().contains("error: stopped during the start"), "{}", process.log());
+    let stat = format!("/proc/{pid}/stat");
+    let is_running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    eventually("the plugin's child has ended", || expect(!is_running(), &stat));
 }
 
 /// Starts a child process with a kubeconfig, and returns its port.

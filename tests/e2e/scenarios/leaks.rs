@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json};
 use testkit::{
-    Process,
+    Folder, Process,
     log::handled,
     objects::{pki_path, pod_mounting, secret_data, secret_path},
     repo_file,
@@ -158,6 +158,55 @@ fn start_event_controller(env: &TestEnv, token: &str) -> (Process, std::path::Pa
         PASSWORDS[0],
     );
     (builder.config(&config).start(), received)
+}
+
+/// Real time: a plugin runs at most every 5 s.
+pub fn failed_exec_plugin_leaks_nothing_and_recovers(env: &mut TestEnv) {
+    let namespace = "exec-plugin";
+    env.create_namespace(namespace);
+    let folder = Folder::new("exec-plugin");
+    let script = folder.file("plugin.sh", &exec_plugin(&folder, &env.token()));
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "sh",
+        "args": [script, PASSWORDS[1]], "env": [{ "name": "CLIENT_SECRET", "value": PASSWORDS[0] }],
+    });
+    let mut controller =
+        Controller::start_as(env, "--resync 150ms", &json!({ "exec": exec }), &[("RUST_LOG", "trace")]);
+    let runs = || fs::read_to_string(folder.join("runs")).map_or(0, |runs| runs.lines().count());
+    let mut secrets = Secrets::default();
+    secrets.add_token("demo-controller", &env.token());
+    PASSWORDS.iter().for_each(|password| secrets.add(format!("the plugin's {password}"), password));
+    // Each resync sends a request.
+    env.create_pki(namespace, "first", json!({ "serviceName": "app1" }));
+    for why in ["failed: exit status: 3", "printed no ExecCredential"] {
+        let line = controller.wait_line(why);
+        assert!(line.to_string().contains("the exec plugin sh"), "{line}");
+        secrets.assert_none_in("/readyz", &controller.page("/readyz").expect("a response").1);
+    }
+    env.create_pki(namespace, "second", json!({ "serviceName": "app1" }));
+    env.wait_pki(namespace, "second", "Issued");
+    assert_eq!(runs(), 4, "one run at the start, two failed, one that is good");
+    assert_eq!(controller.terminate(), Some(0));
+    secrets.assert_none_in("the log", &controller.log());
+    for path in ["/api/v1/events", "/apis/box.com/v1/pkis"] {
+        secrets.assert_none_in(path, &Value::from(env.api.list(path).expect("a list")).to_string());
+    }
+}
+
+/// Returns a plugin whose second and third runs fail and print secrets.
+fn exec_plugin(folder: &Folder, token: &str) -> String {
+    format!(
+        r#"cd '{}'; echo >> runs; echo "a hint on stderr" >&2
+print() {{ printf '{{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{{%s}}}}' "$1"; }}
+case $(wc -l < runs) in
+1) print '"token":"{token}","expirationTimestamp":"2020-01-01T00:00:00Z"' ;;
+2) echo "{token} $CLIENT_SECRET $1"; exit 3 ;;
+3) echo "{{\"token\": {token} $CLIENT_SECRET" ;;
+*) print '"token":"{token}"' ;;
+esac
+"#,
+        folder.display()
+    )
 }
 
 /// Searches the pages and the log of a process, and stops it.
