@@ -38,7 +38,7 @@ struct Inner<T> {
     /// Indexed value -> keys of the objects that have it. An empty set is removed, so that the map does not grow forever.
     index: HashMap<Key, HashSet<Key>>,
     /// Whether the first list has arrived.
-    listed: bool,
+    is_listed: bool,
 }
 
 /// A change of the cache.
@@ -90,7 +90,7 @@ impl<T: Object> Default for Store<T> {
 impl<T: Object> Store<T> {
     /// An empty store.
     pub fn new() -> Self {
-        Store { inner: RwLock::new(Inner { objects: HashMap::new(), index: HashMap::new(), listed: false }) }
+        Store { inner: RwLock::new(Inner { objects: HashMap::new(), index: HashMap::new(), is_listed: false }) }
     }
 
     /// The object with this key. None: it is deleted, or not listed yet.
@@ -153,7 +153,7 @@ impl<T: Object> Store<T> {
     pub fn replace(&self, list: Vec<T>, undecodable: &[Key]) -> Vec<Change<T>> {
         // All slow work happens before the write lock. That is safe, because only the reflector writes.
         let mut fresh: Inner<T> =
-            Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), listed: true };
+            Inner { objects: HashMap::with_capacity(list.len()), index: HashMap::new(), is_listed: true };
         let mut changes = Vec::new();
         {
             let present = self.inner.read();
@@ -167,7 +167,7 @@ impl<T: Object> Store<T> {
                         new
                     }
                     None => {
-                        changes.push(Change::Added { new: new.clone(), is_in_initial_list: !present.listed });
+                        changes.push(Change::Added { new: new.clone(), is_in_initial_list: !present.is_listed });
                         new
                     }
                 };

@@ -89,10 +89,10 @@ impl<K: QueueKey> Shared<K> {
         let now = Instant::now();
         let mut inner = self.lock();
         let Some(done) = inner.state.done(key, now) else { return };
-        let drained = done.idle && inner.state.is_shut_down();
+        let drained = done.is_idle && inner.state.is_shut_down();
         drop(inner);
         self.metrics.work_duration.observe(done.worked.as_secs_f64());
-        if done.queued {
+        if done.is_requeued {
             self.ready.notify_one();
         }
         if drained {

@@ -62,9 +62,9 @@ pub struct DoneResult {
     /// How long the key was processed.
     pub worked: Duration,
     /// Whether the key is queued again, because it was added while it was processed.
-    pub queued: bool,
+    pub is_requeued: bool,
     /// Whether no key is being processed now.
-    pub idle: bool,
+    pub is_idle: bool,
 }
 
 /// The queue's load at one moment.
@@ -86,18 +86,18 @@ pub struct QueueState<K> {
     /// The keys in state Queued, first in, first out. A key that changes all the time is added at the end each time, so it
     /// does not delay the others.
     queue: VecDeque<K>,
-    shut_down: bool,
+    is_shut_down: bool,
 }
 
 impl<K: Clone + Eq + Hash> QueueState<K> {
     /// Every key is absent.
     pub fn new() -> Self {
-        QueueState { keys: HashMap::new(), queue: VecDeque::new(), shut_down: false }
+        QueueState { keys: HashMap::new(), queue: VecDeque::new(), is_shut_down: false }
     }
 
     /// Makes a key dirty. `clock` is called only if the key was not dirty: it would double the cost of such an add.
     pub fn add(&mut self, key: K, clock: impl FnOnce() -> Instant) -> AddResult {
-        if self.shut_down {
+        if self.is_shut_down {
             return AddResult::Ignored;
         }
         match self.keys.entry(key) {
@@ -131,7 +131,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
     /// Ends the processing of a key. None: it was not being processed.
     pub fn done(&mut self, key: &K, now: Instant) -> Option<DoneResult> {
         let key_state = self.keys.get_mut(key)?;
-        let (since, queued) = match *key_state {
+        let (since, is_requeued) = match *key_state {
             KeyState::Queued { .. } => return None,
             KeyState::Processing { since } => {
                 self.keys.remove(key);
@@ -144,17 +144,17 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
                 (since, true)
             }
         };
-        Some(DoneResult { worked: now.saturating_duration_since(since), queued, idle: self.is_idle() })
+        Some(DoneResult { worked: now.saturating_duration_since(since), is_requeued, is_idle: self.is_idle() })
     }
 
     /// Ignores adds from now on. Queued keys can still be taken, and a dirty key is still queued when it is done.
     pub fn shut_down(&mut self) {
-        self.shut_down = true;
+        self.is_shut_down = true;
     }
 
     /// Whether [`shut_down`](Self::shut_down) was called.
     pub fn is_shut_down(&self) -> bool {
-        self.shut_down
+        self.is_shut_down
     }
 
     /// The number of queued keys.

@@ -26,7 +26,7 @@ fn wait_of_a_key_changed_while_processed_starts_at_the_add() {
     assert_eq!(state.get(after(start, 3)), Some((1, Duration::from_secs(3))));
     assert_eq!(state.add(1, || after(start, 4)), AddResult::Later);
     let done = state.done(&1, after(start, 8)).unwrap();
-    assert_eq!((done.worked, done.queued, done.idle), (Duration::from_secs(5), true, true));
+    assert_eq!((done.worked, done.is_requeued, done.is_idle), (Duration::from_secs(5), true, true));
     assert_eq!(state.get(after(start, 10)), Some((1, Duration::from_secs(6))));
 }
 
@@ -138,8 +138,8 @@ proptest! {
                 Op::Done(nth) => {
                     if let Some(key) = model.processing.get(nth).copied() {
                         let done = state.done(&key, now).expect("a key in progress");
-                        prop_assert_eq!(done.queued, model.done(key));
-                        prop_assert_eq!(done.idle, model.processing.is_empty());
+                        prop_assert_eq!(done.is_requeued, model.done(key));
+                        prop_assert_eq!(done.is_idle, model.processing.is_empty());
                     }
                 }
                 Op::ShutDown => {
