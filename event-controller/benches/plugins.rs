@@ -6,8 +6,9 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use daemon::child::ChildGroup;
 use event_controller::{
-    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, ExecSettings, Plugin, Simple},
+    plugin::{Config, Environment, Event, EventType, Exec, ExecSettings, Plugin, Simple},
     resource::Resource,
 };
 use tokio::runtime::Runtime;

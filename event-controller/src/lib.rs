@@ -16,6 +16,7 @@
 //! | [`dispatcher`] | The reconciler: compares the cache with what was delivered to the plugin. |
 //! | [`controller`] | Connects them, on one page. |
 //! | [`cli`] | The command line and the ini file. |
+//! | [`init`] | Process 1 of a container. |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -26,3 +27,4 @@ pub mod plugin;
 pub mod dispatcher;
 pub mod controller;
 pub mod cli;
+pub mod init;

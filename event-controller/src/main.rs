@@ -3,14 +3,22 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use daemon::{Error, Process};
+use daemon::{Error, Process, child::ChildGroup};
 use event_controller::{
     cli::{self, Settings},
-    controller,
-    plugin::{ChildGroup, Exec, Simple},
+    controller, init,
+    plugin::{Exec, Simple},
 };
 
 fn main() -> ExitCode {
+    match init::run_as_process_1() {
+        Ok(Some(code)) => return code,
+        Ok(None) => {}
+        Err(error) => {
+            eprintln!("error: process 1: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
     match cli::parse(std::env::args_os()) {
         Ok(settings) => daemon::main(run(settings)),
         Err(error) => error.exit(),

@@ -9,7 +9,7 @@ use crate::{dynamic::DynamicObject, resource::Resource};
 mod exec;
 mod simple;
 
-pub use exec::{ChildGroup, Environment, Exec, ExecSettings};
+pub use exec::{Environment, Exec, ExecSettings};
 pub use simple::Simple;
 
 /// A plugin's settings: the ini section `[plugin_NAME]`, keys in lower case.

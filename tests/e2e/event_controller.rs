@@ -50,10 +50,21 @@ pub struct EventController<'a> {
 impl<'a> EventController<'a> {
     /// Without a connection and without a resource.
     pub fn new(test_env: &'a TestEnv) -> EventController<'a> {
+        EventController::with_command(test_env, Command::new(&*BINARY))
+    }
+
+    /// [`EventController::new`] as process 1, as in a container. It is a child of the process that starts, and needs root.
+    pub fn as_process_1(test_env: &'a TestEnv) -> EventController<'a> {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]).arg(&*BINARY);
+        EventController::with_command(test_env, command)
+    }
+
+    fn with_command(test_env: &'a TestEnv, mut command: Command) -> EventController<'a> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let dir = test_env.dir.join(format!("event-controller-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
         fs::create_dir_all(&dir).expect("a folder");
-        let (mut command, port) = (Command::new(&*BINARY), free_port());
+        let port = free_port();
         command.env_clear().env("HOME", &dir).env("PATH", env::var_os("PATH").unwrap_or_default());
         command.args(["--log-format", "json", "--listen", &format!("127.0.0.1:{port}")]);
         EventController { test_env, command, port, dir }

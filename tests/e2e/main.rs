@@ -98,6 +98,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
         plugins::original_sample_file_is_enough,
         plugins::expired_grace_ends_the_plugin_and_its_children,
         plugins::second_signal_ends_the_plugin_and_its_children,
+        plugins::process_1_reaps_what_the_plugin_leaves,
         leaks::no_credential_or_key_is_readable;
     Installed, Nothing: leaks::failed_exec_plugin_leaks_nothing_and_recovers;
     Bare, Kubectl: manifest::manifest_is_installed_by_one_kubectl_create;

@@ -1,8 +1,14 @@
 //! The ini file, read as Python's configparser reads it.
+//!
+//! The rules of `configparser.ConfigParser().read()`:
+//!
+//! * A line whose first character is `#` or `;` is a comment, also if it is indented.
+//! * A line that is indented further than its key continues the value; so does an empty line between two such lines.
+//! * Keys are in lower case, and `%%` is a `%`.
+//!
+//! Differences: other sections than `[global]` and `[plugin_NAME]` are refused, `DEFAULT` included, and so is `%(key)s`.
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
-
-use configparser::ini::{Ini, IniDefault};
 
 use crate::plugin::Config;
 
@@ -10,7 +16,7 @@ use crate::plugin::Config;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// The sections of the file, `[global]` included. Empty values mean unset and are left out.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Sections(BTreeMap<String, Config>);
 
 impl Sections {
@@ -29,24 +35,59 @@ impl Sections {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut python = IniDefault::default();
-        python.multiline = true;
-        python.enable_inline_comments = false;
-        let parsed = Ini::new_from_defaults(python).read(text.trim_start_matches('\u{feff}').to_owned());
-        let mut sections = BTreeMap::new();
-        for (name, pairs) in parsed? {
-            if name != "global" && !name.starts_with("plugin_") {
-                return Err(format!("section [{name}]: expected [global] or [plugin_NAME]"));
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+        let mut sections: BTreeMap<String, Config> = BTreeMap::new();
+        let (mut section, mut key, mut key_indent) = (None::<String>, None::<String>, 0);
+        for (number, line) in (1..).zip(text.split('\n')) {
+            // No error quotes the line, which may be part of a password.
+            let error = |why: &str| Err(format!("line {number}: {why}"));
+            let content = line.trim();
+            let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+            let value = section.as_ref().zip(key.as_ref()).and_then(|(s, k)| sections.get_mut(s)?.get_mut(k));
+            if content.starts_with(['#', ';']) {
+                continue;
             }
-            let mut section = Config::new();
-            for (key, value) in pairs {
-                // The error does not quote the line, which may be the rest of a password.
-                let value = value.ok_or_else(|| format!("a line in [{name}] has no =: expected key = value"))?;
-                if !value.is_empty() {
-                    section.insert(key, value.replace("%%", "%"));
+            if let Some(value) = value.filter(|_| content.is_empty() || indent > key_indent) {
+                value.push('\n');
+                value.push_str(content);
+                continue;
+            }
+            if content.is_empty() {
+                continue;
+            }
+            key_indent = indent;
+            let header = content.strip_prefix('[').and_then(|rest| rest.rsplit_once(']')).map(|(name, _)| name);
+            if let Some(name) = header.filter(|name| !name.is_empty()) {
+                if name != "global" && !name.starts_with("plugin_") {
+                    return error(&format!("section [{name}]: expected [global] or [plugin_NAME]"));
                 }
+                if sections.insert(name.to_owned(), Config::new()).is_some() {
+                    return error(&format!("section [{name}] is there twice"));
+                }
+                (section, key) = (Some(name.to_owned()), None);
+                continue;
             }
-            sections.insert(name, section);
+            let Some(fields) = section.as_ref().and_then(|name| sections.get_mut(name)) else {
+                return error("expected [global] before the first key");
+            };
+            let Some((name, value)) = content.split_once(['=', ':']).filter(|(name, _)| !name.trim().is_empty()) else {
+                return error("expected key = value");
+            };
+            let name = name.trim().to_lowercase();
+            if fields.insert(name.clone(), value.trim().to_owned()).is_some() {
+                return error(&format!("the key {name} is there twice in its section"));
+            }
+            key = Some(name);
+        }
+        for (section, fields) in &mut sections {
+            for (key, value) in &mut *fields {
+                let parts: Vec<_> = value.trim_end().split("%%").collect();
+                if parts.iter().any(|part| part.contains('%')) {
+                    return Err(format!("{key} in [{section}]: a % in a value is written as %%"));
+                }
+                *value = parts.join("%");
+            }
+            fields.retain(|_, value| !value.is_empty());
         }
         Ok(Sections(sections))
     }
@@ -58,37 +99,4 @@ impl Sections {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_is_parsed_as_python_parses_it() {
-        let text = "\u{feff}# a comment\r\n[global]\r\nK8S_Resource=routes\r\nk8s_token : \"C:\\\" ; kept\r\nk8s_ca=\r\n\r\n\
-                    [plugin_simple]\r\n\r\n[plugin_dns]\r\n; a comment\r\nresolv_conf=     # Optional\r\nkey = 100%%\r\n  two\r\n";
-        let sections = Sections::parse(text).unwrap();
-        let section = |name: &str| sections.get(name).into_iter().collect::<Vec<_>>();
-        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert_eq!(section("global"), [pair("k8s_resource", "routes"), pair("k8s_token", "\"C:\\\" ; kept")]);
-        let lines = section("plugin_dns")[0].1.lines().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(
-            (lines, section("plugin_dns")[1].clone()),
-            (vec!["100%".to_owned(), "two".to_owned()], pair("resolv_conf", "# Optional"))
-        );
-        assert!(section("plugin_simple").is_empty() && section("plugin_none").is_empty());
-    }
-
-    #[test]
-    fn error_about_the_file_contains_no_value() {
-        for (text, why) in [
-            ("[globl]\na = s3cret\n", "section [globl]: expected [global] or [plugin_NAME]"),
-            ("a = s3cret\n", "expected [global]"),
-            ("[global]\ns3cret\n", "a line in [global] has no =: expected key = value"),
-            ("[global s3cret\n", "line 1: "),
-        ] {
-            let error = Sections::parse(text).unwrap_err();
-            assert!(error.contains(why) && !error.contains("s3cret"), "{text:?}: {error}");
-        }
-        assert!(Sections::read(Path::new("/dev/zero")).unwrap_err().contains("larger than"));
-        assert!(Sections::read(Path::new("/nowhere")).unwrap_err().contains("No such file"));
-    }
-}
+mod tests;

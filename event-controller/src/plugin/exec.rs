@@ -14,7 +14,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use daemon::args::parse_positive_duration;
+use daemon::{args::parse_positive_duration, child::ChildGroup};
 use demo_controller::{informer::Backoff, worker::ReconcileError};
 use tokio::{
     sync::Mutex,
@@ -30,7 +30,6 @@ mod protocol;
 mod tests;
 
 use child::Child;
-pub use child::ChildGroup;
 
 /// Changes to the child's environment. None removes the variable.
 pub type Environment = BTreeMap<&'static str, Option<String>>;

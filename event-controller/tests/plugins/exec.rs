@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use daemon::child::ChildGroup;
 use event_controller::{
-    plugin::{ChildGroup, Config, Environment, Event, EventType, Exec, ExecSettings, Level, Plugin},
+    plugin::{Config, Environment, Event, EventType, Exec, ExecSettings, Level, Plugin},
     resource::Resource,
 };
 use tokio_util::sync::CancellationToken;

@@ -1,6 +1,6 @@
 //! event-controller with its own manifest, with the original's settings file, and with a plugin that hangs.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{fs, path::PathBuf, process::Command, thread, time::Duration};
 
 use serde_json::json;
 use testkit::{
@@ -107,4 +107,42 @@ pub fn second_signal_ends_the_plugin_and_its_children(env: &mut TestEnv) {
     process.signal("INT");
     assert_eq!(process.wait_end(), Some(128 + 2));
     wait_ended(&dir);
+}
+
+pub fn process_1_reaps_what_the_plugin_leaves(env: &mut TestEnv) {
+    let can_unshare = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
+    if !can_unshare.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: a process ID namespace needs root and unshare");
+        return;
+    }
+    let namespace = "process-1";
+    env.create_namespace(namespace);
+    let builder = EventController::as_process_1(env).kubeconfig();
+    // Each background process outlives its shell.
+    let script = "while read -r line; do (sleep 0.1 &); echo '{\"message\":\"seen\",\"level\":\"INFO\"}'; done";
+    let file = builder.dir.join("plugin.sh");
+    fs::write(&file, script).unwrap();
+    let config = format!(
+        "[global]\nk8s_resource = pods\nk8s_namespace = {namespace}\nwatcher_plugin = exec\n\n\
+         [plugin_exec]\ncommand = sh '{}'\n",
+        file.display()
+    );
+    let mut process = builder.config(&config).start();
+    for n in 0..20 {
+        env.create(&pod_mounting(namespace, &format!("web-{n}"), "none"));
+    }
+    (0..20).for_each(|n| wait_handled(&process, &format!("{namespace}/web-{n}"), "ADDED"));
+    let process_1 = children(process.pid()).pop().expect("unshare has a child");
+    eventually("process 1 has one child, the controller", || {
+        let children = children(process_1);
+        expect(children.len() == 1, format!("{children:?}"))
+    });
+    testkit::server::signal(process_1, "TERM");
+    assert_eq!(process.wait_end(), Some(0), "the signal and the exit code are forwarded");
+}
+
+/// Returns the children of a process, zombies included.
+fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

@@ -1,25 +1,11 @@
 //! The child process and its process group. The whole group is killed.
 
-use std::{
-    io,
-    num::NonZeroU32,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicI32, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, process::Stdio, time::Duration};
 
-use daemon::LogThrottle;
-use governor::{Quota, RateLimiter};
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use daemon::child::{ChildGroup, KillOnDrop, log_stderr};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    process::{self, ChildStderr, ChildStdin, ChildStdout, Command},
+    process::{self, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
@@ -32,41 +18,12 @@ pub const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Size limit of a response, which is a message for the log.
 const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
-/// A longer line of stderr is logged in parts of this size.
-const MAX_LINE_BYTES: u64 = 4 << 10;
-
-/// Limit for logged lines of stderr: 50 per second, 500 at once.
-const STDERR_QUOTA: Quota = Quota::per_second(NonZeroU32::new(50).unwrap()).allow_burst(NonZeroU32::new(500).unwrap());
-
-/// The process group of the child, 0 for none. Clones share it, so that a second signal can kill the child.
-#[derive(Clone, Debug, Default)]
-pub struct ChildGroup(Arc<AtomicI32>);
-
-impl ChildGroup {
-    /// Kills every process in the group. Does not block.
-    pub fn kill(&self) {
-        let group = self.0.swap(0, Ordering::SeqCst);
-        if group > 0 {
-            // An error means that no process is left.
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
-    }
-}
-
 /// A running child. Dropping it kills its process group; tokio reaps it.
 pub struct Child {
     group: KillOnDrop,
     process: process::Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-}
-
-struct KillOnDrop(ChildGroup);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        self.0.kill();
-    }
 }
 
 impl Child {
@@ -84,13 +41,12 @@ impl Child {
             };
         }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let pid = process.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
-        group.0.store(pid, Ordering::SeqCst);
-        let group = KillOnDrop(group.clone());
+        group.set(&process);
+        let group = group.kill_on_drop();
         let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else { return Err(io::Error::other("no pipes")) };
-        tokio::spawn(log_stderr(stderr));
-        tracing::info!(program = settings.program, pid, "plugin exec: started the child");
+        tokio::spawn(log_stderr(stderr, "exec"));
+        tracing::info!(program = settings.program, pid = process.id(), "plugin exec: started the child");
         Ok(Child { group, process, stdin, stdout: BufReader::new(stdout) })
     }
 
@@ -124,7 +80,7 @@ impl Child {
 
     /// Kills the child and returns its exit status for an error message.
     pub async fn kill(mut self) -> String {
-        self.group.0.kill();
+        drop(self.group);
         match timeout(KILL_TIMEOUT, self.process.wait()).await {
             Ok(Ok(status)) => format!(" ({status})"),
             _ => String::new(),
@@ -136,21 +92,5 @@ impl Child {
         let Child { mut process, stdin, group: _kill_on_drop, .. } = self;
         drop(stdin);
         let _ = timeout(grace, process.wait()).await;
-    }
-}
-
-/// Logs stderr of the child until it is closed. Lines beyond the limit are dropped: a child that waits for the log
-/// would not respond.
-async fn log_stderr(stderr: ChildStderr) {
-    let mut stderr = BufReader::new(stderr);
-    let limit = RateLimiter::direct(STDERR_QUOTA);
-    let (mut line, throttle) = (Vec::new(), LogThrottle::default());
-    while let Ok(1..) = (&mut stderr).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await {
-        if limit.check().is_ok() {
-            tracing::info!(plugin = "exec", stream = "stderr", "{}", String::from_utf8_lossy(&line).trim_end());
-        } else if let Some(permit) = throttle.allow() {
-            tracing::warn!(suppressed = permit.suppressed, "plugin exec: too many lines on stderr, some are dropped");
-        }
-        line.clear();
     }
 }
