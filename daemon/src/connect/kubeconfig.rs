@@ -162,7 +162,6 @@ impl Kubeconfig {
         }
         let mut config = Config::new(server::parse(cluster.server.as_deref().unwrap_or_default())?);
         config.accept_invalid_certs = is_insecure;
-        config.disable_compression = cluster.disable_compression == Some(true);
         config.tls_server_name.clone_from(&cluster.tls_server_name);
         let proxy = cluster.proxy_url.as_deref().map(proxy::parse).transpose();
         config.proxy_url = proxy.map_err(|why| format!("proxy-url: {why}"))?;

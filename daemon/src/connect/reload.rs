@@ -54,27 +54,35 @@ pub(super) fn bearer_header(text: &str) -> Result<HeaderValue, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use testkit::Folder;
 
     #[test]
-    fn value_is_read_again_and_survives_a_missing_file() {
-        let folder = Folder::new("reload");
-        let path = folder.join("file");
-        let start = Instant::now();
-        let open = || {
-            let path = path.clone();
-            Reloaded::new(move || std::fs::read_to_string(&path).map_err(|e| e.to_string()), start)
+    fn value_is_read_every_10_s_and_survives_an_error() {
+        let (start, at) = (Instant::now(), |seconds| Duration::from_secs(seconds));
+        let file = Arc::new(Mutex::new((0, Err("no such file".to_owned()))));
+        let read = |file: &Arc<Mutex<(u32, Result<&'static str, String>)>>| {
+            let mut file = file.lock();
+            file.0 += 1;
+            file.1.clone()
         };
-        assert!(open().is_err());
-        std::fs::write(&path, "first").unwrap();
-        let value = open().unwrap();
-        assert_eq!(value.current(start), "first");
-        std::fs::write(&path, "second").unwrap();
-        assert_eq!(value.current(start + MAX_AGE / 2), "first");
-        assert_eq!(value.current(start + MAX_AGE), "second");
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(value.current(start + MAX_AGE * 2), "second");
+        let open = |file: Arc<_>| Reloaded::new(move || read(&file), start);
+        assert!(open(file.clone()).is_err_and(|why| why == "no such file"));
+        file.lock().1 = Ok("first");
+        let value = open(file.clone()).unwrap();
+        for (seconds, content, current, reads) in [
+            (9, Ok("second"), "first", 2),
+            (10, Ok("second"), "second", 3),
+            (19, Ok("third"), "second", 3),
+            (20, Err("empty".to_owned()), "second", 4),
+            (29, Ok("third"), "second", 4),
+            (30, Ok("third"), "third", 5),
+        ] {
+            file.lock().1 = content;
+            assert_eq!(value.current(start + at(seconds)), current, "after {seconds} s");
+            assert_eq!(file.lock().0, reads, "after {seconds} s");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use kube::{Client, Config};
 use testkit::{
     Folder,
-    wait::{eventually, expect},
+    wait::{DEADLINE, eventually, expect},
 };
 
 use super::{
@@ -113,16 +113,19 @@ async fn expired_token_is_replaced_by_a_certificate() {
     get(&client).await.unwrap();
     assert_eq!(server.take_seen()[0].authorization, "Bearer short");
     for (n, (der, ..)) in certificates.iter().enumerate() {
-        loop {
-            get(&client).await.unwrap();
-            let seen = server.take_seen().remove(0);
-            if seen.certificate.as_ref() == Some(der) {
-                assert_eq!((seen.authorization.as_str(), plugin.runs()), ("none", n + 2));
-                break;
+        let is_used = async {
+            loop {
+                get(&client).await.unwrap();
+                let seen = server.take_seen().remove(0);
+                if seen.certificate.as_ref() == Some(der) {
+                    return (seen.authorization, plugin.runs());
+                }
+                assert_eq!(plugin.runs(), n + 1, "only an expired credential is replaced");
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            assert_eq!(plugin.runs(), n + 1, "only an expired credential is replaced");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        };
+        let used = timeout(DEADLINE, is_used).await.expect("the next certificate is used");
+        assert_eq!(used, ("none".to_owned(), n + 2));
     }
 }
 
