@@ -139,7 +139,7 @@ impl Kubeconfig {
         Err(Error::Usage(format!("{problem}: expected --context with one of {known_names}")))
     }
 
-    /// Returns the settings of a context. It refuses what kubectl refuses, because one of two settings would be ignored.
+    /// Returns the settings of a context. What kubectl refuses is an error: one of two settings would be ignored.
     fn settings(&self, context: &str, plugin: &ChildGroup) -> Result<Settings, String> {
         let context = &self.contexts[context];
         let text = |fields: &Fields, field: &str| fields.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -150,54 +150,47 @@ impl Kubeconfig {
         let mut user: AuthInfo = typed(&user_fields, "user")?;
 
         let ca = pem_source(cluster_fields, "certificate-authority")?;
-        let identity = match (pem_source(&user_fields, "client-certificate")?, pem_source(&user_fields, "client-key")?)
-        {
-            (None, _) => None,
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (Some(_), None) => return Err("client-key: expected the key of the client-certificate".to_owned()),
+        let certificate = pem_source(&user_fields, "client-certificate")?;
+        let key = pem_source(&user_fields, "client-key")?;
+        // As in client-go, an inline token is used only if the file has none.
+        let token = text(&user_fields, "token").map(|token| Token::Inline(token).auth()).transpose();
+        let token = match text(&user_fields, "tokenFile").map(|file| Token::File(file.into()).auth()) {
+            Some(Err(why)) => Some(token?.ok_or(why)?),
+            Some(file) => Some(file?),
+            None => token?,
         };
         let is_insecure = cluster.insecure_skip_tls_verify == Some(true);
-        if is_insecure && ca.is_some() {
-            return Err("insecure-skip-tls-verify and certificate-authority are both set: expected one".to_owned());
+        let has_basic = user.username.is_some() || user.password.is_some();
+        let has_details = user.impersonate_uid.is_some()
+            || user.impersonate_groups.is_some()
+            || user.impersonate_user_extra.is_some();
+        let provider = user.auth_provider.as_ref().map(|provider| provider.name.as_str());
+        for (is_wrong, why) in [
+            (
+                is_insecure && ca.is_some(),
+                "insecure-skip-tls-verify and certificate-authority are both set: expected one",
+            ),
+            (certificate.is_some() && key.is_none(), "client-key: expected the key of the client-certificate"),
+            (has_basic && token.is_some(), "token and username are both set: expected one"),
+            (has_details && user.impersonate.is_none(), "as-uid, as-groups and as-user-extra: expected a user in `as`"),
+            (user.exec.is_some() && provider.is_some(), "exec and auth-provider are both set: expected one"),
+            (provider.is_some_and(|name| name != "oidc"), "auth-provider: expected oidc, or an exec plugin instead"),
+        ] {
+            if is_wrong {
+                return Err(why.to_owned());
+            }
         }
+
         let mut config = Config::new(server::parse(cluster.server.as_deref().unwrap_or_default())?);
         config.accept_invalid_certs = is_insecure;
         config.tls_server_name.clone_from(&cluster.tls_server_name);
         let proxy = cluster.proxy_url.as_deref().map(proxy::parse).transpose();
         config.proxy_url = proxy.map_err(|why| format!("proxy-url: {why}"))?;
         config.default_namespace = text(context, "namespace").unwrap_or_default();
-
-        let has_basic = user.username.is_some() || user.password.is_some();
-        let token = match (
-            text(&user_fields, "tokenFile").map(|file| Token::File(file.into()).auth()),
-            text(&user_fields, "token"),
-        ) {
-            // As in client-go, an inline token is used only if the file has none.
-            (Some(Ok(auth)), _) => Some(auth),
-            (_, Some(token)) => Some(Token::Inline(token).auth()?),
-            (Some(Err(why)), None) => return Err(why),
-            (None, None) => None,
-        };
-        if has_basic && token.is_some() {
-            return Err("token and username are both set: expected one".to_owned());
-        }
-        if user.impersonate.is_none()
-            && (user.impersonate_uid.is_some()
-                || user.impersonate_groups.is_some()
-                || user.impersonate_user_extra.is_some())
-        {
-            return Err("as-uid, as-groups and as-user-extra: expected a user in `as`".to_owned());
-        }
-        if user.exec.is_some() && user.auth_provider.is_some() {
-            return Err("exec and auth-provider are both set: expected one".to_owned());
-        }
-        if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
-            return Err(format!("auth-provider {}: expected oidc, or an exec plugin instead", provider.name));
-        }
-        // kube would run the plugin again for each client that is built.
-        let auth = match (user.exec.take(), token) {
-            (_, Some(auth)) => auth,
-            (Some(mut exec), None) if !has_basic && identity.is_none() => {
+        let identity = certificate.zip(key);
+        let auth = match (token, user.exec.take()) {
+            (Some(auth), _) => auth,
+            (None, Some(mut exec)) if !has_basic && identity.is_none() => {
                 if exec.provide_cluster_info {
                     exec.cluster = Some(ExecAuthCluster::try_from(&cluster).map_err(|e| e.to_string())?);
                 }
@@ -205,12 +198,16 @@ impl Kubeconfig {
             }
             _ => Auth::Config,
         };
+        // The rest of the user is for kube.
+        config.auth_info.auth_provider = user.auth_provider;
+        config.auth_info.impersonate = user.impersonate;
+        config.auth_info.impersonate_uid = user.impersonate_uid;
+        config.auth_info.impersonate_groups = user.impersonate_groups;
+        config.auth_info.impersonate_user_extra = user.impersonate_user_extra;
         if has_basic {
-            user.username.get_or_insert_default();
-            user.password.get_or_insert_with(|| String::new().into());
+            config.auth_info.username = Some(user.username.unwrap_or_default());
+            config.auth_info.password = Some(user.password.unwrap_or_else(|| String::new().into()));
         }
-        config.auth_info =
-            AuthInfo { token: None, token_file: None, client_certificate: None, client_key: None, ..user };
         Ok(Settings { config, tls: TlsSources { ca, identity }, auth })
     }
 }

@@ -204,7 +204,7 @@ async fn error_names_the_wrong_field_but_no_value() {
         (one, "client-certificate: client.crt, client-key: client.crt", "expected a private key in PEM"),
         (one, "client-certificate: ca, client-key: other", "for a client certificate its key"),
         (one, "client-certificate: client.key, client-key: client.key", "expected a client certificate in PEM"),
-        (one, "auth-provider: {name: gcp}", "auth-provider gcp: expected oidc, or an exec plugin instead"),
+        (one, "auth-provider: {name: gcp}", "auth-provider: expected oidc, or an exec plugin instead"),
         (one, "exec: {}, auth-provider: {name: oidc}", "exec and auth-provider are both set"),
         (one, &exec(""), "expected interactiveMode Never, IfAvailable or Always"),
         (one, &exec("interactiveMode: s3cret"), "user.exec.interactiveMode: expected another type or value"),
