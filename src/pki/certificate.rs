@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -16,20 +17,22 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber,
 };
+use rustls_pki_types::{CertificateDer, UnixTime};
 use time::OffsetDateTime;
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 use super::validate::CertificateRequest;
 
 /// The content of a Secret.
 pub type Data = BTreeMap<String, ByteString>;
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The leaf, then its CA. In the CA's own Secret: the CA.
+/// The leaf, then the CA that signed it, then other intermediate CAs. In the CA's own Secret: the CA, then all above it.
 const TLS_CRT: &str = "tls.crt";
 /// The private key of the first certificate in `tls.crt`, PKCS#8.
 const TLS_KEY: &str = "tls.key";
-/// The CA that a client must trust.
+/// The root, which a client must trust.
 const CA_CRT: &str = "ca.crt";
 
 /// A certificate is valid from this long before its issue, for clients with a slow clock.
@@ -48,14 +51,16 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// The time of its renewal.
     pub renewal: Timestamp,
-    /// The CA that signed it, as DER.
-    pub ca: Vec<u8>,
+    /// What follows the leaf in `tls.crt`, then the root in `ca.crt`.
+    pub chain: Vec<CertificateDer<'static>>,
 }
 
 /// A CA that can sign. It has no `Debug`, so that its key is never printed.
 pub struct Authority {
-    der: Vec<u8>,
+    /// As in its certificates: the CA, other intermediate CAs, the root. A root that signs leaves is in it twice.
+    chain: Vec<CertificateDer<'static>>,
     issuer: Issuer<'static, KeyPair>,
+    /// The earliest end in the chain.
     not_after: i64,
 }
 
@@ -67,8 +72,8 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate()?;
-        let der = params.self_signed(&key)?.der().to_vec();
-        Ok(Authority { der, issuer: Issuer::new(params, key), not_after })
+        let chain = vec![params.self_signed(&key)?.der().clone(); 2];
+        Ok(Authority { chain, issuer: Issuer::new(params, key), not_after })
     }
 
     /// Reads the CA of a Secret. Its key is PKCS#8: ECDSA P-256 or P-384, Ed25519 or RSA.
@@ -76,30 +81,35 @@ impl Authority {
     /// # Errors
     /// The reason why it cannot be used.
     pub fn load(secret: &Data, now: Timestamp) -> Result<Self> {
-        let (der, key) = (read_certificates(secret, TLS_CRT)?.remove(0), read_private_key(secret)?);
-        let x509 = parse_x509(&der)?;
-        let usage = x509.key_usage()?.is_none_or(|usage| usage.value.key_cert_sign());
-        let (not_before, not_after) = validity_of(&x509);
-        check_all([
-            (matches_key(&key, &x509), "tls.key is not the key of the certificate in tls.crt"),
-            (x509.is_ca() && usage, "the certificate in tls.crt may not sign others (basicConstraints, keyUsage)"),
-            (not_before <= now.as_second(), "the certificate in tls.crt is not valid yet"),
-            (now.as_second() < not_after, "the certificate in tls.crt has expired"),
-        ])?;
-        let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)?;
-        Ok(Authority { der, issuer, not_after })
+        let (mut chain, key) = (read_certificates(secret, TLS_CRT)?, read_private_key(secret)?);
+        check_all([(matches_key(&key, &parse_x509(&chain[0])?), "tls.key is not the key of tls.crt")])?;
+        let not_after = check_chain(&chain, now)?;
+        if chain.len() == 1 {
+            chain.push(chain[0].clone());
+        }
+        let issuer = Issuer::from_ca_cert_der(&chain[0], key)?;
+        Ok(Authority { chain, issuer, not_after })
     }
 
-    /// Returns the content of the CA's Secret.
+    /// Returns the content of a new CA's Secret.
     pub fn secret_data(&self) -> Data {
-        secret_content([(TLS_CRT, encode_pem(&self.der)), (TLS_KEY, self.issuer.key().serialize_pem())])
+        secret_content([(TLS_CRT, encode_pem(&self.chain[..1])), (TLS_KEY, self.issuer.key().serialize_pem())])
     }
 
     /// Issues a certificate with a new key, and returns it with the content of its Secret. It never outlives the CA.
     ///
     /// # Errors
-    /// This CA cannot issue a valid certificate.
+    /// The certificate would not be valid: why, and the first name for which it would not.
     pub fn issue(&self, request: &CertificateRequest, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
+        self.sign(request, now, random).map_err(|why| {
+            // Name constraints of the CA may exclude only some of the names.
+            let alone = |name: &String| CertificateRequest { names: vec![name.clone()], ..request.clone() };
+            let excluded = request.names.iter().find(|name| self.sign(&alone(name), now, random).is_err());
+            format!("the CA cannot sign a certificate for {}: {why}", excluded.unwrap_or(&request.common_name)).into()
+        })
+    }
+
+    fn sign(&self, request: &CertificateRequest, now: Timestamp, random: [u8; 16]) -> Result<(Certificate, Data)> {
         let not_after = (now.as_second() + request.duration).min(self.not_after);
         let mut params = certificate_params(&request.common_name, random, now, not_after)?;
         for name in &request.names {
@@ -109,17 +119,16 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
-        let (leaf, ca) = (params.signed_by(&key, &self.issuer)?.pem(), encode_pem(&self.der));
-        let secret = secret_content([(TLS_CRT, leaf + &ca), (TLS_KEY, key.serialize_pem()), (CA_CRT, ca)]);
-        // The library cannot copy every subject that a CA may have. Without this check, a certificate with a wrong issuer would
-        // be issued again and again.
-        let certificate = inspect(&secret, request, now).map_err(|why| format!("the CA cannot be used: {why}"))?;
-        Ok((certificate, secret))
+        let (intermediates, root) = self.chain.split_at(self.chain.len() - 1);
+        let chain = params.signed_by(&key, &self.issuer)?.pem() + &encode_pem(intermediates);
+        let secret = secret_content([(TLS_CRT, chain), (TLS_KEY, key.serialize_pem()), (CA_CRT, encode_pem(root))]);
+        // Without this check, a certificate that no client accepts would be issued again and again.
+        Ok((inspect(&secret, request, now)?, secret))
     }
 
     /// Returns why a valid certificate must be replaced. None: it stays.
     pub fn why_replace(&self, certificate: &Certificate, now: Timestamp) -> Option<&'static str> {
-        if certificate.ca != self.der {
+        if certificate.chain != self.chain {
             return Some("signed by another CA than the present one");
         }
         (now >= certificate.renewal).then_some("due for renewal")
@@ -131,26 +140,23 @@ impl Authority {
 /// # Errors
 /// The reason why it is not: missing, damaged or expired, or the request has changed.
 pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> Result<Certificate> {
-    let (chain, ca, key) =
-        (read_certificates(secret, TLS_CRT)?, read_certificates(secret, CA_CRT)?, read_private_key(secret)?);
-    let (leaf, ca_x509) = (parse_x509(&chain[0])?, parse_x509(&ca[0])?);
-    let signed = leaf.issuer().as_raw() == ca_x509.subject().as_raw()
-        && leaf.verify_signature(Some(ca_x509.public_key())).is_ok();
+    let (mut chain, key) = (read_certificates(secret, TLS_CRT)?, read_private_key(secret)?);
+    let der = chain.remove(0);
+    chain.extend(read_certificates(secret, CA_CRT)?);
+    let (leaf, ca_not_after) = (parse_x509(&der)?, check_chain(&chain, now)?);
     let (not_before, not_after) = validity_of(&leaf);
-    let ca_not_after = validity_of(&ca_x509).1;
     let issued = not_before + BACKDATED;
     // A certificate that expires with the CA is shorter than requested.
     let is_cut = not_after == ca_not_after && not_after - issued < request.duration;
     check_all([
         (matches_key(&key, &leaf), "tls.key is not the key of tls.crt"),
-        (ca.len() == 1 && chain[1..] == ca[..], "tls.crt is not a certificate followed by the CA in ca.crt"),
-        (signed, "ca.crt has not signed tls.crt"),
         (leaf.subject().to_string() == format!("CN={}", request.common_name), "issued for another common name"),
         (read_dns_names(&leaf) == Some(request.names.iter().map(String::as_str).collect()), "issued for other names"),
         (not_after - issued == request.duration || is_cut, "issued for another duration"),
         (not_before <= now.as_second(), "not valid yet"),
         (now.as_second() < not_after, "expired"),
     ])?;
+    verify_as_client(&der, &chain, now).map_err(|why| format!("clients with ca.crt reject tls.crt: {why}"))?;
     // The renewal: `renewBefore` before the end, minus a jitter of up to a tenth of the time until then, so that certificates
     // that were issued together are not renewed together. The jitter follows from the serial number, so it is the same after
     // a restart. A certificate that expires with the CA is not renewed earlier: the next one would not be valid for longer.
@@ -164,8 +170,40 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
         not_before: timestamp(not_before),
         not_after: timestamp(not_after),
         renewal: timestamp(renewal),
-        ca: ca[0].clone(),
+        chain,
     })
+}
+
+/// Verifies a leaf as TLS clients and servers that trust the root do: signatures, dates, usages, name constraints.
+fn verify_as_client(leaf: &CertificateDer, chain: &[CertificateDer], now: Timestamp) -> Result<()> {
+    let (intermediates, root) = chain.split_at(chain.len() - 1);
+    let (leaf, roots) = (EndEntityCert::try_from(leaf)?, [anchor_from_trusted_cert(&root[0])?]);
+    let time = UnixTime::since_unix_epoch(Duration::from_secs(now.as_second().unsigned_abs()));
+    for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &roots, intermediates, time, usage, None, None)?;
+    }
+    Ok(())
+}
+
+/// Checks CAs, the root last, and returns their earliest end. [`verify_as_client`] trusts the root without these checks.
+fn check_chain(chain: &[CertificateDer], now: Timestamp) -> Result<i64> {
+    let (mut end, mut intermediates) = (i64::MAX, 0);
+    for (i, der) in chain.iter().enumerate() {
+        let ca = parse_x509(der)?;
+        let limit = ca.basic_constraints()?.and_then(|basic| basic.value.path_len_constraint);
+        let usage = ca.key_usage()?.is_none_or(|usage| usage.value.key_cert_sign());
+        let (is_root, (not_before, not_after)) = (ca.issuer().as_raw() == ca.subject().as_raw(), validity_of(&ca));
+        check_all([
+            (ca.is_ca() && usage, "may not sign others (basicConstraints, keyUsage)"),
+            (limit.is_none_or(|limit| intermediates <= limit), "does not allow this many CAs below it (pathlen)"),
+            (not_before <= now.as_second(), "is not valid yet"),
+            (now.as_second() < not_after, "has expired"),
+            (is_root || i + 1 < chain.len(), "is not a root: append the CAs above it to tls.crt, the root last"),
+        ])
+        .map_err(|why| format!("the CA {:?} {why}", ca.subject().to_string()))?;
+        (end, intermediates) = (end.min(not_after), intermediates + u32::from(!is_root));
+    }
+    Ok(end)
 }
 
 /// Returns the reason of the first failed check.
@@ -191,14 +229,15 @@ fn secret_content<const N: usize>(fields: [(&str, String); N]) -> Data {
     fields.into_iter().map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).collect()
 }
 
-fn encode_pem(der: &[u8]) -> String {
-    pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n")
+fn encode_pem(certificates: &[CertificateDer]) -> String {
+    let blocks: Vec<_> = certificates.iter().map(|der| pem::Pem::new("CERTIFICATE", der.as_ref())).collect();
+    pem::encode_many_config(&blocks, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
 
 /// Returns the certificates of a field, at least one.
-fn read_certificates(secret: &Data, field: &str) -> Result<Vec<Vec<u8>>> {
+fn read_certificates(secret: &Data, field: &str) -> Result<Vec<CertificateDer<'static>>> {
     let blocks = secret.get(field).and_then(|text| pem::parse_many(&text.0).ok()).unwrap_or_default();
-    let der = blocks.into_iter().map(|block| (block.tag() == "CERTIFICATE").then(|| block.into_contents()));
+    let der = blocks.into_iter().map(|block| (block.tag() == "CERTIFICATE").then(|| block.into_contents().into()));
     let all: Option<Vec<_>> = der.collect();
     Ok(all.filter(|all| !all.is_empty()).ok_or_else(|| format!("{field} is missing or does not hold certificates"))?)
 }

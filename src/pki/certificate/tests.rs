@@ -1,7 +1,7 @@
 use std::{io::Write, process::Command};
 
 use proptest::prelude::*;
-use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+use rcgen::{GeneralSubtree, NameConstraints, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
 use serde_json::{Value, json};
 use testkit::Folder;
 use x509_parser::extensions::ParsedExtension;
@@ -41,13 +41,39 @@ fn describe(result: Result<Certificate>) -> String {
     result.map(|_| "valid".to_owned()).unwrap_or_else(|why| why.to_string())
 }
 
-/// The Secret of a CA of another origin, after `change`.
-fn foreign_ca(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Data {
-    let mut params = certificate_params("another CA", [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
+fn ca_params(name: &str, change: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
+    let mut params = certificate_params(name, [7; 16], at(0), at(365 * 24 * HOUR).as_second()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     change(&mut params);
-    secret_content([(TLS_CRT, params.self_signed(key).unwrap().pem()), (TLS_KEY, key.serialize_pem())])
+    params
+}
+
+/// The Secret of a CA of another origin, after `change`.
+fn foreign_ca(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Data {
+    let pem = ca_params("another CA", change).self_signed(key).unwrap().pem();
+    secret_content([(TLS_CRT, pem), (TLS_KEY, key.serialize_pem())])
+}
+
+/// The Secret of an intermediate CA, with the root behind it, after these changes of the intermediate and the root.
+fn intermediate_ca(
+    change: impl FnOnce(&mut CertificateParams),
+    change_root: impl FnOnce(&mut CertificateParams),
+) -> Data {
+    let (key, root_key, root) =
+        (KeyPair::generate().unwrap(), KeyPair::generate().unwrap(), ca_params("root", change_root));
+    let root_pem = root.self_signed(&root_key).unwrap().pem();
+    let pem = ca_params("intermediate", change).signed_by(&key, &Issuer::new(root, root_key)).unwrap().pem();
+    secret_content([(TLS_CRT, pem + &root_pem), (TLS_KEY, key.serialize_pem())])
+}
+
+/// One certificate of `tls.crt`.
+fn pem_of(data: &Data, index: usize) -> String {
+    encode_pem(&read_certificates(data, TLS_CRT).unwrap()[index..=index])
+}
+
+fn date(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at(seconds).as_second()).unwrap()
 }
 
 /// Returns whether openssl succeeded, and its output; `None` without openssl.
@@ -61,8 +87,8 @@ fn openssl(folder: &Folder, args: &str) -> Option<(bool, String)> {
 
 #[test]
 fn new_ca_can_only_sign_leaves_for_ten_years() {
-    let der = new_ca().der;
-    let ca = parse_x509(&der).unwrap();
+    let chain = new_ca().chain;
+    let ca = parse_x509(&chain[0]).unwrap();
     let basic = ca.basic_constraints().unwrap().unwrap();
     assert!(basic.critical && basic.value.ca && basic.value.path_len_constraint == Some(0));
     let usage = ca.key_usage().unwrap().unwrap();
@@ -81,7 +107,7 @@ fn leaf_has_the_names_and_dates_of_the_request() {
     assert!(text(&data, TLS_KEY).starts_with("-----BEGIN PRIVATE KEY-----\n"));
     assert_eq!(text(&data, CA_CRT), text(&ca.secret_data(), TLS_CRT));
     let chain = read_certificates(&data, TLS_CRT).unwrap();
-    assert_eq!(chain[1..], [ca.der]);
+    assert_eq!(chain[1..], ca.chain[1..]);
     let leaf = parse_x509(&chain[0]).unwrap();
     assert_eq!(leaf.subject().to_string(), "CN=App1");
     assert!(!leaf.basic_constraints().unwrap().unwrap().value.ca);
@@ -104,14 +130,22 @@ fn issue_app1(random: &[u8; 16]) -> (Certificate, Data) {
 
 #[test]
 fn strict_openssl_accepts_the_chain_for_every_name() {
-    let (_, data) = issue_app1(&[1; 16]);
-    let folder = Folder::new("strict").with(&[("tls.crt", &text(&data, TLS_CRT)), ("ca.crt", &text(&data, CA_CRT))]);
-    for purpose in ["sslserver", "sslclient"] {
-        for name in app1().names {
-            let options = format!("-attime {} -purpose {purpose} -verify_hostname {name}", at(0).as_second());
-            let args = format!("verify -x509_strict -check_ss_sig {options} -CAfile ca.crt tls.crt");
-            let Some((success, output)) = openssl(&folder, &args) else { return };
-            assert!(success, "{purpose} {name}: {output}");
+    let permitted = ["app1", "ns", "svc", "local", "example.com", "a"].map(|name| GeneralSubtree::DnsName(name.into()));
+    let constraints = NameConstraints { permitted_subtrees: permitted.into(), excluded_subtrees: Vec::new() };
+    let constrained = intermediate_ca(|ca| ca.name_constraints = Some(constraints), |_| {});
+    for ca in [new_ca().secret_data(), intermediate_ca(|_| {}, |_| {}), constrained] {
+        let (_, data) = Authority::load(&ca, at(0)).unwrap().issue(&app1(), at(0), [1; 16]).unwrap();
+        assert_eq!(read_certificates(&data, TLS_CRT).unwrap().len(), 2, "the leaf and the CA that signed it");
+        let folder =
+            Folder::new("strict").with(&[("tls.crt", &text(&data, TLS_CRT)), ("ca.crt", &text(&data, CA_CRT))]);
+        for purpose in ["sslserver", "sslclient"] {
+            for name in app1().names {
+                let options = format!("-attime {} -purpose {purpose} -verify_hostname {name}", at(0).as_second());
+                let args =
+                    format!("verify -x509_strict -check_ss_sig {options} -CAfile ca.crt -untrusted tls.crt tls.crt");
+                let Some((success, output)) = openssl(&folder, &args) else { return };
+                assert!(success, "{purpose} {name}: {output}");
+            }
         }
     }
 }
@@ -135,8 +169,8 @@ fn foreign_ca_is_used() {
 #[test]
 fn unusable_ca_is_refused_with_the_reason() {
     let (good, key) = (new_ca().secret_data(), KeyPair::generate().unwrap());
-    let date = |seconds| OffsetDateTime::from_unix_timestamp(at(seconds).as_second()).unwrap();
     let sec1 = text(&good, TLS_KEY).replace("PRIVATE", "EC PRIVATE");
+    let chain = intermediate_ca(|_| {}, |_| {});
     for (secret, reason) in [
         (Data::new(), "tls.crt is missing"),
         (with(&good, TLS_CRT, "nonsense"), "tls.crt is missing or does not hold certificates"),
@@ -146,30 +180,61 @@ fn unusable_ca_is_refused_with_the_reason() {
         ),
         (with(&good, TLS_KEY, ""), "tls.key is missing"),
         (with(&good, TLS_KEY, &sec1), "`openssl pkcs8 -topk8 -nodes` converts others"),
-        (with(&good, TLS_KEY, &key.serialize_pem()), "tls.key is not the key of the certificate"),
+        (with(&good, TLS_KEY, &key.serialize_pem()), "tls.key is not the key of tls.crt"),
         (foreign_ca(&key, |ca| ca.is_ca = IsCa::ExplicitNoCa), "may not sign others (basicConstraints"),
         (foreign_ca(&key, |ca| ca.key_usages = vec![KeyUsagePurpose::CrlSign]), "may not sign others"),
-        (foreign_ca(&key, |ca| ca.not_before = date(1)), "not valid yet"),
-        (foreign_ca(&key, |ca| ca.not_after = date(0)), "expired"),
+        (foreign_ca(&key, |ca| ca.not_before = date(1)), r#"the CA "CN=another CA" is not valid yet"#),
+        (foreign_ca(&key, |ca| ca.not_after = date(0)), r#"the CA "CN=another CA" has expired"#),
+        (intermediate_ca(|_| {}, |root| root.not_after = date(0)), r#"the CA "CN=root" has expired"#),
+        (
+            intermediate_ca(|_| {}, |root| root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))),
+            r#"the CA "CN=root" does not allow this many CAs below it"#,
+        ),
+        (
+            with(&chain, TLS_CRT, &pem_of(&chain, 0)),
+            r#"the CA "CN=intermediate" is not a root: append the CAs above it"#,
+        ),
     ] {
         let why = Authority::load(&secret, at(0)).map(|_| ()).unwrap_err().to_string();
         assert!(why.contains(reason), "{reason}: {why}");
     }
+}
+
+#[test]
+fn certificate_that_clients_reject_is_not_issued() {
+    let excluded = |name: &str| {
+        let subtrees = vec![GeneralSubtree::DnsName(name.into())];
+        Some(NameConstraints { permitted_subtrees: Vec::new(), excluded_subtrees: subtrees })
+    };
+    let chain = intermediate_ca(|_| {}, |_| {});
+    let other_root = pem_of(&intermediate_ca(|_| {}, |_| {}), 1);
     // rcgen keeps only one of two organizational units.
-    let two_units = foreign_ca(&key, |ca| {
+    let two_units = |ca: &mut CertificateParams| {
         ca.distinguished_name.push(DnType::OrganizationalUnitName, "one");
         ca.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 11]), "two");
-    });
-    let issued = Authority::load(&two_units, at(0)).unwrap().issue(&app1(), at(0), [1; 16]);
-    assert_eq!(
-        describe(issued.map(|(certificate, _)| certificate)),
-        "the CA cannot be used: ca.crt has not signed tls.crt"
-    );
+    };
+    for (ca, reason) in [
+        (intermediate_ca(|ca| ca.name_constraints = excluded("example.com"), |_| {}), "b.example.com: "),
+        (intermediate_ca(|_| {}, |root| root.name_constraints = excluded("app1.ns.svc")), "app1.ns.svc: "),
+        (
+            intermediate_ca(|ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth], |_| {}),
+            "app1: clients with ca.crt reject tls.crt: RequiredEkuNotFound",
+        ),
+        (with(&chain, TLS_CRT, &(pem_of(&chain, 0) + &other_root)), "app1: clients with ca.crt reject tls.crt: "),
+        (
+            foreign_ca(&KeyPair::generate().unwrap(), two_units),
+            "app1: clients with ca.crt reject tls.crt: UnknownIssuer",
+        ),
+    ] {
+        let issued = Authority::load(&ca, at(0)).unwrap().issue(&app1(), at(0), [1; 16]);
+        let why = describe(issued.map(|(certificate, _)| certificate));
+        assert!(why.starts_with(&format!("the CA cannot sign a certificate for {reason}")), "{reason}: {why}");
+    }
 }
 
 #[test]
 fn certificate_is_kept_until_its_renewal() {
-    let ca = new_ca();
+    let ca = Authority::create(at(-1), [9; 16]).unwrap();
     let (certificate, data) = ca.issue(&app1(), at(0), [3; 16]).unwrap();
     let loaded = Authority::load(&ca.secret_data(), at(60)).unwrap();
     let inspect = |now| inspect(&data, &app1(), now);
@@ -194,19 +259,24 @@ fn damaged_secret_is_not_valid() {
         (TLS_CRT, String::new(), "tls.crt is missing or does not hold certificates"),
         (TLS_CRT, leaf[..leaf.len() / 2].into(), "tls.crt is missing or does not hold certificates"),
         (TLS_CRT, text(&good, TLS_KEY), "tls.crt is missing or does not hold certificates"),
-        (TLS_CRT, leaf.clone(), "tls.crt is not a certificate followed by the CA in ca.crt"),
-        (TLS_CRT, format!("{leaf}{root}{root}"), "tls.crt is not a certificate followed by the CA in ca.crt"),
+        (TLS_CRT, root.clone(), "tls.key is not the key of tls.crt"),
         (TLS_KEY, String::new(), "tls.key is missing"),
         (TLS_KEY, text(&other, TLS_KEY), "tls.key is not the key of tls.crt"),
         (CA_CRT, String::new(), "ca.crt is missing"),
-        (CA_CRT, text(&other, CA_CRT), "tls.crt is not a certificate followed by the CA in ca.crt"),
+        (CA_CRT, text(&other, CA_CRT), "clients with ca.crt reject tls.crt"),
     ] {
         let why = describe(inspect(&with(&good, field, &content), &app1(), at(0)));
         assert!(why.starts_with(reason), "{field}: {reason}: {why}");
     }
     let chain = format!("{leaf}{}", text(&other, CA_CRT));
     let forged = with(&with(&good, TLS_CRT, &chain), CA_CRT, &text(&other, CA_CRT));
-    assert_eq!(describe(inspect(&forged, &app1(), at(0))), "ca.crt has not signed tls.crt", "a CA of the same name");
+    let why = describe(inspect(&forged, &app1(), at(0)));
+    assert!(why.starts_with("clients with ca.crt reject tls.crt"), "a CA of the same name: {why}");
+    // Clients accept these. A usable CA replaces them.
+    for chain in [leaf.clone(), format!("{leaf}{root}{root}")] {
+        let certificate = inspect(&with(&good, TLS_CRT, &chain), &app1(), at(0)).unwrap();
+        assert_eq!(ca.why_replace(&certificate, at(0)), Some("signed by another CA than the present one"));
+    }
 }
 
 #[test]
@@ -241,6 +311,9 @@ fn leaf_never_outlives_its_ca() {
     assert_eq!(describe(inspect(&data, &app1(), now)), "valid");
     assert_eq!(ca.why_replace(&cut, at(CA_LIFETIME - 1)), None);
     assert!(ca.issue(&app1(), at(CA_LIFETIME), [1; 16]).is_err(), "the CA has expired");
+    let short_chain = intermediate_ca(|ca| ca.not_after = date(HOUR), |_| {});
+    let (cut, _) = Authority::load(&short_chain, at(0)).unwrap().issue(&app1(), at(0), [1; 16]).unwrap();
+    assert_eq!(cut.not_after, at(HOUR), "nor another CA of the chain");
 }
 
 #[test]
