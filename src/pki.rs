@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Pki --spec--> validate --request--> allowed names --> certificate --Secret, status--> API server
-//!                   | InvalidSpec         | NameNotAllowed  | SecretConflict, IssueFailed
+//!                   | InvalidSpec         | NameNotAllowed  | SecretConflict, SecretTerminating, IssueFailed
 //!                   +---------------------+-----------------+----> condition, events (also on the waiting pods)
 //! ```
 //!

@@ -19,13 +19,13 @@ use super::{
     API_VERSION, Config, GROUP_PATH, KIND, PLURAL, Pki,
     allowed::AllowedNamesFile,
     ca::{CaError, CaSecret},
-    certificate::{Certificate, inspect},
+    certificate::{self, Certificate, inspect},
     metrics::CertificateMetrics,
     mutation_cache::MutationCache,
     patch_params, post_params,
     reported::{self, ReportedError},
     secret,
-    status::{self, INVALID_SPEC, ISSUE_FAILED, ISSUED, NAME_NOT_ALLOWED, SECRET_CONFLICT},
+    status::{self, INVALID_SPEC, ISSUE_FAILED, ISSUED, NAME_NOT_ALLOWED, SECRET_CONFLICT, SECRET_TERMINATING},
     validate::CertificateRequest,
 };
 use crate::{
@@ -41,6 +41,10 @@ pub type WaitingPods = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 
 /// The reason of the event for a name that is not allowed. Users know it from the original.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
+/// The reason of the event if a valid certificate cannot be replaced. The Pki stays ready.
+const RENEW_FAILED_EVENT: &str = "RenewFailed";
+/// A Secret that the Pki does not control is read again after this time, because no watch shows its deletion.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// A temporary rejection is reported if it lasts longer than this.
 const REPORT_AFTER: Duration = Duration::from_secs(4);
 
@@ -72,7 +76,15 @@ struct Rejection {
 /// A reconcile that ended early.
 enum CertifyError {
     Rejected(Rejection),
-    Failed(Failure),
+    /// A request failed, with the message.
+    Failed(Failure, String),
+}
+
+/// The present state: what a Pki requests, its Secret, and the certificate in it or why it is not valid.
+struct Present {
+    request: CertificateRequest,
+    secret: Option<Secret>,
+    certificate: certificate::Result<Certificate>,
 }
 
 impl Reconciler<Key> for Certificates {
@@ -82,7 +94,7 @@ impl Reconciler<Key> for Certificates {
         let Some(pki) = self.current(key) else {
             self.reported.forget(key);
             self.written.forget(key);
-            self.metrics.set_not_after(key, None);
+            self.metrics.set(key, None, None);
             return Ok(Action::AwaitChange);
         };
         // 2. to 4. are in `certify`.
@@ -94,24 +106,33 @@ impl Reconciler<Key> for Certificates {
                 // Not a retry: that reconcile will find the certificate due for renewal.
                 Ok(Action::RequeueAfter(duration_until(certificate.renewal)))
             }
-            // A retry has the same result until the Pki, the list or the Secret changes. The first two enqueue the key. The
-            // Secret is not watched, but checked at each resync.
+            // A retry has the same result until the Pki, the list or the Secret changes. The first two enqueue the key.
             Err(CertifyError::Rejected(rejection)) => {
                 let remind = self.report(&pki, &rejection).await?;
                 if rejection.is_temporary {
                     return Err(ReconcileError::Unavailable(rejection.message));
                 }
-                Err(ReconcileError::Permanent { why: rejection.message, requeue_after: Some(remind) })
+                let next = if rejection.reason == SECRET_CONFLICT { remind.min(READ_AGAIN_AFTER) } else { remind };
+                Err(ReconcileError::Permanent { why: rejection.message, requeue_after: Some(next) })
             }
             // The Pki will be deleted with its namespace.
-            Err(CertifyError::Failed(failure)) if failure.is_namespace_terminating() => Ok(Action::AwaitChange),
-            Err(CertifyError::Failed(failure)) => Err(failure.into()),
+            Err(CertifyError::Failed(failure, _)) if failure.is_namespace_terminating() => Ok(Action::AwaitChange),
+            Err(CertifyError::Failed(failure, why)) if failure.is_unavailable() => {
+                Err(ReconcileError::Unavailable(why))
+            }
+            Err(CertifyError::Failed(_, why)) => Err(ReconcileError::Transient(why)),
         }
     }
 
     async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Action, ReconcileError> {
         let Some(pki) = self.current(key) else { return Ok(Action::AwaitChange) };
-        self.report(&pki, &Rejection::new(ISSUE_FAILED, why)).await.map(Action::RequeueAfter)
+        // The certificate in the Secret may still be valid.
+        let valid = match self.read_present(&pki).await {
+            Ok(present) => present.certificate.ok(),
+            Err(CertifyError::Failed(failure, _)) if failure.is_unavailable() => return Err(failure.into()),
+            Err(_) => None,
+        };
+        self.report(&pki, &Rejection { valid, ..Rejection::new(ISSUE_FAILED, why) }).await.map(Action::RequeueAfter)
     }
 }
 
@@ -150,8 +171,8 @@ impl Certificates {
         Some(self.written.latest(cached))
     }
 
-    /// Steps 2 to 4: issues a certificate into the Secret, unless the Secret has a valid one.
-    async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
+    /// Steps 2 to 4: validates the request, reads the Secret, and inspects the certificate in it.
+    async fn read_present(&self, pki: &Pki) -> Result<Present, CertifyError> {
         let key = pki.key();
         // 2. The spec.
         let request = CertificateRequest::new(&pki.spec, key.namespace(), &self.config.cluster_domain)
@@ -160,44 +181,45 @@ impl Certificates {
         // 3. The allowed names.
         self.allowed.current().check(&request, key).map_err(|why| Rejection::new(NAME_NOT_ALLOWED, why))?;
 
-        // 4. The Secret, and the CA that signs its certificate.
+        // 4. The Secret.
         if *key == self.ca.key {
             let message = format!("Secret {key} holds this controller's own CA: choose another name for this Pki");
             Err(Rejection::new(SECRET_CONFLICT, message))?;
         }
-        let ca = match self.ca.get().await {
-            Err(CaError::Failed(failure)) if !failure.is_namespace_terminating() => return Err(failure.into()),
-            ca => ca,
-        };
         let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
-        let present = with_timeout(api.get_opt(key.name())).await?;
-        if let Some((message, is_temporary)) = present.as_ref().and_then(|secret| secret::find_conflict(secret, pki)) {
-            Err(Rejection { is_temporary, ..Rejection::new(SECRET_CONFLICT, message) })?;
+        let secret = with_timeout(api.get_opt(key.name())).await?;
+        if let Some((reason, message)) = secret.as_ref().and_then(|secret| secret::find_conflict(secret, pki)) {
+            Err(Rejection { is_temporary: reason == SECRET_TERMINATING, ..Rejection::new(reason, message) })?;
         }
-        let now = Timestamp::now();
-        let data = present.as_ref().and_then(|secret| secret.data.clone()).unwrap_or_default();
-        let inspected = inspect(&data, &request, now);
-        // Without a CA, a valid certificate stays.
-        let authority = match ca {
-            Ok(authority) => authority,
-            Err(e) => {
-                let is_temporary = matches!(e, CaError::Failed(_));
-                return Err(Rejection { is_temporary, valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, e) }.into());
+        let data = secret.as_ref().and_then(|secret| secret.data.clone()).unwrap_or_default();
+        Ok(Present { certificate: inspect(&data, &request, Timestamp::now()), request, secret })
+    }
+
+    /// Steps 2 to 4: issues a certificate into the Secret, unless the Secret has a valid one that is not due for renewal.
+    async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
+        let (key, now) = (pki.key(), Timestamp::now());
+        let Present { request, secret, certificate } = self.read_present(pki).await?;
+        // Whatever follows, a valid certificate stays.
+        let valid = certificate.as_ref().ok().cloned();
+        let reject = |why: &dyn Display| Rejection { valid: valid.clone(), ..Rejection::new(ISSUE_FAILED, why) };
+        let authority = match self.ca.get().await {
+            Err(CaError::Failed(failure)) if !failure.is_namespace_terminating() => {
+                let why = format!("cannot read or create the CA in Secret {}: {failure}", self.ca.key);
+                return Err(CertifyError::Failed(failure, why));
             }
+            ca => ca.map_err(|e| Rejection { is_temporary: matches!(e, CaError::Failed(_)), ..reject(&e) })?,
         };
-        let why = match &inspected {
-            Ok(certificate) => match authority.why_replace(certificate, now) {
-                None => return Ok(certificate.clone()),
+        let why = match certificate {
+            Ok(certificate) => match authority.why_replace(&certificate, now) {
+                None => return Ok(certificate),
                 Some(why) => why.to_owned(),
             },
-            Err(_) if present.is_none() => "there is no Secret".to_owned(),
+            Err(_) if secret.is_none() => "there is no Secret".to_owned(),
             Err(why) => why.to_string(),
         };
-        let (certificate, data) = match authority.issue(&request, now, rand::random()) {
-            Ok(issued) => issued,
-            Err(why) => return Err(Rejection { valid: inspected.ok(), ..Rejection::new(ISSUE_FAILED, why) }.into()),
-        };
-        let (event, written) = match present {
+        let (certificate, data) = authority.issue(&request, now, rand::random()).map_err(|why| reject(&why))?;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
+        let (event, written) = match secret {
             // 409: another writer was faster. The next reconcile checks its Secret.
             None => {
                 let secret = secret::build(key, &data, Some(pki));
@@ -211,7 +233,7 @@ impl Certificates {
         };
         match written {
             // The Secret is immutable, or the admission policy denies it: a retry does not help.
-            Err(failure) if failure.code() == Some(422) => Err(Rejection::new(ISSUE_FAILED, failure))?,
+            Err(failure) if failure.code() == Some(422) => Err(reject(&failure))?,
             written => written?,
         };
         let Certificate { serial, not_after, renewal, .. } = &certificate;
@@ -226,14 +248,16 @@ impl Certificates {
     /// Step 5 after a rejection: events, log and status. Returns the time until the next reminder.
     async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, ReconcileError> {
         let Rejection { reason, message, is_temporary, valid } = rejection;
-        let (mut event, mut objects) = (*reason, vec![events::object_ref(API_VERSION, KIND, pki)]);
+        let event = if valid.is_some() { RENEW_FAILED_EVENT } else { *reason };
+        let (mut event, mut objects) = (event, vec![events::object_ref(API_VERSION, KIND, pki)]);
         if event == NAME_NOT_ALLOWED {
             event = NOT_ALLOWED_EVENT;
             objects.extend((self.waiting_pods)(pki.key()));
         }
         let times = (if *is_temporary { REPORT_AFTER } else { Duration::ZERO }, self.config.remind);
+        let error = format!("{event}: {message}");
         let due =
-            self.reported.update(pki.key(), |reported| reported::select_due(reported, message, times, &mut objects));
+            self.reported.update(pki.key(), |reported| reported::select_due(reported, &error, times, &mut objects));
         let Some(remind) = due else { return Ok(REPORT_AFTER) };
         for object in objects {
             explain!(Record, pki = %pki.key(), object = object.name, kind = object.kind, "an event reports what to fix");
@@ -255,8 +279,9 @@ impl Certificates {
             }
             Err(Rejection { reason, message, .. }) => (*reason, message.as_str(), None),
         };
-        let last_not_after = || pki.status["notAfter"].as_str()?.parse().ok();
-        self.metrics.set_not_after(key, certificate.map(|c| c.not_after).or_else(last_not_after));
+        let last = |field| pki.status[field].as_str()?.parse().ok();
+        let not_after = certificate.map(|c| c.not_after).or_else(|| last("notAfter"));
+        self.metrics.set(key, not_after, certificate.map(|c| c.renewal).or_else(|| last("renewalTime")));
         let Some(patch) = status::patch(pki, reason, message, certificate, Timestamp::now()) else { return Ok(()) };
         let request = core::Request::new(collection_path(GROUP_PATH, Some(key.namespace()), PLURAL))
             .patch_subresource("status", key.name(), &patch_params(self.config.dry_run), &Patch::Merge(patch))
@@ -298,7 +323,8 @@ impl From<Rejection> for CertifyError {
 
 impl From<Failure> for CertifyError {
     fn from(failure: Failure) -> Self {
-        CertifyError::Failed(failure)
+        let why = failure.to_string();
+        CertifyError::Failed(failure, why)
     }
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
-use super::{API_VERSION, KIND, Pki, certificate::Data};
+use super::{API_VERSION, KIND, Pki, certificate::Data, status};
 use crate::informer::{Key, Object};
 
 /// Returns a new Secret. The admission policy in demo-controller.yaml allows no other type and label.
@@ -28,22 +28,25 @@ pub fn build(key: &Key, data: &Data, owner: Option<&Pki>) -> Secret {
     serde_json::from_value(secret).expect("the fields of a Secret")
 }
 
-/// Returns why a Secret cannot be used for a Pki, and whether that is temporary.
+/// Returns why a Secret cannot be used for a Pki: the reason and the message of the condition.
 ///
 /// The owner is compared by UID: an earlier Pki may have had the same name.
-pub fn find_conflict(secret: &Secret, pki: &Pki) -> Option<(String, bool)> {
-    let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
-    match owners.iter().find(|owner| owner.controller == Some(true)) {
-        Some(owner) if owner.uid == pki.uid() => {
-            let is_deleted = secret.metadata.deletion_timestamp.is_some();
-            is_deleted.then(|| ("its Secret is being deleted".to_owned(), true))
+pub fn find_conflict(secret: &Secret, pki: &Pki) -> Option<(&'static str, String)> {
+    let (name, metadata) = (pki.key().name(), &secret.metadata);
+    let finalizers = metadata.finalizers.as_deref().unwrap_or_default().join(", ");
+    let waits_for = match metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true)) {
+        _ if metadata.deletion_timestamp.is_some() => {
+            format!("is being deleted and waits for its finalizers [{finalizers}]: check the programs that remove them")
         }
-        Some(owner) if (&*owner.api_version, &*owner.kind, &*owner.name) == (API_VERSION, KIND, pki.key().name()) => {
-            Some(("the Secret of an earlier Pki of this name is not deleted yet".to_owned(), true))
+        Some(owner) if owner.uid == pki.uid() => return None,
+        Some(owner) if (&*owner.api_version, &*owner.kind, &*owner.name) == (API_VERSION, KIND, name) => {
+            "belongs to an earlier Pki and waits for the garbage collector: delete it if that takes long".to_owned()
         }
         _ => {
-            let exists = format!("Secret {} exists and does not belong to this Pki", pki.key().name());
-            Some((exists + ": delete it, or choose another name", false))
+            let exists = format!("Secret {name} exists and does not belong to this Pki");
+            let advice = ": delete it, or choose another name. It is checked again once a minute";
+            return Some((status::SECRET_CONFLICT, exists + advice));
         }
-    }
+    };
+    Some((status::SECRET_TERMINATING, format!("Secret {name} {waits_for}. A new one follows within a minute")))
 }

@@ -18,6 +18,8 @@ pub const NAME_NOT_ALLOWED: &str = "NameNotAllowed";
 pub const INVALID_SPEC: &str = "InvalidSpec";
 /// The Secret of this name is not controlled by the Pki.
 pub const SECRET_CONFLICT: &str = "SecretConflict";
+/// The Secret of this name is being deleted, or will be.
+pub const SECRET_TERMINATING: &str = "SecretTerminating";
 /// The certificate could not be issued.
 pub const ISSUE_FAILED: &str = "IssueFailed";
 

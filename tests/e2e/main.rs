@@ -75,7 +75,8 @@ const SCENARIOS: &[Scenario] = scenarios! {
     Nodes, Kubectl: story::owner_reads_the_event_and_fixes_the_typo;
     Nodes, Nothing:
         deletion::deleted_pki_loses_its_secret_and_metric,
-        deletion::recreated_pki_gets_a_new_certificate;
+        deletion::recreated_pki_gets_a_new_certificate,
+        deletion::secret_held_by_a_finalizer_is_reported_until_it_goes;
     Installed, Nothing:
         secrets::damaged_or_deleted_secret_is_repaired,
         secrets::due_certificate_is_renewed_after_10_s,

@@ -64,8 +64,8 @@ impl Harness {
     ) -> (Harness, JoinHandle<Result<Action, ReconcileError>>) {
         let mut harness = Harness::new("app1", &[]);
         let (reconcile, secret) = (harness.reconcile(), secret(&harness));
-        harness.serve_ca().await;
         harness.serve_secret(&secret).await;
+        harness.serve_ca().await;
         (harness, reconcile)
     }
 
@@ -74,8 +74,8 @@ impl Harness {
         let mut harness = Harness::new("app1", &[]);
         let secret = harness.valid_secret();
         let reconcile = harness.reconcile();
-        harness.serve_ca().await;
         harness.serve_secret(&secret).await;
+        harness.serve_ca().await;
         let patch = harness.expect(STATUS).await;
         let ready = harness.patched(&patch, "8");
         patch.json(200, &ready);
@@ -94,7 +94,7 @@ impl Harness {
         let mut config = Config {
             allowed_names: None,
             ca_secret: Key::new("controlplane", "demo-controller-ca"),
-            cluster_domain: "cluster.local".into(),
+            cluster_domain: "example.org".into(),
             remind: Duration::from_secs(1800),
             dry_run: false,
         };
@@ -165,6 +165,12 @@ impl Harness {
         event
     }
 
+    /// Returns a date of the Pki's certificate from the metrics.
+    fn metric(&self, date: &str) -> Option<f64> {
+        let series = format!(r#"pki_certificate_{date}_timestamp_seconds{{namespace="app1",name="app1-pki"}} "#);
+        self.telemetry.encode().unwrap().split_once(&series)?.1.lines().next()?.parse().ok()
+    }
+
     async fn assert_no_request(&mut self) {
         let more = self.server.next_within(Duration::from_secs(5)).await.map(|call| call.line());
         assert_eq!(more, None);
@@ -173,7 +179,7 @@ impl Harness {
     }
 
     fn issue(&self) -> Data {
-        let request = CertificateRequest::new(&json!({ "serviceName": "app1" }), "app1", "cluster.local").unwrap();
+        let request = CertificateRequest::new(&json!({ "serviceName": "app1" }), "app1", "example.org").unwrap();
         self.authority.issue(&request, Timestamp::now(), rand::random()).unwrap().1
     }
 
@@ -204,11 +210,22 @@ async fn allowed_name_gets_a_secret_and_a_ready_status() {
     let event = harness.accept_event().await;
     assert_eq!((&event["reason"], &event["type"]), (&json!("Issued"), &json!("Normal")));
     assert_eq!(event["involvedObject"]["kind"], "Pki");
-    let metric = r#"pki_certificate_not_after_timestamp_seconds{namespace="app1",name="app1-pki"}"#;
-    assert!(harness.telemetry.encode().unwrap().contains(metric));
+    assert!(harness.metric("not_after").unwrap() - harness.metric("renewal").unwrap() >= 720.0 * 3600.0);
     harness.job.pkis.delete(&key());
     harness.reconcile().await.unwrap().unwrap();
-    assert!(!harness.telemetry.encode().unwrap().contains(metric), "the metric is removed with the Pki");
+    assert_eq!((harness.metric("not_after"), harness.metric("renewal")), (None, None), "removed with the Pki");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_keep_the_dates_of_the_last_certificate() {
+    let mut harness = Harness::with(&[], |_| ());
+    let mut pki = pki_json("appp1");
+    pki["status"] = json!({ "notAfter": "1970-01-01T00:00:09Z", "renewalTime": "1970-01-01T00:00:07Z" });
+    harness.set_cached(&pki);
+    let reconcile = harness.reconcile();
+    harness.accept_status().await;
+    reconcile.await.unwrap().unwrap_err();
+    assert_eq!((harness.metric("not_after"), harness.metric("renewal")), (Some(9.0), Some(7.0)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,10 +305,10 @@ async fn error_that_returns_after_a_success_is_recorded_again() {
         right["metadata"]["resourceVersion"] = (version.to_owned() + "5").into();
         harness.set_cached(&right);
         let (reconcile, secret) = (harness.reconcile(), harness.valid_secret());
+        harness.serve_secret(&secret).await;
         if version == "10" {
             harness.serve_ca().await;
         }
-        harness.serve_secret(&secret).await;
         harness.accept_status().await;
         reconcile.await.unwrap().unwrap();
     }
@@ -329,11 +346,9 @@ async fn dry_run_marks_every_write() {
     let mut harness = Harness::with(&[], |config| config.dry_run = true);
     harness.set_cached(&pki_json("app1"));
     let _reconcile = harness.reconcile();
+    harness.serve_secret(&not_found()).await;
     harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
     for line in [&format!("POST {CA}"), &format!("POST {SECRETS}"), STATUS] {
-        if line.ends_with(SECRETS) {
-            harness.serve_secret(&not_found()).await;
-        }
         let write = harness.expect(line).await;
         assert_eq!(write.param("dryRun"), "All", "{line}");
         let body = write.body.clone();
@@ -347,6 +362,7 @@ async fn status_is_compared_with_the_last_write() {
     let (mut harness, secret, ready) = Harness::ready().await;
     // This write makes version 9, which the cache does not show.
     let report = harness.exhaust_retries("500 InternalError");
+    harness.serve_secret(&not_found()).await;
     assert_eq!(harness.accept_status().await["status"], "False");
     report.await.unwrap().unwrap();
     let reconcile = harness.reconcile();
@@ -362,6 +378,7 @@ async fn status_is_compared_with_the_last_write() {
 async fn failure_without_retries_left_is_reported() {
     let mut harness = Harness::new("app1", &[]);
     let report = harness.exhaust_retries("500 InternalError:\n etcd");
+    harness.serve_secret(&not_found()).await;
     let condition = harness.accept_status().await;
     assert_eq!(
         (&condition["reason"], &condition["message"]),
@@ -405,8 +422,12 @@ async fn deleted_pki_is_recognized_by_the_details_of_a_404() {
 #[tokio::test(start_paused = true)]
 async fn secret_that_the_pki_does_not_control_is_never_touched() {
     for owners in [Value::Null, owner("Certificate", "app1-pki", "u9"), owner("Pki", "another", "u9")] {
-        let (mut harness, reconcile) = Harness::with_secret(|_| stored(&Data::new(), owners)).await;
-        assert_eq!(harness.accept_status().await["reason"], "SecretConflict");
+        let mut harness = Harness::new("app1", &[]);
+        let reconcile = harness.reconcile();
+        harness.serve_secret(&stored(&Data::new(), owners)).await;
+        let condition = harness.accept_status().await;
+        assert_eq!(condition["reason"], "SecretConflict");
+        assert!(condition["message"].as_str().unwrap().contains("once a minute"), "{condition}");
         assert!(is_permanent(&reconcile.await.unwrap()));
         assert_eq!(harness.accept_event().await["reason"], "SecretConflict");
         harness.assert_no_request().await;
@@ -414,23 +435,55 @@ async fn secret_that_the_pki_does_not_control_is_never_touched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wait_for_a_secret_is_reported_after_some_seconds() {
-    for predecessor in [true, false] {
-        let mut harness = Harness::new("app1", &[]);
-        let mut secret = stored(&harness.issue(), owner("Pki", "app1-pki", if predecessor { "u0" } else { "u1" }));
-        if !predecessor {
-            secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+async fn secret_conflict_is_checked_each_minute_without_an_event() {
+    let mut harness = Harness::new("app1", &[]);
+    let foreign = stored(&Data::new(), Value::Null);
+    for i in 0..3 {
+        let reconcile = harness.reconcile();
+        harness.serve_secret(&foreign).await;
+        if i == 0 {
+            harness.accept_status().await;
+            harness.accept_event().await;
         }
-        for (i, reported) in [false, true, false].into_iter().enumerate() {
+        let minute = Duration::from_secs(60);
+        let result = reconcile.await.unwrap();
+        assert!(
+            matches!(&result, Err(ReconcileError::Permanent { requeue_after, .. }) if *requeue_after == Some(minute)),
+            "{result:?}"
+        );
+        harness.assert_no_request().await;
+        advance(minute).await;
+    }
+    let reconcile = harness.reconcile();
+    let secret = harness.valid_secret();
+    harness.serve_secret(&secret).await;
+    harness.serve_ca().await;
+    assert_eq!(harness.accept_status().await["reason"], "Issued");
+    reconcile.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn wait_for_a_secret_is_reported_after_some_seconds() {
+    for (uid, finalizer) in [("u1", true), ("u0", true), ("u0", false)] {
+        let mut harness = Harness::new("app1", &[]);
+        let mut secret = stored(&harness.issue(), owner("Pki", "app1-pki", uid));
+        if finalizer {
+            secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+            secret["metadata"]["finalizers"] = json!(["example.com/hold"]);
+        }
+        for reported in [false, true, false] {
             let reconcile = harness.reconcile();
-            if i == 0 {
-                harness.serve_ca().await;
-            }
             harness.serve_secret(&secret).await;
             if reported {
                 let condition = harness.accept_status().await;
-                assert_eq!((&condition["status"], &condition["reason"]), (&json!("False"), &json!("SecretConflict")));
-                assert_eq!(harness.accept_event().await["message"], condition["message"]);
+                assert_eq!(
+                    (&condition["status"], &condition["reason"]),
+                    (&json!("False"), &json!("SecretTerminating"))
+                );
+                let waits_for = if finalizer { "example.com/hold" } else { "garbage collector" };
+                assert!(condition["message"].as_str().unwrap().contains(waits_for), "{condition}");
+                let event = harness.accept_event().await;
+                assert_eq!((&event["reason"], &event["message"]), (&condition["reason"], &condition["message"]));
             }
             assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))));
             harness.assert_no_request().await;
@@ -460,6 +513,43 @@ async fn immutable_secret_is_reported_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn failed_renewal_keeps_a_valid_certificate_ready() {
+    for immutable in [true, false] {
+        let (mut harness, secret, _) = Harness::ready().await;
+        // Another CA: the certificate has to be replaced.
+        harness.authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
+        advance(Duration::from_secs(61)).await;
+        let reconcile = harness.reconcile();
+        harness.serve_secret(&secret).await;
+        if immutable {
+            harness.serve_ca().await;
+            let patch = harness.expect(&format!("PATCH {SECRETS}/app1-pki")).await;
+            patch.status(422, "Invalid", "data: Forbidden: field is immutable");
+            assert!(is_permanent(&reconcile.await.unwrap()));
+        } else {
+            harness.expect(&format!("GET {CA}/demo-controller-ca")).await.status(500, "InternalError", "etcd");
+            let Err(ReconcileError::Transient(why)) = reconcile.await.unwrap() else { panic!("no retry") };
+            assert!(why.contains("the CA in Secret controlplane/demo-controller-ca: 500"), "{why}");
+            let report = harness.exhaust_retries("500");
+            harness.serve_secret(&secret).await;
+            report.await.unwrap().unwrap();
+        }
+        let event = harness.accept_event().await;
+        assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!("RenewFailed")));
+        harness.assert_no_request().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn exhausted_retries_are_not_reported_while_secrets_are_unavailable() {
+    let (mut harness, ..) = Harness::ready().await;
+    let report = harness.exhaust_retries("500 InternalError");
+    harness.serve_secret(&status(503, "ServiceUnavailable", "")).await;
+    assert!(matches!(report.await.unwrap(), Err(ReconcileError::Unavailable(_))));
+    harness.assert_no_request().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn terminating_namespace_is_not_retried() {
     let (mut harness, reconcile) = Harness::with_secret(|_| not_found()).await;
     harness.expect(&format!("POST {SECRETS}")).await.json(403, &terminating());
@@ -470,34 +560,35 @@ async fn terminating_namespace_is_not_retried() {
 #[tokio::test(start_paused = true)]
 async fn ca_created_by_another_controller_is_used() {
     let mut harness = Harness::new("app1", &[]);
-    let reconcile = harness.reconcile();
+    let (reconcile, secret) = (harness.reconcile(), harness.valid_secret());
+    harness.serve_secret(&secret).await;
     harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
     let created = harness.expect(&format!("POST {CA}")).await;
     assert_eq!(created.body["type"], "kubernetes.io/tls");
     assert_eq!(created.body["metadata"]["labels"]["app.kubernetes.io/managed-by"], "demo-controller");
     created.status(409, "AlreadyExists", "");
     harness.serve_ca().await;
-    let secret = harness.valid_secret();
-    harness.serve_secret(&secret).await;
     assert_eq!(harness.accept_status().await["reason"], "Issued");
     reconcile.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn unusable_ca_is_not_replaced_and_keeps_valid_certificates() {
+    let mut harness = Harness::new("app1", &[]);
+    // The certificate is valid, then its Secret is deleted.
     for valid in [true, false] {
-        let mut harness = Harness::new("app1", &[]);
         let secret = if valid { harness.valid_secret() } else { not_found() };
         let reconcile = harness.reconcile();
         let unusable = stored(&Data::new(), Value::Null);
-        harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &unusable);
         harness.serve_secret(&secret).await;
+        harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(200, &unusable);
         let condition = harness.accept_status().await;
         let expected = if valid { ("True", "Issued") } else { ("False", "IssueFailed") };
         assert_eq!((&condition["status"], &condition["reason"]), (&json!(expected.0), &json!(expected.1)));
         assert!(is_permanent(&reconcile.await.unwrap()));
         let event = harness.accept_event().await;
-        assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!("IssueFailed")));
+        let reason = if valid { "RenewFailed" } else { "IssueFailed" };
+        assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!(reason)));
         let message = "the CA in Secret controlplane/demo-controller-ca cannot be used: tls.crt is missing";
         assert!(event["message"].as_str().unwrap().starts_with(message), "{event}");
         harness.assert_no_request().await;
@@ -509,16 +600,16 @@ async fn replaced_ca_is_used_after_a_minute() {
     let mut harness = Harness::new("app1", &[]);
     let secret = harness.valid_secret();
     let reconcile = harness.reconcile();
-    harness.serve_ca().await;
     harness.serve_secret(&secret).await;
+    harness.serve_ca().await;
     harness.accept_status().await;
     reconcile.await.unwrap().unwrap();
 
     harness.authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
     advance(Duration::from_secs(61)).await;
     let reconcile = harness.reconcile();
-    harness.serve_ca().await;
     harness.serve_secret(&secret).await;
+    harness.serve_ca().await;
     harness.expect(&format!("PATCH {SECRETS}/app1-pki")).await.json(200, &json!({ "metadata": {} }));
     harness.expect(STATUS).await.status(409, "Conflict", "the object has been modified");
     assert!(matches!(reconcile.await.unwrap(), Err(ReconcileError::Unavailable(_))), "reconcile again");
@@ -529,9 +620,9 @@ async fn wait_for_the_namespace_of_the_ca_is_reported() {
     let mut harness = Harness::new("app1", &[]);
     for reported in [false, true] {
         let reconcile = harness.reconcile();
+        harness.serve_secret(&not_found()).await;
         harness.expect(&format!("GET {CA}/demo-controller-ca")).await.json(404, &not_found());
         harness.expect(&format!("POST {CA}")).await.json(403, &terminating());
-        harness.serve_secret(&not_found()).await;
         if reported {
             assert_eq!(harness.accept_status().await["reason"], "IssueFailed");
             harness.accept_event().await;

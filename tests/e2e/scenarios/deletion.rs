@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use testkit::{
-    objects::{pki_path, secret_path},
+    objects::{pki_path, ready, secret_path},
     wait::{eventually, expect},
 };
 
@@ -34,4 +34,29 @@ pub fn recreated_pki_gets_a_new_certificate(env: &mut TestEnv) {
     env.wait_for(&secret_path("again", "web"), "belongs to the second Pki", |secret| {
         secret["metadata"]["ownerReferences"][0]["uid"] == second["metadata"]["uid"]
     });
+}
+
+/// A finalizer holds a Secret that is deleted, and the Secret of a Pki that is deleted and created again.
+pub fn secret_held_by_a_finalizer_is_reported_until_it_goes(env: &mut TestEnv) {
+    let _controller = Controller::start(env, "--resync 150ms");
+    env.create_namespace("held");
+    for name in ["deleted", "again"] {
+        env.create_pki("held", name, json!({ "serviceName": "app1" }));
+        let first = env.wait_pki("held", name, "Issued");
+        let secret = secret_path("held", name);
+        env.patch(&secret, &json!({ "metadata": { "finalizers": ["example.com/hold"] } }));
+        if name == "deleted" {
+            env.delete(&secret);
+        } else {
+            env.delete(&pki_path("held", name));
+            env.create_pki("held", name, json!({ "serviceName": "app1" }));
+        }
+        env.wait_for(&pki_path("held", name), "waits for the finalizer", |pki| {
+            ready(pki, "reason") == "SecretTerminating" && ready(pki, "message").contains("[example.com/hold]")
+        });
+        env.wait_event("held", &format!("Pki/{name}"), "SecretTerminating");
+        env.patch(&secret, &json!({ "metadata": { "finalizers": [] } }));
+        let second = env.wait_pki("held", name, "Issued");
+        assert_ne!(second["status"]["serialNumber"], first["status"]["serialNumber"]);
+    }
 }
