@@ -174,7 +174,7 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
     })
 }
 
-/// Verifies a leaf as TLS clients and servers that trust the root do: signatures, dates, usages, name constraints.
+/// Verifies a leaf as TLS clients and servers that trust the root do.
 fn verify_as_client(leaf: &CertificateDer, chain: &[CertificateDer], now: Timestamp) -> Result<()> {
     let (intermediates, root) = chain.split_at(chain.len() - 1);
     let (leaf, roots) = (EndEntityCert::try_from(leaf)?, [anchor_from_trusted_cert(&root[0])?]);
@@ -185,7 +185,7 @@ fn verify_as_client(leaf: &CertificateDer, chain: &[CertificateDer], now: Timest
     Ok(())
 }
 
-/// Checks CAs, the root last, and returns their earliest end. [`verify_as_client`] trusts the root without these checks.
+/// Checks CAs, the root last, and returns their earliest end. [`verify_as_client`] does not check the root.
 fn check_chain(chain: &[CertificateDer], now: Timestamp) -> Result<i64> {
     let (mut end, mut intermediates) = (i64::MAX, 0);
     for (i, der) in chain.iter().enumerate() {

@@ -43,7 +43,7 @@ pub type WaitingPods = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
 /// The reason of the event if a valid certificate cannot be replaced. The Pki stays ready.
 const RENEW_FAILED_EVENT: &str = "RenewFailed";
-/// A Secret that the Pki does not control is read again after this time, because no watch shows its deletion.
+/// Time until a conflicting Secret is read again. No watch shows its deletion.
 const READ_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// A temporary rejection is reported if it lasts longer than this.
 const REPORT_AFTER: Duration = Duration::from_secs(4);
@@ -80,10 +80,11 @@ enum CertifyError {
     Failed(Failure, String),
 }
 
-/// The present state: what a Pki requests, its Secret, and the certificate in it or why it is not valid.
+/// The Secret of a Pki, compared with the request.
 struct Present {
     request: CertificateRequest,
     secret: Option<Secret>,
+    /// The certificate in the Secret, or why it is not valid.
     certificate: certificate::Result<Certificate>,
 }
 
@@ -171,7 +172,7 @@ impl Certificates {
         Some(self.written.latest(cached))
     }
 
-    /// Steps 2 to 4: validates the request, reads the Secret, and inspects the certificate in it.
+    /// Steps 2 to 4: validates the spec, and reads the Secret.
     async fn read_present(&self, pki: &Pki) -> Result<Present, CertifyError> {
         let key = pki.key();
         // 2. The spec.
@@ -195,11 +196,11 @@ impl Certificates {
         Ok(Present { certificate: inspect(&data, &request, Timestamp::now()), request, secret })
     }
 
-    /// Steps 2 to 4: issues a certificate into the Secret, unless the Secret has a valid one that is not due for renewal.
+    /// Steps 2 to 4: issues a certificate into the Secret, if one is needed.
     async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
         let (key, now) = (pki.key(), Timestamp::now());
         let Present { request, secret, certificate } = self.read_present(pki).await?;
-        // Whatever follows, a valid certificate stays.
+        // A valid certificate stays, whatever fails below.
         let valid = certificate.as_ref().ok().cloned();
         let reject = |why: &dyn Display| Rejection { valid: valid.clone(), ..Rejection::new(ISSUE_FAILED, why) };
         let authority = match self.ca.get().await {
@@ -248,8 +249,8 @@ impl Certificates {
     /// Step 5 after a rejection: events, log and status. Returns the time until the next reminder.
     async fn report(&self, pki: &Pki, rejection: &Rejection) -> Result<Duration, ReconcileError> {
         let Rejection { reason, message, is_temporary, valid } = rejection;
-        let event = if valid.is_some() { RENEW_FAILED_EVENT } else { *reason };
-        let (mut event, mut objects) = (event, vec![events::object_ref(API_VERSION, KIND, pki)]);
+        let reason = if valid.is_some() { RENEW_FAILED_EVENT } else { *reason };
+        let (mut event, mut objects) = (reason, vec![events::object_ref(API_VERSION, KIND, pki)]);
         if event == NAME_NOT_ALLOWED {
             event = NOT_ALLOWED_EVENT;
             objects.extend((self.waiting_pods)(pki.key()));

@@ -76,7 +76,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
     Nodes, Nothing:
         deletion::deleted_pki_loses_its_secret_and_metric,
         deletion::recreated_pki_gets_a_new_certificate,
-        deletion::secret_held_by_a_finalizer_is_reported_until_it_goes;
+        deletion::secret_held_by_a_finalizer_is_reported_until_deleted;
     Installed, Nothing:
         secrets::damaged_or_deleted_secret_is_repaired,
         secrets::due_certificate_is_renewed_after_10_s,

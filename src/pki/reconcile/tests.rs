@@ -541,7 +541,7 @@ async fn failed_renewal_keeps_a_valid_certificate_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn exhausted_retries_are_not_reported_while_secrets_are_unavailable() {
+async fn unreadable_secret_delays_the_report_of_exhausted_retries() {
     let (mut harness, ..) = Harness::ready().await;
     let report = harness.exhaust_retries("500 InternalError");
     harness.serve_secret(&status(503, "ServiceUnavailable", "")).await;

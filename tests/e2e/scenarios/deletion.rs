@@ -37,7 +37,7 @@ pub fn recreated_pki_gets_a_new_certificate(env: &mut TestEnv) {
 }
 
 /// A finalizer holds a Secret that is deleted, and the Secret of a Pki that is deleted and created again.
-pub fn secret_held_by_a_finalizer_is_reported_until_it_goes(env: &mut TestEnv) {
+pub fn secret_held_by_a_finalizer_is_reported_until_deleted(env: &mut TestEnv) {
     let _controller = Controller::start(env, "--resync 150ms");
     env.create_namespace("held");
     for name in ["deleted", "again"] {
