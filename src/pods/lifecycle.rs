@@ -4,7 +4,7 @@
 //!
 //! * **True**: a pod's last line is its true state.
 //! * **Never invented**: states in between may be skipped, but each line shows a state that the pod was in.
-//! * **Never repeated**: a change that is not visible in the state gets no line.
+//! * **Never repeated**: a change that is not visible in the state gets no line, except the first reason for it.
 //! * **Baseline**: the pods of the first list are marked in the log, because they are not new.
 
 use std::{mem, sync::Arc};
@@ -67,6 +67,8 @@ impl Reconciler<Key> for Lifecycle {
                 from = transition.from.map_or("none", PodState::as_str),
                 to = transition.to.map_or("Deleted", PodState::as_str),
                 restarts = transition.restarts,
+                // A ready pod may have an old one.
+                reason = transition.pod.reason.as_deref().filter(|_| transition.to != Some(PodState::Ready)),
                 replaced = transition.replaced.then_some(true),
                 baseline = transition.baseline.then_some(true),
                 "pod lifecycle"
@@ -91,7 +93,11 @@ fn compare(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> Option<Transition
         (Some(Pod(old)), Some(pod)) => {
             let replaced = old.uid() != pod.uid();
             let restarts = (!replaced && pod.restarts > old.restarts).then_some(pod.restarts);
-            let changed = replaced || restarts.is_some() || pod.state != old.state;
+            // The reason of a pod that waits alternates, so that only the first one is logged.
+            let changed = replaced
+                || restarts.is_some()
+                || pod.state != old.state
+                || (old.reason.is_none() && pod.reason.is_some() && pod.state != PodState::Ready);
             changed.then(|| Transition { replaced, restarts, ..line(pod.clone(), Some(old.state), Some(pod.state)) })
         }
     }

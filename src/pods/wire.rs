@@ -31,6 +31,7 @@ impl<'de> Deserialize<'de> for Pod {
             node: spec.node_name,
             state,
             restarts: status.restarts(),
+            reason: status.reason(),
             secrets: secrets.into_iter().collect(),
         })
     }
@@ -84,6 +85,8 @@ struct Source<'a> {
 struct Reference<'a> {
     #[serde(alias = "secretName")]
     name: Option<Text<'a>>,
+    #[serde(default)]
+    optional: bool,
 }
 
 #[derive(Deserialize)]
@@ -107,14 +110,14 @@ struct Variable<'a> {
 }
 
 impl<'a> Spec<'a> {
-    /// Returns the name of every Secret that a volume or the environment refers to.
+    /// Returns the name of every Secret that a volume or the environment needs. The pod starts without an optional one.
     fn secrets(&self) -> impl Iterator<Item = &Text<'a>> {
         let containers = || self.init_containers.iter().chain(&self.containers);
         let projected = self.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| &p.sources);
         let env = containers().flat_map(|c| &c.env).filter_map(|variable| variable.value_from.as_ref());
         let env_from = containers().flat_map(|c| &c.env_from);
         let sources = self.volumes.iter().chain(projected).chain(env).chain(env_from);
-        sources.filter_map(|source| source.secret.as_ref()?.name.as_ref())
+        sources.filter_map(|source| source.secret.as_ref().filter(|secret| !secret.optional)?.name.as_ref())
     }
 }
 
@@ -122,9 +125,10 @@ impl<'a> Spec<'a> {
 #[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
 struct Status<'a> {
     phase: Text<'a>,
+    reason: Text<'a>,
     conditions: Vec<Condition<'a>>,
-    container_statuses: Vec<ContainerStatus>,
-    init_container_statuses: Vec<ContainerStatus>,
+    container_statuses: Vec<ContainerStatus<'a>>,
+    init_container_statuses: Vec<ContainerStatus<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -135,9 +139,27 @@ struct Condition<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ContainerStatus {
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ContainerStatus<'a> {
     restart_count: u32,
+    #[serde(default)]
+    state: ContainerState<'a>,
+    #[serde(default)]
+    last_state: ContainerState<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct ContainerState<'a> {
+    waiting: Option<StateDetails<'a>>,
+    terminated: Option<StateDetails<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct StateDetails<'a> {
+    #[serde(default)]
+    reason: Text<'a>,
 }
 
 impl Status<'_> {
@@ -145,8 +167,19 @@ impl Status<'_> {
         self.conditions.iter().any(|c| c.r#type.0 == "Ready" && c.status.0 == "True")
     }
 
+    fn containers(&self) -> impl Iterator<Item = &ContainerStatus<'_>> {
+        self.init_container_statuses.iter().chain(&self.container_statuses)
+    }
+
     fn restarts(&self) -> u32 {
-        let all = self.init_container_statuses.iter().chain(&self.container_statuses);
-        all.fold(0, |sum: u32, container| sum.saturating_add(container.restart_count))
+        self.containers().fold(0, |sum: u32, container| sum.saturating_add(container.restart_count))
+    }
+
+    /// Returns the reason of the pod, else the first of a container. The reasons of a normal start and end are left out.
+    fn reason(&self) -> Option<Box<str>> {
+        let states = self.containers().flat_map(|c| [&c.state.waiting, &c.state.terminated, &c.last_state.terminated]);
+        let reasons = states.flatten().map(|details| &details.reason);
+        let is_normal = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing" | "Completed");
+        [&self.reason].into_iter().chain(reasons).map(|text| &*text.0).find(|reason| !is_normal(reason)).map(Box::from)
     }
 }

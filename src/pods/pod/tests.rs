@@ -46,20 +46,43 @@ fn state_is_phase_refined_by_readiness_and_deletion() {
 }
 
 #[test]
-fn pod_is_indexed_by_every_secret_that_it_uses() {
+fn reason_is_that_of_the_pod_or_its_first_failing_container() {
+    let reason = |status: Value| decode(json!({ "status": status })).reason;
+    let waiting = |reason: &str| json!({ "restartCount": 0, "state": { "waiting": { "reason": reason } } });
+    let normal = [
+        waiting("ContainerCreating"),
+        json!({ "restartCount": 0, "state": { "running": {} } }),
+        json!({ "restartCount": 0, "state": { "terminated": { "reason": "Completed" } }, "lastState": { "terminated": {} } }),
+    ];
+    assert_eq!(reason(json!({ "containerStatuses": normal })), None);
+    let pulling = json!({ "initContainerStatuses": normal, "containerStatuses": [waiting("ImagePullBackOff")] });
+    assert_eq!(reason(pulling.clone()).as_deref(), Some("ImagePullBackOff"));
+    let killed = json!([{ "restartCount": 1, "state": { "running": {} }, "lastState": { "terminated": { "reason": "OOMKilled" } } }]);
+    assert_eq!(reason(json!({ "containerStatuses": killed })).as_deref(), Some("OOMKilled"));
+    let mut evicted = pulling;
+    evicted["reason"] = "Evicted".into();
+    assert_eq!(reason(evicted).as_deref(), Some("Evicted"));
+}
+
+#[test]
+fn pod_is_indexed_by_every_secret_that_it_needs() {
     let pod = decode(json!({ "spec": {
         "volumes": [
             { "name": "a", "secret": { "secretName": "volume" } },
             { "name": "b", "secret": {} },
+            { "name": "e", "secret": { "secretName": "optional", "optional": true } },
             { "name": "c", "emptyDir": {} },
             { "name": "d", "projected": { "sources": [
-                { "serviceAccountToken": { "path": "t" } }, { "secret": { "name": "projected" } }] } },
+                { "serviceAccountToken": { "path": "t" } }, { "secret": { "name": "projected" } },
+                { "secret": { "name": "optional", "optional": true } }] } },
         ],
         "initContainers": [{ "env": [{ "name": "E", "valueFrom": { "secretKeyRef": { "name": "init-env", "key": "k" } } }] }],
         "containers": [
             { "env": [{ "name": "E", "value": "plain" },
                       { "name": "F", "valueFrom": { "secretKeyRef": { "name": "env", "key": "k" } } },
                       { "name": "G", "valueFrom": { "fieldRef": { "fieldPath": "p" } } }] },
+            { "env": [{ "name": "H", "valueFrom": { "secretKeyRef": { "name": "optional", "key": "k", "optional": true } } }],
+              "envFrom": [{ "secretRef": { "name": "optional", "optional": true } }] },
             { "envFrom": [{ "secretRef": { "name": "env-from" } }, { "configMapRef": { "name": "no" } },
                           { "secretRef": { "name": "volume" } }] },
         ],
