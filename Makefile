@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo build event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check
+.PHONY: help demo build event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -49,6 +49,12 @@ push-image: image-settings ## push the image, with the same DOCKER_REPO
 # Needs root for chroot and mknod, but no container engine.
 image-check: build ## test the binary in an empty root directory, as in the image; needs root and KUBEBUILDER_ASSETS
 	IMAGE_BINARY=$(CURDIR)/demo-controller cargo test --locked --test e2e -- --real image::
+
+# NODE runs a command in a cluster of one node, as described in tests/node/main.rs. A kubelet reads changes every minute otherwise.
+NODE ?= ../shared/node/run
+node-check: build event-controller ## run the manifests on a real node; needs root, and NODE, which runs a command in a cluster
+	cargo test --locked --test node --no-run
+	KUBELET_ARGS=--sync-frequency=5s $(NODE) cargo test --locked --offline --test node -- --real
 
 test: ## run all tests, except those on real API servers
 	cargo test --locked --workspace

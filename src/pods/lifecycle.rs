@@ -4,7 +4,7 @@
 //!
 //! * **True**: a pod's last line is its true state.
 //! * **Never invented**: states in between may be skipped, but each line shows a state that the pod was in.
-//! * **Never repeated**: a change that is not visible in the state gets no line, except the first reason for it.
+//! * **Never repeated**: a change that is not visible in the state gets no line, except another reason for it.
 //! * **Baseline**: the pods of the first list are marked in the log, because they are not new.
 
 use std::{mem, sync::Arc};
@@ -93,11 +93,8 @@ fn compare(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> Option<Transition
         (Some(Pod(old)), Some(pod)) => {
             let replaced = old.uid() != pod.uid();
             let restarts = (!replaced && pod.restarts > old.restarts).then_some(pod.restarts);
-            // The reason of a pod that waits alternates, so that only the first one is logged.
-            let changed = replaced
-                || restarts.is_some()
-                || pod.state != old.state
-                || (old.reason.is_none() && pod.reason.is_some() && pod.state != PodState::Ready);
+            let has_new_reason = pod.reason.is_some() && pod.reason != old.reason && pod.state != PodState::Ready;
+            let changed = replaced || restarts.is_some() || pod.state != old.state || has_new_reason;
             changed.then(|| Transition { replaced, restarts, ..line(pod.clone(), Some(old.state), Some(pod.state)) })
         }
     }

@@ -180,6 +180,9 @@ impl Status<'_> {
         let states = self.containers().flat_map(|c| [&c.state.waiting, &c.state.terminated, &c.last_state.terminated]);
         let reasons = states.flatten().map(|details| &details.reason);
         let is_normal = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing" | "Completed");
-        [&self.reason].into_iter().chain(reasons).map(|text| &*text.0).find(|reason| !is_normal(reason)).map(Box::from)
+        let reason =
+            [&self.reason].into_iter().chain(reasons).map(|text| &*text.0).find(|reason| !is_normal(reason))?;
+        // These two alternate, for each attempt to pull an image.
+        Some(if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason }.into())
     }
 }

@@ -73,17 +73,18 @@ fn restart_is_logged_with_the_sum() {
 }
 
 #[test]
-fn first_reason_of_a_state_is_logged_once() {
+fn another_reason_is_logged_once() {
     let with = |state, restarts, reason: &str| {
         let mut pod = Arc::into_inner(pod("u", state, restarts)).unwrap();
         pod.reason = Some(reason.into());
         Arc::new(pod)
     };
     use PodState::{Pending, Ready, Running};
-    let (pulls, waits) = (|| with(Pending, 0, "ErrImagePull"), || with(Pending, 0, "ImagePullBackOff"));
-    assert_eq!(line(logged(pod("u", Pending, 0)), Some(pulls())), "Pending>Pending");
-    assert_eq!(line(logged(pulls()), Some(waits())), "");
+    let waits = || with(Pending, 0, "ImagePullBackOff");
+    assert_eq!(line(logged(pod("u", Pending, 0)), Some(waits())), "Pending>Pending");
+    assert_eq!(line(logged(waits()), Some(waits())), "");
     assert_eq!(line(logged(waits()), Some(pod("u", Pending, 0))), "");
+    assert_eq!(line(logged(with(Running, 0, "Error")), Some(with(Running, 0, "CrashLoopBackOff"))), "Running>Running");
     assert_eq!(line(logged(pod("u", Ready, 0)), Some(with(Running, 1, "OOMKilled"))), "Ready>Running restarts=1");
     assert_eq!(line(logged(pod("u", Ready, 0)), Some(with(Ready, 0, "OOMKilled"))), "", "an old reason");
 }

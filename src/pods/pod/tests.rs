@@ -57,6 +57,7 @@ fn reason_is_that_of_the_pod_or_its_first_failing_container() {
     assert_eq!(reason(json!({ "containerStatuses": normal })), None);
     let pulling = json!({ "initContainerStatuses": normal, "containerStatuses": [waiting("ImagePullBackOff")] });
     assert_eq!(reason(pulling.clone()).as_deref(), Some("ImagePullBackOff"));
+    assert_eq!(reason(json!({ "containerStatuses": [waiting("ErrImagePull")] })).as_deref(), Some("ImagePullBackOff"));
     let killed = json!([{ "restartCount": 1, "state": { "running": {} }, "lastState": { "terminated": { "reason": "OOMKilled" } } }]);
     assert_eq!(reason(json!({ "containerStatuses": killed })).as_deref(), Some("OOMKilled"));
     let mut evicted = pulling;
