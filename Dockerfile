@@ -1,8 +1,8 @@
-# The image contains one static binary. Build it with `make build-image DOCKER_REPO=…`.
+# The image contains one static binary. Build it with `make build-image DOCKER_REPO=…`, with BIN=event-controller for the other.
 #
 # The first stage runs on the architecture of the build machine and cross-compiles: emulation takes ten times as long.
-# (docker and podman set BUILDPLATFORM and TARGETARCH.)
-FROM --platform=$BUILDPLATFORM rust:1.95.0-bookworm AS build
+# (docker sets BUILDPLATFORM and TARGETARCH, the Makefile sets the first one for podman.) It needs BuildKit, podman or buildah.
+FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm AS build
 ARG TARGETARCH
 # Use the installed toolchain, without the components that rust-toolchain.toml adds for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0 \
@@ -19,14 +19,22 @@ RUN case "$TARGETARCH" in \
  && rustup target add "$arch-unknown-linux-gnu" \
  && apt-get update && apt-get install -y "$gcc" && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN make build TARGET="$(cat /target)" && mv demo-controller /demo-controller
+ARG BIN=demo-controller
+ARG REVISION
+# The cache keeps the compiled dependencies for the next build.
+RUN --mount=type=cache,id=target-$TARGETARCH,target=/src/target \
+    make "$BIN" TARGET="$(cat /target)" REVISION="$REVISION" && cp "target/$(cat /target)/release/$BIN" /binary
 
-# No shell, no libc, no packages. No CA certificates either: the ServiceAccount's volume has that of the API server.
-FROM scratch
-LABEL org.opencontainers.image.title="demo-controller" \
-      org.opencontainers.image.description="Issues certificates for Pki objects, and reports errors on the waiting pods" \
-      org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=build /demo-controller /demo-controller
+# No shell, no libc, no packages: a plugin needs an image of its own, with this binary in it.
+FROM scratch AS event-controller
+COPY --from=build /binary /event-controller
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["/event-controller"]
+
+# No CA certificates either: the ServiceAccount's volume has that of the API server.
+FROM scratch AS demo-controller
+COPY --from=build /binary /demo-controller
 # A number: there is no /etc/passwd, and the kubelet cannot check runAsNonRoot for a name.
 USER 65532:65532
 EXPOSE 8080

@@ -1,24 +1,36 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo build event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check node-check
+.PHONY: help demo build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
 TARGET ?=
 
-# The image is DOCKER_REPO/demo-controller:TAG. Each commit has its own tag, because a node caches the image of a tag.
+# The image is DOCKER_REPO/BIN:TAG. A node caches the image of a tag, so that a tag has to mean one image.
 DOCKER_REPO ?=
-TAG ?= $(shell git describe --always --dirty 2>/dev/null || echo latest)
-IMAGE = $(DOCKER_REPO)/demo-controller:$(TAG)
+BIN ?= demo-controller
 # Build for another architecture: make build-image PLATFORM=linux/arm64
 PLATFORM ?=
-ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
+# The commit, with a hash of uncommitted changes. Also in `--version`.
+ifndef REVISION
+changes = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0r cat; }
+REVISION := $(shell git describe --always 2>/dev/null && $(changes) | grep -q . && $(changes) | git hash-object --stdin | cut -c1-7)
+REVISION := $(subst $() ,-dirty-,$(strip $(REVISION)))
+endif
+TAG ?= $(REVISION)$(if $(PLATFORM),-$(notdir $(PLATFORM)))
+IMAGE = $(DOCKER_REPO)/$(BIN):$(TAG)
+# The first one that answers: its client may be installed without a server.
+ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
+# podman 4 does not set it, and would ask for a base image of the other architecture.
+host = linux/$(subst x86_64,amd64,$(subst aarch64,arm64,$(shell uname -m)))
 
 # Static, so that the image needs no libc. `cargo rustc` passes the flag to this binary only: in RUSTFLAGS it would also
 # apply to procedural macros, and the compiler cannot load static ones.
-static = cargo rustc --release --locked -p $(1) --bin $(1) $(if $(TARGET),--target $(TARGET)) -- -C target-feature=+crt-static \
+static = REVISION=$(REVISION) cargo rustc --release --locked -p $(1) --bin $(1) $(if $(TARGET),--target $(TARGET)) -- -C target-feature=+crt-static \
 	&& cp target/$(if $(TARGET),$(TARGET)/)release/$(1) $(1)
 
-build: ## build ./demo-controller, static (the default)
+build: demo-controller ## build ./demo-controller, static (the default)
+
+demo-controller:
 	$(call static,demo-controller)
 
 event-controller: ## build ./event-controller/event-controller, static
@@ -37,14 +49,19 @@ run: build ## build, and run with your kubeconfig: make run ARGS="--explain -n a
 image-settings:
 	@[ -n "$(DOCKER_REPO)" ] || { echo "DOCKER_REPO is not set: expected an image repository, for example" \
 		"DOCKER_REPO=registry.example.com/team" >&2; exit 2; }
-	@[ -n "$(ENGINE)" ] || { echo "found neither docker nor podman: install one of them" >&2; exit 2; }
+	@[ -n "$(TAG)" ] || { echo "TAG is not set, and this is not a git checkout: expected TAG=1.0, for example" >&2; exit 2; }
+	@[ -n "$(ENGINE)" ] || { echo "neither docker nor podman answers to 'info': start or install one of them" >&2; exit 2; }
 
-build-image: image-settings ## build the image with docker or podman: make build-image DOCKER_REPO=registry.example.com/team
-	$(ENGINE) build $(if $(PLATFORM),--platform $(PLATFORM)) --tag $(IMAGE) .
+build-image: image-settings ## build the image with docker or podman: make build-image DOCKER_REPO=registry.example.com/team [BIN=event-controller]
+	DOCKER_BUILDKIT=1 $(ENGINE) build $(if $(PLATFORM),--platform $(PLATFORM)) \
+		$(if $(filter podman,$(ENGINE)),--build-arg BUILDPLATFORM=$(host)) \
+		--target $(BIN) --build-arg BIN=$(BIN) --build-arg REVISION=$(REVISION) \
+		--label org.opencontainers.image.title=$(BIN) --label org.opencontainers.image.revision=$(REVISION) \
+		--tag $(IMAGE) .
 
 push-image: image-settings ## push the image, with the same DOCKER_REPO
 	$(ENGINE) push $(IMAGE)
-	@echo "set this in demo-controller.yaml: image: $(IMAGE)"
+	@echo "set this in the manifest of $(BIN): image: $(IMAGE)"
 
 # Needs root for chroot and mknod, but no container engine.
 image-check: build ## test the binary in an empty root directory, as in the image; needs root and KUBEBUILDER_ASSETS

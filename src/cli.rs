@@ -12,10 +12,15 @@ use daemon::{
 
 use crate::{controller, informer::Key, pki};
 
+/// Returns the version, with the revision that the Makefile sets.
+pub fn version() -> String {
+    daemon::args::format_version(env!("CARGO_PKG_VERSION"), option_env!("REVISION"))
+}
+
 /// Issue the TLS certificates that applications request with Pki objects, record an event on the waiting pods if a request
 /// is refused, and log the lifecycle of every pod.
 #[derive(Debug, Parser)]
-#[command(name = "demo-controller", version, args_conflicts_with_subcommands = true)]
+#[command(name = "demo-controller", version = version(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,

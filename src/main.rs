@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use daemon::{Error, Process, leader};
 use demo_controller::{
-    cli::{Cli, Command, RunArgs},
+    cli::{self, Cli, Command, RunArgs},
     controller, pki,
 };
 
@@ -25,7 +25,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let (telemetry, stop) = (&process.telemetry, process.stop.clone());
     let client = process.connection.client.clone();
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = cli::version(),
         server = process.connection.server,
         namespace = config.namespace.as_deref().unwrap_or("(all)"),
         dry_run = config.pki.dry_run.then_some(true),

@@ -41,6 +41,14 @@ pub struct Args {
     pub max_retries: u32,
 }
 
+/// Formats a version with the revision that the Makefile sets: `0.1.0 (4f2c1ab)`.
+pub fn format_version(version: &str, revision: Option<&str>) -> String {
+    match revision {
+        None | Some("") => version.to_owned(),
+        Some(revision) => format!("{version} ({revision})"),
+    }
+}
+
 /// Parses a number. (The error of clap's parser lacks the accepted range.)
 fn parse_number<N: FromStr + PartialOrd + Display>(text: &str, accepted: RangeInclusive<N>) -> Result<N, String> {
     let number = text.parse().ok().filter(|number| accepted.contains(number));
@@ -94,6 +102,13 @@ mod tests {
 
     fn parse(args: &[&str]) -> Result<Args, clap::Error> {
         Cli::try_parse_from(["x"].iter().chain(args)).map(|cli| cli.args)
+    }
+
+    #[test]
+    fn version_has_the_revision_if_it_is_known() {
+        for (revision, version) in [(None, "0.1.0"), (Some(""), "0.1.0"), (Some("4f2c1ab"), "0.1.0 (4f2c1ab)")] {
+            assert_eq!(format_version("0.1.0", revision), version);
+        }
     }
 
     #[test]

@@ -22,13 +22,18 @@ use crate::{
 mod file;
 use file::Sections;
 
+/// Returns the version, with the revision that the Makefile sets.
+pub fn version() -> String {
+    daemon::args::format_version(env!("CARGO_PKG_VERSION"), option_env!("REVISION"))
+}
+
 /// Send each event of any resource to a plugin, which returns a message for the log.
 ///
 /// When an object appears, changes or is deleted, the plugin gets an event: ADDED, MODIFIED or DELETED. A value comes
 /// from a flag, else from its variable, else from the ini file: section `global`, keys as the variables in lower case.
 /// Exit codes: 0 stopped by a signal, 1 failed, 2 wrong input.
 #[derive(Debug, Parser)]
-#[command(name = "event-controller", version, after_help = EXAMPLES)]
+#[command(name = "event-controller", version = version(), after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     daemon: daemon::Args,

@@ -38,7 +38,7 @@ async fn run(settings: Settings) -> Result<(), Error> {
         controller.namespace = Some(connection.default_namespace.clone());
     }
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = cli::version(),
         server = connection.server,
         resource = %controller.resource,
         namespace = controller.namespace.as_deref().unwrap_or("(all)"),

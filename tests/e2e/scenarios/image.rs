@@ -68,7 +68,8 @@ fn start(env: &TestEnv, read_only: bool) -> Process {
     let _ = fs::remove_dir_all(&root);
 
     let dockerfile = repo_file("Dockerfile");
-    let line = |word: &str| dockerfile.lines().find_map(|line| line.strip_prefix(word)).expect(word).trim();
+    // Of the last stage.
+    let line = |word: &str| dockerfile.lines().rev().find_map(|line| line.strip_prefix(word)).expect(word).trim();
     let entrypoint: Vec<String> = serde_json::from_str(line("ENTRYPOINT")).expect("a JSON array");
     let context = &pod["securityContext"];
     let user = format!("{}:{}", context["runAsUser"], context["runAsGroup"]);
