@@ -77,7 +77,7 @@ impl RunArgs {
         Target::Kubeconfig { files: self.daemon.kubeconfig.clone(), context: self.daemon.context.clone() }
     }
 
-    /// What the engine needs of the flags.
+    /// Returns the settings of the controller.
     ///
     /// # Errors
     /// Flags that contradict each other. (clap's `conflicts_with` counts a variable that is `false`.)

@@ -1,10 +1,10 @@
 //! Connects the modules: two informers, two queues, two reconcilers. Read it from top to bottom.
 //!
 //! ```text
-//!  Pod informer --> Pod cache --> on_pod --------------------> Pod queue --> workers: Lifecycle
+//!  Pod informer --> Pod cache --> on_pod --------------------> Pod queue --> workers: PodReconciler
 //!                                    | a new pod mounts its Secret
 //!                                    v
-//!  Pki informer --> Pki cache --> on_pki --------------------> Pki queue --> workers: Certificates (read both caches)
+//!  Pki informer --> Pki cache --> on_pki --------------------> Pki queue --> workers: PkiReconciler (read both caches)
 //! ```
 
 use std::{sync::Arc, time::Duration};
@@ -22,8 +22,8 @@ use crate::{
     events::{self, Recorder},
     explain,
     informer::{Change, Informer, Key, Object, Resync, Store, collection_path},
-    pki::{self, Certificates, Pki},
-    pods::{Lifecycle, Pod},
+    pki::{self, Pki, PkiReconciler},
+    pods::{Pod, PodReconciler},
     worker::WorkerPool,
     workqueue::WorkQueue,
 };
@@ -64,19 +64,19 @@ pub async fn run(
     let pods = Informer::<Pod>::new(client.clone(), "pods", pod_path, config.watch_idle, telemetry);
     let pkis = Informer::<Pki>::new(client.clone(), pki::PLURAL, pki_path, config.watch_idle, telemetry);
 
-    // 2. A queue of keys per job.
+    // 2. A queue of keys per reconciler.
     let pod_queue = WorkQueue::new("pod", telemetry);
     let pki_queue = WorkQueue::new("pki", telemetry);
 
     // 3. The reconcilers. A worker calls them with a key, and they read the caches.
     let (recorder, event_writer) = Recorder::new(client.clone(), "controlplane", config.pki.dry_run, telemetry);
-    let lifecycle = Arc::new(Lifecycle::new(pods.store()));
+    let lifecycle = Arc::new(PodReconciler::new(pods.store()));
     let waiting_pods = {
         let pods = pods.store();
         Arc::new(move |secret: &Key| find_waiting_pods(&pods, secret))
     };
     let certificates =
-        Arc::new(Certificates::new(client, pkis.store(), waiting_pods, recorder.clone(), &config.pki, telemetry));
+        Arc::new(PkiReconciler::new(client, pkis.store(), waiting_pods, recorder.clone(), &config.pki, telemetry));
 
     // 4. The workers of each queue. They start when the caches that their reconciler reads are synced.
     let mut workers = WorkerPool::new(config.workers, config.max_retries, telemetry, &stop);
@@ -87,7 +87,8 @@ pub async fn run(
         pkis_synced.await;
     });
 
-    // 5. The tasks that enqueue keys: event handlers, the list of allowed names, the resync. They end when `tasks` is dropped.
+    // 5. The writer of events, and the tasks that enqueue keys: event handlers, the list of allowed names, the resync. They
+    //    end when `tasks` is dropped.
     let mut tasks = JoinSet::new();
     tasks.spawn(event_writer);
     let every_pki = {
@@ -142,7 +143,7 @@ fn needs_reconcile(change: &Change<Pki>) -> bool {
 /// to record why the Secret is missing, or to repair the Secret. (controller-runtime: `EnqueueRequestsFromMapFunc`.)
 fn on_pod(
     queue: WorkQueue<Key>,
-    lifecycle: Arc<Lifecycle>,
+    lifecycle: Arc<PodReconciler>,
     pki_queue: WorkQueue<Key>,
     pkis: Arc<Store<Pki>>,
 ) -> impl Fn(Change<Pod>) {

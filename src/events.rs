@@ -8,7 +8,7 @@
 //! bounded queue, and a task of its own writes it:
 //!
 //! ```text
-//! record --> limit per object --> bounded queue --> writer --POST; if it exists: GET, PATCH--> API server
+//! record --> bounded queue --> limit per object --> writer --POST; if it exists: GET, PATCH--> API server
 //! ```
 //!
 //! Read `event.rs` (the Event object and its name), this file (the queue and its limits), then `writer.rs` (the requests and
@@ -130,7 +130,7 @@ impl Inner {
     fn drop_event(&self, event: &Event, result: &'static str, why: &str) {
         self.metrics.count(result);
         if let Some(permit) = self.throttle.allow() {
-            let (event, reason) = (event::object_key(event), event.reason.as_deref());
+            let (event, reason) = (event::event_key(event), event.reason.as_deref());
             warn!(%event, reason, error = why, suppressed = permit.suppressed, "event dropped");
         }
     }

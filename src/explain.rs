@@ -16,13 +16,13 @@ pub enum Step {
     Change,
     /// A worker takes the key. No other worker gets it until it is done.
     Claim,
-    /// Compare the present state with the spec, and act on the difference.
+    /// Read the current state, and act on the difference.
     Reconcile,
     /// Forget the failures, or retry. In both cases: done.
     Finish,
     /// Resync every key, or shut down.
     Repeat,
-    /// Record an event for the object's owner. A reconcile does this between steps 5 and 6.
+    /// Record an event for the application's owner. A reconcile does this between steps 5 and 6.
     Record,
 }
 

@@ -1,6 +1,6 @@
 //! The informer: keeps a copy of a resource in memory.
 //!
-//! A controller reads the present state much more often than it changes. A request for each read would overload the API
+//! A controller reads the current state much more often than it changes. A request for each read would overload the API
 //! server, so an informer keeps a copy: it lists once and then watches. Reading order:
 //!
 //! 1. [`Key`]: `namespace/name`, the item of every queue.
@@ -45,7 +45,7 @@ pub use store::{Change, Store};
 
 /// An object of the cache.
 ///
-/// Implementors decode themselves straight from the wire (`serde::Deserialize`) and keep only the fields that are used.
+/// Implementors decode themselves from the response (`serde::Deserialize`) and keep only the fields that are used.
 pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
     /// `namespace/name`.
     fn key(&self) -> &Key;
@@ -101,10 +101,10 @@ impl<T: Object> Informer<T> {
 }
 
 /// Returns the path of a collection, in one namespace or in all: `/apis/box.com/v1/namespaces/app1/pkis`.
-pub fn collection_path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+pub fn collection_path(group_path: &str, namespace: Option<&str>, plural: &str) -> String {
     match namespace {
-        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
-        None => format!("{group}/{plural}"),
+        Some(namespace) => format!("{group_path}/namespaces/{namespace}/{plural}"),
+        None => format!("{group_path}/{plural}"),
     }
 }
 

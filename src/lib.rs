@@ -11,14 +11,14 @@
 //!
 //! # Reading order
 //!
-//! The modules stand in this order, and `docs/tour.md` follows one change through them. `--explain` logs each step of the
+//! The modules are in this order, and `docs/tour.md` follows one change through them. `--explain` logs each step of the
 //! tour while the program runs.
 //!
 //! | module | in one sentence |
 //! | --- | --- |
-//! | [`pods`] | The smallest controller: one log line for each change of a pod. The example for the next three. |
+//! | [`pods`] | The smallest controller: logs a line when the state of a pod has changed. The example for the next three. |
 //! | [`informer`] | Keeps a copy of a resource in memory: key, store, list and watch, reflector, resync. |
-//! | [`workqueue`] | Decides which key is processed next, and never gives a key to two workers. |
+//! | [`workqueue`] | Decides which key is processed next, and never gives a key to two workers at once. |
 //! | [`worker`] | Gets a key, reconciles it, then forgets its failures or retries. |
 //! | [`events`] | Records Events, which `kubectl describe` prints. |
 //! | [`pki`] | The certificate controller: validates, issues, reports an error to the application's owner. |

@@ -41,7 +41,7 @@ mod types;
 mod validate;
 
 pub use allowed::read_allowed_names;
-pub use reconcile::{Certificates, WaitingPods};
+pub use reconcile::{PkiReconciler, WaitingPods};
 pub use types::Pki;
 
 /// The CustomResourceDefinition, as `demo-controller crd` prints it.

@@ -1,4 +1,4 @@
-//! The lifecycle controller: logs each change of a pod's state, once.
+//! The lifecycle controller: logs a line when the state of a pod differs from its last line.
 //!
 //! The smallest complete controller of the project: start here. Its reconcile writes no object, so it cannot fail.
 //!
@@ -14,5 +14,5 @@ mod lifecycle;
 mod pod;
 mod wire;
 
-pub use lifecycle::Lifecycle;
+pub use lifecycle::PodReconciler;
 pub use pod::{Pod, PodState};

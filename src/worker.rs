@@ -2,9 +2,9 @@
 //!
 //! Every controller has this loop:
 //!
-//! 1. **Get** the next key. Its claim keeps other workers away from the key.
-//! 2. **Reconcile**: compare the *present* state with the spec, and act on the difference.
-//! 3. **Forget or retry**: after a success, or if a retry is useless, forget the failures. Otherwise retry the key later.
+//! 1. **Get** the next key (step 4 of the tour). No other worker gets a key that is claimed.
+//! 2. **Reconcile** (5): compare the *present* state with the spec, and act on the difference.
+//! 3. **Forget or retry** (6): after a success, or if a retry is useless, forget the failures. Otherwise retry the key later.
 //! 4. **Done**, in any case: the claim ends.
 //!
 //! The business code in step 2 never retries. It returns an [`Action`] or a [`ReconcileError`], and step 3 decides, in one
@@ -14,18 +14,18 @@
 //! |---|---|---|
 //! | [`AwaitChange`](Action::AwaitChange) | forgets | it succeeded |
 //! | [`RequeueAfter`](Action::RequeueAfter) | forgets, and adds the key after this time | it succeeded; a renewal is not a failure |
-//! | [`Permanent`](ReconcileError::Permanent) | forgets | a retry has the same result until something changes |
-//! | [`Transient`](ReconcileError::Transient), or panics | retries with backoff, at most `max_retries` times | a retry may help |
+//! | [`Permanent`](ReconcileError::Permanent) | forgets, and adds the key after `requeue_after`, if given | a retry has the same result until something changes |
+//! | [`Transient`](ReconcileError::Transient), or panics | retries with backoff, at most `max_retries` times; then reports it and forgets | a retry may help |
 //! | [`Unavailable`](ReconcileError::Unavailable) | retries with backoff, without a limit | the key is not at fault |
 //!
 //! **Why a key and not an event?** An event describes the past, and three more may follow before a worker is free. The cache has
-//! the present state. So several changes cost one reconcile, a lost event is made good by the next reconcile, and a retry is
-//! the same as a first attempt.
+//! the current state. So several changes cost one reconcile, an event that is missed costs nothing once the cache has a
+//! later state, and a retry is the same as a first attempt.
 //!
 //! **Why are done and forget two things?** Done ends *this attempt*: before it, no other worker may get the key. It is needed
 //! in any case, so dropping the claim does it. Forget ends *a series of failures*. After a failure it would be wrong (each
-//! retry would come after 5 ms), and after a success it is needed (or the next failure waits as long as the tenth). So it is
-//! a decision, and written at each place that makes it.
+//! retry would come after 5 ms), and after a success it is needed (or the next failure waits as long as the tenth). So the
+//! worker decides it for each result, in step 3.
 //!
 //! The next module is [`crate::events`].
 
@@ -61,9 +61,9 @@ const WARN_FROM: Duration = Duration::from_secs(1);
 /// The result of a reconcile without an error, as in kube-rs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The present state is right. Reconcile again after a change or a resync.
+    /// The current state is right. Reconcile again after a change or a resync.
     AwaitChange,
-    /// The present state is right for this long; then a certificate is due for renewal, for example. Not a retry.
+    /// The current state is right for this long; then a certificate is due for renewal, for example. Not a retry.
     RequeueAfter(Duration),
 }
 
@@ -73,9 +73,9 @@ pub enum ReconcileError {
     /// A retry has the same result until something changes, so the worker does not retry.
     #[error("{why}")]
     Permanent {
-        /// The error, for the log. The reconciler has reported it to the object's owner.
+        /// The error, for the log. The reconciler has reported it to the application's owner.
         why: String,
-        /// Reconcile again after this time (a reminder, not a retry).
+        /// Reconcile again after this time (to record the event again; not a retry).
         requeue_after: Option<Duration>,
     },
     /// The object may be at fault: retried with backoff, at most `max_retries` times.
@@ -99,12 +99,13 @@ impl From<Failure> for ReconcileError {
 
 /// The business code of a controller.
 pub trait Reconciler<K>: Send + Sync + 'static {
-    /// Compares the present state with the spec of the object, and acts on the difference.
+    /// Compares the current state with the spec of the object, and acts on the difference.
     ///
-    /// It does not know what changed, and must be safe to repeat. When the process ends, it is dropped at an await point.
+    /// It does not know what changed, and must be safe to repeat. If it outlasts the grace period of a shutdown, it is
+    /// dropped at an await point.
     fn reconcile(&self, key: &K) -> impl Future<Output = Result<Action, ReconcileError>> + Send;
 
-    /// Reports to the object's owner that the last retry has failed. May return when to try again.
+    /// Reports to the application's owner that the last retry has failed. May return when to try again.
     ///
     /// If the report fails, it is repeated after a backoff, unless a reconcile succeeds first.
     fn on_retries_exhausted(
@@ -143,7 +144,7 @@ impl<K: QueueKey, R: Reconciler<K>> Worker<K, R> {
             let Some(claim) = claim else { return };
             let key = claim.key();
             explain!(Claim, queue, ?key, "a worker takes the key: no other worker gets it now");
-            explain!(Reconcile, queue, ?key, "the reconcile compares the present state with the spec");
+            explain!(Reconcile, queue, ?key, "the reconcile reads the current state and acts on the difference");
             // 2. and 3.
             let result = self.process(key).await;
             explain!(Finish, queue, ?key, result = result.label(), "{}", result.explained());

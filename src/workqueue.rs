@@ -1,4 +1,4 @@
-//! The work queue: decides which key is processed next, and never gives a key to two workers.
+//! The work queue: decides which key is processed next, and never gives a key to two workers at once.
 //!
 //! An event handler [adds](WorkQueue::add) the key of each object that changed. Workers [get](WorkQueue::get) keys, one
 //! claim each. The queue promises:
@@ -8,7 +8,7 @@
 //! 3. **Nothing is lost.** A key that is added while it is processed is processed again.
 //! 4. **Fair.** First in, first out.
 //! 5. **A claim always ends.** Dropping it is `done`, also when a panic drops it.
-//! 6. **DoneResult is not forget.** `done` ends the claim, `forget` resets the failure count.
+//! 6. **Done is not forget.** `done` ends the claim, `forget` resets the failure count.
 //! 7. **Only retries are rate limited.** An add and a delayed add never wait for the token bucket.
 //! 8. **Shutdown.** After it delayed keys are dropped; `get` returns the queued keys, then None.
 //!
@@ -150,7 +150,7 @@ impl<K: QueueKey> WorkQueue<K> {
         self.0.lock().failures.forget(key);
     }
 
-    /// Cancels a pending retry of the key, because a later reconcile has succeeded or replaced it.
+    /// Cancels a pending retry of the key, because the key is dropped.
     ///
     /// client-go has no such method. There, useless retries use up the tokens of the bucket after an outage.
     pub fn cancel_retry(&self, key: &K) {

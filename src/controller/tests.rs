@@ -46,7 +46,7 @@ async fn new_pod_enqueues_the_pki_of_its_secret_once() {
     let (pkis, pods) = (Arc::new(Store::<Pki>::new()), Arc::new(Store::<Pod>::new()));
     let telemetry = Telemetry::default();
     let (pod_queue, pki_queue) = (WorkQueue::new("pod", &telemetry), WorkQueue::new("pki", &telemetry));
-    let lifecycle = Arc::new(Lifecycle::new(pods.clone()));
+    let lifecycle = Arc::new(PodReconciler::new(pods.clone()));
     let changed = on_pod(pod_queue.clone(), lifecycle, pki_queue.clone(), pkis.clone());
 
     changed(pods.apply(pod("early", "u1", "1", "Pending")).unwrap());

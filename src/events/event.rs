@@ -82,7 +82,7 @@ pub(super) fn new_event(
 }
 
 /// Returns the namespace and name of an Event.
-pub(super) fn object_key(event: &Event) -> Key {
+pub(super) fn event_key(event: &Event) -> Key {
     let metadata = &event.metadata;
     Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }

@@ -37,7 +37,7 @@ impl Inner {
 
     /// Writes an event, or drops it after the last retry.
     async fn write(&self, event: Event) {
-        let key = event::object_key(&event);
+        let key = event::event_key(&event);
         let api = Api::namespaced(self.client.clone(), key.namespace());
         let mut delays = successors(Some(FIRST_DELAY), |delay| Some((*delay * 2).min(MAX_DELAY))).take(MAX_RETRIES);
         let answer = loop {

@@ -31,7 +31,7 @@ impl Health {
 
     /// Waits until the first list is in the cache and the handler has seen each of its changes.
     ///
-    /// A worker that starts earlier takes an object that is not listed yet for a deleted one. Cancel-safe.
+    /// A worker that starts earlier would treat an object that is not listed yet as deleted. Cancel-safe.
     /// (client-go: `WaitForCacheSync`.)
     pub async fn wait_until_synced(&self) {
         // No error is possible: `self` owns the sender.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 /// `namespace/name`, or `name` for an object without a namespace: an item of the work queue.
 ///
-/// Cloning copies a pointer. The cache, its indexes, the queue and the lifecycle log all hold the same allocation.
+/// Cloning copies a pointer. Cloning copies a pointer, so the queue and the indexes need no copy of the text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 

@@ -106,7 +106,7 @@ pub enum WatchEvent<T> {
 }
 
 impl<T: Object> ListWatch<T> {
-    /// Creates the requests for the collection at `path`.
+    /// Creates a ListWatch of the collection at `path`.
     pub fn new(client: Client, path: impl Into<String>) -> Self {
         let page_size = AtomicU32::new(PAGE_SIZE);
         ListWatch { client, path: path.into(), selectors: String::new(), page_size, decodes: PhantomData }

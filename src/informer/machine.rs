@@ -9,10 +9,10 @@
 //!                 +------+                                   +------+
 //!                 v      |         the last page             v      |
 //!  start ----->  Listing  -------------------------------->  Watching ---+
-//!                 ^   ^     replace the store, watch from     |   ^      |  closed, silent, refused, broken:
-//!                 |   |     the version of the list           |   +------+  watch again from the same version
+//!                 ^   ^     replace the store, watch from     |   ^      |  closed, silent, broken, 401, 403,
+//!                 |   |     the version of the list           |   +------+  429, 5xx: watch again from there
 //!                 |   +---------------------------------------+
-//!                 |     410, "too large version", not decodable: that version is useless, list again
+//!                 |     410, 404, 4xx, "too large version", ERROR line, not decodable, closed at once: list again
 //!                 +-- any failure of a page (also an expired continue token): list again from the first page
 //! ```
 //!
@@ -67,7 +67,7 @@ pub struct NextRequest {
 /// A request to the API server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
-    /// A page.
+    /// A list, or the next page of one.
     List(ListRequest),
     /// A new watch of the changes after this version, for at most this time.
     Watch(String, Duration),
@@ -78,7 +78,7 @@ pub enum Request {
 /// An update of the store.
 #[derive(Debug)]
 pub enum Update<T> {
-    /// Nothing.
+    /// The store stays as it is.
     None,
     /// Replace the content by this list, but keep these keys, which do not decode.
     Replace(Vec<T>, Vec<Key>),
@@ -138,11 +138,11 @@ impl Backoffs {
 enum State<T> {
     /// Collects pages. The store keeps its content until the last page has arrived. A failure discards the pages.
     ///
-    /// If the continue token has expired, the server offers another one, which continues at its present state
+    /// If the continue token has expired, the server offers another one, which continues at its current state
     /// ("inconsistent continue"). It is not used, because the changes in the pages already read would be missed.
     Listing { items: Vec<T>, undecodable: Vec<Key> },
-    /// Watches. A failure leaves `version` unchanged, so the next watch continues without a gap. Only if the server does not
-    /// know the version (410, or not yet) is the next state Listing.
+    /// Watches. Most failures leave `version` unchanged, so the next watch continues without a gap. After a failure that
+    /// would repeat at this version (410, not known yet, not decodable, another 4xx), the next state is Listing.
     Watching { version: String, opened: Option<Instant>, events: u64 },
 }
 

@@ -8,8 +8,7 @@ use super::Key;
 
 /// A value per key, such as the last logged state of a pod.
 ///
-/// The reconciler that owns it calls [`forget`](Self::forget) when the object is deleted, so there are never more values
-/// than objects. The lock is for workers with different keys: no two workers have the same key at once.
+/// The reconciler removes the value when the object is deleted, so there are never more values than objects. The lock is for workers with different keys: no two workers have the same key at once.
 pub struct PerKey<V>(Mutex<HashMap<Key, V>>);
 
 impl<V> PerKey<V> {

@@ -47,7 +47,7 @@ impl<T: Object> Reflector<T> {
         let mut watch = None;
         loop {
             let work = async {
-                // Pitfall: `sleep(ZERO)` takes up to 1 ms, as tokio's timers are in milliseconds: 1,000 events a second.
+                // Pitfall: `sleep(ZERO)` takes up to 1 ms. That would limit a watch to 1,000 events per second.
                 if next.after.is_zero() {
                     consume_budget().await; // yields sometimes, even if the buffer holds many events
                 } else {

@@ -24,7 +24,7 @@ use parking_lot::RwLock;
 
 use super::{Key, Object};
 
-/// A mirror of one resource. One reflector writes, any number of readers read.
+/// The cached objects of one resource. One reflector writes, any number of readers read.
 ///
 /// A reader gets an `Arc`, not a copy, and cannot modify the object in the cache. (In Go, such a write is a common bug; here
 /// it does not compile.)

@@ -5,7 +5,7 @@
 //! team2/www.example.com # in the namespace team2 only
 //! ```
 //!
-//! The file is read once a second. It is usually a mounted ConfigMap, which changes by a symbolic link two directories above:
+//! The file is read once a second. It is usually a mounted ConfigMap, where the kubelet replaces a symbolic link and not the file:
 //! watching the file itself would not notice that.
 
 use std::{

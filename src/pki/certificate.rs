@@ -3,7 +3,7 @@
 //! The certificate itself is the only state: its request is read from it, and its renewal time follows from its dates and its
 //! serial number. So a restart or a lost status changes nothing.
 //!
-//! All functions are pure, except that the library draws the keys. Times are in whole seconds since 1970, as in a certificate.
+//! All functions are pure, except that the library generates the keys. Times are in whole seconds since 1970, as in a certificate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,7 +2,7 @@
 //!
 //! It always has the same steps: the object, the spec, the allowed names, the Secret, the status. They do not depend on the
 //! change that caused the reconcile. If a reconcile is interrupted (by `kill -9` after writing the Secret, for example), the
-//! next one completes it, because each step compares the present state with the spec.
+//! next one completes it, because each step compares the current state with the spec.
 //!
 //! Each write carries the version that it is based on, so a decision based on an old version fails (409) and overwrites
 //! nothing: a Secret is created by POST, and Secret and status are patched with the resourceVersion that was read.
@@ -39,7 +39,7 @@ use crate::{
 /// Returns the pods that mount a Secret.
 pub type WaitingPods = Arc<dyn Fn(&Key) -> Vec<ObjectReference> + Send + Sync>;
 
-/// The reason of the event for a name that is not allowed. Users know it from the original.
+/// The reason of the event for a name that is not allowed. Its text is that of Box's example.
 const NOT_ALLOWED_EVENT: &str = "pki ServiceName error";
 /// The reason of the event if a valid certificate cannot be replaced. The Pki stays ready.
 const RENEW_FAILED_EVENT: &str = "RenewFailed";
@@ -49,7 +49,7 @@ const READ_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const REPORT_AFTER: Duration = Duration::from_secs(4);
 
 /// The reconciler of Pkis.
-pub struct Certificates {
+pub struct PkiReconciler {
     client: Client,
     pkis: Arc<Store<Pki>>,
     waiting_pods: WaitingPods,
@@ -62,7 +62,7 @@ pub struct Certificates {
     metrics: CertificateMetrics,
 }
 
-/// A Pki that gets no certificate.
+/// Why a Pki gets no new certificate.
 struct Rejection {
     /// The reason of the condition.
     reason: &'static str,
@@ -88,7 +88,7 @@ struct Present {
     certificate: certificate::Result<Certificate>,
 }
 
-impl Reconciler<Key> for Certificates {
+impl Reconciler<Key> for PkiReconciler {
     async fn reconcile(&self, key: &Key) -> Result<Action, ReconcileError> {
         // 1. The object, from the cache. If it is deleted or being deleted, write nothing: the garbage collector deletes its
         //    Secret.
@@ -137,7 +137,7 @@ impl Reconciler<Key> for Certificates {
     }
 }
 
-impl Certificates {
+impl PkiReconciler {
     /// Creates the reconciler. It reads the list of allowed names, and sends no request.
     pub fn new(
         client: Client,
@@ -147,7 +147,7 @@ impl Certificates {
         config: &Config,
         telemetry: &Telemetry,
     ) -> Self {
-        Certificates {
+        PkiReconciler {
             ca: CaSecret::new(client.clone(), config.ca_secret.clone(), config.dry_run),
             client,
             pkis,
@@ -161,7 +161,7 @@ impl Certificates {
         }
     }
 
-    /// Reads the list of allowed names again when it changes, forever, and then calls `changed`.
+    /// Reads the list of allowed names again, forever. Calls `changed` after each change of it.
     pub async fn follow_allowed_names(&self, changed: impl Fn()) {
         self.allowed.follow(changed).await;
     }

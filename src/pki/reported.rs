@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn temporary_error_is_due_only_after_5_seconds() {
+    async fn temporary_error_is_due_only_after_the_delay() {
         let (reported, mut objects) = (&mut None, vec![ObjectReference::default()]);
         let mut due = || select_due(reported, "wait", (Duration::from_secs(5), REMIND), &mut objects);
         assert_eq!(due(), None);

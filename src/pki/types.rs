@@ -15,7 +15,7 @@ pub struct Pki {
     key: Key,
     uid: Box<str>,
     resource_version: Box<str>,
-    /// The generation: the number of changes of the spec.
+    /// The generation: it increases when the spec changes.
     pub generation: i64,
     /// Whether it has a deletionTimestamp.
     pub is_deleting: bool,

@@ -4,7 +4,7 @@
 //!
 //! * **True**: a pod's last line is its true state.
 //! * **Never invented**: states in between may be skipped, but each line shows a state that the pod was in.
-//! * **Never repeated**: a change that is not visible in the state gets no line, except another reason for it.
+//! * **Never repeated**: a line is logged only if the state, the UID, the restarts or the reason has changed.
 //! * **Baseline**: the pods of the first list are marked in the log, because they are not new.
 
 use std::{mem, sync::Arc};
@@ -16,16 +16,17 @@ use crate::{
 };
 
 /// The reconciler of pods.
-pub struct Lifecycle {
+pub struct PodReconciler {
     pods: Arc<Store<Pod>>,
-    last_logged: PerKey<LastLogged>,
+    known: PerKey<Known>,
 }
 
-/// The pod that was last logged under a key: usually the object in the cache itself, so this costs a pointer per pod.
-enum LastLogged {
+/// What is known of a pod: usually the object in the cache itself, so this costs a pointer per pod.
+enum Known {
     /// It was in the first list, and is not logged yet.
     Baseline(Arc<Pod>),
-    Pod(Arc<Pod>),
+    /// It was logged in this state.
+    Logged(Arc<Pod>),
 }
 
 /// One line of the log.
@@ -42,24 +43,24 @@ struct Transition {
     baseline: bool,
 }
 
-impl Lifecycle {
+impl PodReconciler {
     /// Creates the reconciler. It reads the pods from this store.
     pub fn new(pods: Arc<Store<Pod>>) -> Self {
-        Lifecycle { pods, last_logged: PerKey::default() }
+        PodReconciler { pods, known: PerKey::default() }
     }
 
     /// Marks a pod of the first list.
     pub fn mark_baseline(&self, pod: Arc<Pod>) {
-        self.last_logged.update(pod.key(), |last| *last = Some(LastLogged::Baseline(pod.clone())));
+        self.known.update(pod.key(), |last| *last = Some(Known::Baseline(pod.clone())));
     }
 }
 
-impl Reconciler<Key> for Lifecycle {
+impl Reconciler<Key> for PodReconciler {
     async fn reconcile(&self, key: &Key) -> Result<Action, ReconcileError> {
-        // 1. The present state, from the cache. None: the pod is deleted.
+        // 1. The current state, from the cache. None: the pod is deleted.
         let pod = self.pods.get(key);
-        // 2. The pod that was last logged. From now on it is this one.
-        let last = self.last_logged.update(key, |last| mem::replace(last, pod.clone().map(LastLogged::Pod)));
+        // 2. The pod that was last logged. It is replaced by the current one.
+        let last = self.known.update(key, |last| mem::replace(last, pod.clone().map(Known::Logged)));
         // 3. Log the difference. A field without a value is left out.
         if let Some(transition) = compare(last, pod) {
             tracing::info!(
@@ -79,8 +80,8 @@ impl Reconciler<Key> for Lifecycle {
 }
 
 /// Decides what to log.
-fn compare(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> Option<Transition> {
-    use LastLogged::{Baseline, Pod};
+fn compare(last: Option<Known>, now: Option<Arc<Pod>>) -> Option<Transition> {
+    use Known::{Baseline, Logged};
     let line = |pod, from, to| Transition { pod, from, to, restarts: None, replaced: false, baseline: false };
     match (last, now) {
         // Created and deleted between two reconciles: it was never logged.
@@ -89,8 +90,8 @@ fn compare(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> Option<Transition
             let baseline = matches!(last, Some(Baseline(old)) if old.uid() == pod.uid());
             Some(Transition { baseline, ..line(pod.clone(), None, Some(pod.state)) })
         }
-        (Some(Pod(old)), None) => Some(line(old.clone(), Some(old.state), None)),
-        (Some(Pod(old)), Some(pod)) => {
+        (Some(Logged(old)), None) => Some(line(old.clone(), Some(old.state), None)),
+        (Some(Logged(old)), Some(pod)) => {
             let replaced = old.uid() != pod.uid();
             let restarts = (!replaced && pod.restarts > old.restarts).then_some(pod.restarts);
             let has_new_reason = pod.reason.is_some() && pod.reason != old.reason && pod.state != PodState::Ready;

@@ -16,7 +16,7 @@ pub struct Pod {
     pub state: PodState,
     /// The restarts of all its containers, init containers included.
     pub restarts: u32,
-    /// Why it, or its first container that has a reason, does not run or was restarted: `ImagePullBackOff`, `OOMKilled`.
+    /// Why the pod, or one of its containers, does not run or was restarted: `ImagePullBackOff`, `OOMKilled`.
     pub reason: Option<Box<str>>,
     /// The Secrets that its volumes and environment need, each once. They are the indexed values.
     pub secrets: Box<[Key]>,

@@ -8,7 +8,7 @@ use prometheus_client::{
 /// How a reconcile ended: the label `result` of `reconcile_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileOutcome {
-    /// The present state is right, or the object is deleted.
+    /// The current state is right, or the object is deleted.
     Success,
     /// Failed, and a retry is useless.
     Permanent,

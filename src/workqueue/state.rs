@@ -78,7 +78,7 @@ pub struct Load {
     pub longest: Duration,
 }
 
-/// See the [module's documentation](self).
+/// The state of each key, and the order of the queued ones.
 #[derive(Debug)]
 pub struct QueueState<K> {
     /// Every key that is not absent.
@@ -95,7 +95,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         QueueState { keys: HashMap::new(), queue: VecDeque::new(), is_shut_down: false }
     }
 
-    /// Makes a key dirty. `clock` is called only if the key was not dirty: it would double the cost of such an add.
+    /// Makes a key dirty. `clock` is called only if the key was not dirty: reading it would double the cost of an ignored add.
     pub fn add(&mut self, key: K, clock: impl FnOnce() -> Instant) -> AddResult {
         if self.is_shut_down {
             return AddResult::Ignored;

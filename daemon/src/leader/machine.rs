@@ -1,11 +1,11 @@
-//! Decides what a candidate does next: read the Lease, claim it, renew it, or stop because the Lease is lost.
+//! Decides what a candidate does next: read the Lease, acquire it, renew it, or stop because the Lease is lost.
 //!
 //! A pure state machine: it takes a response, and returns the role and the next request. It does no I/O; time and
 //! jitter are arguments, so a test can run hundreds of elections. The [`LeaderElector`](super::LeaderElector) sends
 //! what it returns.
 //!
 //! ```text
-//!         no holder, held by this process, or unchanged for its whole duration: claim it
+//!         no holder, held by this process, or unchanged for its whole duration: acquire it
 //!            +------------------------------------------------------------+
 //!            |                                                            v      written in time
 //!  start -> Get  <------- 409, 404: another process was faster ------- Write ------------------> leader, renews
@@ -27,7 +27,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use tokio::time::Instant;
 
-/// Time after which another candidate may claim a Lease that is not renewed.
+/// Time after which another candidate may acquire a Lease that is not renewed.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// Time after which a leader without a renewal stops leading.
 pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ pub(super) enum Role {
 pub(super) struct Machine {
     identity: String,
     observed: Option<Observed>,
-    /// When the last successful claim or renewal was sent. None: this process has not led yet.
+    /// When the last successful acquisition or renewal was sent. None: this process has not led yet.
     renewal_sent_at: Option<Instant>,
 }
 
@@ -172,7 +172,7 @@ impl Machine {
         self.observed = Some(Observed { lease, since });
     }
 
-    /// Returns when this process may claim the Lease. None: at once, because it has no holder or this process holds it.
+    /// Returns when this process may acquire the Lease. None: at once, because it has no holder or this process holds it.
     fn free_at(&self) -> Option<Instant> {
         let Observed { lease, since } = self.observed.as_ref()?;
         holder(lease).filter(|holder| *holder != self.identity)?;
@@ -206,7 +206,7 @@ impl Machine {
     }
 }
 
-/// Returns the Lease without a holder if this candidate holds it. A standby may claim it before it expires.
+/// Returns the Lease without a holder if this candidate holds it. A standby may acquire it before it expires.
 pub(super) fn released(mut lease: Lease, identity: &str) -> Option<Lease> {
     let spec = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(identity))?;
     spec.holder_identity = Some(String::new());

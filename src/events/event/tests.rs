@@ -12,7 +12,7 @@ fn warning(about: &ObjectReference, message: &str) -> Event {
 #[test]
 fn event_name_is_the_same_in_every_release() {
     // An upgraded controller has to find the Events of the previous release.
-    let key = object_key(&warning(&pod_reference("app1-pod"), "no such name"));
+    let key = event_key(&warning(&pod_reference("app1-pod"), "no such name"));
     assert_eq!(key.as_str(), "app1/app1-pod.0d0b181efbe5f327");
 }
 

@@ -15,7 +15,7 @@ const SECRETS: &str = "/api/v1/namespaces/app1/secrets";
 const STATUS: &str = "PATCH /apis/box.com/v1/namespaces/app1/pkis/app1-pki/status";
 
 struct Harness {
-    job: Arc<Certificates>,
+    job: Arc<PkiReconciler>,
     server: FakeApiServer,
     /// The recorder's API server. It is separate, so that the order of the requests to `server` is certain.
     events: FakeApiServer,
@@ -100,7 +100,7 @@ impl Harness {
         };
         change(&mut config);
         let (pkis, pods) = (Arc::new(Store::new()), Arc::new(move |_: &Key| pods.clone()));
-        let job = Arc::new(Certificates::new(client, pkis, pods, recorder, &config, &telemetry));
+        let job = Arc::new(PkiReconciler::new(client, pkis, pods, recorder, &config, &telemetry));
         let authority = Authority::create(Timestamp::now(), rand::random()).unwrap();
         Harness { job, server, events, telemetry, authority }
     }

@@ -19,16 +19,16 @@ fn pod(uid: &str, state: PodState, restarts: u32) -> Arc<Pod> {
     Arc::new(serde_json::from_str(&wire.to_string()).unwrap())
 }
 
-fn baseline(pod: Arc<Pod>) -> Option<LastLogged> {
-    Some(LastLogged::Baseline(pod))
+fn baseline(pod: Arc<Pod>) -> Option<Known> {
+    Some(Known::Baseline(pod))
 }
 
-fn logged(pod: Arc<Pod>) -> Option<LastLogged> {
-    Some(LastLogged::Pod(pod))
+fn logged(pod: Arc<Pod>) -> Option<Known> {
+    Some(Known::Logged(pod))
 }
 
 /// `Pending>Running restarts=1`, or an empty text for no line.
-fn line(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> String {
+fn line(last: Option<Known>, now: Option<Arc<Pod>>) -> String {
     let Some(line) = compare(last, now) else { return String::new() };
     let mut text =
         format!("{}>{}", line.from.map_or("none", PodState::as_str), line.to.map_or("Deleted", PodState::as_str));
@@ -41,7 +41,7 @@ fn line(last: Option<LastLogged>, now: Option<Arc<Pod>>) -> String {
 async fn reconcile_logs_each_change_once_with_its_fields() {
     let log = Log::start(tracing::Level::INFO);
     let (pods, key) = (Arc::new(Store::new()), Key::new("app1", "web"));
-    let job = Lifecycle::new(pods.clone());
+    let job = PodReconciler::new(pods.clone());
     pods.replace(vec![Arc::into_inner(pod("u", PodState::Pending, 0)).unwrap()], &[]);
     for _ in 0..2 {
         job.reconcile(&key).await.unwrap();
@@ -50,7 +50,7 @@ async fn reconcile_logs_each_change_once_with_its_fields() {
     for _ in 0..2 {
         job.reconcile(&key).await.unwrap();
     }
-    assert!(job.last_logged.is_empty(), "the entry is removed with the pod");
+    assert!(job.known.is_empty(), "the entry is removed with the pod");
     let lines = log.lines();
     let of = |field: &str| lines.iter().map(|line| line[field].clone()).collect::<Vec<Value>>();
     assert_eq!(of("message"), ["pod lifecycle"; 2]);
@@ -117,7 +117,7 @@ proptest! {
             let states = [Pending, Running, Ready, Succeeded, Failed, Unknown, Terminating];
             truth = states.get(state).map(|state| pod(&uid.to_string(), *state, 0));
             if seen || i + 1 == count {
-                let line = line(std::mem::replace(&mut last, truth.clone().map(LastLogged::Pod)), truth.clone());
+                let line = line(std::mem::replace(&mut last, truth.clone().map(Known::Logged)), truth.clone());
                 if let Some((from, to)) = line.split(' ').next().and_then(|states| states.split_once('>')) {
                     prop_assert_eq!(from, if end == "Deleted" { "none" } else { &end });
                     end = to.into();
