@@ -21,9 +21,11 @@ RUN case "$TARGETARCH" in \
 COPY . .
 ARG BIN=demo-controller
 ARG REVISION
-# The cache keeps the compiled dependencies for the next build.
+# The cache keeps the compiled dependencies for the next build. Without `touch`, cargo would take a source file that is older than
+# the cache for an unchanged one.
 RUN --mount=type=cache,id=target-$TARGETARCH,target=/src/target \
-    make "$BIN" TARGET="$(cat /target)" REVISION="$REVISION" && cp "target/$(cat /target)/release/$BIN" /binary
+    find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
+ && make "$BIN" TARGET="$(cat /target)" REVISION="$REVISION" && cp "target/$(cat /target)/release/$BIN" /binary
 
 # No shell, no libc, no packages: a plugin needs an image of its own, with this binary in it.
 FROM scratch AS event-controller

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check node-check
+.PHONY: help demo build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check dockerfile-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -66,6 +66,9 @@ push-image: image-settings ## push the image, with the same DOCKER_REPO
 # Needs root for chroot and mknod, but no container engine.
 image-check: build ## test the binary in an empty root directory, as in the image; needs root and KUBEBUILDER_ASSETS
 	IMAGE_BINARY=$(CURDIR)/demo-controller cargo test --locked --test e2e -- --real image::
+
+dockerfile-check: ## build the image with buildah, with this machine's toolchain as the base; needs root
+	tests/image/build
 
 # NODE runs a command in a cluster of one node, as described in tests/node/main.rs. A kubelet reads changes every minute otherwise.
 NODE ?= ../shared/node/run
