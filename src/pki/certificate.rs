@@ -37,6 +37,8 @@ const CA_CRT: &str = "ca.crt";
 
 /// A certificate is valid from this long before its issue, for clients with a slow clock.
 const BACKDATED: i64 = 300;
+/// A certificate is renewed at least this long before its end: a kubelet updates mounted files after up to two minutes.
+const MIN_RENEW_BEFORE: i64 = 300;
 /// No certificate is renewed before this age.
 const MIN_AGE: i64 = 10;
 /// Ten years, two leap days included.
@@ -51,6 +53,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// The time of its renewal.
     pub renewal: Timestamp,
+    /// Whether it is renewed earlier than the spec says, because that would be too late.
+    pub is_renewed_early: bool,
     /// What follows the leaf in `tls.crt`, then the root in `ca.crt`.
     pub chain: Vec<CertificateDer<'static>>,
 }
@@ -160,7 +164,7 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
     // The renewal: `renewBefore` before the end, minus a jitter of up to a tenth of the time until then, so that certificates
     // that were issued together are not renewed together. The jitter follows from the serial number, so it is the same after
     // a restart. A certificate that expires with the CA is not renewed earlier: the next one would not be valid for longer.
-    let latest = not_after - request.renew_before;
+    let latest = not_after - request.renew_before.max(MIN_RENEW_BEFORE);
     let random = leaf.raw_serial().iter().rev().take(4).fold(0, |sum, byte| sum << 8 | i64::from(*byte));
     let jitter = ((latest - issued).max(0) / 10 * random) >> 32;
     let renewal = if not_after == ca_not_after { not_after } else { (latest - jitter).max(issued + MIN_AGE) };
@@ -170,6 +174,7 @@ pub fn inspect(secret: &Data, request: &CertificateRequest, now: Timestamp) -> R
         not_before: timestamp(not_before),
         not_after: timestamp(not_after),
         renewal: timestamp(renewal),
+        is_renewed_early: request.renew_before < MIN_RENEW_BEFORE,
         chain,
     })
 }

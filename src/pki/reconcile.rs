@@ -276,7 +276,14 @@ impl PkiReconciler {
         let key = pki.key();
         let (reason, message, certificate) = match result {
             Ok(certificate) | Err(Rejection { valid: Some(certificate), .. }) => {
-                (ISSUED, "the certificate is in the Secret of the same name", Some(certificate))
+                let message = match certificate.is_renewed_early {
+                    false => "the certificate is in the Secret of the same name",
+                    true => {
+                        "the certificate is in the Secret of the same name; it is renewed 5m before its end, because \
+                         spec.renewBefore is less: expected at least 5m"
+                    }
+                };
+                (ISSUED, message, Some(certificate))
             }
             Err(Rejection { reason, message, .. }) => (*reason, message.as_str(), None),
         };

@@ -337,6 +337,16 @@ fn certificate_is_not_renewed_in_its_first_ten_seconds() {
     assert_eq!(new_ca().issue(&request, at(0), [3; 16]).unwrap().0.renewal, at(10));
 }
 
+#[test]
+fn renew_before_of_less_than_5_minutes_counts_as_5() {
+    for (before, is_renewed_early) in [("0s", true), ("4m59s", true), ("5m", false)] {
+        let request = parse_request(&json!({ "serviceName": "app1", "duration": "1h", "renewBefore": before }));
+        let certificate = new_ca().issue(&request, at(0), [0; 16]).unwrap().0;
+        assert_eq!(certificate.is_renewed_early, is_renewed_early, "{before}");
+        assert!(certificate.not_after.duration_since(certificate.renewal).as_secs() >= 300, "{before}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -513,6 +513,28 @@ async fn immutable_secret_is_reported_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn short_renew_before_is_in_the_condition() {
+    let mut harness = Harness::new("app1", &[]);
+    let mut pki = pki_json("app1");
+    pki["spec"]["renewBefore"] = "1m".into();
+    pki["metadata"]["resourceVersion"] = "8".into();
+    harness.set_cached(&pki);
+    let reconcile = harness.reconcile();
+    harness.serve_secret(&not_found()).await;
+    harness.serve_ca().await;
+    let created = harness.expect(&format!("POST {SECRETS}")).await;
+    let secret = created.body.clone();
+    created.json(201, &secret);
+    let condition = harness.accept_status().await;
+    assert_eq!(condition["status"], "True");
+    assert!(
+        condition["message"].as_str().unwrap().contains("spec.renewBefore is less: expected at least 5m"),
+        "{condition}"
+    );
+    reconcile.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn failed_renewal_keeps_a_valid_certificate_ready() {
     for immutable in [true, false] {
         let (mut harness, secret, _) = Harness::ready().await;

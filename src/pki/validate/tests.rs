@@ -78,7 +78,7 @@ fn error_has_the_field_the_value_and_the_accepted_values() {
             ]),
         ),
         ("duration", json!([3600, "", "0", "h", "1d", "-2h", "2H", "59m59s", "8760h1s", "999999999999999999999h"])),
-        ("renewBefore", json!([3600, "", "1d", "0s", "4m59s", "2160h", "9999h"])),
+        ("renewBefore", json!([3600, "", "1d", "-1s", "2160h", "9999h"])),
     ] {
         for value in values.as_array().unwrap() {
             let mut spec = json!({ "serviceName": "app1" });
