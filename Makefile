@@ -56,7 +56,7 @@ build-image: image-settings ## build the image with docker or podman: make build
 	DOCKER_BUILDKIT=1 $(ENGINE) build $(if $(PLATFORM),--platform $(PLATFORM)) \
 		$(if $(filter podman,$(ENGINE)),--build-arg BUILDPLATFORM=$(host)) \
 		--target $(BIN) --build-arg BIN=$(BIN) --build-arg REVISION=$(REVISION) \
-		--label org.opencontainers.image.title=$(BIN) --label org.opencontainers.image.revision=$(REVISION) \
+		--label org.opencontainers.image.title=$(BIN) --label org.opencontainers.image.version=$(TAG) --label org.opencontainers.image.revision=$(REVISION) \
 		--tag $(IMAGE) .
 
 push-image: image-settings ## push the image, with the same DOCKER_REPO
