@@ -99,9 +99,21 @@ impl Cluster {
         });
     }
 
-    /// The events of a namespace with this reason, a line each.
-    pub fn events(&self, namespace: &str, reason: &str) -> String {
-        self.kubectl(&format!("get events -n {namespace} --field-selector=reason={reason} -o=name"))
+    /// Waits until a Deployment has started without a failed probe. On a busy machine, the first start may have one.
+    #[track_caller]
+    pub fn wait_clean_start(&self, name: &str, namespace: &str) {
+        for _ in 0..3 {
+            self.wait_rollout(namespace, name);
+            let pods = self.kubectl(&format!("get pods -n {namespace} -o=jsonpath={{.items[*].metadata.name}}"));
+            let failed = format!(
+                "get events -n {namespace} --field-selector=reason=Unhealthy,involvedObject.name={pods} -o=name"
+            );
+            if self.kubectl(&failed).is_empty() {
+                return;
+            }
+            self.kubectl(&format!("rollout restart -n {namespace} deployment/{name}"));
+        }
+        panic!("each start of {name} has a failed probe");
     }
 
     /// The lines of a Deployment's log.

@@ -32,8 +32,7 @@ fn pod(namespace: &str, name: &str, container: serde_json::Value, volumes: serde
 
 pub fn pod_of_the_manifest_is_ready_and_restricted(cluster: &Cluster) {
     cluster.deploy("demo-controller.yaml", "demo-controller", "./demo-controller");
-    cluster.wait_rollout("controlplane", "demo-controller");
-    assert_eq!(cluster.events("controlplane", "Unhealthy"), "", "the first probe comes after the caches are synced");
+    cluster.wait_clean_start("demo-controller", "controlplane");
     let status = fs::read_to_string(format!("/proc/{}/status", pids("/demo-controller")[0])).expect("its status");
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap_or_default();
@@ -171,8 +170,7 @@ pub fn standby_takes_over_when_the_leader_is_deleted(cluster: &Cluster) {
 pub fn event_controller_handles_every_pod(cluster: &Cluster) {
     let (name, binary) = ("event-controller", "./event-controller/event-controller");
     cluster.deploy("event-controller/event-controller.yaml", name, binary);
-    cluster.wait_rollout(name, name);
-    assert_eq!(cluster.events(name, "Unhealthy"), "");
+    cluster.wait_clean_start(name, name);
     cluster.wait("an event of a pod", &format!("logs -n {name} deployment/{name}"), |log| {
         log.contains("Kind: Pod; Name: tls; Event Type: ADDED")
     });
