@@ -181,7 +181,9 @@ pub fn failed_exec_plugin_leaks_nothing_and_recovers(env: &mut TestEnv) {
     for why in ["failed: exit status: 3", "printed no ExecCredential"] {
         let line = controller.wait_line(why);
         assert!(line.to_string().contains("the exec plugin sh"), "{line}");
-        secrets.assert_none_in("/readyz", &controller.page("/readyz").expect("a response").1);
+        for page in ["/readyz", "/metrics"] {
+            secrets.assert_none_in(page, &controller.page(page).expect("a response").1);
+        }
     }
     env.create_pki(namespace, "second", json!({ "serviceName": "app1" }));
     env.wait_pki(namespace, "second", "Issued");
