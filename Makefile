@@ -20,6 +20,8 @@ TAG ?= $(REVISION)$(if $(PLATFORM),-$(notdir $(PLATFORM)))
 IMAGE = $(DOCKER_REPO)/$(BIN):$(TAG)
 # The first one that answers: its client may be installed without a server.
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell $(engine) info >/dev/null 2>&1 && echo yes),$(engine))))
+# The address of the source, if git knows one, without a password in it.
+source := $(filter https://%,$(shell git remote get-url origin 2>/dev/null | sed 's,//[^/]*@,//,'))
 # podman 4 does not set it, and would ask for a base image of the other architecture.
 host = linux/$(subst x86_64,amd64,$(subst aarch64,arm64,$(shell uname -m)))
 
@@ -57,6 +59,7 @@ build-image: image-settings ## build the image with docker or podman: make build
 		$(if $(filter podman,$(ENGINE)),--build-arg BUILDPLATFORM=$(host)) \
 		--target $(BIN) --build-arg BIN=$(BIN) --build-arg REVISION=$(REVISION) \
 		--label org.opencontainers.image.title=$(BIN) --label org.opencontainers.image.version=$(TAG) --label org.opencontainers.image.revision=$(REVISION) \
+		$(if $(source),--label org.opencontainers.image.source=$(source)) \
 		--tag $(IMAGE) .
 
 push-image: image-settings ## push the image, with the same DOCKER_REPO
@@ -71,10 +74,11 @@ dockerfile-check: ## build the image with buildah, with this machine's toolchain
 	tests/image/build
 
 # NODE runs a command in a cluster of one node, as described in tests/node/main.rs. A kubelet reads changes every minute otherwise.
+# With ARGS=--include-ignored also the scenario that takes 11 minutes.
 NODE ?= ../shared/node/run
 node-check: build event-controller ## run the manifests on a real node; needs root, and NODE, which runs a command in a cluster
 	cargo test --locked --test node --no-run
-	KUBELET_ARGS=--sync-frequency=5s $(NODE) cargo test --locked --offline --test node -- --real
+	KUBELET_ARGS=--sync-frequency=5s $(NODE) cargo test --locked --offline --test node -- --real $(ARGS)
 
 test: ## run all tests, except those on real API servers
 	cargo test --locked --workspace

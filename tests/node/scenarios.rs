@@ -1,10 +1,14 @@
 //! The scenarios.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use k8s_openapi::ByteString;
 use serde_json::json;
-use testkit::{Folder, repo_file, server::signal, wait::eventually};
+use testkit::{
+    Folder, repo_file,
+    server::signal,
+    wait::{eventually, expect, within},
+};
 
 use crate::cluster::{APP, Cluster, pids};
 
@@ -23,7 +27,7 @@ fn pod(namespace: &str, name: &str, container: serde_json::Value, volumes: serde
     let never = container["restart"].take() == "Never";
     container.as_object_mut().expect("a container").remove("restart");
     json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace },
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace, "labels": { "app": name } },
         "spec": { "containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 1,
                   "restartPolicy": if never { "Never" } else { "Always" } },
     })
@@ -109,7 +113,7 @@ pub fn lifecycle_line_has_the_reason(cluster: &Cluster) {
         ("crashes", run("exit 1", "Always")),
         ("killed", out_of_memory),
         ("pulls", json!({ "image": "localhost/nowhere:1" })),
-        ("evicted", run("sleep 1000", "Always")),
+        ("drained", run("sleep 1000", "Always")),
     ] {
         cluster.apply(&pod("life", name, container, none()));
     }
@@ -119,16 +123,15 @@ pub fn lifecycle_line_has_the_reason(cluster: &Cluster) {
         ("crashes", "Running CrashLoopBackOff"),
         ("killed", "Failed OOMKilled"),
         ("pulls", "Pending ImagePullBackOff"),
-        ("evicted", "Ready"),
+        ("drained", "Ready"),
     ] {
         cluster.wait_lifecycle(&format!("life/{name}"), last);
     }
-    let eviction =
-        r#"{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "evicted", "namespace": "life"}}"#;
-    let path = "/api/v1/namespaces/life/pods/evicted/eviction";
-    cluster.try_kubectl(&["create", "--raw", path, "-f", "-"], eviction).expect("an eviction");
-    cluster.wait_lifecycle("life/evicted", "Terminating");
-    cluster.wait_lifecycle("life/evicted", "Deleted Error");
+    let node = cluster.kubectl("get nodes -o=name");
+    cluster.kubectl(&format!("drain {node} --pod-selector=app=drained --force"));
+    cluster.kubectl(&format!("uncordon {node}"));
+    cluster.wait_lifecycle("life/drained", "Terminating");
+    cluster.wait_lifecycle("life/drained", "Deleted Error");
 }
 
 pub fn killed_controller_is_restarted_and_goes_on(cluster: &Cluster) {
@@ -146,6 +149,45 @@ pub fn edited_config_map_is_followed(cluster: &Cluster) {
     let patch = r#"{"data":{"allowed-names":"app1\napp2\napp9\n"}}"#;
     cluster.kubectl(&format!("patch configmap -n controlplane demo-controller --type=merge -p {patch}"));
     cluster.wait_pki("app2", "new-name", "Issued");
+}
+
+/// Takes 11 minutes, because no token lives for less than 10.
+pub fn expired_token_has_been_replaced(cluster: &Cluster) {
+    let volume = json!({ "name": "token", "projected": { "sources": [
+        { "serviceAccountToken": { "path": "token", "expirationSeconds": 600 } },
+        { "configMap": { "name": "kube-root-ca.crt", "items": [{ "key": "ca.crt", "path": "ca.crt" }] } },
+    ] } });
+    let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let pod = "/spec/template/spec";
+    let patch = json!([
+        { "op": "add", "path": format!("{pod}/automountServiceAccountToken"), "value": false },
+        { "op": "add", "path": format!("{pod}/volumes/-"), "value": volume },
+        { "op": "add", "path": format!("{pod}/containers/0/volumeMounts/-"),
+          "value": { "name": "token", "mountPath": folder, "readOnly": true } },
+    ]);
+    let deployment = ["patch", "deployment", "-n", "controlplane", "demo-controller", "--type=json", "-p"];
+    cluster.try_kubectl(&[&deployment[..], &[&patch.to_string()]].concat(), "").expect("a patch");
+    cluster.wait_rollout("controlplane", "demo-controller");
+    let path = format!("/proc/{}/root{folder}/token", pids("/demo-controller")[0]);
+    let first = fs::read_to_string(&path).expect("a token");
+    within(Duration::from_secs(600), "the kubelet replaces the token", || match fs::read_to_string(&path) {
+        Ok(token) if token == first => Err("the first token".to_owned()),
+        Ok(_) => Ok(()),
+        Err(e) => Err(e.to_string()),
+    });
+    let server = cluster.kubectl("config view -o=jsonpath={.clusters[0].cluster.server}");
+    let whoami = format!(
+        "auth whoami --kubeconfig=/dev/null --server={server} --insecure-skip-tls-verify --token={first} -o=name"
+    );
+    let whoami: Vec<_> = whoami.split(' ').collect();
+    within(Duration::from_secs(300), "the API server rejects the first token", || {
+        let answer = cluster.try_kubectl(&whoami, "");
+        expect(answer.as_ref().is_err_and(|why| why.contains("Unauthorized")), format!("{answer:?}"))
+    });
+    cluster.create_pki("app2", "after-rotation", "app2");
+    cluster.wait_pki("app2", "after-rotation", "Issued");
+    let log = cluster.kubectl("logs -n controlplane deployment/demo-controller");
+    assert!(!log.contains("Unauthorized") && !log.contains("\"401\""), "{log}");
 }
 
 pub fn standby_takes_over_when_the_leader_is_deleted(cluster: &Cluster) {
