@@ -6,7 +6,7 @@ FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm AS build
 ARG TARGETARCH
 # Use the installed toolchain, without the components that rust-toolchain.toml adds for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0 \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=/static-pie \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc
 WORKDIR /src
 # Cargo's name of the architecture, and a C compiler for it, because ring contains C. (Its package includes libc.)
@@ -18,6 +18,10 @@ RUN case "$TARGETARCH" in \
  && echo "$arch-unknown-linux-gnu" >/target \
  && rustup target add "$arch-unknown-linux-gnu" \
  && apt-get update && apt-get install -y "$gcc" && rm -rf /var/lib/apt/lists/*
+# rustc does not know that a static binary can also be position-independent on arm64.
+RUN printf '%s\n' '#!/bin/sh' \
+      'for arg; do shift; case $arg in -static) set -- "$@" -static-pie ;; -no-pie) ;; *) set -- "$@" "$arg" ;; esac; done' \
+      'exec aarch64-linux-gnu-gcc "$@"' >/static-pie && chmod +x /static-pie
 COPY . .
 ARG BIN=demo-controller
 ARG REVISION
