@@ -48,15 +48,20 @@ impl Cluster {
         &self,
     ) -> impl Service<Request<Outgoing>, Response = Response<Incoming>, Error = Reset, Future: Send> + Clone + Send + use<>
     {
-        let (namespace, name) = self.account;
-        let token = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let response = self.request(Method::POST, &token, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
-        let token = response["status"]["token"].as_str().expect("a token");
+        let token = self.token().await;
         let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
         self.server.clone().map_request(move |mut request: Request<Outgoing>| {
             request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
             request
         })
+    }
+
+    /// A token of the ServiceAccount.
+    pub async fn token(&self) -> String {
+        let (namespace, name) = self.account;
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let response = self.request(Method::POST, &path, &json!({ "spec": { "expirationSeconds": 86_400 } })).await;
+        response["status"]["token"].as_str().expect("a token").to_owned()
     }
 
     /// The user name of the ServiceAccount.
