@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check dockerfile-check node-check
+.PHONY: help demo step build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check dockerfile-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -12,7 +12,7 @@ BIN ?= demo-controller
 PLATFORM ?=
 # The commit, with a hash of uncommitted changes. Also in `--version`.
 ifndef REVISION
-changes = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0r cat; }
+changes = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0r cat 2>/dev/null; }
 REVISION := $(shell git describe --always 2>/dev/null && $(changes) | grep -q . && $(changes) | git hash-object --stdin | cut -c1-7)
 REVISION := $(subst $() ,-dirty-,$(strip $(REVISION)))
 endif
@@ -44,6 +44,12 @@ help: ## print this list
 # Without --release, which takes longer to build.
 demo: ## run the controller in a simulated cluster, with exercises: make demo ARGS="--explain"
 	cargo run --locked -p playground -- $(ARGS)
+
+# The programs in examples/; `cargo run --example step3_reflector` uses your kubeconfig.
+step: ## run a step program in a simulated cluster: make step N=3
+	@[ -f "$(wildcard examples/step$(N)_*.rs)" ] || { echo "N=$(N): expected 1 to 7" >&2; exit 2; }
+	cargo build --locked --examples
+	cargo run --locked -p playground -- --step target/debug/examples/$(basename $(notdir $(wildcard examples/step$(N)_*.rs))) $(ARGS)
 
 run: build ## build, and run with your kubeconfig: make run ARGS="--explain -n app1"
 	./demo-controller $(ARGS)

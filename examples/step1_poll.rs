@@ -6,7 +6,7 @@
 //! once per second, even if nothing has changed; and one slow write delays every namespace.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, time::Duration};
 
 use daemon::log::{self, LogArgs};
 use demo_controller::{
@@ -30,7 +30,7 @@ type States = BTreeMap<String, String>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let client = Client::try_default().await?;
     loop {
         if let Err(error) = poll(&client).await {

@@ -5,7 +5,7 @@
 //! never learns what it has missed: the entry of a pod that was deleted in between stays.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, time::Duration};
 
 use daemon::log::{self, LogArgs};
 use demo_controller::{
@@ -26,7 +26,7 @@ type States = BTreeMap<String, String>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let client = Client::try_default().await?;
     let list_watch = ListWatch::<Pod>::new(client.clone(), "/api/v1/pods");
     // 1. List. (One page: more than 500 pods are a task of step 3.)

@@ -5,7 +5,7 @@
 //! same ConfigMap at once, so that one of them fails with a conflict (409), and its change is lost.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, sync::Arc, time::Duration};
 
 use daemon::{
     Telemetry,
@@ -33,7 +33,7 @@ type States = BTreeMap<String, String>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let client = Client::try_default().await?;
     let (path, watch_idle) = ("/api/v1/pods".to_owned(), Duration::from_secs(150));
     let pods = Informer::<Pod>::new(client.clone(), "pods", path, watch_idle, &Telemetry::default());

@@ -4,7 +4,7 @@
 //! once would be worse: while the API server is down, the worker would send requests as fast as it can.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, sync::Arc, time::Duration};
 
 use daemon::{
     Telemetry,
@@ -29,7 +29,7 @@ type States = BTreeMap<String, String>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let client = Client::try_default().await?;
     let (path, watch_idle) = ("/api/v1/pods".to_owned(), Duration::from_secs(150));
     let pods = Informer::<Pod>::new(client.clone(), "pods", path, watch_idle, &Telemetry::default());

@@ -5,7 +5,7 @@
 //! the middle.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, sync::Arc, time::Duration};
 
 use daemon::{
     Telemetry,
@@ -31,7 +31,7 @@ type States = BTreeMap<String, String>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let (client, telemetry, stop) = (Client::try_default().await?, Telemetry::default(), CancellationToken::new());
     let (path, watch_idle) = ("/api/v1/pods".to_owned(), Duration::from_secs(150));
     let pods = Informer::<Pod>::new(client.clone(), "pods", path, watch_idle, &telemetry);

@@ -6,7 +6,7 @@
 //! `src/controller.rs` is the next size: two resources, status, events, metrics.
 #![forbid(unsafe_code)]
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, sync::Arc, time::Duration};
 
 use daemon::{
     Telemetry,
@@ -39,7 +39,7 @@ const RESYNC: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start(&LogArgs::default(), false)?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     // Cancelled by the first SIGINT or SIGTERM. The second one ends the process.
     let stop = shutdown::setup_signal_handler(|| ())?;
     let (client, telemetry) = (Client::try_default().await?, Telemetry::default());

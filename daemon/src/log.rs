@@ -22,7 +22,7 @@ use tracing_subscriber::{
 use crate::{Error, error::write_one_line};
 
 /// The crates that `--log-level` applies to. All others log WARN and ERROR only.
-const CRATES: [&str; 4] = ["demo_controller", "daemon", "event_controller", "playground"];
+const CRATES: [&str; 5] = ["demo_controller", "daemon", "event_controller", "playground", "step"];
 /// The log target of the lines that `--explain` adds.
 const EXPLAIN: &str = "demo_controller::explain";
 

@@ -46,6 +46,11 @@ impl Files {
         &self.allowed_names
     }
 
+    /// Returns the path of the kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// Returns the shell command that makes kubectl use the playground.
     pub fn export_command(&self) -> String {
         format!("export KUBECONFIG='{}'", self.kubeconfig.to_string_lossy().replace('\'', r"'\''"))

@@ -38,11 +38,13 @@ mod install;
 mod kubectl;
 mod screen;
 mod simulation;
+mod step;
 mod story;
 mod table;
 
 use files::Files;
 use screen::Screen;
+use step::Step;
 use story::{Story, retry_until};
 
 /// The resync interval. The controller's default is ten minutes.
@@ -60,6 +62,9 @@ struct Args {
     /// Start with an empty cluster, without the story
     #[arg(long, env = "PLAYGROUND_NO_APPS")]
     no_apps: bool,
+    /// Run this program instead of the controller, with KUBECONFIG set, in a cluster whose pods change
+    #[arg(long, value_name = "PROGRAM", env = "PLAYGROUND_STEP", conflicts_with = "no_apps")]
+    step: Option<PathBuf>,
     /// Log each step of the controller, with the section of docs/tour.md that explains it
     #[arg(long, env = "PLAYGROUND_EXPLAIN")]
     explain: bool,
@@ -93,8 +98,9 @@ async fn run(args: Args) -> Result<(), Error> {
     tasks.spawn(api_server.serve(listener, future::pending()));
     let playground = Playground { args: &args, server, manifest, files, screen: &screen };
     let result = tokio::select! {
-        result = playground.run() => result,
-        () = stop.cancelled() => playground.interrupted(),
+        result = playground.run(&stop) => result,
+        // A step program gets the signal, too, and may still need the API server.
+        () = stop.cancelled(), if args.step.is_none() => playground.interrupted(),
         _ = hangup.recv() => playground.interrupted(),
         () = screen.closed() => Ok(()),
         _ = tasks.join_next() => Err(Error::Failed("the simulated cluster ended".to_owned())),
@@ -117,7 +123,13 @@ struct Playground<'a> {
 }
 
 impl Playground<'_> {
-    async fn run(&self) -> Result<(), Error> {
+    async fn run(&self, stop: &CancellationToken) -> Result<(), Error> {
+        if let Some(program) = &self.args.step {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            self.print(&include_str!("text/step.txt").replace("{program}", &name)).await;
+            let (client, kubeconfig) = (&local_client(&self.server, None).await?, self.files.kubeconfig());
+            return Step { program, kubeconfig, client, screen: self.screen }.run(self.args.once, stop).await;
+        }
         self.print(include_str!("text/introduction.txt")).await;
         let client = local_client(&self.server, None).await?;
         let token = install::install(&client, &self.manifest).await?;

@@ -4,7 +4,7 @@ mod exercises;
 mod test_env;
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{Read, Write},
     net::TcpStream,
     os::{
@@ -201,4 +201,36 @@ fn blocked_stdout_does_not_delay_a_signal() {
     playground.signal("INT");
     assert_eq!(playground.wait().0, Some(0));
     assert_eq!(dir.files(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn step_program_runs_while_the_pods_change() {
+    let dir = WorkDir::new("step");
+    let script = "#!/bin/sh\ntrap 'echo finished >&2; exit' INT\ngrep server: $KUBECONFIG >&2\necho pid $$ >&2\nsleep 60 >&- 2>&- & wait\n";
+    let program = dir.0.file("step", script);
+    fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let mut playground = dir.start("--step ./step");
+    let server = playground.server();
+    assert!(playground.stderr.wait_for("server:").contains(&server));
+    let pid = playground.stderr.wait_for("pid ")[4..].parse().unwrap();
+    playground.stdout.wait_for("$ kubectl create deployment web -n shop");
+    playground.stdout.wait_for("(WRONG: these are not the pods that exist)");
+    // As Ctrl-C does, the signal reaches both. The API server ends last.
+    playground.signal("INT");
+    playground.stdout.wait_for("shutting down");
+    assert!(TcpStream::connect(server).is_ok());
+    testkit::server::signal(pid, "INT");
+    let (code, _, stderr) = playground.wait();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("finished"), "{stderr}");
+}
+
+#[test]
+fn step_program_that_ends_is_an_error() {
+    let dir = WorkDir::new("step-ends");
+    let (code, _, stderr) = dir.start("--step /bin/true").wait();
+    assert_eq!((code, stderr.as_str()), (Some(1), "error: /bin/true has ended: exit status: 0"));
+    let (code, _, stderr) = dir.start("--step ./missing").wait();
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("--step ./missing: No such file") && stderr.contains("expected a program"), "{stderr}");
 }
