@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo step build demo-controller event-controller run test e2e conformance bench lint fmt doc image-settings build-image push-image image-check dockerfile-check node-check
+.PHONY: help demo step build demo-controller event-controller run test e2e conformance bench lint book fmt doc image-settings build-image push-image image-check dockerfile-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -102,6 +102,15 @@ lint: ## check formatting, clippy and rustdoc; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+# A build of its own, because the book needs no other tool.
+mdbook := target/mdbook/bin/mdbook
+$(mdbook):
+	cargo install --locked --root target/mdbook mdbook@0.5.4 --no-default-features --features search
+
+book: $(mdbook) ## build the book in docs/ into target/book
+	UPDATE_BOOK=1 cargo test --locked --test book --quiet code
+	$(mdbook) build docs
 
 fmt: ## format the source
 	cargo fmt --all

@@ -66,7 +66,7 @@ pub struct RunArgs {
     /// account, else of the context)
     #[arg(long, env = "DEMO_CONTROLLER_LEADER_ELECT")]
     pub leader_elect: bool,
-    /// Log each step, with the section of docs/tour.md that explains it
+    /// Log each step, with the chapter of the book that explains it
     #[arg(long, env = "DEMO_CONTROLLER_EXPLAIN")]
     pub explain: bool,
 }

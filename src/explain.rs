@@ -1,4 +1,4 @@
-//! `--explain`: a log line for each step, with the section of docs/tour.md that explains it.
+//! `--explain`: a log line for each step, with the chapter of the book that explains it.
 //!
 //! The lines have their own log target. If the filter disables it, a step costs one comparison.
 
@@ -31,17 +31,17 @@ impl Step {
     pub const ALL: [Step; 8] =
         [Step::List, Step::Watch, Step::Change, Step::Claim, Step::Reconcile, Step::Finish, Step::Repeat, Step::Record];
 
-    /// Returns the section of the tour that explains the step.
-    pub fn section(self) -> &'static str {
+    /// Returns the chapter of the book that explains the step.
+    pub fn chapter(self) -> &'static str {
         match self {
-            Step::List => "docs/tour.md#1-list",
-            Step::Watch => "docs/tour.md#2-watch",
-            Step::Change => "docs/tour.md#3-change",
-            Step::Claim => "docs/tour.md#4-claim",
-            Step::Reconcile => "docs/tour.md#5-reconcile",
-            Step::Finish => "docs/tour.md#6-finish",
-            Step::Repeat => "docs/tour.md#7-repeat",
-            Step::Record => "docs/tour.md#8-record",
+            Step::List => "docs/inside/list.md",
+            Step::Watch => "docs/inside/reflector.md",
+            Step::Change => "docs/controller/other-keys.md",
+            Step::Claim => "docs/inside/claim.md",
+            Step::Reconcile => "docs/steps/6-retry.md",
+            Step::Finish => "docs/inside/worker.md",
+            Step::Repeat => "docs/steps/7-minimal.md",
+            Step::Record => "docs/controller/events.md",
         }
     }
 }
@@ -53,7 +53,7 @@ macro_rules! explain {
         tracing::info!(
             target: $crate::explain::TARGET,
             step = $crate::explain::Step::$step as u8,
-            read = $crate::explain::Step::$step.section(),
+            read = $crate::explain::Step::$step.chapter(),
             $($line)+
         )
     };
@@ -64,31 +64,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_misconception_of_the_tour_has_a_test() {
-        let tour = include_str!("../docs/tour.md");
-        let links: Vec<_> =
-            tour.lines().filter_map(|line| line.strip_prefix("| ")?.split_once("| [`")?.1.split_once(')')).collect();
-        assert_eq!(links.len(), 8);
-        for (link, _) in links {
-            let (name, path) = link.split_once("`](../").expect("a link");
-            let source =
-                std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
-            assert!(source.contains(&format!("fn {name}(")), "{name} is not in {path}");
-        }
-    }
-
-    #[test]
-    fn every_step_has_a_section_in_the_tour() {
-        let tour = include_str!("../docs/tour.md");
+    fn every_step_has_a_chapter() {
         for step in Step::ALL {
-            let anchor = step.section().strip_prefix("docs/tour.md#").unwrap();
-            // Anchors as GitHub and mdBook make them: lower case, dashes for spaces, no dots.
-            let found = tour
-                .lines()
-                .filter_map(|line| line.strip_prefix("## "))
-                .any(|heading| heading.to_lowercase().replace('.', "").replace(' ', "-") == anchor);
-            assert!(found, "no heading for {anchor}");
-            assert!(anchor.starts_with(&format!("{}-", step as u8)), "{anchor}");
+            let chapter = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(step.chapter());
+            assert!(chapter.is_file(), "{chapter:?}");
         }
     }
 }

@@ -11,8 +11,8 @@
 //!
 //! # Reading order
 //!
-//! The modules are in this order, and `docs/tour.md` follows one change through them. `--explain` logs each step of the
-//! tour while the program runs.
+//! The modules are in this order, and so is the book in `docs/`: `docs/trace.md` follows one change through them. `--explain`
+//! logs each step while the program runs.
 //!
 //! | module | in one sentence |
 //! | --- | --- |

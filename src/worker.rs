@@ -2,7 +2,7 @@
 //!
 //! Every controller has this loop:
 //!
-//! 1. **Get** the next key (step 4 of the tour). No other worker gets a key that is claimed.
+//! 1. **Get** the next key (step 4 of `--explain`). No other worker gets a key that is claimed.
 //! 2. **Reconcile** (5): compare the *present* state with the spec, and act on the difference.
 //! 3. **Forget or retry** (6): after a success, or if a retry is useless, forget the failures. Otherwise retry the key later.
 //! 4. **Done**, in any case: the claim ends.

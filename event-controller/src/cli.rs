@@ -77,7 +77,7 @@ struct Cli {
     /// File with the CA certificates (PEM) of --api-endpoint
     #[arg(long, value_name = "FILE", env = "K8S_CA")]
     ca: Option<PathBuf>,
-    /// Log each step, with the section of docs/tour.md that explains it
+    /// Log each step, with the chapter of the book that explains it
     #[arg(long, value_name = "BOOL", env = "EVENT_CONTROLLER_EXPLAIN", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true", default_value = "false", hide_default_value = true, value_parser = parse_bool)]
     explain: bool,

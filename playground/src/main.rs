@@ -65,7 +65,7 @@ struct Args {
     /// Run this program instead of the controller, with KUBECONFIG set, in a cluster whose pods change
     #[arg(long, value_name = "PROGRAM", env = "PLAYGROUND_STEP", conflicts_with = "no_apps")]
     step: Option<PathBuf>,
-    /// Log each step of the controller, with the section of docs/tour.md that explains it
+    /// Log each step of the controller, with the chapter of the book that explains it
     #[arg(long, env = "PLAYGROUND_EXPLAIN")]
     explain: bool,
     /// Write the kubeconfig to this new file; it is removed at the end [default: in a temporary folder]

@@ -1,15 +1,14 @@
 //! A step as a process, and the API server that it uses.
 
-use std::{collections::BTreeMap, env, future, net::Ipv4Addr, process::Command};
+use std::{collections::BTreeMap, env, process::Command};
 
-use apiserver::{Fault, LoggedRequest, Rule, Verb};
+use apiserver::{ApiServer, Fault, LoggedRequest, Rule, Verb};
 use serde_json::{Value, json};
 use testkit::{
-    Cluster, Folder, Process,
+    Loopback, Process,
     objects::pod_path,
     wait::{eventually, expect},
 };
-use tokio::{net::TcpListener, runtime::Runtime};
 
 /// All that a step needs.
 const RIGHTS: &str = "
@@ -40,36 +39,18 @@ pub enum Goal {
 pub struct Env {
     // Dropped first: it kills the step.
     pub process: parking_lot::Mutex<Process>,
-    pub cluster: Cluster,
-    runtime: Runtime,
-    _folder: Folder,
+    server: Loopback,
 }
 
 impl Env {
     pub fn start(step: &str) -> Env {
-        let cluster = Cluster::new(1, "default/step");
-        let runtime = Runtime::new().expect("threads");
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a port");
-        let server = format!("http://{}", listener.local_addr().expect("an address"));
-        runtime.spawn(cluster.server.clone().serve(listener, future::pending()));
-        let token = runtime.block_on(async {
-            cluster.apply(RIGHTS, |_| true).await;
-            cluster.token().await
-        });
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "it",
-            "contexts": [{ "name": "it", "context": { "cluster": "it", "user": "it" } }],
-            "clusters": [{ "name": "it", "cluster": { "server": server } }],
-            "users": [{ "name": "it", "user": { "token": token } }],
-        });
-        let folder = Folder::new("step");
-        let kubeconfig = folder.file("kubeconfig", &kubeconfig.to_string());
+        let server = Loopback::start("default/step", RIGHTS);
         // `target/debug/deps` has this test, `target/debug/examples` the steps.
         let program = env::current_exe().expect("a path").with_file_name("../examples").join(step);
         assert!(program.exists(), "{} is not built: run `cargo build --examples`", program.display());
         let mut command = Command::new(program);
-        command.env("KUBECONFIG", kubeconfig);
-        Env { process: Process::start(command, 0).into(), cluster, runtime, _folder: folder }
+        command.env("KUBECONFIG", &server.kubeconfig);
+        Env { process: Process::start(command, 0).into(), server }
     }
 
     /// Creates a namespace with pods, and waits for their entries.
@@ -80,10 +61,10 @@ impl Env {
 
     /// Creates a namespace with pods.
     pub fn create_unseen(&self, namespace: &str, pods: &[&str]) {
-        self.runtime.block_on(async {
-            self.cluster.create_namespace(namespace).await;
+        self.server.runtime.block_on(async {
+            self.server.cluster.create_namespace(namespace).await;
             for pod in pods {
-                self.cluster.create_pod(namespace, pod, json!([])).await;
+                self.server.cluster.create_pod(namespace, pod, json!([])).await;
             }
         });
     }
@@ -91,23 +72,23 @@ impl Env {
     /// Writes a pod's phase.
     pub fn set_phase(&self, namespace: &str, pod: &str, phase: &str) {
         let pod = testkit::objects::pod(namespace, pod, json!([]));
-        self.runtime.block_on(self.cluster.patch_status(&pod, json!({ "phase": phase })));
+        self.server.runtime.block_on(self.server.cluster.patch_status(&pod, json!({ "phase": phase })));
     }
 
     pub fn delete_pod(&self, namespace: &str, pod: &str) {
-        self.runtime.block_on(self.cluster.delete(&testkit::objects::pod(namespace, pod, json!([]))));
+        self.server.runtime.block_on(self.server.cluster.delete(&testkit::objects::pod(namespace, pod, json!([]))));
     }
 
     pub fn delete_config_map(&self, namespace: &str) {
         let metadata = json!({ "namespace": namespace, "name": "pod-states" });
         let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
-        self.runtime.block_on(self.cluster.delete(&map));
+        self.server.runtime.block_on(self.server.cluster.delete(&map));
     }
 
     /// The entries of a ConfigMap; none if there is no ConfigMap.
     pub fn entries(&self, namespace: &str) -> BTreeMap<String, String> {
         let path = format!("/api/v1/namespaces/{namespace}/configmaps/pod-states");
-        let map = self.runtime.block_on(self.cluster.request(http::Method::GET, &path, &Value::Null));
+        let map = self.server.runtime.block_on(self.server.cluster.request(http::Method::GET, &path, &Value::Null));
         serde_json::from_value(map["data"].clone()).unwrap_or_default()
     }
 
@@ -118,20 +99,25 @@ impl Env {
         });
     }
 
+    /// The API server.
+    pub fn api_server(&self) -> &ApiServer {
+        &self.server.cluster.server
+    }
+
     /// Lets the API server do this to a write of the ConfigMap, once.
     pub fn fail_write(&self, verb: Verb, namespace: &str, fault: Fault) {
-        self.cluster.server.fault(Rule::new(fault).verb(verb).resource("configmaps").namespace(namespace).times(1));
+        self.api_server().fault(Rule::new(fault).verb(verb).resource("configmaps").namespace(namespace).times(1));
     }
 
     /// Waits until the fault has hit a request.
     pub fn wait_hit(&self) {
-        let hits = || self.cluster.server.faults().iter().map(|rule| rule.hit).sum::<u64>();
+        let hits = || self.api_server().faults().iter().map(|rule| rule.hit).sum::<u64>();
         eventually("the fault hits a request", || expect(hits() > 0, "no request"));
     }
 
     /// Counts requests of the step.
     pub fn count(&self, is_counted: impl Fn(&LoggedRequest) -> bool) -> usize {
-        let (user, requests) = (self.cluster.user(), self.cluster.server.requests());
+        let (user, requests) = (self.server.cluster.user(), self.api_server().requests());
         requests.iter().filter(|request| request.user == user && is_counted(request)).count()
     }
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use env::{Env, Goal};
 use libtest_mimic::{Arguments, Trial};
-use testkit::{repo_file, wait::eventually};
+use testkit::{book::check_output, repo_file, wait::eventually};
 
 const STEPS: [&str; 7] =
     ["step1_poll", "step2_watch", "step3_reflector", "step4_queue", "step5_work_queue", "step6_retry", "step7_minimal"];
@@ -33,19 +33,25 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They wait most of the time.
     arguments.test_threads = arguments.test_threads.or(Some(8));
-    let mut trials = vec![Trial::test("table_of_the_book_is_this_table", || Ok(check_book()))];
+    let mut trials = vec![Trial::test("table_of_the_book_is_this_table", || {
+        check_book();
+        Ok(())
+    })];
     for (index, step) in STEPS.iter().enumerate() {
         for (question, scenario, passing) in TABLE {
             let passes = passing.contains(&(index + 1));
             let name = format!("{step}: {question} {}", if passes { "yes" } else { "no" });
-            trials.push(Trial::test(name, move || Ok(run(step, scenario, passes))));
+            trials.push(Trial::test(name, move || {
+                run(step, question, scenario, passes);
+                Ok(())
+            }));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// Runs a scenario with a step that is expected to pass it, or to fail.
-fn run(step: &str, scenario: Scenario, passes: bool) {
+fn run(step: &str, question: &str, scenario: Scenario, passes: bool) {
     let env = Env::start(step);
     match scenario(&env) {
         Goal::Seen(result) => assert_eq!(result.is_ok(), passes, "{result:?}"),
@@ -54,6 +60,11 @@ fn run(step: &str, scenario: Scenario, passes: bool) {
             settled(&env);
             assert!(holds(&env).is_err(), "this step passes now");
         }
+    }
+    // Some chapters print the log.
+    let (page, name) = (step.replace("step", "docs/steps/").replace('_', "-") + ".md", format!("{step}: {question}"));
+    if repo_file(&page).contains(&name) {
+        check_output(&page, &name, || env.process.lock().log());
     }
 }
 

@@ -51,7 +51,7 @@ fn exercises_have_the_results_that_they_print() {
     let dir = WorkDir::new("exercises");
     let mut playground = dir.start("");
     let (server, kubeconfig) = (playground.server(), playground.kubeconfig());
-    playground.stdout.wait_for("docs/tour.md");
+    playground.stdout.wait_for("docs/introduction.md");
     let text = playground.stdout.seen.join("\n");
     let text = text.split_once("Five exercises").unwrap().1;
     let run = |title: &str| commands(text, title).into_iter().for_each(|it| run(it, &server, &kubeconfig));

@@ -132,7 +132,7 @@ fn signal_ends_the_playground_and_leaves_no_file() {
         let dir = WorkDir::new(&format!("signal-{signal}"));
         let mut playground = dir.start("");
         let server = playground.server();
-        playground.stdout.wait_for("docs/tour.md");
+        playground.stdout.wait_for("docs/introduction.md");
         assert!(!dir.files().is_empty());
         // An open watch does not delay the end.
         let mut watch = TcpStream::connect(&server).unwrap();
