@@ -108,9 +108,10 @@ mdbook := target/mdbook/bin/mdbook
 $(mdbook):
 	cargo install --locked --root target/mdbook mdbook@0.5.4 --no-default-features --features search
 
-book: $(mdbook) ## build the book in docs/ into target/book
+book: $(mdbook) ## build the book: target/book/docs/index.html
 	UPDATE_BOOK=1 cargo test --locked --test book --quiet code
 	$(mdbook) build docs
+	git ls-files -z | xargs -0 cp --parents -t target/book
 
 fmt: ## format the source
 	cargo fmt --all

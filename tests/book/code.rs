@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The longest code block, in lines.
-const LONGEST: usize = 60;
+const LONGEST: usize = 65;
 
 #[test]
 fn code_blocks_are_the_source() {
