@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo step build demo-controller event-controller run test e2e conformance bench lint book fmt doc image-settings build-image push-image image-check dockerfile-check node-check
+.PHONY: help demo step exercise check exercises-check build demo-controller event-controller run test e2e conformance bench lint book fmt doc image-settings build-image push-image image-check dockerfile-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -50,6 +50,15 @@ step: ## run a step program in a simulated cluster: make step N=3
 	@[ -f "$(wildcard examples/step$(N)_*.rs)" ] || { echo "N=$(N): expected 1 to 7" >&2; exit 2; }
 	cargo build --locked --examples
 	cargo run --locked -p playground -- --step target/debug/examples/$(basename $(notdir $(wildcard examples/step$(N)_*.rs))) $(ARGS)
+
+exercise: ## start an exercise of the book: make exercise N=4
+	@docs/exercises/run start $(N)
+
+check: ## check your solution of an exercise: make check N=4
+	@docs/exercises/run check $(N)
+
+exercises-check: ## test all exercises: each stub fails, each solution passes
+	docs/exercises/run check-all
 
 run: build ## build, and run with your kubeconfig: make run ARGS="--explain -n app1"
 	./demo-controller $(ARGS)

@@ -66,7 +66,9 @@ fn chapter_shows_one_real_change() {
     check_output(CHAPTER, "trace before", || shorten_log(&process.log()[..lines]));
     check_output(CHAPTER, "trace watch", || watched.clone());
     check_output(CHAPTER, "trace log", || shorten_log(&process.log()[lines..]));
+    // Another task writes the event, before or after the status.
     check_output(CHAPTER, "trace requests", || requests()[sent..].to_owned());
+    check_output(CHAPTER, "trace event", || requests()[sent..].to_owned());
 }
 
 /// The log without what the chapter does not need: the date, the level, and where to read.
