@@ -2,7 +2,7 @@
 //!
 //! All seven steps do the same job: the ConfigMap `pod-states` of each namespace has one entry per pod, its state.
 //!
-//! This program forgets everything after each pass, so no failure can mislead it. What is still wrong: it lists every pod
+//! This program forgets everything after each pass, so no failure can mislead it. Still wrong: it lists every pod
 //! once per second, even if nothing has changed; and one slow write delays every namespace.
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Step 2, watch: list once, then let the API server send each change.
 //!
-//! A cluster in which nothing changes costs nothing now. What is still wrong: a watch ends after some minutes, and may not
+//! A cluster in which nothing changes costs nothing now. Still wrong: a watch ends after some minutes, and may not
 //! be opened again at the same version, because the API server has removed it (410). This program then tries forever, and
 //! never learns what it has missed: the entry of a pod that was deleted in between stays.
 #![forbid(unsafe_code)]

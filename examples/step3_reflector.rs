@@ -1,7 +1,7 @@
 //! Step 3, reflector: the library's informer lists, watches and lists again, and keeps a store of all pods.
 //!
 //! After a 410 the reflector lists again, and compares the list with its store: so it also finds the pods that were deleted
-//! in between. What is still wrong: the event handler writes, and the watch waits for it. A slow write stops the whole
+//! in between. Still wrong: the event handler writes, and the watch waits for it. A slow write stops the whole
 //! program, and a failed one loses the change.
 #![forbid(unsafe_code)]
 

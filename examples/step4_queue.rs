@@ -1,7 +1,7 @@
 //! Step 4, queue: the event handler only sends a key, and two workers write.
 //!
 //! A key, not the change: the worker reads the store, so it always writes the latest state. A slow write delays only its own
-//! namespace. What is still wrong: ten changes are ten keys in the channel, and ten reconciles; and both workers may write the
+//! namespace. Still wrong: ten changes are ten keys in the channel, and ten reconciles; and both workers may write the
 //! same ConfigMap at once, so that one of them fails with a conflict (409), and its change is lost.
 #![forbid(unsafe_code)]
 

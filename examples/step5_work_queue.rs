@@ -1,6 +1,6 @@
 //! Step 5, work queue: the library's queue holds each key at most once, and gives it to one worker at a time.
 //!
-//! Ten changes during a write are one more write. What is still wrong: a write that fails is lost. To add the key again at
+//! Ten changes during a write are one more write. Still wrong: a write that fails is lost. To add the key again at
 //! once would be worse: while the API server is down, the worker would send requests as fast as it can.
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Step 6, retry: the library's worker calls a reconciler, and decides about forget, retry and giving up.
 //!
-//! A failure is retried after 5 ms, 10 ms, 20 ms and so on. What is still wrong: a ConfigMap that somebody deletes is missing
+//! A failure is retried after 5 ms, 10 ms, 20 ms and so on. Still wrong: a deleted ConfigMap is missing
 //! until a pod changes, because ConfigMaps are not watched; so is one whose retries have run out. And Ctrl-C ends a write in
 //! the middle.
 #![forbid(unsafe_code)]

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use testkit::{repo, repo_file};
 
-/// What a book for one evening may have, in words without code blocks.
+/// The words of a book for one evening, without code blocks.
 const LONGEST_BOOK: usize = 25_000;
 
-/// What is read in ten minutes.
+/// The words that a person reads in ten minutes.
 const LONGEST_CHAPTER: usize = 1_500;
 
 /// The pages that are looked up, not read.

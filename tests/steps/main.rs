@@ -74,6 +74,6 @@ fn check_book() {
         let cells = (1..=STEPS.len()).map(|step| if passing.contains(&step) { " yes |" } else { " **no** |" });
         format!("| {question} |{}\n", cells.collect::<String>())
     });
-    let book = repo_file("docs/steps/README.md");
-    assert!(book.contains(&rows.concat()), "docs/steps/README.md has another table than:\n{}", rows.concat());
+    let book = repo_file("docs/steps/overview.md");
+    assert!(book.contains(&rows.concat()), "docs/steps/overview.md has another table than:\n{}", rows.concat());
 }

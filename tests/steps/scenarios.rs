@@ -85,7 +85,7 @@ pub fn failed_write_is_repeated(env: &Env) -> Goal {
     Goal::Eventually { holds: |env| has_entry(env), settled: Env::settle }
 }
 
-/// Somebody deletes the ConfigMap. No pod of its namespace changes.
+/// The ConfigMap is deleted. No pod of its namespace changes.
 pub fn deleted_config_map_is_written_again(env: &Env) -> Goal {
     env.create("shop", &["web"]);
     env.delete_config_map("shop");

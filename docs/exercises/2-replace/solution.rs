@@ -33,7 +33,7 @@ impl Store {
             }
             self.0.insert(pod.name.clone(), pod);
         }
-        // What is left was deleted while nobody watched.
+        // The rest was deleted while no watch was open.
         let mut all: Vec<_> = old.into_keys().map(Change::Deleted).collect();
         all.extend(changes);
         all

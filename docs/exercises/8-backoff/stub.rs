@@ -1,7 +1,7 @@
 //! Exercise 8, build it: how long to wait before the next request.
 //!
 //! Write `wait`: 100 ms after the first failure, doubled by each further one, at most 30 s, and spread over its upper half
-//! by `jitter` (0: half of it, 1: all of it). Predict: why the upper half, and not from 0? What is 2 to the power of a million?
+//! by `jitter` (0: half of it, 1: all of it). Predict: why the upper half, and not from 0? How large is 2^1000000?
 
 mod tests;
 
