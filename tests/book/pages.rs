@@ -10,6 +10,9 @@ const LONGEST_BOOK: usize = 25_000;
 /// The words that a person reads in ten minutes.
 const LONGEST_CHAPTER: usize = 1_500;
 
+/// In lines.
+const LONGEST_README: usize = 150;
+
 /// The pages that are looked up, not read.
 const REFERENCE: [&str; 3] = ["docs/glossary.md", "docs/security.md", "docs/event-controller.md"];
 
@@ -137,6 +140,8 @@ fn book_is_short() {
         sum += words;
     }
     assert!(sum <= LONGEST_BOOK, "{sum} words");
+    let readme = repo_file("README.md").lines().count();
+    assert!(readme <= LONGEST_README, "README.md: {readme} lines");
 }
 
 #[test]

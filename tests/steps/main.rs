@@ -38,6 +38,10 @@ fn main() -> ExitCode {
         Ok(())
     })];
     for (index, step) in STEPS.iter().enumerate() {
+        trials.push(Trial::test(format!("{step} is short"), move || {
+            check_length(step);
+            Ok(())
+        }));
         for (question, scenario, passing) in TABLE {
             let passes = passing.contains(&(index + 1));
             let name = format!("{step}: {question} {}", if passes { "yes" } else { "no" });
@@ -76,4 +80,11 @@ fn check_book() {
     });
     let book = repo_file("docs/steps/overview.md");
     assert!(book.contains(&rows.concat()), "docs/steps/overview.md has another table than:\n{}", rows.concat());
+}
+
+fn check_length(step: &str) {
+    let source = repo_file(&format!("examples/{step}.rs"));
+    let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+    let (lines, code) = (source.lines().count(), source.lines().filter(is_code).count());
+    assert!(lines <= 140 && code <= 100, "{lines} lines, {code} of code");
 }
