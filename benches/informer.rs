@@ -5,10 +5,11 @@
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use daemon::Telemetry;
 use demo_controller::{
-    informer::{Informer, Store, list_watch::decode_page},
+    informer::{Informer, Store, json, protobuf},
     pods::Pod,
 };
 use serde_json::{Value, json};
@@ -32,6 +33,27 @@ fn encode_page(items: &[Value]) -> Vec<u8> {
         .into_bytes()
 }
 
+/// A page in protobuf. The texts have the same length in each copy of the pod, so they can be replaced in its bytes.
+fn protobuf_page(pods: usize) -> Bytes {
+    let pod = include_bytes!("pod.pb");
+    let mut list = b"\x0a\x03\x12\x011".to_vec();
+    for i in 0..pods {
+        let mut pod = pod.to_vec();
+        let at = pod.windows(6).position(|text| text == b"000000").expect("the name ends with 000000");
+        pod[at..at + 6].copy_from_slice(format!("{i:06}").as_bytes());
+        append_field(2, &pod, &mut list);
+    }
+    let mut page = b"k8s\0".to_vec();
+    append_field(2, &list, &mut page);
+    page.into()
+}
+
+fn append_field(number: u8, content: &[u8], message: &mut Vec<u8>) {
+    message.push(number << 3 | 2);
+    prost::encoding::encode_varint(content.len() as u64, message);
+    message.extend_from_slice(content);
+}
+
 /// The same pod as the cache stores it, decoded from a shorter text to save time.
 fn cached_pod(i: usize, version: usize) -> Pod {
     let text = format!(
@@ -46,11 +68,16 @@ fn decode(c: &mut Criterion) {
     let bytes = encode_page(&(0..PAGE).map(|i| full_pod(i, i)).collect::<Vec<_>>());
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("a page of 500 pods, slim", |b| {
-        b.iter(|| decode_page::<Pod>(black_box(&bytes)).expect("a page"));
+    group.bench_function("a page of 500 pods, slim, JSON", |b| {
+        b.iter(|| json::decode_page::<Pod>(black_box(&bytes)).expect("a page"));
+    });
+    // Fewer bytes, so compare the times.
+    let protobuf = protobuf_page(PAGE);
+    group.bench_function("a page of 500 pods, slim, protobuf", |b| {
+        b.iter(|| protobuf::decode_page::<Pod>(black_box(protobuf.clone())).expect("a page"));
     });
     // For comparison: the cost of whole pods, for a cache of full objects.
-    group.bench_function("a page of 500 pods, whole (k8s-openapi)", |b| {
+    group.bench_function("a page of 500 pods, whole (k8s-openapi), JSON", |b| {
         b.iter(|| {
             serde_json::from_slice::<k8s_openapi::List<k8s_openapi::api::core::v1::Pod>>(black_box(&bytes))
                 .expect("a page")

@@ -5,7 +5,7 @@
 //!
 //! 1. [`Key`]: `namespace/name`, the item of every queue.
 //! 2. [`Store`]: the copy, and the [`Change`]s of it.
-//! 3. [`list_watch`]: the two requests, and the decoding of their responses.
+//! 3. [`list_watch`]: the two requests. [`json`] and [`protobuf`] decode their responses.
 //! 4. [`machine`]: the next request after each kind of response. The most important file of this folder.
 //! 5. [`Reflector`]: the loop that sends these requests. `backoff.rs` and `health.rs` belong to it.
 //! 6. [`Resync`]: enqueues every key again, which is not the same as listing again.
@@ -18,17 +18,20 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use daemon::Telemetry;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 mod backoff;
 mod health;
+pub mod json;
 mod key;
 pub mod list_watch;
 pub mod machine;
 mod metrics;
 mod per_key;
+pub mod protobuf;
 mod reflector;
 mod resync;
 mod store;
@@ -45,8 +48,11 @@ pub use store::{Change, Store};
 
 /// An object of the cache.
 ///
-/// Implementors decode themselves from the response (`serde::Deserialize`) and keep only the fields that are used.
+/// Implementors decode themselves from JSON (`serde::Deserialize`) and keep only the fields that are used.
 pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
+    /// Decodes the object from protobuf. Built-in types have it, custom resources do not.
+    const PROTOBUF: Option<fn(Bytes) -> Result<Self, String>> = None;
+
     /// `namespace/name`.
     fn key(&self) -> &Key;
     /// The UID. It differs from that of a later object of the same name.

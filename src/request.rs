@@ -9,8 +9,9 @@ use daemon::{error_chain, leader::NotSent};
 use kube::core::Status;
 
 mod get;
+pub(crate) mod protobuf;
 
-pub use get::{get, read_body};
+pub use get::{JSON, PROTOBUF, get, read_body};
 
 /// Time limit for a request, except the body of a list or a watch.
 ///

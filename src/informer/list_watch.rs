@@ -1,29 +1,26 @@
-//! The two requests of an informer, list and watch, and the decoding of their responses.
+//! The two requests of an informer, list and watch. `json.rs` and `protobuf.rs` decode their responses.
 //!
 //! The [machine](super::machine) decides which request comes next, and when.
 
 use std::{
-    borrow::Cow,
     marker::PhantomData,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use daemon::error_chain;
-use http::Response;
+use http::{Response, header};
 use http_body_util::BodyExt;
-use kube::{Client, client::Body, core::Status};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use kube::{Client, client::Body};
 
-use super::{Key, Object};
+use super::{Key, Object, json, protobuf};
 use crate::request::{self, Failure};
 
 /// Objects in a page of a list, as in client-go and kubectl.
 pub const PAGE_SIZE: u32 = 500;
 
-/// The longest line of a watch. An API server accepts objects of about 3 MiB.
+/// The longest event of a watch. An API server accepts objects of about 3 MiB.
 const LONGEST_LINE: usize = 32 << 20;
 
 /// The largest page that is read. A larger one is requested again with fewer objects, so that large objects do not need
@@ -132,9 +129,10 @@ impl<T: Object> ListWatch<T> {
         }
         loop {
             let size = self.page_size.load(Ordering::Relaxed);
-            let body = self.get(&list.query(&self.selectors, size)).await?.into_body();
-            match request::read_body(body, LARGEST_PAGE, request::PAGE_TIMEOUT).await? {
-                Some(bytes) => return decode_page(&bytes),
+            let answer = self.get(&list.query(&self.selectors, size)).await?;
+            let encoding = Encoding::of(&answer);
+            match request::read_body(answer.into_body(), LARGEST_PAGE, request::PAGE_TIMEOUT).await? {
+                Some(bytes) => return encoding.decode_page(bytes),
                 None if size > 1 => self.page_size.store((size / 4).max(1), Ordering::Relaxed),
                 None => return Err(Failure::Malformed(format!("a page of more than {LARGEST_PAGE} bytes"))),
             }
@@ -153,17 +151,66 @@ impl<T: Object> ListWatch<T> {
             .append_pair("timeoutSeconds", &time_limit.as_secs().to_string())
             .finish();
         let answer = self.get(&query).await?;
-        Ok(Watch { body: answer.into_body(), buffer: BytesMut::new(), scanned: 0, decodes: PhantomData })
+        let encoding = Encoding::of(&answer);
+        Ok(Watch { body: answer.into_body(), encoding, buffer: BytesMut::new(), scanned: 0, decodes: PhantomData })
     }
 
     async fn get(&self, query: &str) -> Result<Response<Body>, Failure> {
-        request::get(&self.client, &format!("{}?{query}", self.path)).await
+        let accept = if T::PROTOBUF.is_some() { protobuf::ACCEPT } else { request::JSON };
+        request::get(&self.client, &format!("{}?{query}", self.path), accept).await
     }
 }
 
-/// An open watch: one line of JSON per change. Dropping it closes the connection.
+/// The encoding of a response. The server chooses it: protobuf for built-in types, JSON for custom resources.
+#[derive(Clone, Copy)]
+enum Encoding {
+    Json,
+    Protobuf,
+}
+
+impl Encoding {
+    fn of(answer: &Response<Body>) -> Self {
+        let content_type = answer.headers().get(header::CONTENT_TYPE).map_or(&[][..], |value| value.as_bytes());
+        if content_type.starts_with(request::PROTOBUF.as_bytes()) { Encoding::Protobuf } else { Encoding::Json }
+    }
+
+    fn decode_page<T: Object>(self, bytes: Bytes) -> Result<Page<T>, Failure> {
+        match self {
+            Encoding::Json => json::decode_page(&bytes),
+            Encoding::Protobuf => protobuf::decode_page(bytes),
+        }
+    }
+
+    /// Takes a complete event from the buffer, if there is one. `scanned`: see [`Watch`].
+    fn take_event(self, buffer: &mut BytesMut, scanned: &mut usize) -> Option<Bytes> {
+        let (before, event, after) = match self {
+            // A line ends with a line end.
+            Encoding::Json => (0, *scanned + memchr::memchr(b'\n', &buffer[*scanned..])?, 1),
+            // A frame begins with its length.
+            Encoding::Protobuf => (4, u32::from_be_bytes(*buffer.first_chunk()?) as usize, 0),
+        };
+        if buffer.len() < before + event + after {
+            return None;
+        }
+        buffer.advance(before);
+        let bytes = buffer.split_to(event).freeze();
+        buffer.advance(after);
+        *scanned = 0;
+        Some(bytes)
+    }
+
+    fn decode_event<T: Object>(self, event: Bytes) -> Result<WatchEvent<T>, Failure> {
+        match self {
+            Encoding::Json => json::decode_line(&event),
+            Encoding::Protobuf => protobuf::decode_frame(event),
+        }
+    }
+}
+
+/// An open watch: one event per change, as a line of JSON or a frame of protobuf. Dropping it closes the connection.
 pub struct Watch<T> {
     body: Body,
+    encoding: Encoding,
     /// Bytes that have arrived but are not returned yet.
     buffer: BytesMut,
     /// The length of the part of `buffer` that has no line end, so that each chunk is searched once.
@@ -180,18 +227,15 @@ impl<T: Object> Watch<T> {
     /// The connection broke, or a line is not a watch event. The watch is of no use after that.
     pub async fn next(&mut self) -> Option<Result<WatchEvent<T>, Failure>> {
         loop {
-            if let Some(end) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
-                let line = self.buffer.split_to(self.scanned + end);
-                self.buffer.advance(1);
-                self.scanned = 0;
-                if line.trim_ascii().is_empty() {
+            if let Some(event) = self.encoding.take_event(&mut self.buffer, &mut self.scanned) {
+                if event.trim_ascii().is_empty() {
                     continue;
                 }
-                return Some(decode_line(&line));
+                return Some(self.encoding.decode_event(event));
             }
             self.scanned = self.buffer.len();
             if self.scanned > LONGEST_LINE {
-                return Some(Err(Failure::Malformed(format!("a line of more than {LONGEST_LINE} bytes"))));
+                return Some(Err(Failure::Malformed(format!("an event of more than {LONGEST_LINE} bytes"))));
             }
             match self.body.frame().await? {
                 Err(e) => return Some(Err(Failure::Connection(error_chain(&e)))),
@@ -205,108 +249,4 @@ impl<T: Object> Watch<T> {
         // If the body ends in the middle of a line, that part is dropped with the buffer. The next watch starts at the last
         // complete version, so the server sends the line again.
     }
-}
-
-#[derive(Deserialize)]
-struct WirePage<I> {
-    metadata: ListMeta,
-    /// Go writes an empty list as null.
-    items: Option<Vec<I>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListMeta {
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
-
-/// Decodes a page in one pass. If that fails, decodes each item alone, to find the wrong ones.
-///
-/// # Errors
-/// [`Failure::Malformed`]: not a list.
-pub fn decode_page<T: Object>(bytes: &[u8]) -> Result<Page<T>, Failure> {
-    let page = |metadata: ListMeta, items, undecodable| Page {
-        items,
-        undecodable,
-        resource_version: metadata.resource_version,
-        next: metadata.next.filter(|token| !token.is_empty()),
-    };
-    if let Ok(whole) = serde_json::from_slice::<WirePage<T>>(bytes) {
-        return Ok(page(whole.metadata, whole.items.unwrap_or_default(), Vec::new()));
-    }
-    let parts: WirePage<&RawValue> = decode(bytes)?;
-    let raws = parts.items.unwrap_or_default();
-    let (mut items, mut undecodable) = (Vec::with_capacity(raws.len()), Vec::new());
-    for raw in raws {
-        match serde_json::from_str(raw.get()) {
-            Ok(item) => items.push(item),
-            Err(e) => undecodable.push(undecodable_object(raw, &e).0),
-        }
-    }
-    Ok(page(parts.metadata, items, undecodable))
-}
-
-#[derive(Deserialize)]
-struct WireEvent<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
-fn decode_line<T: Object>(line: &[u8]) -> Result<WatchEvent<T>, Failure> {
-    let WireEvent { r#type, object } = decode(line)?;
-    let raw = object.get().as_bytes();
-    match &*r#type {
-        "ADDED" | "MODIFIED" => match serde_json::from_slice(raw) {
-            Ok(object) => Ok(WatchEvent::Applied(object)),
-            Err(e) => {
-                let (object, version) = undecodable_object(object, &e);
-                Ok(WatchEvent::Undecodable(object, version))
-            }
-        },
-        "DELETED" => match decode::<PartialObject>(raw)? {
-            PartialObject { metadata } if metadata.name.is_empty() => {
-                Err(Failure::Malformed("a deletion without a name".into()))
-            }
-            PartialObject { metadata } => Ok(WatchEvent::Deleted(metadata.key(), metadata.resource_version)),
-        },
-        "BOOKMARK" => {
-            decode::<PartialObject>(raw).map(|bookmark| WatchEvent::Bookmark(bookmark.metadata.resource_version))
-        }
-        "ERROR" => decode::<Status>(raw).map(|status| WatchEvent::Error(Failure::from_status(status, None))),
-        other => Err(Failure::Malformed(format!("a watch event of the unknown type {other:?}"))),
-    }
-}
-
-/// Returns the key, if any, and the version of an object that does not decode.
-fn undecodable_object(raw: &RawValue, error: &serde_json::Error) -> (Undecodable, String) {
-    let PartialObject { metadata } = decode(raw.get().as_bytes()).unwrap_or_default();
-    let key = (!metadata.name.is_empty()).then(|| metadata.key());
-    (Undecodable { key, why: error.to_string() }, metadata.resource_version)
-}
-
-#[derive(Default, Deserialize)]
-struct PartialObject {
-    metadata: PartialMetadata,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PartialMetadata {
-    name: String,
-    namespace: String,
-    resource_version: String,
-}
-
-impl PartialMetadata {
-    fn key(&self) -> Key {
-        Key::new(&self.namespace, &self.name)
-    }
-}
-
-fn decode<'de, D: Deserialize<'de>>(bytes: &'de [u8]) -> Result<D, Failure> {
-    serde_json::from_slice(bytes).map_err(|e| Failure::Malformed(e.to_string()))
 }

@@ -1,5 +1,9 @@
 //! A pod as the cache holds it.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
 use crate::informer::{Key, Object};
 
 /// A pod, reduced to the fields that this project uses.
@@ -61,7 +65,62 @@ impl PodState {
     }
 }
 
+/// The fields of a pod that both encodings have in the same form.
+pub(super) struct Fields<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub uid: Box<str>,
+    pub resource_version: Box<str>,
+    pub is_deleting: bool,
+    pub node: Option<Box<str>>,
+    pub phase: &'a str,
+    /// Whether the condition Ready is True.
+    pub is_ready: bool,
+    pub restarts: u32,
+}
+
+impl Pod {
+    /// Creates a pod. `secrets`: the names of the Secrets that it needs. `reasons`: the reason of the pod, then those of its
+    /// containers; the first one that is not part of a normal start or end counts.
+    ///
+    /// # Errors
+    /// The phase is unknown.
+    pub(super) fn new<'a>(
+        fields: Fields<'_>,
+        secrets: impl Iterator<Item = &'a str>,
+        mut reasons: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, String> {
+        let state = match fields.phase {
+            _ if fields.is_deleting => PodState::Terminating,
+            "Running" if fields.is_ready => PodState::Ready,
+            "Running" => PodState::Running,
+            "Succeeded" => PodState::Succeeded,
+            "Failed" => PodState::Failed,
+            "Unknown" => PodState::Unknown,
+            "Pending" | "" => PodState::Pending,
+            other => return Err(format!("unknown phase {other:?}")),
+        };
+        let is_normal = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing" | "Completed");
+        // These two alternate, for each attempt to pull an image.
+        let reason = reasons.find(|reason| !is_normal(reason));
+        let reason = reason.map(|reason| if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason });
+        let secrets: BTreeSet<&str> = secrets.filter(|name| !name.is_empty()).collect();
+        Ok(Pod {
+            key: Key::new(fields.namespace, fields.name),
+            uid: fields.uid,
+            resource_version: fields.resource_version,
+            node: fields.node,
+            state,
+            restarts: fields.restarts,
+            reason: reason.map(Into::into),
+            secrets: secrets.into_iter().map(|name| Key::new(fields.namespace, name)).collect(),
+        })
+    }
+}
+
 impl Object for Pod {
+    const PROTOBUF: Option<fn(Bytes) -> Result<Self, String>> = Some(super::protobuf::decode_pod);
+
     fn key(&self) -> &Key {
         &self.key
     }

@@ -9,20 +9,26 @@ use http_body_util::BodyExt;
 use kube::{Client, client::Body, core::Status};
 use tokio::time::timeout;
 
-use super::{Failure, REQUEST_TIMEOUT};
+use super::{Failure, REQUEST_TIMEOUT, protobuf};
+
+/// The media type of JSON.
+pub const JSON: &str = "application/json";
+
+/// The media type of Kubernetes' protobuf.
+pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// The largest error body that is read.
 const LARGEST_ERROR: usize = 64 << 10;
 
-/// Sends a GET for JSON. The head of the response arrives within [`REQUEST_TIMEOUT`]; the caller reads the body.
+/// Sends a GET for these media types. The head of the response arrives within [`REQUEST_TIMEOUT`]; the caller reads the body.
 ///
 /// Cancellation: dropping the future abandons the request and loses nothing.
 ///
 /// # Errors
 /// Any [`Failure`], including every response except 2xx.
-pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> {
+pub async fn get(client: &Client, uri: &str, accept: &str) -> Result<Response<Body>, Failure> {
     let request = Request::get(uri)
-        .header(header::ACCEPT, "application/json")
+        .header(header::ACCEPT, accept)
         .body(Body::empty())
         .map_err(|e| Failure::Malformed(format!("the request itself: {e}")))?;
     let answer = match timeout(REQUEST_TIMEOUT, client.send(request)).await {
@@ -35,7 +41,8 @@ pub async fn get(client: &Client, uri: &str) -> Result<Response<Body>, Failure> 
     let code = answer.status();
     let seconds = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
     let body = read_body(answer.into_body(), LARGEST_ERROR, REQUEST_TIMEOUT).await.ok().flatten().unwrap_or_default();
-    let mut status = serde_json::from_slice(&body).unwrap_or_else(|_| {
+    let decoded = serde_json::from_slice(&body).ok().or_else(|| protobuf::decode_status(body.clone()).ok());
+    let mut status = decoded.unwrap_or_else(|| {
         let text = match code.as_u16() {
             // For a path that it does not serve, an API server sends plain text.
             404 => {

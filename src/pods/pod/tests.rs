@@ -1,12 +1,15 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::pods::protobuf::{decode_pod, tests::encode};
 
 fn decode(mut wire: Value) -> Pod {
     for (field, value) in [("name", "web-1"), ("namespace", "app1"), ("uid", "u1"), ("resourceVersion", "7")] {
         wire["metadata"][field] = value.into();
     }
-    serde_json::from_str(&wire.to_string()).unwrap()
+    let pod: Pod = serde_json::from_str(&wire.to_string()).unwrap();
+    assert_eq!(decode_pod(encode(&wire)).as_ref(), Ok(&pod), "both encodings");
+    pod
 }
 
 #[test]

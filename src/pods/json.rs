@@ -1,39 +1,29 @@
-//! Decodes a [`Pod`] from the JSON that the API server sends.
+//! Decodes a [`Pod`] from JSON. `protobuf.rs` does the same for the other encoding.
 //!
 //! The structs have only the fields that are used; serde skips the others. Text is borrowed from the bytes of the response,
 //! so that only the fields of the pod are copied.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Pod, PodState};
-use crate::informer::Key;
+use super::{Pod, pod::Fields};
 
 impl<'de> Deserialize<'de> for Pod {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
-        let secrets: BTreeSet<Key> = spec.secrets().map(|name| Key::new(&metadata.namespace.0, &name.0)).collect();
-        let state = match &*status.phase.0 {
-            _ if metadata.deletion_timestamp.is_some() => PodState::Terminating,
-            "Running" if status.is_ready() => PodState::Ready,
-            "Running" => PodState::Running,
-            "Succeeded" => PodState::Succeeded,
-            "Failed" => PodState::Failed,
-            "Unknown" => PodState::Unknown,
-            "Pending" | "" => PodState::Pending,
-            other => return Err(de::Error::custom(format!("unknown phase {other:?}"))),
-        };
-        Ok(Pod {
-            key: Key::new(&metadata.namespace.0, &metadata.name.0),
+        let fields = Fields {
+            namespace: &metadata.namespace.0,
+            name: &metadata.name.0,
             uid: metadata.uid,
             resource_version: metadata.resource_version,
-            node: spec.node_name,
-            state,
+            is_deleting: metadata.deletion_timestamp.is_some(),
+            node: spec.node_name.clone(),
+            phase: &status.phase.0,
+            is_ready: status.is_ready(),
             restarts: status.restarts(),
-            reason: status.reason(),
-            secrets: secrets.into_iter().collect(),
-        })
+        };
+        Pod::new(fields, spec.secrets(), status.reasons()).map_err(de::Error::custom)
     }
 }
 
@@ -109,15 +99,15 @@ struct Variable<'a> {
     value_from: Option<Source<'a>>,
 }
 
-impl<'a> Spec<'a> {
+impl Spec<'_> {
     /// Returns the name of every Secret that a volume or the environment needs. The pod starts without an optional one.
-    fn secrets(&self) -> impl Iterator<Item = &Text<'a>> {
+    fn secrets(&self) -> impl Iterator<Item = &str> {
         let containers = || self.init_containers.iter().chain(&self.containers);
         let projected = self.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| &p.sources);
         let env = containers().flat_map(|c| &c.env).filter_map(|variable| variable.value_from.as_ref());
         let env_from = containers().flat_map(|c| &c.env_from);
         let sources = self.volumes.iter().chain(projected).chain(env).chain(env_from);
-        sources.filter_map(|source| source.secret.as_ref().filter(|secret| !secret.optional)?.name.as_ref())
+        sources.filter_map(|source| Some(&*source.secret.as_ref().filter(|secret| !secret.optional)?.name.as_ref()?.0))
     }
 }
 
@@ -175,14 +165,9 @@ impl Status<'_> {
         self.containers().fold(0, |sum: u32, container| sum.saturating_add(container.restart_count))
     }
 
-    /// Returns the reason of the pod, else the first of a container. The reasons of a normal start and end are left out.
-    fn reason(&self) -> Option<Box<str>> {
+    /// Returns the reason of the pod, then those of its containers.
+    fn reasons(&self) -> impl Iterator<Item = &str> {
         let states = self.containers().flat_map(|c| [&c.state.waiting, &c.state.terminated, &c.last_state.terminated]);
-        let reasons = states.flatten().map(|details| &details.reason);
-        let is_normal = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing" | "Completed");
-        let reason =
-            [&self.reason].into_iter().chain(reasons).map(|text| &*text.0).find(|reason| !is_normal(reason))?;
-        // These two alternate, for each attempt to pull an image.
-        Some(if reason == "ErrImagePull" { "ImagePullBackOff" } else { reason }.into())
+        [&self.reason].into_iter().chain(states.flatten().map(|details| &details.reason)).map(|text| &*text.0)
     }
 }
