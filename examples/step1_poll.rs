@@ -55,7 +55,9 @@ async fn poll(client: &Client) -> Result<(), Failure> {
     }
     // 3. Compare, and write the difference.
     for (namespace, states) in desired {
-        write(client, &namespace, states).await?;
+        if let Err(error) = write(client, &namespace, states).await {
+            warn!(namespace, %error, "write failed");
+        }
     }
     Ok(())
 }

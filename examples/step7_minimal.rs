@@ -1,7 +1,7 @@
 //! Step 7, minimal: resync, and a shutdown in two phases. The smallest complete controller.
 //!
 //! Every key is enqueued again once per interval, so each wrong ConfigMap is repaired, even if no event reported it. Ctrl-C
-//! stops the watch and the queue first, then waits for the writes in progress.
+//! stops the watch and the workers first, then waits for the writes in progress.
 //!
 //! `src/controller.rs` is the next size: two resources, status, events, metrics.
 #![forbid(unsafe_code)]
@@ -39,9 +39,9 @@ const RESYNC: Duration = Duration::from_secs(10);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    log::start_on(&LogArgs::default(), false, io::stderr)?;
     // Cancelled by the first SIGINT or SIGTERM. The second one ends the process.
     let stop = shutdown::setup_signal_handler(|| ())?;
+    log::start_on(&LogArgs::default(), false, io::stderr)?;
     let (client, telemetry) = (Client::try_default().await?, Telemetry::default());
 
     // 1. The cache.
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tasks.spawn(pods.run(stop.clone(), move |change: Change<Pod>| on_change(change.key().namespace())));
     tasks.spawn(async move { Resync { every: RESYNC }.run(&store, |key| enqueue(key.namespace())).await });
 
-    // 5. Phase one of the shutdown: the reflector ends. Phase two: no more keys are taken, and the writes in progress end.
+    // 5. Phase one of the shutdown: the reflector ends, and the workers take no key. Phase two: the writes in progress end.
     workers.wait_until_stopped(&mut tasks).await;
     Ok(workers.drain(Duration::from_secs(20)).await?)
 }

@@ -53,16 +53,6 @@ fn chapter_shows_one_real_change() {
     wait_for("app1-pki", "Issued", 4);
     let watched = runtime.block_on(cluster.watch_events("/apis/box.com/v1/namespaces/app1/pkis", version));
     let watched: String = watched.iter().map(shorten_event).collect();
-    std::fs::write(
-        "/tmp/trace.txt",
-        format!(
-            "{}\n---\n{}\n====\n{}\n---\n{watched}",
-            shorten_log(&process.log()[..lines]),
-            shorten_log(&process.log()[lines..]),
-            &requests()[sent..]
-        ),
-    )
-    .unwrap();
     check_output(CHAPTER, "trace before", || shorten_log(&process.log()[..lines]));
     check_output(CHAPTER, "trace watch", || watched.clone());
     check_output(CHAPTER, "trace log", || shorten_log(&process.log()[lines..]));
