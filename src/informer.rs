@@ -59,6 +59,11 @@ pub trait Object: serde::de::DeserializeOwned + Send + Sync + 'static {
     fn uid(&self) -> &str;
     /// The `resourceVersion`. Opaque: compared for equality, never for order.
     fn resource_version(&self) -> &str;
+    /// Whether a later version differs in the resourceVersion only, and nothing uses that. Then the store keeps this object: no
+    /// event handler is called.
+    fn is_unchanged_in(&self, _later: &Self) -> bool {
+        false
+    }
     /// The values under which [`Store::by_index`] finds the object (client-go: `IndexFunc`).
     fn indexed_values(&self) -> &[Key] {
         &[]

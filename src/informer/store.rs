@@ -8,7 +8,7 @@
 //! * **Swap**: [`replace`](Store::replace) replaces the content by a new list at once; no reader ever sees half of it.
 //! * **Deletions**: `replace` returns a deletion for each object that is not in the new list. It was deleted while the watch
 //!   was disconnected, and no watch event will report that.
-//! * **Stingy**: an object with the cached resourceVersion is not a change.
+//! * **Stingy**: an object with the cached resourceVersion, or without a difference in the fields that are used, is not a change.
 //! * **Index**: the index and the objects change under one lock and never disagree.
 //!
 //! The store lags behind the API server: usually by milliseconds, by minutes when the connection is down. So each write of
@@ -190,8 +190,8 @@ impl<T: Object> Store<T> {
 }
 
 /// Versions are opaque: only equality has a meaning.
-fn is_same<T: Object>(a: &T, b: &T) -> bool {
-    a.resource_version() == b.resource_version() && a.uid() == b.uid()
+fn is_same<T: Object>(old: &T, new: &T) -> bool {
+    (old.resource_version() == new.resource_version() && old.uid() == new.uid()) || old.is_unchanged_in(new)
 }
 
 impl<T: Object> Inner<T> {

@@ -130,6 +130,13 @@ impl Object for Pod {
     fn resource_version(&self) -> &str {
         &self.resource_version
     }
+    /// No write is based on the version of a pod.
+    fn is_unchanged_in(&self, later: &Self) -> bool {
+        let used = |pod: &Self| (pod.state, pod.restarts);
+        used(self) == used(later)
+            && (&self.uid, &self.node, &self.reason, &self.secrets)
+                == (&later.uid, &later.node, &later.reason, &later.secrets)
+    }
     fn indexed_values(&self) -> &[Key] {
         &self.secrets
     }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::informer::Store;
 use crate::pods::protobuf::{decode_pod, tests::encode};
 
 fn decode(mut wire: Value) -> Pod {
@@ -93,4 +94,18 @@ fn pod_is_indexed_by_every_secret_that_it_needs() {
     } }));
     let names: Vec<_> = pod.indexed_values().iter().map(Key::as_str).collect();
     assert_eq!(names, ["app1/env", "app1/env-from", "app1/init-env", "app1/projected", "app1/volume"]);
+}
+
+#[test]
+fn change_in_unused_fields_is_no_change_of_the_store() {
+    let pod = |version: &str, phase: &str| -> Pod {
+        let metadata = json!({ "name": "web", "namespace": "app1", "uid": "u", "resourceVersion": version });
+        serde_json::from_value(json!({ "metadata": metadata, "status": { "phase": phase } })).unwrap()
+    };
+    let store = Store::new();
+    assert!(store.apply(pod("1", "Pending")).is_some());
+    assert!(store.apply(pod("2", "Pending")).is_none());
+    assert!(store.replace(vec![pod("3", "Pending")], &[]).is_empty());
+    assert_eq!(store.get(&Key::new("app1", "web")).unwrap().resource_version(), "1");
+    assert!(store.apply(pod("4", "Running")).is_some());
 }
