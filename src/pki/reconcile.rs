@@ -128,7 +128,7 @@ impl Reconciler<Key> for PkiReconciler {
     async fn on_retries_exhausted(&self, key: &Key, why: &str) -> Result<Action, ReconcileError> {
         let Some(pki) = self.current(key) else { return Ok(Action::AwaitChange) };
         // The certificate in the Secret may still be valid.
-        let valid = match self.read_present(&pki).await {
+        let valid = match self.read_present(&pki, false).await {
             Ok(present) => present.certificate.ok(),
             Err(CertifyError::Failed(failure, _)) if failure.is_unavailable() => return Err(failure.into()),
             Err(_) => None,
@@ -172,8 +172,8 @@ impl PkiReconciler {
         Some(self.written.latest(cached))
     }
 
-    /// Steps 2 to 4: validates the spec, and reads the Secret.
-    async fn read_present(&self, pki: &Pki) -> Result<Present, CertifyError> {
+    /// Steps 2 to 4: validates the spec, and reads the Secret, unless there is none yet.
+    async fn read_present(&self, pki: &Pki, is_new: bool) -> Result<Present, CertifyError> {
         let key = pki.key();
         // 2. The spec.
         let request = CertificateRequest::new(&pki.spec, key.namespace(), &self.config.cluster_domain)
@@ -188,7 +188,7 @@ impl PkiReconciler {
             Err(Rejection::new(SECRET_CONFLICT, message))?;
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), key.namespace());
-        let secret = with_timeout(api.get_opt(key.name())).await?;
+        let secret = if is_new { None } else { with_timeout(api.get_opt(key.name())).await? };
         if let Some((reason, message)) = secret.as_ref().and_then(|secret| secret::find_conflict(secret, pki)) {
             Err(Rejection { is_temporary: reason == SECRET_TERMINATING, ..Rejection::new(reason, message) })?;
         }
@@ -197,9 +197,21 @@ impl PkiReconciler {
     }
 
     /// Steps 2 to 4: issues a certificate into the Secret, if one is needed.
+    ///
+    /// A Pki without a status is new, so there is probably no Secret, and a GET is not needed. If there is one, the POST fails
+    /// (409). After any failure, the Secret is read.
     async fn certify(&self, pki: &Pki) -> Result<Certificate, CertifyError> {
+        if pki.status.is_null()
+            && let Ok(certificate) = self.certify_once(pki, true).await
+        {
+            return Ok(certificate);
+        }
+        self.certify_once(pki, false).await
+    }
+
+    async fn certify_once(&self, pki: &Pki, is_new: bool) -> Result<Certificate, CertifyError> {
         let (key, now) = (pki.key(), Timestamp::now());
-        let Present { request, secret, certificate } = self.read_present(pki).await?;
+        let Present { request, secret, certificate } = self.read_present(pki, is_new).await?;
         // A valid certificate stays, whatever fails below.
         let valid = certificate.as_ref().ok().cloned();
         let reject = |why: &dyn Display| Rejection { valid: valid.clone(), ..Rejection::new(ISSUE_FAILED, why) };

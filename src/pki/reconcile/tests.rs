@@ -31,6 +31,8 @@ fn pki_json(service: &str) -> Value {
     json!({
         "metadata": { "name": "app1-pki", "namespace": "app1", "uid": "u1", "resourceVersion": "7", "generation": 1 },
         "spec": { "serviceName": service },
+        // It was reconciled before, so its Secret is read.
+        "status": {},
     })
 }
 
@@ -661,4 +663,23 @@ async fn pki_named_like_the_ca_secret_is_a_conflict() {
     let reconcile = harness.reconcile();
     assert_eq!(harness.accept_status().await["reason"], "SecretConflict");
     assert!(is_permanent(&reconcile.await.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn secret_of_a_new_pki_is_created_without_a_read() {
+    let mut harness = Harness::new("app1", &[]);
+    let mut new = pki_json("app1");
+    new["status"] = Value::Null;
+    new["metadata"]["resourceVersion"] = "8".into();
+    harness.set_cached(&new);
+    let reconcile = harness.reconcile();
+    harness.serve_ca().await;
+    let post = harness.expect(&format!("POST {SECRETS}")).await;
+    // There was one: it is read, and its valid certificate stays.
+    let secret = harness.valid_secret();
+    post.json(409, &status(409, "AlreadyExists", ""));
+    harness.serve_secret(&secret).await;
+    assert_eq!(harness.accept_status().await["reason"], "Issued");
+    assert!(matches!(reconcile.await.unwrap(), Ok(Action::RequeueAfter(_))));
+    harness.assert_no_request().await;
 }
