@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := build
-.PHONY: help demo step exercise check exercises-check build demo-controller event-controller run test e2e conformance bench lint book fmt doc image-settings build-image push-image image-check dockerfile-check node-check
+.PHONY: help demo step exercise check exercises-check build demo-controller event-controller run test e2e conformance bench bench-peers lint book fmt doc image-settings build-image push-image image-check dockerfile-check node-check
 
 ARGS ?=
 # Build for another machine: make build TARGET=aarch64-unknown-linux-gnu
@@ -106,6 +106,15 @@ conformance: ## run the tests of the embedded API server on a real one; needs KU
 
 bench: ## run the benchmarks: queue, decoder, store, watch, plugins, embedded API server
 	cargo bench --locked --workspace
+
+# PEERS: a folder with other controllers, and `measure`, which runs all of them on one API server.
+PEERS ?= ../shared/peers
+bench-peers: build ## measure the binary beside other controllers on a real API server; needs PEERS
+	(cd $(PEERS)/client-go && go build -o bin/peer .) && (cd $(PEERS)/load && go build -o bin/load .)
+	(cd $(PEERS)/kube-runtime && cargo build --release)
+	seq -f svc-%g 0 499 >target/allowed-names
+	$(PEERS)/measure --candidate "ours=$(CURDIR)/demo-controller --listen {http} --log-format json" \
+		--pki-candidate "ours=$(CURDIR)/demo-controller --listen {http} --allowed-names $(CURDIR)/target/allowed-names" $(ARGS)
 
 lint: ## check formatting, clippy and rustdoc; warnings are errors
 	cargo fmt --all --check

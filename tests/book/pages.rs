@@ -134,7 +134,7 @@ fn every_page_is_in_the_table_of_contents() {
 #[test]
 fn book_is_short() {
     let mut sum = 0;
-    for path in page_files() {
+    for path in page_files().into_iter().filter(|path| path != "docs/SUMMARY.md") {
         let words = prose(&repo_file(&path)).split_whitespace().count();
         assert!(words <= LONGEST_CHAPTER || REFERENCE.contains(&&*path), "{path}: {words} words");
         sum += words;
